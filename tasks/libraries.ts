@@ -1,0 +1,25 @@
+/**
+ * Brings the libraries for those who have Deno and not npm. It imports none of them itself, and does
+ * nothing where either has installed them already.
+ *
+ * @module
+ */
+
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+/** The libraries that are imported by the tasks, under their names in `node_modules`. */
+const LIBRARIES = ["deno-std", "esbuild", "modern-tar", "openpgp", "zod"];
+
+if (!LIBRARIES.every((name) => existsSync(`${ROOT}/node_modules/${name}`))) {
+  console.log("Installing the libraries with deno install");
+  const options = { args: ["install", "--quiet"], cwd: ROOT };
+  const { code } = await new Deno.Command(Deno.execPath(), options).spawn().status;
+  if (code !== 0) {
+    console.error("libraries: they could not be installed: deno install failed");
+    console.error("Where a proxy has certificates of its own, set DENO_TLS_CA_STORE=system.");
+  }
+  Deno.exit(code);
+}

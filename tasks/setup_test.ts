@@ -1,0 +1,39 @@
+import { assert, assertEquals } from "@std/assert";
+import { denoEnvironment, denoPath } from "./deno.mjs";
+import { isStatic, matchesLock, missingPackages } from "./setup.mjs";
+
+const PLATFORM = { cpu: "x64", os: "linux" };
+const ZOD = { version: "4.0.0", integrity: "sha512-a" };
+const ARM = { version: "1.0.0", cpu: ["arm64"], os: ["linux"] };
+
+Deno.test("an install of everything for this platform matches the lock", () => {
+  const locked = { "": { version: "" }, "node_modules/zod": ZOD, "node_modules/arm": ARM };
+  assert(matchesLock(locked, { "node_modules/zod": ZOD }, PLATFORM));
+});
+
+Deno.test("a missing, older or altered package does not match the lock", () => {
+  const locked = { "node_modules/zod": ZOD };
+  const older = { ...ZOD, version: "3.9.9" };
+  const altered = { ...ZOD, integrity: "sha512-b" };
+  assert(!matchesLock(locked, {}, PLATFORM));
+  assert(!matchesLock(locked, { "node_modules/zod": older }, PLATFORM));
+  assert(!matchesLock(locked, { "node_modules/zod": altered }, PLATFORM));
+});
+
+Deno.test("packages are named once for all that they lack", async () => {
+  const empty = await Deno.makeTempDir();
+  const expected = ["gnupg", "xz-utils", "busybox-static", "util-linux", "mount"];
+  assertEquals(missingPackages([empty]), expected);
+  await Deno.remove(empty);
+});
+
+Deno.test("a program that needs the dynamic loader is not static", () => {
+  assert(!isStatic(Deno.execPath()));
+  assert(isStatic("/bin/busybox"));
+});
+
+Deno.test("Deno comes from its platform package, and its settings can be overridden", () => {
+  assertEquals(denoPath("/p", "arm64"), "/p/node_modules/@deno/linux-arm64-glibc/deno");
+  const environment = denoEnvironment({ DENO_DIR: "/elsewhere" }, "/p");
+  assertEquals(environment, { DENO_DIR: "/elsewhere", DENO_NO_UPDATE_CHECK: "1" });
+});
