@@ -1,0 +1,28 @@
+/**
+ * Who a process is: user, group and supplementary groups. See credentials(7).
+ *
+ * @module
+ */
+
+import { setGroup, setGroups, setUser } from "./libc.ts";
+
+/** The identity that a program runs under, in the host's numbers. */
+export interface Credentials {
+  uid: number;
+  gid: number;
+  /** Every supplementary group; the primary one is repeated here, as login(1) has it. */
+  groups: number[];
+}
+
+/**
+ * Takes on the credentials, for good: real, effective and saved.
+ *
+ * Groups come first, then the group, then the user, since each step needs what the next gives up.
+ *
+ * @throws {SyscallError}
+ */
+export function takeCredentials({ uid, gid, groups }: Credentials): void {
+  setGroups(groups);
+  setGroup(gid);
+  setUser(uid);
+}

@@ -1,0 +1,134 @@
+/**
+ * Error numbers of the Linux kernel, by name.
+ *
+ * The numbers are those of `asm-generic/errno*.h`, which x86-64 and arm64 share.
+ *
+ * @module
+ */
+
+/** The errors that the calls of this project can report: name and number, as in errno(3). */
+export const ERRNO = {
+  EPERM: 1,
+  ENOENT: 2,
+  ESRCH: 3,
+  EINTR: 4,
+  EIO: 5,
+  ENXIO: 6,
+  E2BIG: 7,
+  ENOEXEC: 8,
+  EBADF: 9,
+  ECHILD: 10,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EFAULT: 14,
+  EBUSY: 16,
+  EEXIST: 17,
+  EXDEV: 18,
+  ENODEV: 19,
+  ENOTDIR: 20,
+  EISDIR: 21,
+  EINVAL: 22,
+  ENFILE: 23,
+  EMFILE: 24,
+  ETXTBSY: 26,
+  EFBIG: 27,
+  ENOSPC: 28,
+  EROFS: 30,
+  ENAMETOOLONG: 36,
+  ENOSYS: 38,
+  ELOOP: 40,
+  EOVERFLOW: 75,
+  EOPNOTSUPP: 95,
+  ESTALE: 116,
+  EDQUOT: 122,
+} as const;
+
+/** The name of an error number that this project knows, such as `"ENOENT"`. */
+export type Errno = keyof typeof ERRNO;
+
+/** What each error means to the person at the terminal, where the name alone says too little. */
+const MEANING: Partial<Record<Errno, string>> = {
+  EPERM: "operation not permitted",
+  ENOENT: "no such file or directory",
+  ESRCH: "no such process",
+  ENOEXEC: "not a program that this machine can run",
+  EBADF: "not an open file descriptor",
+  EACCES: "permission denied",
+  EBUSY: "device or resource busy",
+  EEXIST: "file exists",
+  ENODEV: "no such device, or file system not in this kernel",
+  ENOTDIR: "not a directory",
+  EISDIR: "is a directory",
+  EINVAL: "invalid argument",
+  EMFILE: "too many open files",
+  ETXTBSY: "file is being written",
+  ENOSPC: "no space left on device",
+  EROFS: "read-only file system",
+  ENAMETOOLONG: "name too long",
+  ENOSYS: "not in this kernel",
+  ELOOP: "too many symbolic links",
+  E2BIG: "argument list too long",
+};
+
+const NAMES = new Map<number, Errno>(
+  Object.entries(ERRNO).map(([name, number]) => [number, name as Errno]),
+);
+
+/** A system call that failed: which one, with what, and why. */
+export class SyscallError extends Error {
+  override readonly name = "SyscallError";
+
+  /** The call's name, such as `"mount"`. */
+  readonly call: string;
+
+  /** The error number as the kernel gave it. */
+  readonly errno: number;
+
+  /**
+   * @param call The call's name.
+   * @param args Its arguments; those that are text become part of the message.
+   * @param errno The error number.
+   */
+  constructor(call: string, args: readonly unknown[], errno: number) {
+    super(
+      `${call}(${args.filter(isText).map((text) => JSON.stringify(text)).join(", ")}): ${
+        describeErrno(errno)
+      }`,
+    );
+    this.call = call;
+    this.errno = errno;
+  }
+
+  /** Whether the kernel gave one of these errors. */
+  is(...names: Errno[]): boolean {
+    return names.some((name) => ERRNO[name] === this.errno);
+  }
+}
+
+/**
+ * Says an error number in words.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(describeErrno(2), "ENOENT, no such file or directory");
+ * assertEquals(describeErrno(4095), "error 4095");
+ * ```
+ */
+export function describeErrno(errno: number): string {
+  const name = NAMES.get(errno);
+  if (name === undefined) return `error ${errno}`;
+  const meaning = MEANING[name];
+  return meaning === undefined ? name : `${name}, ${meaning}`;
+}
+
+/** Whether `error` is a failed system call with one of these errors. */
+export function failedWith(error: unknown, ...names: Errno[]): error is SyscallError {
+  return error instanceof SyscallError && error.is(...names);
+}
+
+/** Paths and names tell a person something; flags, addresses and descriptors do not. */
+function isText(argument: unknown): argument is string {
+  return typeof argument === "string" && argument !== "";
+}

@@ -1,0 +1,116 @@
+import "./libc_testing.ts";
+import { assertEquals, assertThrows } from "@std/assert";
+import { SyscallError } from "./errno.ts";
+import {
+  isOpen,
+  listDirectory,
+  lstatAt,
+  O_DIRECTORY,
+  O_PATH,
+  O_RDONLY,
+  openFile,
+  openInRoot,
+  pathOf,
+  readKernelFile,
+  readText,
+  replaceFileAt,
+  statFd,
+  statPath,
+} from "./file.ts";
+
+function inTempDir(act: (directory: string) => void): void {
+  const directory = Deno.makeTempDirSync({ prefix: "volo-file-" });
+  try {
+    act(directory);
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+}
+
+Deno.test("openInRoot() keeps absolute links and .. inside the root", () => {
+  inTempDir((directory) => {
+    Deno.mkdirSync(`${directory}/root/etc`, { recursive: true });
+    Deno.writeTextFileSync(`${directory}/root/etc/name`, "inside");
+    Deno.writeTextFileSync(`${directory}/name`, "outside");
+    Deno.symlinkSync("/etc/name", `${directory}/root/absolute`);
+    Deno.symlinkSync("../../../../../etc/name", `${directory}/root/dotted`);
+    using root = openFile(`${directory}/root`, O_PATH | O_DIRECTORY);
+    for (const path of ["/absolute", "dotted", "../etc/name", "/../../etc/name"]) {
+      using fd = openInRoot(root, path, O_RDONLY);
+      assertEquals(readText(fd, 100), "inside");
+    }
+  });
+});
+
+Deno.test("openInRoot() refuses links that go round in circles, by name", () => {
+  inTempDir((directory) => {
+    Deno.symlinkSync("loop", `${directory}/loop`);
+    using root = openFile(directory, O_PATH | O_DIRECTORY);
+    assertThrows(() => openInRoot(root, "/loop", O_PATH), SyscallError, "ELOOP");
+  });
+});
+
+Deno.test("a descriptor is closed at the end of its scope", () => {
+  let number: number;
+  {
+    using fd = openFile("/", O_PATH);
+    number = fd.number;
+    assertEquals(isOpen(number), true);
+  }
+  assertEquals(isOpen(number), false);
+});
+
+Deno.test("readText() refuses more than its limit", () => {
+  using fd = openFile("/dev/zero", O_RDONLY);
+  assertThrows(() => readText(fd, 1000), RangeError, "longer than 1000 bytes");
+});
+
+Deno.test("readKernelFile() reads files whose size the kernel does not tell", () => {
+  assertEquals(readKernelFile("/proc/self/comm").endsWith("\n"), true);
+});
+
+Deno.test("replaceFileAt() leaves the new text under the name, and nothing else", () => {
+  inTempDir((directory) => {
+    Deno.writeTextFileSync(`${directory}/pid`, "a longer text that was there");
+    using fd = openFile(directory, O_PATH | O_DIRECTORY);
+    replaceFileAt(fd, "pid", "7\n");
+    assertEquals(Deno.readTextFileSync(`${directory}/pid`), "7\n");
+    assertEquals(listDirectory(directory), ["pid"]);
+  });
+});
+
+Deno.test("listDirectory() finds every name of a directory larger than one read", () => {
+  inTempDir((directory) => {
+    const names = Array.from({ length: 2000 }, (_, i) => `a-name-of-some-length-${i}`);
+    names.forEach((name) => Deno.writeTextFileSync(`${directory}/${name}`, ""));
+    assertEquals(listDirectory(directory).toSorted(), names.toSorted());
+  });
+});
+
+Deno.test("statPath() and statFd() agree with Deno about a file", () => {
+  inTempDir((directory) => {
+    const path = `${directory}/file`;
+    Deno.writeTextFileSync(path, "");
+    Deno.chmodSync(path, 0o4751);
+    using fd = openFile(path, O_PATH);
+    const status = statFd(fd);
+    assertEquals(status, statPath(path));
+    assertEquals([status.kind, status.mode, status.uid], ["file", 0o4751, Deno.uid()]);
+    assertEquals(status.identity.endsWith(`/${Deno.statSync(path).ino}`), true);
+    assertEquals(pathOf(fd), Deno.realPathSync(path));
+  });
+});
+
+Deno.test("statPath() tells where a mount begins", () => {
+  assertEquals(statPath("/proc").isMountRoot, true);
+  assertEquals(statPath("/proc/self").isMountRoot, false);
+});
+
+Deno.test("lstatAt() sees a dangling link as a link, and nothing where nothing is", () => {
+  inTempDir((directory) => {
+    Deno.symlinkSync("/nowhere", `${directory}/link`);
+    using fd = openFile(directory, O_PATH | O_DIRECTORY);
+    assertEquals(lstatAt(fd, "link")?.kind, "symlink");
+    assertEquals(lstatAt(fd, "other"), undefined);
+  });
+});

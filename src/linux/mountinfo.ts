@@ -1,0 +1,86 @@
+/**
+ * The mount table as /proc/PID/mountinfo tells it: proc_pid_mountinfo(5).
+ *
+ * @module
+ */
+
+import { readKernelFile } from "./file.ts";
+import type { Propagation } from "./mount.ts";
+
+/** One line of mountinfo. */
+export interface Mount {
+  /** The mount's number, unique while it is mounted. */
+  id: number;
+  /** The number of the mount that it is on. */
+  parentId: number;
+  /** The path inside its file system that is its root. */
+  root: string;
+  /** Where it is, in the reader's root. */
+  mountPoint: string;
+  propagation: Propagation;
+  /** The file system's type. */
+  type: string;
+}
+
+/**
+ * The mounts that this process sees, in the order they were made below their parents.
+ *
+ * @throws {SyscallError}
+ */
+export function readMounts(): Mount[] {
+  return parseMountinfo(readKernelFile("/proc/self/mountinfo"));
+}
+
+/**
+ * Parses the text of a mountinfo file.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(parseMountinfo("36 35 98:0 /mnt1 /mnt\\0402 rw master:1 - ext3 /dev/root rw\n"), [{
+ *   id: 36,
+ *   parentId: 35,
+ *   root: "/mnt1",
+ *   mountPoint: "/mnt 2",
+ *   propagation: "slave",
+ *   type: "ext3",
+ * }]);
+ * ```
+ */
+export function parseMountinfo(text: string): Mount[] {
+  return text.split("\n").filter((line) => line !== "").map(parseLine);
+}
+
+/** Whether `path` is `directory` or below it. Both are absolute and have no `..`. */
+export function isWithin(path: string, directory: string): boolean {
+  const prefix = directory.endsWith("/") ? directory : `${directory}/`;
+  return path === directory || path.startsWith(prefix);
+}
+
+function parseLine(line: string): Mount {
+  const fields = line.split(" ");
+  const separator = fields.indexOf("-");
+  const [id = "", parentId = "", , root = "", mountPoint = ""] = fields;
+  return {
+    id: Number(id),
+    parentId: Number(parentId),
+    root: unescapeOctal(root),
+    mountPoint: unescapeOctal(mountPoint),
+    propagation: propagationOf(fields.slice(6, separator)),
+    type: fields[separator + 1] ?? "",
+  };
+}
+
+function propagationOf(tags: readonly string[]): Propagation {
+  if (tags.some((tag) => tag.startsWith("shared:"))) return "shared";
+  if (tags.some((tag) => tag.startsWith("master:"))) return "slave";
+  return "private";
+}
+
+/** The kernel writes space, tab, newline and backslash as `\` and three octal digits. */
+function unescapeOctal(field: string): string {
+  return field.replace(
+    /\\([0-7]{3})/g,
+    (_, digits: string) => String.fromCharCode(parseInt(digits, 8)),
+  );
+}

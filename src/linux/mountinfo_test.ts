@@ -1,0 +1,39 @@
+import "./libc_testing.ts";
+import { assertEquals } from "@std/assert";
+import { isWithin, parseMountinfo, readMounts } from "./mountinfo.ts";
+
+Deno.test("parseMountinfo() tells shared, slave and private mounts apart", () => {
+  const text = [
+    "22 1 0:21 / / rw shared:1 - ext4 /dev/vda rw",
+    "23 22 0:22 / /slave rw master:1 - tmpfs none rw",
+    "24 22 0:23 / /both rw shared:7 master:1 - tmpfs none rw",
+    "25 22 0:24 / /private rw - tmpfs none rw",
+    "26 22 0:25 / /unbindable rw unbindable - tmpfs none rw",
+  ].join("\n");
+  assertEquals(parseMountinfo(text).map(({ propagation }) => propagation), [
+    "shared",
+    "slave",
+    "shared",
+    "private",
+    "private",
+  ]);
+});
+
+Deno.test("parseMountinfo() reads escaped characters back, also in the root field", () => {
+  const [mount] = parseMountinfo("5 1 0:9 /a\\134b /c\\011d\\012e rw - tmpfs none rw\n");
+  assertEquals([mount?.root, mount?.mountPoint], ["/a\\b", "/c\td\ne"]);
+});
+
+Deno.test("readMounts() finds the mount of /proc", () => {
+  assertEquals(
+    readMounts().some(({ mountPoint, type }) => mountPoint === "/proc" && type === "proc"),
+    true,
+  );
+});
+
+Deno.test("isWithin() takes whole path components", () => {
+  assertEquals(isWithin("/a/b", "/a"), true);
+  assertEquals(isWithin("/a", "/a"), true);
+  assertEquals(isWithin("/ab", "/a"), false);
+  assertEquals(isWithin("/ab", "/"), true);
+});
