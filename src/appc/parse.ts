@@ -1,0 +1,97 @@
+/**
+ * Reading a manifest: JSON text in, a checked value out, and errors that name the field.
+ *
+ * @module
+ */
+
+import * as z from "zod/mini";
+
+/** How many wrong fields an error names before it only counts them. */
+const MOST_NAMED = 3;
+
+/**
+ * Parses and checks a manifest.
+ *
+ * @param text The manifest as JSON.
+ * @param schema What it must look like.
+ * @param origin The file that it comes from, to begin the error with.
+ * @returns The manifest. Fields that the schema does not know are dropped: appc is extensible.
+ * @throws {Error} in one line, which names the fields that are wrong.
+ *
+ * @example
+ * ```ts
+ * import { assertThrows } from "@std/assert";
+ * import * as z from "zod/mini";
+ * const Pod = z.object({ apps: z.array(z.object({ name: z.string() })) });
+ * assertThrows(
+ *   () => parseManifest('{"apps": [{"name": 1}]}', Pod, "pod"),
+ *   Error,
+ *   "pod: apps[0].name: expected string, received number",
+ * );
+ * ```
+ */
+export function parseManifest<S extends z.ZodMiniType>(
+  text: string,
+  schema: S,
+  origin: string,
+): z.infer<S> {
+  const result = schema.safeParse(parseJSON(text, origin), { error: explain });
+  if (result.success) return result.data;
+  throw new Error(`${origin}: ${describeIssues(result.error.issues)}`);
+}
+
+/**
+ * Writes a path into a manifest the way its documentation does.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(formatPath(["apps", 0, "app", "exec"]), "apps[0].app.exec");
+ * ```
+ */
+export function formatPath(path: readonly PropertyKey[]): string {
+  return path.map((key, i) => {
+    if (typeof key === "number") return `[${key}]`;
+    return i === 0 ? String(key) : `.${String(key)}`;
+  }).join("");
+}
+
+function parseJSON(text: string, origin: string): unknown {
+  try {
+    // Go writes what is absent as null.
+    return JSON.parse(text, (_, value) => value ?? undefined);
+  } catch (error) {
+    throw new Error(`${origin}: not JSON: ${oneLine((error as Error).message)}`);
+  }
+}
+
+/** zod/mini comes without words; these are for the few ways in which a manifest goes wrong. */
+function explain(issue: z.core.$ZodRawIssue): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return `expected ${issue.expected}, received ${typeName(issue.input)}`;
+    case "invalid_value":
+      return `expected ${issue.values.map((value) => JSON.stringify(value)).join(" or ")}`;
+    case "invalid_union":
+      return `not one of the forms that this field has`;
+    default:
+      return "not valid";
+  }
+}
+
+function describeIssues(issues: readonly z.core.$ZodIssue[]): string {
+  const named = issues.slice(0, MOST_NAMED).map(({ path, message }) =>
+    path.length === 0 ? message : `${formatPath(path)}: ${message}`
+  );
+  const rest = issues.length - named.length;
+  return oneLine(named.join("; ") + (rest > 0 ? `; and ${rest} more` : ""));
+}
+
+function typeName(value: unknown): string {
+  if (value === undefined) return "nothing";
+  return Array.isArray(value) ? "array" : typeof value;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ").trim();
+}
