@@ -1,0 +1,185 @@
+/**
+ * The arguments of the four entrypoints: rkt's stage1 implementor's guide, interface version 5 and,
+ * so that a newer image can share these programs, 6.
+ *
+ * @module
+ */
+
+import { parseUUID } from "../appc/uuid.ts";
+import { parseFlags } from "./flags.ts";
+
+const RUN_FLAGS = {
+  "debug": "boolean",
+  "net": "string",
+  "interactive": "boolean",
+  "mds-token": "string",
+  "local-config": "string",
+  "private-users": "string",
+  "hostname": "string",
+  "disable-capabilities-restriction": "boolean",
+  "disable-paths": "boolean",
+  "disable-seccomp": "boolean",
+  "dns-conf-mode": "string",
+  "mutable": "boolean",
+  "ipc": "string",
+} as const;
+
+const RESOLV_MODES = ["host", "stage0", "none", "default"] as const;
+const HOSTS_MODES = ["host", "stage0", "default"] as const;
+const IPC_MODES = ["auto", "private", "parent"] as const;
+
+/** Where the app's /etc/resolv.conf and /etc/hosts come from. */
+export interface DnsConfMode {
+  resolv: typeof RESOLV_MODES[number];
+  hosts: typeof HOSTS_MODES[number];
+}
+
+/** What stage0 asks of `run`. */
+export interface RunArguments {
+  uuid: string;
+  debug: boolean;
+  /** The networks, as `--net` lists them. */
+  net: string;
+  interactive: boolean;
+  mdsToken: string;
+  privateUsers: string;
+  hostname: string;
+  disableCapabilities: boolean;
+  disablePaths: boolean;
+  disableSeccomp: boolean;
+  dns: DnsConfMode;
+  mutable: boolean;
+  ipc: typeof IPC_MODES[number];
+}
+
+/** What stage0 asks of `enter`. */
+export interface EnterArguments {
+  debug: boolean;
+  pid: number;
+  appName: string;
+  command: string[];
+}
+
+/** What stage0 asks of `gc`. */
+export interface GcArguments {
+  uuid: string;
+  debug: boolean;
+}
+
+/** What stage0 asks of `stop`. */
+export interface StopArguments {
+  uuid: string;
+  debug: boolean;
+  force: boolean;
+}
+
+/**
+ * Reads the arguments of `run [flags] UUID`.
+ *
+ * @throws {Error} when they are not what the interface says.
+ */
+export function parseRunArguments(args: readonly string[]): RunArguments {
+  const { flags, rest } = parseFlags(args, RUN_FLAGS);
+  return {
+    uuid: onlyUUID(rest),
+    debug: flags.debug ?? false,
+    net: flags.net ?? "default",
+    interactive: flags.interactive ?? false,
+    mdsToken: flags["mds-token"] ?? "",
+    privateUsers: flags["private-users"] ?? "",
+    hostname: flags.hostname ?? "",
+    disableCapabilities: flags["disable-capabilities-restriction"] ?? false,
+    disablePaths: flags["disable-paths"] ?? false,
+    disableSeccomp: flags["disable-seccomp"] ?? false,
+    dns: parseDnsConfMode(flags["dns-conf-mode"] ?? ""),
+    mutable: flags.mutable ?? false,
+    ipc: oneOf(flags.ipc ?? "auto", IPC_MODES, "--ipc"),
+  };
+}
+
+/**
+ * Reads the arguments of `enter --pid=PID --appname=APP [--debug] -- CMD [ARGS…]`.
+ *
+ * @throws {Error} when they are not what the interface says.
+ */
+export function parseEnterArguments(args: readonly string[]): EnterArguments {
+  const { flags, rest } = parseFlags(args, {
+    debug: "boolean",
+    pid: "string",
+    appname: "string",
+  });
+  if (!flags.appname) throw new Error("--appname: missing: which app to enter");
+  if (rest.length === 0) throw new Error("no command to run in the app");
+  return {
+    debug: flags.debug ?? false,
+    pid: parsePid(flags.pid ?? ""),
+    appName: flags.appname,
+    command: rest,
+  };
+}
+
+/**
+ * Reads the arguments of `gc [--debug] [--local-config=DIR] UUID`.
+ *
+ * @throws {Error} when they are not what the interface says.
+ */
+export function parseGcArguments(args: readonly string[]): GcArguments {
+  const { flags, rest } = parseFlags(args, { "debug": "boolean", "local-config": "string" });
+  return { uuid: onlyUUID(rest), debug: flags.debug ?? false };
+}
+
+/**
+ * Reads the arguments of `stop [--force] [--debug] UUID`.
+ *
+ * @throws {Error} when they are not what the interface says.
+ */
+export function parseStopArguments(args: readonly string[]): StopArguments {
+  const { flags, rest } = parseFlags(args, { debug: "boolean", force: "boolean" });
+  return {
+    uuid: onlyUUID(rest),
+    debug: flags.debug ?? false,
+    force: flags.force ?? false,
+  };
+}
+
+/**
+ * Reads a process id in decimal.
+ *
+ * @throws {Error} when it is none.
+ */
+export function parsePid(text: string): number {
+  const pid = /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : NaN;
+  if (!(pid <= 0x7fff_ffff)) throw new Error(`pid: ${JSON.stringify(text)} is not a process id`);
+  return pid;
+}
+
+function parseDnsConfMode(text: string): DnsConfMode {
+  const pairs = new Map<string, string>();
+  for (const pair of text.split(",").filter((pair) => pair !== "")) {
+    const [key = "", value = ""] = pair.split("=", 2);
+    if (key !== "resolv" && key !== "hosts") {
+      throw new Error(`--dns-conf-mode: ${JSON.stringify(key)} is neither resolv nor hosts`);
+    }
+    pairs.set(key, value);
+  }
+  return {
+    resolv: oneOf(pairs.get("resolv") ?? "default", RESOLV_MODES, "--dns-conf-mode: resolv"),
+    hosts: oneOf(pairs.get("hosts") ?? "default", HOSTS_MODES, "--dns-conf-mode: hosts"),
+  };
+}
+
+function oneOf<const T extends readonly string[]>(
+  value: string,
+  choices: T,
+  what: string,
+): T[number] {
+  if (choices.includes(value)) return value;
+  throw new Error(`${what}: ${JSON.stringify(value)} is not one of ${choices.join(", ")}`);
+}
+
+function onlyUUID(rest: readonly string[]): string {
+  const [uuid, extra] = rest;
+  if (uuid === undefined) throw new Error("UUID: missing: which pod");
+  if (extra !== undefined) throw new Error(`${JSON.stringify(extra)}: one argument too many`);
+  return parseUUID(uuid);
+}

@@ -1,0 +1,51 @@
+/**
+ * What the four entrypoints have in common: how they end.
+ *
+ * @module
+ */
+
+import { complain } from "./terminal.ts";
+
+/** The exit status that tells rkt of an error inside stage1. */
+export const STAGE1_FAILURE = 254;
+
+/**
+ * Runs an entrypoint. An error becomes one line on stderr and exit status 254, with the stack behind it
+ * only when `--debug` was given.
+ *
+ * @param name The entrypoint's name, which begins each of its lines.
+ * @param main What it does with its arguments; returning means exit status 0.
+ */
+export function entrypoint(name: string, main: (args: readonly string[]) => void): void {
+  try {
+    main(Deno.args);
+  } catch (error) {
+    complain(name, describeError(error));
+    if (wantsDebug(Deno.args)) console.error(error);
+    Deno.exit(STAGE1_FAILURE);
+  }
+}
+
+/**
+ * An error and what caused it, in one line: `what: why`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * const error = new Error("pid: cannot be read", { cause: new Error("no such file") });
+ * assertEquals(describeError(error), "pid: cannot be read: no such file");
+ * ```
+ */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const text = error.cause === undefined
+    ? error.message
+    : `${error.message}: ${describeError(error.cause)}`;
+  return text.replace(/\s*\n\s*/g, " ");
+}
+
+/** Asked of the raw arguments, since reading them may be what failed. */
+function wantsDebug(args: readonly string[]): boolean {
+  const flags = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
+  return flags.some((argument) => /^--?debug(=(1|t|true))?$/i.test(argument));
+}

@@ -1,0 +1,55 @@
+/**
+ * The file in which `run` leaves an app's environment for `enter`.
+ *
+ * Entries end with NUL, as in /proc/PID/environ: a value may have any other character, newlines too.
+ *
+ * @module
+ */
+
+import { POD_PATHS } from "./pod_directory.ts";
+
+/**
+ * Saves an app's environment.
+ *
+ * @param entries `NAME=value` each.
+ * @throws {Deno.errors.PermissionDenied | Error} when the file cannot be written.
+ */
+export function saveEnvironment(appName: string, entries: readonly string[]): void {
+  Deno.mkdirSync(POD_PATHS.environments, { recursive: true });
+  Deno.writeTextFileSync(environmentPath(appName), encodeEnvironment(entries));
+}
+
+/**
+ * Reads back what {@linkcode saveEnvironment} saved.
+ *
+ * @throws {Error} when there is none: the app has not been started.
+ */
+export function loadEnvironment(appName: string): string[] {
+  try {
+    return decodeEnvironment(Deno.readTextFileSync(environmentPath(appName)));
+  } catch (error) {
+    throw new Error(`${environmentPath(appName)}: cannot be read`, { cause: error });
+  }
+}
+
+/**
+ * The file's text.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(decodeEnvironment(encodeEnvironment(["A=1\n2", "B="])), ["A=1\n2", "B="]);
+ * ```
+ */
+export function encodeEnvironment(entries: readonly string[]): string {
+  return entries.map((entry) => `${entry}\0`).join("");
+}
+
+/** The entries in the file's text. */
+export function decodeEnvironment(text: string): string[] {
+  return text.split("\0").slice(0, -1);
+}
+
+function environmentPath(appName: string): string {
+  return `${POD_PATHS.environments}/${appName}`;
+}

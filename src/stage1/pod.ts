@@ -1,0 +1,72 @@
+/**
+ * The pod that stage0 composed, as its manifests tell it.
+ *
+ * @module
+ */
+
+import type * as z from "zod/mini";
+import { type App, ImageManifest, PodManifest, type RuntimeApp } from "../appc/manifest.ts";
+import { parseManifest } from "../appc/parse.ts";
+import { POD_PATHS } from "./pod_directory.ts";
+
+/** No manifest that means well is larger, in bytes: execve(2) takes less than this. */
+const LARGEST_MANIFEST = 4 * 1024 * 1024;
+
+/** An app of the pod, with all that its manifests say. */
+export interface PodApp {
+  /** Where the pod manifest has it, for errors: `apps[0]`. */
+  field: string;
+  name: string;
+  /** How it is started: the pod manifest's word, else the image's. */
+  app: App;
+  runtime: RuntimeApp;
+  image: ImageManifest;
+}
+
+/** A pod as stage0 composed it. */
+export interface Pod {
+  /** The pod directory, absolute or relative to the working directory. */
+  directory: string;
+  manifest: PodManifest;
+  apps: PodApp[];
+}
+
+/**
+ * Reads and checks the manifests of a pod.
+ *
+ * @param directory The pod directory.
+ * @throws {Error} which names the file and field that is wrong.
+ */
+export function loadPod(directory: string): Pod {
+  const manifest = readManifest(directory, POD_PATHS.manifest, PodManifest);
+  const apps = manifest.apps.map((runtime, i) => loadApp(directory, runtime, `apps[${i}]`));
+  return { directory, manifest, apps };
+}
+
+function loadApp(directory: string, runtime: RuntimeApp, field: string): PodApp {
+  const image = readManifest(directory, `appsinfo/${runtime.name}/manifest`, ImageManifest);
+  const app = runtime.app ?? image.app;
+  if (!app) throw new Error(`${field}.app: missing, and its image has none either`);
+  return { field, name: runtime.name, app, runtime, image };
+}
+
+function readManifest<S extends z.ZodMiniType>(
+  directory: string,
+  name: string,
+  schema: S,
+): z.infer<S> {
+  const path = `${directory}/${name}`;
+  const { size } = refusing(name, () => Deno.statSync(path));
+  if (size > LARGEST_MANIFEST) {
+    throw new Error(`${name}: ${size} bytes are more than a manifest may have`);
+  }
+  return parseManifest(refusing(name, () => Deno.readTextFileSync(path)), schema, name);
+}
+
+function refusing<T>(name: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new Error(`${name}: cannot be read`, { cause: error });
+  }
+}

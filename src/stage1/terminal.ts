@@ -1,0 +1,30 @@
+/**
+ * Lines for the person at the terminal.
+ *
+ * @module
+ */
+
+/**
+ * Text without control characters, which a manifest could use to play tricks on a terminal.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(printable("a\x1b[2Jb\n"), "a\\x1b[2Jb\\x0a");
+ * ```
+ */
+export function printable(text: string): string {
+  return text.replace(
+    /\p{Cc}/gu,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+}
+
+/**
+ * Says one line on stderr.
+ *
+ * @param name The entrypoint's name, which begins the line.
+ */
+export function complain(name: string, text: string): void {
+  console.error(`${name}: ${printable(text)}`);
+}
