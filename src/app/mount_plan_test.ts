@@ -1,0 +1,119 @@
+import { assertEquals } from "@std/assert";
+import type { Volume } from "../appc/manifest.ts";
+import type { Mount } from "../linux/mountinfo.ts";
+import type { Propagation } from "../linux/mount.ts";
+import { type BindStep, type HostFacts, planMounts } from "./mount_plan.ts";
+import type { VolumeMount } from "./volumes.ts";
+
+const DNS = { resolv: "default", hosts: "default" } as const;
+const NOTHING: HostFacts = { mounts: [], sources: new Map() };
+
+function mountAt(id: number, mountPoint: string, propagation: Propagation): Mount {
+  return { id, parentId: 1, root: "/", mountPoint, propagation, type: "ext4" };
+}
+
+function volumeMount(volume: Volume, readOnly = false): VolumeMount {
+  return { volume, target: "/data", readOnly, field: "apps[0].mounts[0]" };
+}
+
+function host(recursive?: boolean): Volume {
+  return {
+    name: "v",
+    kind: "host",
+    source: "/srv",
+    ...(recursive === undefined ? {} : { recursive }),
+  };
+}
+
+/** Facts of a host whose /srv is in mount 1, or is it, and has a mount at /srv/sub. */
+function facts(propagation: Propagation, isMountRoot: boolean): HostFacts {
+  return {
+    mounts: [
+      mountAt(1, isMountRoot ? "/srv" : "/", propagation),
+      mountAt(2, "/srv/sub", propagation),
+      mountAt(3, "/srvice", propagation),
+    ],
+    sources: new Map([["/srv", { realPath: "/srv", mountId: 1, isMountRoot }]]),
+  };
+}
+
+function shared(mount: VolumeMount, known: HostFacts): string[] {
+  return planMounts([mount], DNS, known).share.map(({ mountPoint }) => mountPoint);
+}
+
+function volumeStep(mount: VolumeMount, known = facts("private", false)): BindStep | undefined {
+  const { mounts } = planMounts([mount], DNS, known);
+  return mounts.find((step): step is BindStep => step.kind === "bind" && step.target === "/data");
+}
+
+Deno.test("the host's own file systems only listen to the host", () => {
+  const { mounts } = planMounts([], DNS, NOTHING);
+  const binds = mounts.filter((step) => step.kind === "bind");
+  assertEquals(binds.map(({ target }) => target), ["/dev", "/proc", "/sys"]);
+  assertEquals(
+    binds.every(({ propagation, recursive }) => propagation === "slave" && recursive),
+    true,
+  );
+});
+
+Deno.test("a source that is a private mount of the host is shared", () => {
+  assertEquals(shared(volumeMount(host(false)), facts("private", true)), ["/srv"]);
+  assertEquals(shared(volumeMount(host()), facts("private", true)), ["/srv", "/srv/sub"]);
+  assertEquals(shared(volumeMount(host()), facts("slave", true)), ["/srv", "/srv/sub"]);
+});
+
+Deno.test("what is shared already is left alone", () => {
+  assertEquals(shared(volumeMount(host(true)), facts("shared", true)), []);
+});
+
+Deno.test("a directory inside a private mount is shared only if it asks to be recursive", () => {
+  assertEquals(shared(volumeMount(host()), facts("private", false)), []);
+  assertEquals(shared(volumeMount(host(false)), facts("private", false)), []);
+  assertEquals(shared(volumeMount(host(true)), facts("private", false)), ["/", "/srv/sub"]);
+  assertEquals(shared(volumeMount(host(true)), facts("slave", false)), []);
+});
+
+Deno.test("a read-only volume changes nothing on the host and stays as it was at the start", () => {
+  const mount = volumeMount(host(true), true);
+  assertEquals(shared(mount, facts("private", true)), []);
+  assertEquals(volumeStep(mount)?.propagation, "private");
+});
+
+Deno.test("a volume is recursive unless it says otherwise", () => {
+  assertEquals(volumeStep(volumeMount(host()))?.recursive, true);
+  assertEquals(volumeStep(volumeMount(host(true)))?.recursive, true);
+  assertEquals(volumeStep(volumeMount(host(false)))?.recursive, false);
+});
+
+Deno.test("an empty volume is one directory of the pod, however often it is mounted", () => {
+  const volume: Volume = { name: "v", kind: "empty", mode: "1750", uid: 5 };
+  const mounts = [volumeMount(volume), { ...volumeMount(volume), target: "/other" }];
+  const plan = planMounts(mounts, DNS, NOTHING);
+  assertEquals(plan.directories, [{ path: "sharedVolumes/v", mode: 0o1750, uid: 5, gid: 0 }]);
+  assertEquals(
+    plan.mounts.filter((step) => step.kind === "bind" && step.source === "sharedVolumes/v").length,
+    2,
+  );
+});
+
+Deno.test("the hosts file that an app lacks is written before volumes can cover /etc", () => {
+  const { mounts } = planMounts([volumeMount({ name: "v", kind: "empty" })], DNS, NOTHING);
+  const file = mounts.findIndex(({ kind }) => kind === "file");
+  const volume = mounts.findIndex(({ target }) => target === "/data");
+  assertEquals(file >= 0 && file < volume, true);
+});
+
+Deno.test("the host's DNS files are read-only, the pod's own are not", () => {
+  const files = (resolv: "host" | "stage0", hosts: "host" | "stage0") =>
+    planMounts([], { resolv, hosts }, NOTHING).mounts
+      .filter((step) => step.kind === "bind" && step.target.startsWith("/etc/"))
+      .map((step) => step.kind === "bind" && [step.source, step.target, step.readOnly]);
+  assertEquals(files("host", "host"), [
+    ["/etc/resolv.conf", "/etc/resolv.conf", true],
+    ["/etc/hosts", "/etc/hosts", true],
+  ]);
+  assertEquals(files("stage0", "stage0"), [
+    ["stage1/rootfs/etc/rkt-resolv.conf", "/etc/resolv.conf", false],
+    ["stage1/rootfs/etc/rkt-hosts", "/etc/hosts", false],
+  ]);
+});

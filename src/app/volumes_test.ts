@@ -1,0 +1,125 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import type { AppMount, MountPoint, Volume } from "../appc/manifest.ts";
+import type { Pod, PodApp } from "../stage1/pod.ts";
+import { matchVolumes } from "./volumes.ts";
+
+interface Case {
+  volumes?: Volume[];
+  mounts?: AppMount[];
+  /** The mount points of the app as it runs. */
+  points?: MountPoint[];
+  /** The image's, where they differ. */
+  imagePoints?: MountPoint[];
+}
+
+function match({ volumes = [], mounts = [], points = [], imagePoints = points }: Case) {
+  const app = (mountPoints: MountPoint[]) => ({
+    exec: ["/bin/true"],
+    user: "0",
+    group: "0",
+    supplementaryGIDs: [],
+    environment: [],
+    eventHandlers: [],
+    isolators: [],
+    mountPoints,
+  });
+  const podApp: PodApp = {
+    field: "apps[0]",
+    name: "web",
+    app: app(points),
+    runtime: { name: "web", mounts },
+    image: {
+      acKind: "ImageManifest",
+      name: "example.com/web",
+      annotations: [],
+      app: app(imagePoints),
+    },
+  };
+  const manifest: Pod["manifest"] = { acKind: "PodManifest", apps: [], isolators: [], volumes };
+  return matchVolumes({ directory: ".", manifest, apps: [podApp] }, podApp);
+}
+
+const DATA: Volume = { name: "data", kind: "host", source: "/srv/data" };
+const OTHER: Volume = { name: "other", kind: "empty" };
+const POINT: MountPoint = { name: "data", path: "/data" };
+
+Deno.test("a volume nobody wants is left out", () => {
+  assertEquals(match({ volumes: [DATA] }), []);
+});
+
+Deno.test("a mount point gets the volume of its name", () => {
+  assertEquals(match({ volumes: [DATA], points: [POINT] }), [
+    { volume: DATA, target: "/data", readOnly: false, field: "apps[0].app.mountPoints[0]" },
+  ]);
+});
+
+Deno.test("a mount at a mount point's path meets it, whatever its volume is called", () => {
+  const mounts = [{ volume: "other", path: "/data/" }];
+  assertEquals(match({ volumes: [OTHER], points: [POINT], mounts }), [
+    { volume: OTHER, target: "/data/", readOnly: false, field: "apps[0].mounts[0]" },
+  ]);
+});
+
+Deno.test("a volume may be mounted at several places", () => {
+  const mounts = [{ volume: "data", path: "/a" }, { volume: "data", path: "/b" }];
+  assertEquals(match({ volumes: [DATA], mounts }).map(({ target }) => target), ["/a", "/b"]);
+});
+
+Deno.test("a mount's own volume goes before the pod's of that name", () => {
+  const mounts = [{ volume: "data", path: "/a", appVolume: OTHER }];
+  assertEquals(match({ volumes: [DATA], mounts })[0]?.volume, OTHER);
+});
+
+Deno.test("a mount point's readOnly counts where the volume has none", () => {
+  const points = [{ ...POINT, readOnly: true }];
+  const readOnly = (volume: Volume) => match({ volumes: [volume], points })[0]?.readOnly;
+  assertEquals(readOnly(DATA), true);
+  assertEquals(readOnly({ ...DATA, readOnly: false }), false);
+  assertEquals(readOnly({ ...DATA, readOnly: true }), true);
+});
+
+Deno.test("outer targets come before those inside them", () => {
+  const mounts = [{ volume: "data", path: "/a/b/c" }, { volume: "other", path: "//a/./b/" }];
+  assertEquals(match({ volumes: [DATA, OTHER], mounts }).map(({ target }) => target), [
+    "//a/./b/",
+    "/a/b/c",
+  ]);
+});
+
+Deno.test("a mount point of the image that nothing meets is an error that names it", () => {
+  assertThrows(
+    () => match({ imagePoints: [POINT] }),
+    Error,
+    'appsinfo/web/manifest: app.mountPoints[0]: missing volume: mount point "data" (/data)',
+  );
+});
+
+Deno.test("a mount of a volume that the pod does not have is an error", () => {
+  assertThrows(
+    () => match({ mounts: [{ volume: "data", path: "/a" }] }),
+    Error,
+    'apps[0].mounts[0].volume: the pod has no volume "data"',
+  );
+});
+
+Deno.test("a mount that contradicts the mount point of its name is an error", () => {
+  assertThrows(
+    () => match({ volumes: [DATA], points: [POINT], mounts: [{ volume: "data", path: "/x" }] }),
+    Error,
+    "conflicting paths",
+  );
+});
+
+Deno.test("the pod's and the image's mount points must not contradict each other", () => {
+  const imagePoints = [{ ...POINT, path: "/elsewhere" }];
+  assertThrows(
+    () => match({ volumes: [DATA], points: [POINT], imagePoints }),
+    Error,
+    "conflicting",
+  );
+});
+
+Deno.test("two mounts at one path are an error, however the path is written", () => {
+  const mounts = [{ volume: "data", path: "/a/b" }, { volume: "other", path: "a//b/" }];
+  assertThrows(() => match({ volumes: [DATA, OTHER], mounts }), Error, "apps[0].mounts[1].path");
+});
