@@ -1,0 +1,7 @@
+/** The `enter` entrypoint: becomes a command inside a running app. */
+
+import { enterPod } from "../src/isolation/enter_pod.ts";
+import { parseEnterArguments } from "../src/stage1/arguments.ts";
+import { entrypoint } from "../src/stage1/entrypoint.ts";
+
+entrypoint("enter", (args) => enterPod(parseEnterArguments(args)));

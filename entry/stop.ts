@@ -1,0 +1,7 @@
+/** The `stop` entrypoint: asks a pod's processes to end, or ends them. */
+
+import { stopPod } from "../src/isolation/stop_pod.ts";
+import { parseStopArguments } from "../src/stage1/arguments.ts";
+import { entrypoint } from "../src/stage1/entrypoint.ts";
+
+entrypoint("stop", (args) => stopPod(parseStopArguments(args)));

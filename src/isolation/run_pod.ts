@@ -1,0 +1,117 @@
+/**
+ * `run`: from the pod directory to the app's program.
+ *
+ * @module
+ */
+
+import { environmentEntries } from "../app/environment.ts";
+import { type AppPlan, planApp } from "../app/plan.ts";
+import { findProgram, programCandidates } from "../app/program.ts";
+import { resolveCredentials } from "../app/user.ts";
+import { takeCredentials } from "../linux/credentials.ts";
+import { type Fd, replaceFileAt } from "../linux/file.ts";
+import { changeDirectory } from "../linux/namespaces.ts";
+import { execute, ownProcessGroup } from "../linux/process.ts";
+import type { RunArguments } from "../stage1/arguments.ts";
+import { saveEnvironment } from "../stage1/environment_file.ts";
+import { findLock, RKT_LOCK_FD } from "../stage1/lock.ts";
+import { loadPod, type Pod, type PodApp } from "../stage1/pod.ts";
+import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { metadataUrl, saveRuntimeConfig } from "../stage1/runtime_config.ts";
+import { complain } from "../stage1/terminal.ts";
+import { buildRoot, moveIntoRoot } from "./host_namespaces.ts";
+import { type Trace, tracer } from "./trace.ts";
+
+/**
+ * Starts the pod: on success this process is the app's.
+ *
+ * @throws {Error} when anything stands in the way; nothing is left mounted then.
+ */
+export function runPod(args: RunArguments): void {
+  const trace = tracer("run", args.debug);
+  const lock = findLock(Deno.env.get(RKT_LOCK_FD));
+  const pod = loadPod(".");
+  const plan = planApp(pod, onlyApp(pod), {
+    dns: args.dns,
+    metadataUrl: metadataUrl(args.mdsToken),
+  });
+  for (const line of [...ignoredArguments(args), ...plan.ignored]) complain("run", line);
+
+  saveRuntimeConfig(args);
+  saveEnvironment(plan.name, environmentEntries(plan.environment));
+  replaceFileAt(lock, POD_PATHS.processGroup, `${ownProcessGroup()}\n`);
+  const root = buildRoot(plan, trace);
+  becomeApp(plan, root, lock, trace);
+}
+
+/**
+ * What of the arguments has no effect in the host's namespaces, and why: one line each.
+ *
+ * `--net=default` is silent: stage0 says it also when the user said nothing.
+ */
+export function ignoredArguments(args: RunArguments): string[] {
+  const ignored: string[] = [];
+  if (args.net !== "default" && args.net !== "host") {
+    ignored.push(`--net=${args.net}: ignored: the app is in the host's network`);
+  }
+  if (args.hostname !== "") {
+    ignored.push(`--hostname=${args.hostname}: ignored: the app has the host's name`);
+  }
+  if (args.privateUsers !== "") {
+    ignored.push(`--private-users=${args.privateUsers}: ignored: the app has the host's user ids`);
+  }
+  if (args.mutable) ignored.push("--mutable: ignored: this pod has the one app that it began with");
+  if (args.ipc === "private") ignored.push("--ipc=private: ignored: the app has the host's IPC");
+  return ignored;
+}
+
+function onlyApp(pod: Pod): PodApp {
+  const [app, another] = pod.apps;
+  if (app === undefined || another !== undefined) {
+    throw new Error(`apps: this image runs pods of one app, and this one has ${pod.apps.length}`);
+  }
+  return app;
+}
+
+/**
+ * The order matters: what is looked up in the root comes before the host is out of sight, the pid file
+ * before the privilege to write it is gone, and it comes last of all that `enter` relies on.
+ */
+function becomeApp(plan: AppPlan, root: Fd, lock: Fd, trace: Trace): void {
+  const credentials = resolveCredentials(root, plan.user);
+  const [name, ...args] = plan.exec;
+  const path = locateProgram(plan, root);
+  moveIntoRoot(root, trace);
+  enterWorkingDirectory(plan);
+  replaceFileAt(lock, POD_PATHS.pid, `${Deno.pid}\n`);
+  trace(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
+  takeCredentials(credentials);
+  trace(`execute ${name} as ${path}`);
+  try {
+    execute({
+      path,
+      argv: [path, ...args],
+      environment: environmentEntries(plan.environment),
+      keepFds: [lock.number],
+    });
+  } catch (error) {
+    throw new Error(`${plan.field}.app.exec[0]`, { cause: error });
+  }
+}
+
+function locateProgram({ exec: [name], environment, workingDirectory, field }: AppPlan, root: Fd) {
+  const candidates = programCandidates(name, environment.get("PATH") ?? "", workingDirectory);
+  try {
+    return findProgram(root, name, candidates);
+  } catch (error) {
+    throw new Error(`${field}.app.exec[0]`, { cause: error });
+  }
+}
+
+function enterWorkingDirectory({ workingDirectory, field }: AppPlan): void {
+  try {
+    changeDirectory(workingDirectory);
+  } catch (error) {
+    throw new Error(`${field}.app.workingDirectory`, { cause: error });
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * `stop`: SIGTERM, or with `--force` SIGKILL, to the pod's first process; to all others of the pod too
+ * when that one is gone already or force is asked for.
+ *
+ * @module
+ */
+
+import { SIGKILL, signalProcess, SIGTERM } from "../linux/process.ts";
+import type { StopArguments } from "../stage1/arguments.ts";
+import { parsePid } from "../stage1/arguments.ts";
+import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
+import { findMember, findMembers, type Member } from "./members.ts";
+import { type Trace, tracer } from "./trace.ts";
+
+/**
+ * Stops the pod. Returns as soon as the signals are sent.
+ *
+ * @throws {Error} when no process of the pod is left.
+ */
+export function stopPod({ force, debug }: StopArguments): void {
+  const trace = tracer("stop", debug);
+  const signal = force ? SIGKILL : SIGTERM;
+  const roots = listAppRoots();
+
+  const leader = findLeader(roots, trace);
+  const others = leader === undefined || force ? roots.flatMap(findMembers) : [];
+  const members = [leader, ...others].filter((member) => member !== undefined);
+  if (members.length === 0) throw new Error("no process of this pod is running");
+  for (const { pid, process } of members) {
+    trace(`signal ${signal} to ${pid}`);
+    signalProcess(process, signal);
+  }
+}
+
+function findLeader(roots: readonly string[], trace: Trace): Member | undefined {
+  const pid = readPid();
+  if (pid === undefined) return undefined;
+  const leader = roots.map((root) => findMember(pid, root)).find((member) => member !== undefined);
+  if (leader === undefined) trace(`${pid} is gone, or not of this pod any more`);
+  return leader;
+}
+
+function readPid(): number | undefined {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(POD_PATHS.pid);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new Error(`${POD_PATHS.pid}: cannot be read`, { cause: error });
+  }
+  return parsePid(text.trim());
+}
