@@ -1,0 +1,37 @@
+import { assert, assertEquals } from "@std/assert";
+import * as z from "zod/mini";
+import { ACIdentifier } from "../src/appc/names.ts";
+import { IMAGE_NAME, imageManifest } from "./manifest.ts";
+import { MEMBERS } from "./members.ts";
+
+const MANIFEST = imageManifest({ version: "1.2.3", arch: "amd64" });
+
+Deno.test("the image's name is an AC Identifier", () => {
+  assertEquals(z.parse(ACIdentifier, IMAGE_NAME), IMAGE_NAME);
+});
+
+Deno.test("the labels say version, processor and system", () => {
+  assertEquals(MANIFEST.labels, [
+    { name: "version", value: "1.2.3" },
+    { name: "arch", value: "amd64" },
+    { name: "os", value: "linux" },
+  ]);
+});
+
+Deno.test("every entrypoint that the manifest names is an executable in the image", () => {
+  const paths = MANIFEST.annotations.filter(({ value }) => value.startsWith("/"));
+  assertEquals(paths.length, 4);
+  for (const { value } of paths) {
+    const member = MEMBERS.find(({ path }) => path === `rootfs${value}`);
+    assertEquals(member?.mode, 0o755);
+    assertEquals(`/${member?.program}`, value);
+  }
+});
+
+Deno.test("every member follows the directory that it is in", () => {
+  MEMBERS.forEach(({ path }, index) => {
+    const parent = path.slice(0, Math.max(0, path.lastIndexOf("/")));
+    const earlier = MEMBERS.slice(0, index);
+    assert(parent === "" || earlier.some((member) => member.path === parent), path);
+  });
+});

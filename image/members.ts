@@ -1,0 +1,40 @@
+/**
+ * What is in the stage1 image, in the order of the archive. Everything belongs to root.
+ *
+ * @module
+ */
+
+/** A member of the image's archive. */
+export interface Member {
+  /** Its path in the archive. */
+  readonly path: string;
+  /** What it is. */
+  readonly type: "file" | "directory";
+  /** Its permissions. */
+  readonly mode: number;
+  /** The entrypoint whose program it is; only the manifest is a file without one. */
+  readonly program?: "run" | "enter" | "gc" | "stop";
+}
+
+/** The manifest comes first, so that a reader has it without unpacking the rest. */
+export const MEMBERS: readonly Member[] = [
+  { path: "manifest", type: "file", mode: 0o644 },
+  directory("rootfs"),
+  // stage0 puts the DNS files of its own here.
+  directory("rootfs/etc"),
+  // The apps' root file systems are mounted or unpacked below this.
+  directory("rootfs/opt"),
+  directory("rootfs/opt/stage2"),
+  // `run` leaves each app's environment and exit status here.
+  directory("rootfs/rkt"),
+  directory("rootfs/rkt/env"),
+  directory("rootfs/rkt/status"),
+  { path: "rootfs/run", type: "file", mode: 0o755, program: "run" },
+  { path: "rootfs/enter", type: "file", mode: 0o755, program: "enter" },
+  { path: "rootfs/gc", type: "file", mode: 0o755, program: "gc" },
+  { path: "rootfs/stop", type: "file", mode: 0o755, program: "stop" },
+];
+
+function directory(path: string): Member {
+  return { path, type: "directory", mode: 0o755 };
+}

@@ -1,0 +1,103 @@
+/**
+ * Writing an App Container Image: a tar of given members, compressed. The same members give the same
+ * bytes.
+ *
+ * @module
+ */
+
+import { createTarPacker, type TarHeader, type TarPackController } from "modern-tar";
+import { createHash } from "node:crypto";
+import type { Member } from "../image/members.ts";
+import { type Compression, compressor } from "./compression.ts";
+import type { Progress } from "./console.ts";
+
+/** A member with what is in it. */
+export interface Content {
+  /** The member. */
+  readonly member: Member;
+  /** Its contents: bytes, or a file to take them from. A directory has none. */
+  readonly from?: Uint8Array | { readonly file: string };
+}
+
+/** How an image is written. */
+export interface ImageOptions {
+  /** The image's file. It appears under this name only when it is complete. */
+  readonly output: string;
+  /** Its compression. */
+  readonly compression: Compression;
+  /** The time that its members have. */
+  readonly date: Date;
+}
+
+/**
+ * Writes an image.
+ *
+ * @param progress Told how many bytes of the members are written.
+ * @returns The image's ID as rkt has it: `sha512-` and the digest of the uncompressed tar.
+ * @throws {Error} when a member or the image cannot be read or written.
+ */
+export async function writeImage(
+  contents: readonly Content[],
+  options: ImageOptions,
+  progress: Progress = () => {},
+): Promise<string> {
+  const sizes = await Promise.all(contents.map(sizeOf));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const { readable, controller } = createTarPacker();
+  const digest = createHash("sha512");
+  let done = 0;
+  const observe = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+    transform(chunk, next) {
+      digest.update(chunk);
+      progress(Math.min(done += chunk.length, total), total);
+      next.enqueue(chunk);
+    },
+  });
+  const written = writeCompressed(readable.pipeThrough(observe), options);
+  const packed = pack(controller, contents, sizes, options.date);
+  await Promise.all([packed, written]);
+  return `sha512-${digest.digest("hex")}`;
+}
+
+async function pack(
+  controller: TarPackController,
+  contents: readonly Content[],
+  sizes: readonly number[],
+  date: Date,
+): Promise<void> {
+  try {
+    for (const [index, content] of contents.entries()) {
+      const body = controller.add(header(content.member, sizes[index]!, date));
+      await (await open(content)).pipeTo(body);
+    }
+    controller.finalize();
+  } catch (error) {
+    controller.error(error);
+    throw error;
+  }
+}
+
+function header({ path, type, mode }: Member, size: number, mtime: Date): TarHeader {
+  const name = type === "directory" ? `${path}/` : path;
+  return { name, type, mode, size, mtime, uid: 0, gid: 0, uname: "root", gname: "root" };
+}
+
+async function sizeOf({ from }: Content): Promise<number> {
+  if (from === undefined) return 0;
+  return "file" in from ? (await Deno.stat(from.file)).size : from.length;
+}
+
+async function open({ from }: Content): Promise<ReadableStream<Uint8Array>> {
+  if (from !== undefined && "file" in from) return (await Deno.open(from.file)).readable;
+  return ReadableStream.from(from === undefined ? [] : [from]);
+}
+
+async function writeCompressed(
+  tar: ReadableStream<Uint8Array<ArrayBuffer>>,
+  { output, compression }: ImageOptions,
+): Promise<void> {
+  const filter = compressor(compression);
+  const unfinished = `${output}.part`;
+  await Deno.writeFile(unfinished, filter === undefined ? tar : tar.pipeThrough(filter));
+  await Deno.rename(unfinished, output);
+}

@@ -1,0 +1,173 @@
+/**
+ * The entrypoints, from source to compiled program.
+ *
+ * @module
+ */
+
+import { dirname } from "node:path";
+import { bundle } from "./bundle.ts";
+import type { Progress } from "./console.ts";
+import { permissionFlags, readPermissions } from "./permissions.ts";
+import { type Architecture, type ProgramName, PROGRAMS } from "./project.ts";
+import { digestInputs, makeUnlessCurrent } from "./stamp.ts";
+
+/** What {@linkcode buildPrograms} needs. */
+export interface BuildOptions {
+  /** Where `NAME.ts` and `NAME.permissions.json` are. */
+  readonly entry: string;
+  /** Where bundles (`js/NAME.js`) and programs (`bin/NAME`) go. */
+  readonly output: string;
+  /** The processor to build for. */
+  readonly architecture: Architecture;
+  /** The runtime to compile with; without it `deno compile` fetches one. */
+  readonly runtime: string | undefined;
+}
+
+/** A compiled entrypoint. */
+export interface Program {
+  /** The entrypoint's name. */
+  readonly name: ProgramName;
+  /** The program's file. */
+  readonly path: string;
+  /** A digest of all that it was made from: the same digest, the same bytes. */
+  readonly inputs: string;
+}
+
+/**
+ * Options of `deno compile` that keep out whatever else is on this machine: its configuration, its
+ * packages, code from the network, questions at run time, and a code cache, which the program would write
+ * to a path that others can guess.
+ */
+const COMPILE_OPTIONS = [
+  "--no-config",
+  "--no-npm",
+  "--no-lock",
+  "--no-check",
+  "--no-code-cache",
+  "--no-prompt",
+  "--deny-import",
+];
+
+/** Variables that `deno compile` may see; others, as `OTEL_DENO`, would leave traces in the program. */
+const COMPILE_VARIABLES = [
+  "DENO_CERT",
+  "DENO_DIR",
+  "DENO_TLS_CA_STORE",
+  "HOME",
+  "HTTPS_PROXY",
+  "HTTP_PROXY",
+  "NO_PROXY",
+  "PATH",
+  "TMPDIR",
+  "XDG_CACHE_HOME",
+  "http_proxy",
+  "https_proxy",
+  "no_proxy",
+];
+
+/**
+ * Bundles and compiles every entrypoint, except those that are there already from the same source.
+ * The same source gives the same bytes.
+ *
+ * @param progress Told how many of the programs are done.
+ * @throws {Error} when one of them cannot be bundled or compiled.
+ */
+export async function buildPrograms(
+  options: BuildOptions,
+  progress: Progress = () => {},
+): Promise<Program[]> {
+  const programs: Program[] = [];
+  for (const name of PROGRAMS) {
+    programs.push(await buildProgram(name, options));
+    progress(programs.length, PROGRAMS.length);
+  }
+  return programs;
+}
+
+async function buildProgram(name: ProgramName, options: BuildOptions): Promise<Program> {
+  const path = `${options.output}/bin/${name}`;
+  const source = bundle(`${options.entry}/${name}.ts`);
+  const flags = [
+    ...permissionFlags(await readPermissions(name, options.entry)),
+    `--target=${options.architecture.target}`,
+  ];
+  const runtime = await describeRuntime(options.runtime);
+  const inputs = digestInputs([name, source, COMPILE_OPTIONS, flags, runtime]);
+  await writeNew(`${options.output}/js/${name}.js`, source);
+  await makeUnlessCurrent(path, inputs, async () => {
+    await compileModule(name, source, flags, { output: path, runtime: options.runtime });
+    return "";
+  });
+  return { name, path, inputs };
+}
+
+/** Where a compiled module goes, and what it is compiled with. */
+export interface CompileOptions {
+  /** The program's file. */
+  readonly output: string;
+  /** The runtime; without it `deno compile` fetches one. */
+  readonly runtime: string | undefined;
+}
+
+/**
+ * Compiles a module that imports nothing, in a directory of its own, away from every `package.json`.
+ *
+ * @param name What the program calls its module, without `.js`.
+ * @param source The module.
+ * @param flags Further options of `deno compile`: permissions, above all.
+ * @throws {Error} with what Deno says when it cannot be compiled.
+ */
+export async function compileModule(
+  name: string,
+  source: string,
+  flags: readonly string[],
+  { output, runtime }: CompileOptions,
+): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "stage1-volo-" });
+  try {
+    const file = `${directory}/${name}.js`;
+    await Deno.writeTextFile(file, source);
+    // The program carries the file's time.
+    await Deno.utime(file, 0, 0);
+    await Deno.mkdir(dirname(output), { recursive: true });
+    const args = ["compile", ...COMPILE_OPTIONS, ...flags, `--output=${output}`, file];
+    await runCompiler(args, directory, runtime);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+async function runCompiler(
+  args: string[],
+  cwd: string,
+  runtime: string | undefined,
+): Promise<void> {
+  const env = { ...compilerEnvironment(), ...runtime !== undefined && { DENORT_BIN: runtime } };
+  const options = { args, cwd, clearEnv: true, env, stdin: "null" } as const;
+  const result = await new Deno.Command(Deno.execPath(), options).output();
+  if (!result.success) throw new Error(`deno ${args[0]}: ${complaint(result.stderr)}`);
+}
+
+/** What Deno says is wrong and what caused it, without what it says before and after. */
+function complaint(stderr: Uint8Array): string {
+  const text = new TextDecoder().decode(stderr);
+  return text.replace(/^.*?\berror: /s, "").replace(/\n\s*Stack backtrace:.*$/s, "").trim();
+}
+
+function compilerEnvironment(): Record<string, string> {
+  const variables = COMPILE_VARIABLES.map((name) => [name, Deno.env.get(name)] as const);
+  const present = variables.filter((each): each is [string, string] => each[1] !== undefined);
+  return { ...Object.fromEntries(present), DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
+}
+
+/** Tells one runtime from another without reading it: they are large, and never written in place. */
+async function describeRuntime(runtime: string | undefined): Promise<unknown[]> {
+  if (runtime === undefined) return [Deno.version.deno];
+  const { size, mtime } = await Deno.stat(runtime);
+  return [Deno.version.deno, runtime, size, mtime?.getTime()];
+}
+
+async function writeNew(file: string, text: string): Promise<void> {
+  await Deno.mkdir(dirname(file), { recursive: true });
+  await Deno.writeTextFile(file, text);
+}

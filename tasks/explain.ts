@@ -1,0 +1,52 @@
+/**
+ * `deno task explain`: what the entrypoints may do, and what `run` would do with a pod.
+ *
+ * @module
+ */
+
+import { planApp } from "../src/app/plan.ts";
+import { describePlan } from "../src/app/plan_text.ts";
+import { loadPod } from "../src/stage1/pod.ts";
+import { paint, runTask, say, taskArguments } from "./console.ts";
+import { describePermissions, readPermissions } from "./permissions.ts";
+import { ENTRY, PROGRAMS } from "./project.ts";
+
+const USAGE = `Usage: deno task explain --permissions
+       deno task explain POD_DIRECTORY
+
+  --permissions  what each entrypoint is allowed to do, and why
+  POD_DIRECTORY  what \`run\` would do with a pod; nothing is done
+  --debug        show where an error comes from`;
+
+/** What stage0 asks for when its user asks for nothing. */
+const DEFAULTS = {
+  dns: { resolv: "default", hosts: "default" },
+  metadataUrl: undefined,
+} as const;
+
+async function explainPermissions(): Promise<void> {
+  for (const name of PROGRAMS) {
+    say(paint("bold", name));
+    for (const line of describePermissions(await readPermissions(name, ENTRY))) say(`  ${line}`);
+    say();
+  }
+  say("Paths are relative to the pod's directory. Deno refuses everything else at run time,");
+  say("except to the C library, whose calls it does not see.");
+}
+
+function explainPod(directory: string): void {
+  const pod = loadPod(directory);
+  for (const app of pod.apps) {
+    for (const line of describePlan(planApp(pod, app, DEFAULTS))) say(line);
+  }
+}
+
+async function main(args: string[]): Promise<void> {
+  const options = taskArguments(args, { boolean: ["permissions"], usage: USAGE });
+  const [directory] = options._;
+  if (options.permissions) await explainPermissions();
+  else if (directory !== undefined) explainPod(directory);
+  else throw new Error("what is to be explained? See --help");
+}
+
+if (import.meta.main) await runTask("explain", main);

@@ -1,0 +1,148 @@
+/**
+ * Checks that an image is what the source says: manifest, members, programs, permissions.
+ *
+ * @module
+ */
+
+import { createTarDecoder, type ParsedTarEntry, type TarHeader } from "modern-tar";
+import * as z from "zod/mini";
+import { imageManifest } from "../image/manifest.ts";
+import { type Member, MEMBERS } from "../image/members.ts";
+import { formatPath, parseManifest } from "../src/appc/parse.ts";
+import { openDecompressed } from "./compression.ts";
+import { embeddedMetadata } from "./payload.ts";
+import { checkEmbedded, readPermissions } from "./permissions.ts";
+import { type Architecture, architecture, VERSION } from "./project.ts";
+
+/** Enough of a manifest to know what the rest of it has to be. */
+const Labels = z.object({
+  labels: z.array(z.object({ name: z.string(), value: z.string() })),
+});
+
+/** An ELF file of 64 bits, little-endian: elf(5). */
+const ELF_START = [0x7f, 0x45, 0x4c, 0x46, 2, 1];
+
+const E_MACHINE_OFFSET = 18;
+
+/**
+ * Checks an image's contents.
+ *
+ * @param image The image's file, compressed or not.
+ * @param entry Where the entrypoints' tables of permissions are.
+ * @returns The processor that the image is for.
+ * @throws {Error} in one line about the first thing that is not as it should be.
+ */
+export async function inspectImage(image: string, entry: string): Promise<Architecture> {
+  try {
+    return await inspectMembers(image, entry);
+  } catch (cause) {
+    throw new Error(image, { cause });
+  }
+}
+
+async function inspectMembers(image: string, entry: string): Promise<Architecture> {
+  const tar = await openDecompressed(image);
+  const entries = tar.pipeThrough(createTarDecoder({ strict: true }));
+  let target = architecture();
+  let count = 0;
+  for await (const found of entries) {
+    const member = MEMBERS[count++];
+    requireMember(found.header, member);
+    const bytes = await readBody(found);
+    if (member.path === "manifest") target = inspectManifest(new TextDecoder().decode(bytes));
+    if (member.program !== undefined) await inspectProgram(member.program, bytes, target, entry);
+  }
+  if (count < MEMBERS.length) throw new Error(`${MEMBERS[count]!.path}: is missing`);
+  return target;
+}
+
+async function readBody({ header, body }: ParsedTarEntry): Promise<Uint8Array> {
+  const bytes = new Uint8Array(header.size);
+  let length = 0;
+  for await (const chunk of body) {
+    bytes.set(chunk, length);
+    length += chunk.length;
+  }
+  return bytes;
+}
+
+/** Checks a member against the one that belongs at its place. */
+function requireMember(found: TarHeader, expected?: Member): asserts expected is Member {
+  if (expected === undefined) throw new Error(`${found.name}: does not belong in the image`);
+  if (found.name.replace(/\/$/, "") !== expected.path) {
+    throw new Error(`${found.name}: is where ${expected.path} should be`);
+  }
+  const checks = [
+    ["type", found.type ?? "file", expected.type],
+    ["mode", formatMode(found.mode), formatMode(expected.mode)],
+    ["owner", `${found.uid}:${found.gid}`, "0:0"],
+  ] as const;
+  const wrong = checks.find(([, actual, wanted]) => actual !== wanted);
+  if (wrong === undefined) return;
+  const [what, actual, wanted] = wrong;
+  throw new Error(`${expected.path}: its ${what} is ${actual} instead of ${wanted}`);
+}
+
+function formatMode(mode = 0): string {
+  return mode.toString(8).padStart(4, "0");
+}
+
+/** Checks the manifest, and learns from it what the programs have to be. */
+function inspectManifest(text: string): Architecture {
+  const { labels } = parseManifest(text, Labels, "manifest");
+  const target = architecture(labels.find(({ name }) => name === "arch")?.value ?? "none");
+  const expected = imageManifest({ version: VERSION, arch: target.appc });
+  requireEqual(JSON.parse(text), expected, []);
+  return target;
+}
+
+/**
+ * Compares two JSON values.
+ *
+ * @throws {Error} with the path of the first difference, and both values there.
+ */
+export function requireEqual(found: unknown, expected: unknown, path: PropertyKey[]): void {
+  if (isObject(found) && isObject(expected) && Array.isArray(found) === Array.isArray(expected)) {
+    const keys = new Set([...Object.keys(expected), ...Object.keys(found)]);
+    for (const key of keys) {
+      const step = Array.isArray(expected) ? Number(key) : key;
+      requireEqual(found[key], expected[key], [...path, step]);
+    }
+    return;
+  }
+  if (found === expected) return;
+  const [is, should] = [found, expected].map((value) => JSON.stringify(value) ?? "absent");
+  throw new Error(`manifest: ${formatPath(path)} is ${is} and should be ${should}`);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+async function inspectProgram(
+  name: string,
+  bytes: Uint8Array,
+  target: Architecture,
+  entry: string,
+): Promise<void> {
+  try {
+    requireExecutable(bytes, target);
+    checkEmbedded(embeddedMetadata(bytes), await readPermissions(name, entry));
+  } catch (cause) {
+    throw new Error(`rootfs/${name}`, { cause });
+  }
+}
+
+/**
+ * Checks that a program can be executed on a processor.
+ *
+ * @throws {Error} when it is not an ELF file of 64 bits, or one for another processor.
+ */
+export function requireExecutable(program: Uint8Array, target: Architecture): void {
+  const isElf = ELF_START.every((byte, index) => program[index] === byte);
+  if (!isElf) throw new Error("it is not an ELF file of 64 bits");
+  const machine = program[E_MACHINE_OFFSET]! | program[E_MACHINE_OFFSET + 1]! << 8;
+  if (machine !== target.elf) {
+    throw new Error(`it is for the machine ${machine} instead of ${target.elf} (${target.appc})`);
+  }
+}

@@ -1,0 +1,140 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { imageManifest } from "../image/manifest.ts";
+import { type Member, MEMBERS } from "../image/members.ts";
+import { type Content, writeImage } from "./aci.ts";
+import { describeError } from "../src/stage1/entrypoint.ts";
+import { inspectImage, requireEqual, requireExecutable } from "./inspect.ts";
+import { architecture, PROGRAMS, VERSION } from "./project.ts";
+
+const TARGET = architecture("amd64");
+
+const PERMISSIONS = {
+  allow_read: ["."],
+  allow_write: null,
+  allow_env: null,
+  allow_ffi: null,
+  allow_sys: null,
+  allow_net: null,
+  allow_run: null,
+  deny_import: [],
+  prompt: false,
+};
+
+/** As much of a compiled program as the inspection looks at. */
+function program(permissions: unknown = PERMISSIONS): Uint8Array {
+  const metadata = new TextEncoder().encode(JSON.stringify({ permissions }));
+  const bytes = new Uint8Array(64 + 16 + metadata.length + 16);
+  const view = new DataView(bytes.buffer);
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1]);
+  view.setUint16(18, TARGET.elf, true);
+  bytes.set(new TextEncoder().encode("d3n0l4nd"), 64);
+  view.setBigUint64(72, BigInt(metadata.length), true);
+  bytes.set(metadata, 80);
+  view.setUint32(bytes.length - 16, 0x501e, true);
+  view.setBigUint64(bytes.length - 8, BigInt(bytes.length - 64), true);
+  return bytes;
+}
+
+/** The members of a right image. */
+function contents(): Content[] {
+  const manifest = JSON.stringify(imageManifest({ version: VERSION, arch: TARGET.appc }));
+  return MEMBERS.map((member) => {
+    if (member.type === "directory") return { member };
+    if (member.program === undefined) return { member, from: new TextEncoder().encode(manifest) };
+    return { member, from: program() };
+  });
+}
+
+/** Changes one member of a right image. */
+function changed(path: string, change: { member?: Partial<Member>; from?: Uint8Array }): Content[] {
+  return contents().map((content) =>
+    content.member.path === path
+      ? { ...content, ...change, member: { ...content.member, ...change.member } }
+      : content
+  );
+}
+
+/** Writes an image and inspects it; returns what is wrong with it. */
+async function inspect(members: Content[]): Promise<string> {
+  const directory = await Deno.makeTempDir();
+  const output = `${directory}/image.aci`;
+  try {
+    for (const name of PROGRAMS) {
+      const table = [{ allow: "read", scope: ["."], why: "the manifests" }];
+      await Deno.writeTextFile(`${directory}/${name}.permissions.json`, JSON.stringify(table));
+    }
+    await writeImage(members, { output, compression: "gzip", date: new Date(0) });
+    return await inspectImage(output, directory).then(() => "nothing", describeError);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+async function assertFault(members: Content[], fault: string): Promise<void> {
+  const found = await inspect(members);
+  assertEquals(found.replace(/^\/.*?\/image\.aci: /, ""), fault);
+}
+
+Deno.test("an image as in the source has no faults", async () => {
+  assertEquals(await inspect(contents()), "nothing");
+});
+
+Deno.test("a member that is missing, moved or foreign is a fault", async () => {
+  await assertFault(contents().slice(0, -1), "rootfs/stop: is missing");
+  const moved = [...contents().slice(0, 2), ...contents().slice(3)];
+  await assertFault(moved, "rootfs/opt/: is where rootfs/etc should be");
+  const foreign = { member: { path: "rootfs/x", type: "file", mode: 0o644 } } as const;
+  await assertFault([...contents(), foreign], "rootfs/x: does not belong in the image");
+  await assertFault([...contents(), contents()[0]!], "manifest: does not belong in the image");
+});
+
+Deno.test("another mode or type is a fault", async () => {
+  await assertFault(
+    changed("rootfs/run", { member: { mode: 0o4755 } }),
+    "rootfs/run: its mode is 4755 instead of 0755",
+  );
+  await assertFault(
+    changed("rootfs/etc", { member: { type: "file" } }),
+    "rootfs/etc: its type is file instead of directory",
+  );
+});
+
+Deno.test("a manifest that says something else is a fault", async () => {
+  const labels = { version: "0.0.9", arch: TARGET.appc };
+  const manifest = new TextEncoder().encode(JSON.stringify(imageManifest(labels)));
+  await assertFault(
+    changed("manifest", { from: manifest }),
+    `manifest: labels[0].value is "0.0.9" and should be "${VERSION}"`,
+  );
+});
+
+Deno.test("a program with other permissions is a fault", async () => {
+  const from = program({ ...PERMISSIONS, allow_net: [] });
+  await assertFault(
+    changed("rootfs/gc", { from }),
+    "rootfs/gc: it may net everything, and should nothing",
+  );
+});
+
+Deno.test("a file that is no program, or one for another processor, is a fault", () => {
+  const text = new TextEncoder().encode("#!/bin/sh");
+  assertThrows(() => requireExecutable(text, TARGET), Error, "it is not an ELF file");
+  assertThrows(
+    () => requireExecutable(program(), architecture("aarch64")),
+    Error,
+    "it is for the machine 62 instead of 183 (aarch64)",
+  );
+});
+
+Deno.test("fields that are absent or too many are named", () => {
+  assertThrows(() => requireEqual({ a: [] }, { a: [1] }, []), Error, "a[0] is absent");
+  assertThrows(() => requireEqual({ a: 1, b: 2 }, { a: 1 }, []), Error, "should be absent");
+});
+
+Deno.test("an image that is cut short is refused", async () => {
+  const file = await Deno.makeTempFile();
+  await writeImage(contents(), { output: file, compression: "none", date: new Date(0) });
+  await Deno.truncate(file, 3000);
+  await assertRejects(() => inspectImage(file, "/nowhere"), Error, file);
+  await Deno.remove(file);
+});

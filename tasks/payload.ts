@@ -1,0 +1,62 @@
+/**
+ * The format of a program made by `deno compile` for Linux: the runtime, then a payload, then a trailer.
+ *
+ * ```text
+ * runtime ‖ "d3n0l4nd" ‖ u64 length ‖ metadata (JSON) ‖ modules and files … ‖ trailer
+ * trailer = u32 0x501e ‖ u32 hash of the section's name ‖ u64 length of payload and trailer
+ * ```
+ *
+ * All numbers are little-endian. Source: `cli/lib/standalone/binary.rs` of Deno, and libsui, which
+ * writes the trailer.
+ *
+ * @module
+ */
+
+/** The length of the trailer, in bytes. */
+export const TRAILER_LENGTH = 16;
+
+const TRAILER_MAGIC = 0x501e;
+const PAYLOAD_MAGIC = "d3n0l4nd";
+
+/**
+ * How many bytes of a compiled program are its runtime.
+ *
+ * @param trailer The program's last {@linkcode TRAILER_LENGTH} bytes.
+ * @param size The program's size, in bytes.
+ * @throws {Error} when the program was not made by `deno compile`, or was cut short.
+ */
+export function runtimeLength(trailer: Uint8Array, size: number): number {
+  const view = viewOf(trailer);
+  if (view.byteLength !== TRAILER_LENGTH || view.getUint32(0, true) !== TRAILER_MAGIC) {
+    throw new Error("not a program made by deno compile");
+  }
+  const appended = Number(view.getBigUint64(8, true));
+  if (appended <= TRAILER_LENGTH || appended > size) {
+    throw new Error(`its trailer names a payload of ${appended} bytes, of ${size} in all`);
+  }
+  return size - appended;
+}
+
+/**
+ * Reads the settings that a compiled program carries: permissions, V8 flags, and so on.
+ *
+ * @param program The whole program.
+ * @returns The metadata as JSON text; its shape is Deno's own.
+ * @throws {Error} when the program was not made by `deno compile`, or was cut short.
+ */
+export function embeddedMetadata(program: Uint8Array): string {
+  const start = runtimeLength(program.subarray(-TRAILER_LENGTH), program.length);
+  const payload = program.subarray(start, -TRAILER_LENGTH);
+  const decoder = new TextDecoder();
+  const header = PAYLOAD_MAGIC.length + 8;
+  if (decoder.decode(payload.subarray(0, PAYLOAD_MAGIC.length)) !== PAYLOAD_MAGIC) {
+    throw new Error("its payload is not one of deno compile");
+  }
+  const length = Number(viewOf(payload).getBigUint64(PAYLOAD_MAGIC.length, true));
+  if (header + length > payload.length) throw new Error("its payload was cut short");
+  return decoder.decode(payload.subarray(header, header + length));
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,93 @@
+/**
+ * What the tasks know about the project: its places, its version, and the processors it is built for.
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+import config from "../deno.json" with { type: "json" };
+
+/** The project's directory. */
+export const ROOT: string = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+
+/** Where everything that is made goes. */
+export const DIST = `${ROOT}/dist`;
+
+/** The entrypoints, and with them the image's manifest and permissions. */
+export const ENTRY = `${ROOT}/entry`;
+
+/** The image that is made unless another file is named. */
+export const IMAGE = `${DIST}/stage1-volo.aci`;
+
+/** The project's version, as `deno.json` has it. */
+export const VERSION: string = config.version;
+
+/** The entrypoints that are compiled, by file name; each is `/NAME` in the image. */
+export const PROGRAMS = ["run", "enter", "gc", "stop"] as const;
+
+/** The name of an entrypoint. */
+export type ProgramName = typeof PROGRAMS[number];
+
+/** A processor, under the names that others have for it. */
+export interface Architecture {
+  /** In an appc image's `arch` label. */
+  readonly appc: "amd64" | "aarch64";
+  /** In `Deno.build.arch`. */
+  readonly deno: typeof Deno.build.arch;
+  /** In the names of npm's platform packages. */
+  readonly npm: "x64" | "arm64";
+  /** As the target of `deno compile`. */
+  readonly target: string;
+  /** As `e_machine` of an ELF file: elf(5). */
+  readonly elf: number;
+}
+
+/** The processors that the image can be built for. */
+export const ARCHITECTURES: readonly Architecture[] = [
+  {
+    appc: "amd64",
+    deno: "x86_64",
+    npm: "x64",
+    target: "x86_64-unknown-linux-gnu",
+    elf: 62,
+  },
+  {
+    appc: "aarch64",
+    deno: "aarch64",
+    npm: "arm64",
+    target: "aarch64-unknown-linux-gnu",
+    elf: 183,
+  },
+];
+
+/**
+ * The architecture of a name.
+ *
+ * @param name As the image's `arch` label spells it; by default this machine's.
+ * @throws {Error} when it is not one that the image can be built for.
+ */
+export function architecture(name?: string): Architecture {
+  const found = name === undefined
+    ? ARCHITECTURES.find(({ deno }) => deno === Deno.build.arch)
+    : ARCHITECTURES.find(({ appc }) => appc === name);
+  if (found !== undefined) return found;
+  const known = ARCHITECTURES.map(({ appc }) => appc).join(" and ");
+  throw new Error(`architecture ${name ?? Deno.build.arch}: the image is built for ${known} only`);
+}
+
+/** 2026-01-01T00:00:00Z, in seconds: any moment will do, as long as it is always the same. */
+const DEFAULT_EPOCH = 1_767_225_600;
+
+/**
+ * The time that everything in the image is dated with, so that the same source gives the same bytes:
+ * `SOURCE_DATE_EPOCH` of reproducible-builds.org, or a fixed one.
+ *
+ * @throws {Error} when `SOURCE_DATE_EPOCH` is not a number of seconds.
+ */
+export function sourceDate(value = Deno.env.get("SOURCE_DATE_EPOCH")): Date {
+  if (value === undefined) return new Date(DEFAULT_EPOCH * 1000);
+  if (!/^\d{1,11}$/.test(value)) {
+    throw new Error(`SOURCE_DATE_EPOCH: ${JSON.stringify(value)} is not a number of seconds`);
+  }
+  return new Date(Number(value) * 1000);
+}

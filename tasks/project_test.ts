@@ -1,0 +1,18 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { architecture, sourceDate, VERSION } from "./project.ts";
+
+Deno.test("an architecture is found by its appc name, and this machine's without one", () => {
+  assertEquals(architecture("aarch64").npm, "arm64");
+  assertEquals(architecture().deno, Deno.build.arch);
+  assertThrows(() => architecture("mips"), Error, "architecture mips: the image is built for");
+});
+
+Deno.test("SOURCE_DATE_EPOCH dates the image", () => {
+  assertEquals(sourceDate("86400").toISOString(), "1970-01-02T00:00:00.000Z");
+  assertEquals(sourceDate(undefined), sourceDate(undefined));
+  assertThrows(() => sourceDate("yesterday"), Error, "is not a number of seconds");
+});
+
+Deno.test("the version is one that an image label can have", () => {
+  assertEquals(/^\d+\.\d+\.\d+$/.test(VERSION), true);
+});

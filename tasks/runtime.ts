@@ -1,0 +1,160 @@
+/**
+ * The runtime that `deno compile` puts programs behind.
+ *
+ * `deno compile` would download `denort` of its own version. npm carries the same bytes inside a
+ * program that somebody compiled with that version, and since compiling only appends, they are its
+ * beginning. What is cut out must have the size and digest pinned here, or it is refused.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { runtimeLength, TRAILER_LENGTH } from "./payload.ts";
+import { type Architecture, DIST, ROOT } from "./project.ts";
+
+/** The version of Deno that the runtime belongs to; the compiler must be of the same. */
+export const RUNTIME_VERSION = "2.7.11";
+
+/**
+ * Where a runtime can come from: the npm package, or wherever `deno compile` downloads it from; `auto` is
+ * the package where it is installed, which it is not for those who have Deno alone.
+ */
+export const RUNTIME_SOURCES = ["auto", "npm", "download"] as const;
+
+/** One of {@linkcode RUNTIME_SOURCES}. */
+export type RuntimeSource = typeof RUNTIME_SOURCES[number];
+
+/** What the runtime of a processor must be. */
+interface Pin {
+  /** In bytes. */
+  readonly size: number;
+  /** In hexadecimal. */
+  readonly sha256: string;
+}
+
+/** Both cut from `@stdy/cli-linux-ARCH` 0.22.2. */
+const PINS: Readonly<Record<Architecture["npm"], Pin>> = {
+  x64: {
+    size: 97_076_048,
+    sha256: "f12d5d3886d5ea138304fb8d67d7396cfbedf53656676132152cb89f3fa4d8e6",
+  },
+  arm64: {
+    size: 90_596_104,
+    sha256: "9c888d915647ff971a497acd39ee45ea63da5f19d12d4363124942c257c055ef",
+  },
+};
+
+/** What {@linkcode provideRuntime} goes by. */
+export interface RuntimeOptions {
+  /** The processor that the runtime is for. */
+  readonly architecture: Architecture;
+  /** Where it comes from; `auto` when absent. */
+  readonly source?: RuntimeSource;
+  /** A user's own runtime, which wins over `source`; what `DENORT_BIN` names when absent. */
+  readonly own?: string | undefined;
+  /** The `node_modules` that the npm package is in; the project's when absent. */
+  readonly packages?: string;
+  /** Where the runtime is put, to be used again; `dist/runtime` when absent. */
+  readonly cache?: string;
+}
+
+/**
+ * Finds or makes the runtime for a processor.
+ *
+ * @returns The runtime's absolute path; nothing when it is left to `deno compile`.
+ * @throws {Error} when the npm package is missing or is not what it should be.
+ */
+export async function provideRuntime({
+  architecture,
+  source = "auto",
+  own = Deno.env.get("DENORT_BIN"),
+  packages = `${ROOT}/node_modules`,
+  cache = `${DIST}/runtime`,
+}: RuntimeOptions): Promise<string | undefined> {
+  if (own) return await Deno.realPath(own);
+  if (source === "download") return undefined;
+  const program = `${packages}/@stdy/cli-linux-${architecture.npm}/bin/steady`;
+  if (source === "auto" && !existsSync(program)) return undefined;
+  requireVersion(Deno.version.deno);
+  const runtime = `${cache}/denort-${RUNTIME_VERSION}-${architecture.npm}`;
+  const pin = PINS[architecture.npm];
+  if (await isPinned(runtime, pin)) return runtime;
+  await Deno.mkdir(cache, { recursive: true });
+  await carve(program, pin, runtime);
+  return runtime;
+}
+
+/**
+ * Cuts the runtime out of a compiled program.
+ *
+ * @param program The compiled program.
+ * @param pin What the runtime must be.
+ * @param runtime Where to write it; nothing is there unless it is right.
+ * @throws {Error} when the program is missing or was not made by `deno compile`, and when its runtime
+ *   is not the pinned one.
+ */
+export async function carve(program: string, pin: Pin, runtime: string): Promise<void> {
+  using file = await openProgram(program);
+  const { size } = await file.stat();
+  const length = await readRuntimeLength(file, size, program);
+  if (length !== pin.size) {
+    throw new Error(`${program}: its runtime has ${length} bytes instead of ${pin.size}`);
+  }
+  const bytes = new Uint8Array(length);
+  await file.seek(0, Deno.SeekMode.Start);
+  await readFully(file, bytes);
+  const found = createHash("sha256").update(bytes).digest("hex");
+  if (found !== pin.sha256) {
+    throw new Error(`${program}: its runtime has the sha256 ${found} instead of ${pin.sha256}`);
+  }
+  const unfinished = `${runtime}.part`;
+  await Deno.writeFile(unfinished, bytes, { mode: 0o755 });
+  await Deno.rename(unfinished, runtime);
+}
+
+function requireVersion(version: string): void {
+  if (version === RUNTIME_VERSION) return;
+  throw new Error(
+    `the runtime from npm is Deno ${RUNTIME_VERSION}'s and this is Deno ${version}: ` +
+      "use the Deno that npm installs, or --runtime=download",
+  );
+}
+
+async function isPinned(runtime: string, pin: Pin): Promise<boolean> {
+  const bytes = await Deno.readFile(runtime).catch(() => undefined);
+  if (bytes?.length !== pin.size) return false;
+  return createHash("sha256").update(bytes).digest("hex") === pin.sha256;
+}
+
+async function openProgram(program: string): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(program);
+  } catch (cause) {
+    const hint = "the npm package of the runtime is not installed; --runtime=download does without";
+    throw new Error(hint, { cause });
+  }
+}
+
+async function readRuntimeLength(
+  file: Deno.FsFile,
+  size: number,
+  program: string,
+): Promise<number> {
+  const trailer = new Uint8Array(Math.min(TRAILER_LENGTH, size));
+  await file.seek(-trailer.length, Deno.SeekMode.End);
+  await readFully(file, trailer);
+  try {
+    return runtimeLength(trailer, size);
+  } catch (cause) {
+    throw new Error(program, { cause });
+  }
+}
+
+async function readFully(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const count = await file.read(bytes.subarray(done));
+    if (count === null) throw new Error("the file became shorter while it was read");
+    done += count;
+  }
+}

@@ -1,0 +1,80 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { createHash } from "node:crypto";
+import { architecture } from "./project.ts";
+import { carve, provideRuntime } from "./runtime.ts";
+
+const RUNTIME = new TextEncoder().encode("the runtime");
+const PIN = { size: RUNTIME.length, sha256: createHash("sha256").update(RUNTIME).digest("hex") };
+
+/** Writes a compiled program into a directory that lasts as long as the test. */
+async function withProgram(
+  bytes: Uint8Array,
+  test: (program: string, runtime: string) => Promise<void>,
+): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.writeFile(`${directory}/program`, bytes);
+    await test(`${directory}/program`, `${directory}/runtime`);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+function compile(runtime: Uint8Array): Uint8Array {
+  const payload = 20;
+  const program = new Uint8Array(runtime.length + payload);
+  program.set(runtime);
+  const view = new DataView(program.buffer);
+  view.setUint32(program.length - 16, 0x501e, true);
+  view.setBigUint64(program.length - 8, BigInt(payload), true);
+  return program;
+}
+
+Deno.test("the runtime is cut out of a compiled program", async () => {
+  await withProgram(compile(RUNTIME), async (program, runtime) => {
+    await carve(program, PIN, runtime);
+    assertEquals(await Deno.readFile(runtime), RUNTIME);
+  });
+});
+
+Deno.test("a runtime of another size is refused", async () => {
+  await withProgram(compile(new Uint8Array(9)), async (program, runtime) => {
+    const error = await assertRejects(() => carve(program, PIN, runtime), Error);
+    assertEquals(error.message, `${program}: its runtime has 9 bytes instead of 11`);
+  });
+});
+
+Deno.test("a runtime with other contents is refused, and nothing is left behind", async () => {
+  await withProgram(compile(RUNTIME.toReversed()), async (program, runtime) => {
+    await assertRejects(() => carve(program, PIN, runtime), Error, "its runtime has the sha256");
+    await assertRejects(() => Deno.stat(runtime), Deno.errors.NotFound);
+  });
+});
+
+Deno.test("a file that was not compiled is refused by name", async () => {
+  await withProgram(RUNTIME, async (program, runtime) => {
+    await assertRejects(() => carve(program, PIN, runtime), Error, program);
+  });
+});
+
+/** An empty name stands for none, whatever `DENORT_BIN` says where the tests run. */
+const NOWHERE = { architecture: architecture(), own: "", packages: "/nowhere", cache: "/nowhere" };
+
+Deno.test("a missing npm package is refused with what to do instead", async () => {
+  const cache = await Deno.makeTempDir();
+  await assertRejects(
+    () => provideRuntime({ ...NOWHERE, source: "npm", cache }),
+    Error,
+    "--runtime=download does without",
+  );
+  await Deno.remove(cache);
+});
+
+Deno.test("a download is left to deno compile, and so is a missing package by default", async () => {
+  assertEquals(await provideRuntime({ ...NOWHERE, source: "download" }), undefined);
+  assertEquals(await provideRuntime(NOWHERE), undefined);
+});
+
+Deno.test("a user's own runtime wins", async () => {
+  assertEquals(await provideRuntime({ ...NOWHERE, source: "npm", own: "/proc/.." }), "/");
+});

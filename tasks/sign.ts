@@ -1,0 +1,87 @@
+/**
+ * `deno task sign`: signs the image, with a given key or with one for development.
+ *
+ * @module
+ */
+
+import { dirname } from "node:path";
+import { runTask, say, step, taskArguments } from "./console.ts";
+import { fingerprint, generateDevelopmentKey, readSigningKey } from "./keys.ts";
+import { DIST, IMAGE } from "./project.ts";
+import { signatureFile, signImage } from "./signature.ts";
+import type { PrivateKey } from "openpgp";
+
+const USAGE = `Usage: deno task sign [OPTION…] [IMAGE]
+
+Signs an image (dist/stage1-volo.aci) for rkt: a detached OpenPGP signature, IMAGE.asc.
+
+  --key=FILE  the private RSA key; its passphrase is taken from VOLO_KEY_PASSPHRASE
+              (a throw-away key, dist/development-key.asc, made when it is missing)
+  --debug     show where an error comes from`;
+
+/** The development key's halves, in a directory. */
+export function developmentKeyFiles(directory = DIST): { secret: string; public: string } {
+  return {
+    secret: `${directory}/development-key.asc`,
+    public: `${directory}/development-key.pub.asc`,
+  };
+}
+
+/**
+ * Signs an image with the development key, which is made when it is missing.
+ *
+ * @param directory Where the key is kept.
+ * @returns The key.
+ * @throws {Error} when the key or the image cannot be read or written.
+ */
+export async function signWithDevelopmentKey(
+  image: string,
+  directory = DIST,
+): Promise<PrivateKey> {
+  const key = await developmentKey(directory);
+  await step("signature with the development key", () => signImage(image, key));
+  return key;
+}
+
+async function developmentKey(directory: string): Promise<PrivateKey> {
+  const files = developmentKeyFiles(directory);
+  try {
+    return await readSigningKey(files.secret);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    return await step("development key, once", () => createDevelopmentKey(files));
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof Deno.errors.NotFound;
+}
+
+async function createDevelopmentKey(
+  files: ReturnType<typeof developmentKeyFiles>,
+): Promise<PrivateKey> {
+  const key = await generateDevelopmentKey();
+  await Deno.mkdir(dirname(files.secret), { recursive: true });
+  await Deno.writeTextFile(files.public, key.toPublic().armor());
+  await Deno.writeTextFile(files.secret, key.armor(), { mode: 0o600, createNew: true });
+  return key;
+}
+
+async function main(args: string[]): Promise<void> {
+  const options = taskArguments(args, { string: ["key"], usage: USAGE });
+  const image = options._[0] ?? IMAGE;
+  const key = options.key === undefined
+    ? await signWithDevelopmentKey(image)
+    : await signWithKey(image, options.key);
+  say();
+  say(`  file  ${signatureFile(image)}`);
+  say(`  key   ${fingerprint(key)}`);
+}
+
+async function signWithKey(image: string, file: string): Promise<PrivateKey> {
+  const key = await readSigningKey(file, Deno.env.get("VOLO_KEY_PASSPHRASE"));
+  await step(`signature with ${file}`, () => signImage(image, key));
+  return key;
+}
+
+if (import.meta.main) await runTask("sign", main);

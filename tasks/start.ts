@@ -1,0 +1,38 @@
+/**
+ * `deno task start`: a first look. Builds and verifies the image, then lets it run a pod.
+ *
+ * @module
+ */
+
+import { buildImage } from "./build_image.ts";
+import { paint, runTask, say, taskCommand } from "./console.ts";
+import { ROOT } from "./project.ts";
+import { signWithDevelopmentKey } from "./sign.ts";
+import { verifyImage } from "./verify.ts";
+
+async function main(): Promise<number> {
+  say(paint("bold", "Building the stage1 image"));
+  const image = await buildImage();
+  await signWithDevelopmentKey(image.path);
+  say();
+  say(paint("bold", "Verifying it"));
+  await verifyImage(image.path);
+  say();
+  const code = await runDemo();
+  if (code !== 0) return code;
+  say();
+  say(`What each entrypoint may do, and why:  ${taskCommand("explain --permissions")}`);
+  say(`All tests, also of the whole system:   ${taskCommand("test")}`);
+  return 0;
+}
+
+/** The pod is mounted in a namespace of its own, so that nothing of it reaches the machine. */
+async function runDemo(): Promise<number> {
+  if (Deno.uid() !== 0) throw new Error("running a pod: only root may mount its file systems");
+  const demo = [Deno.execPath(), "run", "--allow-all", "tasks/demo.ts"];
+  const args = ["--mount", "--propagation", "private", ...demo];
+  const { code } = await new Deno.Command("unshare", { args, cwd: ROOT }).spawn().status;
+  return code;
+}
+
+if (import.meta.main) await runTask("start", main);

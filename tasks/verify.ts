@@ -1,0 +1,48 @@
+/**
+ * `deno task verify`: checks that an image is what this source says, and that its signature is good.
+ *
+ * @module
+ */
+
+import { MEMBERS } from "../image/members.ts";
+import { runTask, say, step, taskArguments } from "./console.ts";
+import { inspectImage } from "./inspect.ts";
+import { fingerprint, readPublicKey } from "./keys.ts";
+import { ENTRY, IMAGE, PROGRAMS, VERSION } from "./project.ts";
+import { developmentKeyFiles } from "./sign.ts";
+import { verifyImageSignature } from "./signature.ts";
+
+const USAGE = `Usage: deno task verify [OPTION…] [IMAGE]
+
+Checks an image (dist/stage1-volo.aci): its manifest, members, programs and their permissions
+against this source, and its signature, IMAGE.asc.
+
+  --key=FILE  the public key (dist/development-key.pub.asc)
+  --debug     show where an error comes from`;
+
+/**
+ * Checks an image and its signature, with a printed line for each step.
+ *
+ * @param key The file of the public key.
+ * @throws {Error} in one line about the first thing that is not as it should be.
+ */
+export async function verifyImage(
+  image = IMAGE,
+  key = developmentKeyFiles().public,
+): Promise<void> {
+  const target = await step("manifest, members and programs", () => inspectImage(image, ENTRY));
+  const publicKey = await readPublicKey(key);
+  await step("signature", () => verifyImageSignature(image, publicKey));
+  say();
+  say(`  ${image}`);
+  say(`  version ${VERSION} for ${target.appc}: ${MEMBERS.length} members, all as in the source;`);
+  say(`  ${PROGRAMS.join(", ")} carry the permissions of their tables;`);
+  say(`  signed by ${fingerprint(publicKey)}`);
+}
+
+async function main(args: string[]): Promise<void> {
+  const options = taskArguments(args, { string: ["key"], usage: USAGE });
+  await verifyImage(options._[0], options.key);
+}
+
+if (import.meta.main) await runTask("verify", main);
