@@ -1,0 +1,186 @@
+/** Manifests that no pod can be made of: `run` refuses in one line, and leaves nothing. */
+
+import { assertEquals } from "@std/assert";
+import { assertCode, assertRefused, editJson } from "./expect.ts";
+import { scenario } from "./scenario.ts";
+import type { Pod } from "./stage0.ts";
+
+/** How a composed pod is spoiled. */
+type Spoil = (pod: Pod) => unknown;
+
+/** Replaces the pod manifest. */
+function manifest(text: string | Uint8Array): Spoil {
+  const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
+  return (pod) => Deno.writeFile(`${pod.dir}/pod`, bytes);
+}
+
+/** Replaces a field of the pod's one app. */
+function appField(field: string, value: unknown): Spoil {
+  return (pod) =>
+    editJson(`${pod.dir}/pod`, (manifest) => {
+      manifest.apps[0].app[field] = value;
+    });
+}
+
+/** Replaces a field of the pod. */
+function podField(field: string, value: unknown): Spoil {
+  return (pod) =>
+    editJson(`${pod.dir}/pod`, (manifest) => {
+      manifest[field] = value;
+    });
+}
+
+/** Changes the pod's list of apps. */
+function apps(change: (apps: Record<string, unknown>[]) => unknown[]): Spoil {
+  return (pod) =>
+    editJson(`${pod.dir}/pod`, (manifest) => {
+      manifest.apps = change(manifest.apps);
+    });
+}
+
+const IMAGE_MANIFEST = "appsinfo/app/manifest";
+
+const table: [what: string, spoil: Spoil, matter: RegExp][] = [
+  ["a pod manifest that is missing", (pod) => Deno.remove(`${pod.dir}/pod`), /^run: pod: /],
+  ["an empty pod manifest", manifest(""), /^run: pod: not JSON/],
+  [
+    "a truncated pod manifest",
+    (pod) => Deno.truncate(`${pod.dir}/pod`, 100),
+    /^run: pod: not JSON/,
+  ],
+  ["a pod manifest that is no JSON", manifest("name: app\n"), /^run: pod: not JSON/],
+  [
+    "a pod manifest that is binary",
+    manifest(new Uint8Array([0, 255, 254, 1])),
+    /^run: pod: not JSON/,
+  ],
+  ["a pod manifest that is a list", manifest("[]"), /^run: pod: .*object/],
+  ["a pod manifest that is null", manifest("null"), /^run: pod: .*object/],
+  ["a pod manifest of 10 MB", manifest(`{"pad":"${"x".repeat(10_000_000)}"}`), /^run: pod: /],
+  ["a pod manifest that is deep", manifest("[".repeat(1_000_000)), /^run: pod: /],
+  ["a pod manifest of another kind", podField("acKind", "ImageManifest"), /acKind/],
+  ["a pod without a list of apps", podField("apps", {}), /apps/],
+  ["a pod without apps", podField("apps", []), /apps/],
+  ["a pod of two apps", apps((all) => [...all, { ...all[0], name: "second" }]), /apps/],
+  ["two apps of one name", apps((all) => [...all, ...all]), /apps\[1\]\.name/],
+  ["an app without a name", apps(([app]) => [{ ...app, name: undefined }]), /apps\[0\]\.name/],
+  ["an app with a path as name", apps(([app]) => [{ ...app, name: "../app" }]), /apps\[0\]\.name/],
+  ["an app that nobody prepared", apps(([app]) => [{ ...app, name: "other" }]), /appsinfo\/other/],
+  ["volumes that are no list", podField("volumes", "all"), /volumes/],
+  ["a volume without a kind", podField("volumes", [{ name: "v" }]), /volumes\[0\]/],
+  ["an exec that is text", appField("exec", "/bin/sh -c true"), /apps\[0\]\.app\.exec/],
+  ["an exec with a number", appField("exec", ["/bin/sh", 1]), /apps\[0\]\.app\.exec\[1\]/],
+  ["an exec with NUL", appField("exec", ["/bin/sh", "a\0b"]), /apps\[0\]\.app\.exec\[1\]/],
+  ["an empty exec", appField("exec", []), /exec/],
+  ["an exec without a program", appField("exec", [""]), /exec/],
+  ["a user that is a number", appField("user", 0), /apps\[0\]\.app\.user/],
+  ["an empty user", appField("user", ""), /apps\[0\]\.app\.user/],
+  ["an empty group", appField("group", ""), /apps\[0\]\.app\.group/],
+  ["groups that are names", appField("supplementaryGIDs", ["a"]), /supplementaryGIDs\[0\]/],
+  ["negative groups", appField("supplementaryGIDs", [-1]), /supplementaryGIDs\[0\]/],
+  ["a relative working directory", appField("workingDirectory", "srv"), /workingDirectory/],
+  [
+    "a variable without a name",
+    appField("environment", [{ value: "x" }]),
+    /environment\[0\]\.name/,
+  ],
+  [
+    "a name with =",
+    appField("environment", [{ name: "A=B", value: "" }]),
+    /environment\[0\]\.name/,
+  ],
+  [
+    "a value with NUL",
+    appField("environment", [{ name: "A", value: "\0" }]),
+    /environment\[0\]\.value/,
+  ],
+  [
+    "a mount point without a path",
+    appField("mountPoints", [{ name: "a" }]),
+    /mountPoints\[0\]\.path/,
+  ],
+  [
+    "an image manifest that is missing",
+    (pod) => Deno.remove(`${pod.dir}/${IMAGE_MANIFEST}`),
+    /appsinfo\/app\/manifest/,
+  ],
+  [
+    "a truncated image manifest",
+    (pod) => Deno.truncate(`${pod.dir}/${IMAGE_MANIFEST}`, 50),
+    /appsinfo\/app\/manifest: not JSON/,
+  ],
+  [
+    "an image manifest of another kind",
+    (pod) => Deno.copyFile(`${pod.dir}/pod`, `${pod.dir}/${IMAGE_MANIFEST}`),
+    /appsinfo\/app\/manifest: .*acKind/,
+  ],
+  [
+    "an app that no manifest describes",
+    async (pod) => {
+      await apps(([app]) => [{ ...app, app: undefined }])(pod);
+      await editJson(`${pod.dir}/${IMAGE_MANIFEST}`, (manifest) => delete manifest.app);
+    },
+    /apps\[0\]\.app/,
+  ],
+];
+
+for (const [what, spoil, matter] of table) {
+  scenario(`run refuses ${what}`, async ({ script }) => {
+    await using pod = await script("echo started");
+    await spoil(pod);
+    const result = await pod.run();
+    assertRefused(result, "run", matter);
+    assertEquals(result.stdout, "");
+    assertEquals(pod.foreignMounts(), []);
+    assertEquals(pod.readNumber("pid"), undefined);
+  });
+}
+
+scenario("what a manifest says cannot write on the terminal", async ({ pod: prepare }) => {
+  await using pod = await prepare({ app: { exec: ["\x1b[2J\x07/bin/\r\nrun: fine"] } });
+  const result = await pod.run();
+  assertRefused(result, "run", /exec\[0\]/);
+  assertEquals(/(?!\n)\p{Cc}/u.test(result.stderr), false, JSON.stringify(result.stderr));
+});
+
+scenario("fields that nobody knows are no error", async ({ script }) => {
+  await using pod = await script("true");
+  await editJson(`${pod.dir}/pod`, (manifest) => {
+    manifest.future = { of: ["appc"] };
+    manifest.apps[0].app.__proto__x = 1;
+  });
+  assertCode(await pod.run(), 0);
+});
+
+const ignored: [what: string, spoil: Spoil, name: string][] = [
+  [
+    "an isolator of the app",
+    appField("isolators", [{ name: "resource/memory", value: { limit: "64M" } }]),
+    "resource/memory",
+  ],
+  [
+    "an isolator of the pod",
+    podField("isolators", [{ name: "resource/cpu", value: { limit: "1" } }]),
+    "resource/cpu",
+  ],
+  [
+    "an event handler",
+    appField("eventHandlers", [{ name: "pre-start", exec: ["/bin/true"] }]),
+    "pre-start",
+  ],
+  [
+    "a read-only root",
+    apps(([app]) => [{ ...app, readOnlyRootFS: true }]),
+    "readOnlyRootFS",
+  ],
+];
+
+for (const [what, spoil, name] of ignored) {
+  scenario(`run says once that it ignores ${what}`, async ({ script }) => {
+    await using pod = await script("echo started");
+    await spoil(pod);
+    const { code, stdout, stderr } = await pod.run();
+    assertEquals({ code, stdout }, { code: 0, stdout: "started\n" }, stderr);
+    assertEquals(stderr.trim().split("\n").filter((line) => line.includes(name)).length, 1, stderr);
+  });
+}

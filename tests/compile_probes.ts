@@ -1,0 +1,30 @@
+/**
+ * Compiles the probe once for each entrypoint, exactly as that is compiled.
+ *
+ * A program of its own, because the bundler starts processes that live as long as who called it.
+ *
+ * `deno run -A tests/compile_probes.ts DIRECTORY`
+ *
+ * @module
+ */
+
+import { buildPrograms } from "../tasks/build.ts";
+import { architecture, ENTRY, PROGRAMS } from "../tasks/project.ts";
+import { provideRuntime } from "../tasks/runtime.ts";
+
+const [output] = Deno.args;
+if (output === undefined) throw new Error("the directory is missing");
+await compileProbes(output);
+
+async function compileProbes(output: string): Promise<void> {
+  const entry = `${output}/entry`;
+  await Deno.mkdir(entry);
+  for (const name of PROGRAMS) {
+    await Deno.copyFile(`${import.meta.dirname}/permission_probe.ts`, `${entry}/${name}.ts`);
+    const table = `${name}.permissions.json`;
+    await Deno.copyFile(`${ENTRY}/${table}`, `${entry}/${table}`);
+  }
+  const target = architecture();
+  const runtime = await provideRuntime({ architecture: target });
+  await buildPrograms({ entry, output, architecture: target, runtime });
+}

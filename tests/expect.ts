@@ -1,0 +1,60 @@
+/**
+ * Assertions about programs, that say what a program complained about when it should not have.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
+import type { Result } from "./host.ts";
+
+/** The exit code of an error inside a stage1. */
+export const REFUSED = 254;
+
+/** The program succeeded, and had nothing to complain about. */
+export function assertQuiet(result: Result): void {
+  assertEquals({ code: result.code, stderr: result.stderr }, { code: 0, stderr: "" });
+}
+
+/** The program ended with a code; its complaints are shown if it did not. */
+export function assertCode(result: Result, code: number): void {
+  assertEquals(result.code, code, `exit code ${result.code}: ${result.stderr}`);
+}
+
+/** The program succeeded and printed exactly this. */
+export function assertPrints(result: Result, stdout: string): void {
+  assertEquals(
+    { code: result.code, stdout: result.stdout },
+    { code: 0, stdout },
+    `exit code ${result.code}: ${result.stdout}${result.stderr}`,
+  );
+}
+
+/** The entrypoint refused, in one line for people that names the matter. */
+export function assertRefused(result: Result, entrypoint: string, matter: RegExp): void {
+  const { code, stderr } = result;
+  assertEquals(code, REFUSED, `exit code ${code}: ${stderr}`);
+  assertMatch(stderr, new RegExp(`^${entrypoint}: [^\\n]+\\n$`));
+  assertMatch(stderr, matter);
+  assertNotMatch(stderr, /at (async )?(file|ext):|Uncaught|\[object|undefined/);
+  assert(stderr.length < 1000, `a message of ${stderr.length} characters`);
+}
+
+/** Variables as the kernel keeps them, with a zero after each. */
+export function parseEnviron(text: string): Record<string, string> {
+  const pairs = text.split("\0").filter((pair) => pair !== "");
+  return Object.fromEntries(pairs.map((pair) => {
+    const at = pair.indexOf("=");
+    return [pair.slice(0, at), pair.slice(at + 1)];
+  }));
+}
+
+/** Changes a JSON file. */
+export async function editJson(
+  path: string,
+  // deno-lint-ignore no-explicit-any -- tests break manifests in ways that no type foresees
+  edit: (value: any) => void,
+): Promise<void> {
+  const value = JSON.parse(await Deno.readTextFile(path));
+  edit(value);
+  await Deno.writeTextFile(path, JSON.stringify(value));
+}

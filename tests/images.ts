@@ -1,0 +1,115 @@
+/**
+ * Small real images, made on the spot from the machine's own static busybox.
+ *
+ * @module
+ */
+
+import { must, which } from "./host.ts";
+import type { App } from "./stage0.ts";
+
+/** A file of an image: its text, or more about it; null where there is to be none. */
+export type FileSpec = null | string | {
+  /** Text of a regular file. */
+  text?: string;
+  /** Target of a symbolic link. */
+  link?: string;
+  /** Whether it is a directory. */
+  dir?: boolean;
+  /** Permission bits. */
+  mode?: number;
+  /** Owner. */
+  uid?: number;
+  /** Group. */
+  gid?: number;
+};
+
+/** What an image is to be. */
+export interface ImageOptions {
+  /** The image's name; the app is called after its last part. */
+  name?: string;
+  /** Fields that replace those of its `app`; null leaves the image without one. */
+  app?: Partial<App> | null;
+  /** Files over the usual ones, by absolute path. */
+  files?: Record<string, FileSpec>;
+}
+
+/** The busybox to copy: it has to be static, as an image holds no libraries. */
+export const BUSYBOX: string | undefined = which("busybox");
+
+/** Users of every image, so that names can be looked up. */
+const USUAL_FILES: Record<string, FileSpec> = {
+  "/dev": { dir: true },
+  "/proc": { dir: true },
+  "/sys": { dir: true },
+  "/tmp": { dir: true, mode: 0o1777 },
+  "/root": { dir: true, mode: 0o700 },
+  "/home/volo": { dir: true, uid: 1000, gid: 1000 },
+  "/etc/passwd": [
+    "root:x:0:0:root:/root:/bin/sh",
+    "daemon:x:1:1:daemon:/:/bin/false",
+    "volo:x:1000:1000:Volo:/home/volo:/bin/sh",
+    "nobody:x:65534:65534:nobody:/:/bin/false",
+    "",
+  ].join("\n"),
+  "/etc/group": [
+    "root:x:0:",
+    "daemon:x:1:",
+    "audio:x:29:volo",
+    "video:x:44:volo",
+    "volo:x:1000:",
+    "nogroup:x:65534:",
+    "",
+  ].join("\n"),
+};
+
+/** Makes an image in a directory, which must not exist, and returns that directory. */
+export async function makeImage(dir: string, options: ImageOptions = {}): Promise<string> {
+  await Deno.mkdir(`${dir}/rootfs`, { recursive: true });
+  await installBusybox(`${dir}/rootfs/bin`);
+  const files = { ...USUAL_FILES, ...options.files };
+  for (const [path, spec] of Object.entries(files)) await place(`${dir}/rootfs${path}`, spec);
+  await Deno.writeTextFile(`${dir}/manifest`, JSON.stringify(composeManifest(options)));
+  return dir;
+}
+
+/** Packs an image's directory into an ACI, compressed as `tar` is told. */
+export async function packImage(dir: string, aci: string, compression: string): Promise<string> {
+  const members = ["--directory", dir, "manifest", "rootfs"];
+  await must(["tar", "--create", compression, "--file", aci, ...members]);
+  return aci;
+}
+
+function composeManifest({ name = "example.com/app", app }: ImageOptions) {
+  return {
+    acKind: "ImageManifest",
+    acVersion: "0.8.11",
+    name,
+    labels: [
+      { name: "version", value: "1.0.0" },
+      { name: "arch", value: Deno.build.arch === "aarch64" ? "aarch64" : "amd64" },
+      { name: "os", value: "linux" },
+    ],
+    ...(app === null ? {} : { app: { exec: ["/bin/sh"], user: "0", group: "0", ...app } }),
+  };
+}
+
+async function installBusybox(bin: string): Promise<void> {
+  await Deno.mkdir(bin, { recursive: true });
+  await Deno.copyFile(BUSYBOX!, `${bin}/busybox`);
+  const applets = (await must([BUSYBOX!, "--list"])).trim().split("\n");
+  await Promise.all(
+    applets.filter((name) => name !== "busybox")
+      .map((name) => Deno.symlink("busybox", `${bin}/${name}`)),
+  );
+}
+
+async function place(path: string, spec: FileSpec): Promise<void> {
+  if (spec === null) return;
+  const { text, link, dir, mode, uid, gid } = typeof spec === "string" ? { text: spec } : spec;
+  await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+  if (link !== undefined) return await Deno.symlink(link, path);
+  if (dir) await Deno.mkdir(path, { recursive: true });
+  else await Deno.writeTextFile(path, text ?? "");
+  if (uid !== undefined || gid !== undefined) await Deno.chown(path, uid ?? 0, gid ?? 0);
+  if (mode !== undefined) await Deno.chmod(path, mode);
+}

@@ -1,0 +1,74 @@
+/**
+ * What a test may not leave behind: mounts, processes, and files.
+ *
+ * @module
+ */
+
+import {
+  isAlive,
+  type Mount,
+  pathsHeldBy,
+  type Process,
+  readMounts,
+  readProcesses,
+} from "./procfs.ts";
+
+/** The machine, as far as the tests can change it. */
+export interface Traces {
+  /** Mounts of the tests' namespace. */
+  mounts: Set<string>;
+  /** Processes that the tests started. */
+  processes: Map<number, string>;
+  /** Files of the temporary directory. */
+  files: Set<string>;
+}
+
+/** Looks at the machine. */
+export function takeTraces(tempDir: string): Traces {
+  return {
+    mounts: new Set(readMounts().map(describeMount)),
+    processes: new Map(ownProcesses(tempDir).map(({ pid, argv }) => [pid, argv.join(" ")])),
+    files: new Set([...Deno.readDirSync(tempDir)].map(({ name }) => `${tempDir}/${name}`)),
+  };
+}
+
+/** What is there now, and was not before, one line each. */
+export function compareTraces(before: Traces, after: Traces): string[] {
+  return [
+    ...[...after.mounts].filter((mount) => !before.mounts.has(mount)).map((it) => `mount: ${it}`),
+    ...[...before.mounts].filter((mount) => !after.mounts.has(mount)).map((it) =>
+      `unmounted: ${it}`
+    ),
+    ...newProcesses(before, after).map(([pid, line]) => `process ${pid}: ${line}`),
+    ...[...after.files].filter((file) => !before.files.has(file)).map((it) => `file: ${it}`),
+  ];
+}
+
+/** Processes that outlived what started them. */
+export function newProcesses(before: Traces, after: Traces): [pid: number, line: string][] {
+  return [...after.processes].filter(([pid]) => !before.processes.has(pid) && isAlive(pid));
+}
+
+/** Peer groups have numbers that say nothing; that there is one, is part of what a host is like. */
+function describeMount({ id, path, propagation }: Mount): string {
+  const kinds = propagation.map((group) => group.split(":")[0]);
+  return `${path} (${[`mount ${id}`, ...kinds].join(", ")})`;
+}
+
+/** What the tests started, and what was orphaned, but holds something of the temporary directory. */
+function ownProcesses(tempDir: string): Process[] {
+  const all = new Map(readProcesses().map((process) => [process.pid, process]));
+  return [...all.values()].filter((process) =>
+    process.pid !== Deno.pid && (isDescendant(process, all) || holdsAny(process, tempDir))
+  );
+}
+
+function isDescendant({ parent }: Process, all: ReadonlyMap<number, Process>): boolean {
+  if (parent === Deno.pid) return true;
+  const process = all.get(parent);
+  return process !== undefined && isDescendant(process, all);
+}
+
+function holdsAny({ pid }: Process, dir: string): boolean {
+  return pathsHeldBy(pid).some((path) => path === dir || path.startsWith(`${dir}/`));
+}

@@ -1,0 +1,55 @@
+/** What each entrypoint could do, if untrusted input made it do anything at all. */
+
+import { assertEquals } from "@std/assert";
+import { PROGRAMS } from "../tasks/project.ts";
+import { must } from "./host.ts";
+import { scenario } from "./scenario.ts";
+
+/** Compiles the probe with the permissions of each entrypoint. */
+const COMPILER = `${import.meta.dirname}/compile_probes.ts`;
+
+/** What the probe may do beside nothing, with each entrypoint's permissions. */
+const ALLOWED: Record<typeof PROGRAMS[number], string[]> = {
+  run: [
+    "read pod",
+    "read the app's root",
+    "write runtime-config",
+    "write sharedVolumes",
+    "write rkt/env",
+    "env RKT_LOCK_FD",
+    "dlopen libc",
+  ],
+  enter: ["read pod", "read the app's root", "env TERM", "dlopen libc"],
+  gc: ["read pod", "read the app's root", "dlopen libc"],
+  stop: ["read pod", "read the app's root", "dlopen libc"],
+};
+
+/** A pod directory, as far as the probe looks at it, beside something that it must not touch. */
+async function makePodDir(dir: string): Promise<string> {
+  const pod = `${dir}/pod`;
+  await Deno.mkdir(`${pod}/stage1/rootfs`, { recursive: true });
+  await Deno.writeTextFile(`${pod}/pod`, "{}");
+  await Deno.writeTextFile(`${pod}/stage1/rootfs/file`, "");
+  await Deno.writeTextFile(`${dir}/outside`, "untouched");
+  return pod;
+}
+
+async function probe(program: string, cwd: string): Promise<Record<string, string>> {
+  const env = { HOME: "/root", RKT_LOCK_FD: "9", TERM: "dumb" };
+  const { stdout } = await new Deno.Command(program, { cwd, env, clearEnv: true }).output();
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+scenario("each entrypoint can do what its table says, and nothing else", async ({ dir }) => {
+  await must([Deno.execPath(), "run", "--allow-all", COMPILER, dir]);
+  for (const name of PROGRAMS) {
+    await Deno.mkdir(`${dir}/${name}`);
+    const outcomes = await probe(`${dir}/bin/${name}`, await makePodDir(`${dir}/${name}`));
+    const expected = Object.keys(outcomes).map((attempt) => [
+      attempt,
+      ALLOWED[name].includes(attempt) ? "done" : "NotCapable",
+    ]);
+    assertEquals(outcomes, Object.fromEntries(expected), name);
+    assertEquals(await Deno.readTextFile(`${dir}/${name}/outside`), "untouched");
+  }
+});

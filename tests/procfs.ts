@@ -1,0 +1,118 @@
+/**
+ * What `/proc` says about mounts and processes.
+ *
+ * @module
+ */
+
+/** One line of `/proc/PID/mountinfo`; see proc_pid_mountinfo(5). */
+export interface Mount {
+  /** The mount's number, unique while it is mounted. */
+  id: number;
+  /** The directory of the file system that is mounted. */
+  root: string;
+  /** Where it is mounted. */
+  path: string;
+  /** The options of this mount, such as `ro`. */
+  options: string[];
+  /** Its peer groups, such as `shared:12`. */
+  propagation: string[];
+  /** The type of file system. */
+  type: string;
+}
+
+/** The mounts of a process, in the kernel's order; without a pid, of the tests themselves. */
+export function readMounts(pid: number | "self" = "self"): Mount[] {
+  const text = Deno.readTextFileSync(`/proc/${pid}/mountinfo`);
+  return text.split("\n").filter((line) => line !== "").map(parseMount);
+}
+
+function parseMount(line: string): Mount {
+  const [head, tail] = line.split(" - ");
+  const [id, , , root, path, options, ...propagation] = head!.split(" ");
+  return {
+    id: Number(id),
+    root: unescape(root!),
+    path: unescape(path!),
+    options: options!.split(","),
+    propagation,
+    type: tail!.split(" ")[0]!,
+  };
+}
+
+/** Space, tab, newline and backslash are written as octal numbers. */
+function unescape(path: string): string {
+  return path.replace(
+    /\\([0-7]{3})/g,
+    (_, octal: string) => String.fromCharCode(parseInt(octal, 8)),
+  );
+}
+
+/** The mounts at or below a directory, in the kernel's order. */
+export function mountsUnder(dir: string, pid: number | "self" = "self"): Mount[] {
+  return readMounts(pid).filter(({ path }) => path === dir || path.startsWith(`${dir}/`));
+}
+
+/** A running process. */
+export interface Process {
+  /** Its number. */
+  pid: number;
+  /** The process that started it, or took it over. */
+  parent: number;
+  /** The process group that it belongs to. */
+  group: number;
+  /** Whether it has ended, and waits for its parent to notice. */
+  zombie: boolean;
+  /** Its arguments. */
+  argv: string[];
+}
+
+/** All processes that can be seen. */
+export function readProcesses(): Process[] {
+  return [...Deno.readDirSync("/proc")]
+    .filter(({ name }) => /^\d+$/.test(name))
+    .map(({ name }) => readProcess(Number(name)))
+    .filter((process) => process !== undefined);
+}
+
+/** One process, or undefined if there is none of that number. */
+export function readProcess(pid: number): Process | undefined {
+  try {
+    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    const argv = Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0").slice(0, -1);
+    // The second field is the program's name in parentheses, and may hold anything.
+    const [state, parent, group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return { pid, argv, zombie: state === "Z", parent: Number(parent), group: Number(group) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a process runs; one that has ended, but is not yet reaped, does not. */
+export function isAlive(pid: number): boolean {
+  return readProcess(pid)?.zombie === false;
+}
+
+/** The paths that a process holds on to: open files, its directories, its program. */
+export function pathsHeldBy(pid: number): string[] {
+  const proc = `/proc/${pid}`;
+  return [`${proc}/cwd`, `${proc}/root`, `${proc}/exe`, ...list(`${proc}/fd`)]
+    .map(readLink)
+    .filter((path) => path !== undefined);
+}
+
+/** Processes may end while they are looked at: what is gone is empty. */
+function list(dir: string): string[] {
+  try {
+    return [...Deno.readDirSync(dir)].map(({ name }) => `${dir}/${name}`);
+  } catch {
+    return [];
+  }
+}
+
+function readLink(path: string): string | undefined {
+  try {
+    return Deno.readLinkSync(path);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,125 @@
+/** Mounts that travel between the host and a pod, and those that must not. */
+
+import { assert, assertEquals } from "@std/assert";
+import { assertCode, assertPrints } from "./expect.ts";
+import { eventually, mountTmpfs, must, SimulatedHost } from "./host.ts";
+import { isAlive, mountsUnder, readMounts } from "./procfs.ts";
+import { scenario, type SimplePod } from "./scenario.ts";
+
+const PROPAGATIONS = ["shared", "private"] as const;
+
+/** The mounts of a host, and with whom they are shared. */
+function describeMounts(host: SimulatedHost): string[] {
+  return readMounts(host.pid).map(({ id, path, propagation }) => `${id} ${path} ${propagation}`);
+}
+
+function recursiveVolume(source: string): SimplePod {
+  return {
+    volumes: [{ name: "data", kind: "host", source, recursive: true }],
+    mounts: [{ volume: "data", path: "/data" }],
+  };
+}
+
+for (const propagation of PROPAGATIONS) {
+  scenario(`a pod changes no mount of a host whose mounts are ${propagation}`, async (stage) => {
+    await using pod = await stage.script("mount -t tmpfs tmpfs /dev/shm && echo up && sleep 100");
+    await using host = await SimulatedHost.open(propagation);
+    const before = describeMounts(host);
+    const program = await pod.start({ host });
+    await program.prints("up");
+    assertEquals(describeMounts(host), before);
+    program.kill("SIGKILL");
+    await program.result;
+    assertEquals(describeMounts(host), before);
+  });
+
+  scenario(
+    `what a ${propagation} host mounts later in a volume appears`,
+    async ({ dir, script }) => {
+      const source = `${dir}/source`;
+      await Deno.mkdir(`${source}/late`, { recursive: true });
+      const wait =
+        "echo up; until test -e /data/late/file; do sleep .01; done; cat /data/late/file";
+      await using pod = await script(wait, recursiveVolume(source));
+      await using host = await SimulatedHost.open(propagation);
+      const program = await pod.start({ host });
+      await program.prints("up");
+      await must(["mount", "-t", "tmpfs", "tmpfs", `${source}/late`], host);
+      await must(["sh", "-c", `echo late >${source}/late/file`], host);
+      assertPrints(await program.result, "up\nlate\n");
+    },
+  );
+
+  scenario(`what the app mounts in a mount of a ${propagation} host appears`, async (stage) => {
+    const source = `${stage.dir}/source`;
+    const text = "mkdir /data/inner && mount -t tmpfs tmpfs /data/inner && echo up && sleep 100";
+    await Deno.mkdir(source);
+    await using pod = await stage.script(text, recursiveVolume(source));
+    await using host = await SimulatedHost.open(propagation);
+    await mountTmpfs(source, host);
+    const program = await pod.start({ host });
+    await program.prints("up");
+    const here = mountsUnder(source, host.pid).map(({ path }) => path);
+    assertEquals(here, [source, `${source}/inner`]);
+  });
+}
+
+scenario("what the app mounts outside its volumes stays inside", async ({ script }) => {
+  await using pod = await script(
+    "mkdir /inner && mount -t tmpfs tmpfs /inner && echo up && sleep 100",
+  );
+  await using host = await SimulatedHost.open();
+  const program = await pod.start({ host });
+  await program.prints("up");
+  assertEquals(readMounts(host.pid).filter(({ path }) => path.endsWith("/inner")), []);
+});
+
+scenario("a volume inside another does not reach the host", async ({ dir, script }) => {
+  await Deno.mkdir(`${dir}/outer/inner`, { recursive: true });
+  await Deno.mkdir(`${dir}/other`);
+  await using pod = await script("true", {
+    volumes: [
+      { name: "outer", kind: "host", source: `${dir}/outer` },
+      { name: "other", kind: "host", source: `${dir}/other` },
+    ],
+    mounts: [
+      { volume: "outer", path: "/data" },
+      { volume: "other", path: "/data/inner" },
+    ],
+  });
+  await using host = await SimulatedHost.open();
+  const before = describeMounts(host);
+  assertCode(await pod.run({ host }), 0);
+  assertEquals(describeMounts(host), before);
+});
+
+scenario("what the host unmounts is unmounted in the pod as well", async ({ dir, script }) => {
+  const source = `${dir}/source`;
+  await Deno.mkdir(source);
+  const wait = "echo up; while test -e /data/inner/file; do sleep .01; done; echo gone";
+  await using pod = await script(wait, recursiveVolume(source));
+  await using host = await SimulatedHost.open();
+  await mountTmpfs(`${source}/inner`, host);
+  await must(["touch", `${source}/inner/file`], host);
+  const program = await pod.start({ host });
+  await program.prints("up");
+  await must(["umount", `${source}/inner`], host);
+  assertPrints(await program.result, "up\ngone\n");
+});
+
+scenario("collecting a killed pod leaves the host's mounts in place", async ({ script }) => {
+  await using pod = await script("sleep 100");
+  await using host = await SimulatedHost.open();
+  const outside = () => readMounts(host.pid).filter(({ path }) => !path.includes(pod.uuid));
+  const before = outside();
+  const program = await pod.start({ host });
+  program.kill("SIGKILL");
+  await program.result;
+  await eventually("the app's end", () => !isAlive(program.pid));
+  assertCode(await pod.gc({ host }), 0);
+  for (const { path } of mountsUnder(pod.dir, host.pid).reverse()) {
+    await must(["umount", path], host);
+  }
+  assertEquals(outside(), before);
+  assert(before.some(({ path }) => path === "/dev/pts"));
+});

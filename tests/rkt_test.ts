@@ -1,0 +1,131 @@
+/** The image under rkt itself, where there is one. */
+
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { eventually, execute, type Result, which } from "./host.ts";
+import { packImage } from "./images.ts";
+import { mountsUnder } from "./procfs.ts";
+import { scenario, type Stage, STAGE1 } from "./scenario.ts";
+import { removeTree } from "./stage0/pod_dir.ts";
+
+const RKT = Deno.env.get("RKT") ?? which("rkt");
+const PUBLIC_KEY = STAGE1.replace(/[^/]*$/, "development-key.pub.asc");
+
+const NEEDS = [{ what: "rkt on PATH or in RKT", met: RKT !== undefined }];
+const SIGNED = [{ what: "a signed image", met: isThere(`${STAGE1}.asc`) && isThere(PUBLIC_KEY) }];
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** An rkt with a data directory and a configuration of its own. */
+class Rkt implements AsyncDisposable {
+  readonly #dir: string;
+
+  constructor(dir: string) {
+    this.#dir = `${dir}/rkt`;
+  }
+
+  /** The command line of one of rkt's commands. */
+  argv(...args: string[]): string[] {
+    const options = [
+      `--dir=${this.#dir}/data`,
+      `--local-config=${this.#dir}/config`,
+      `--system-config=${this.#dir}/system`,
+    ];
+    return [RKT!, ...options, ...args];
+  }
+
+  /** Runs one of rkt's commands. */
+  call(...args: string[]): Promise<Result> {
+    return execute(this.argv(...args));
+  }
+
+  /** The arguments that run an image with the stage1 under test, neither of which is verified. */
+  runArgv(image: string, ...rest: string[]): string[] {
+    return this.argv("--insecure-options=image", "run", `--stage1-path=${STAGE1}`, image, ...rest);
+  }
+
+  /** What is mounted in the data directory. */
+  mounts(): string[] {
+    return mountsUnder(this.#dir).map(({ path }) => path);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.mkdir(this.#dir, { recursive: true });
+    await removeTree(this.#dir);
+  }
+}
+
+async function packScript({ dir, image }: Stage, text: string): Promise<string> {
+  const app = { exec: ["/bin/sh", "-c", text] };
+  return await packImage(await image({ app }), `${dir}/app.aci`, "--gzip");
+}
+
+/** A pod that rkt runs in the background, from the moment that it has a UUID and a pid. */
+async function startUnderRkt(rkt: Rkt, stage: Stage, image: string) {
+  const file = `${stage.dir}/uuid`;
+  const [program, ...args] = rkt.runArgv(image, `--uuid-file-save=${file}`);
+  const pipes = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
+  const child = new Deno.Command(program!, { args, ...pipes }).spawn();
+  await eventually("the pod's UUID", () => isThere(file));
+  const uuid = await Deno.readTextFile(file);
+  await eventually(
+    "the pod's pid",
+    async () => /^pid=\d/m.test((await rkt.call("status", uuid)).stdout),
+  );
+  return { uuid, output: child.output() };
+}
+
+scenario("rkt run passes output and exit code through", async (stage) => {
+  await using rkt = new Rkt(stage.dir);
+  const image = await packScript(stage, 'echo "hello $AC_APP_NAME"; exit 7');
+  const { code, stdout, stderr } = await execute(rkt.runArgv(image));
+  assertEquals({ code, stdout }, { code: 7, stdout: "hello app\n" }, stderr);
+}, NEEDS);
+
+scenario("rkt lists, enters, stops and collects a pod", async (stage) => {
+  await using rkt = new Rkt(stage.dir);
+  const image = await packScript(stage, "trap 'exit 5' TERM; while :; do sleep .01; done");
+  const { uuid, output } = await startUnderRkt(rkt, stage, image);
+
+  assertMatch((await rkt.call("status", uuid)).stdout, /^state=running$/m);
+  assertMatch((await rkt.call("list", "--full")).stdout, new RegExp(`${uuid}\\s+app\\s.*running`));
+
+  const entered = await rkt.call("enter", uuid, "/bin/sh", "-c", "echo in $AC_APP_NAME; exit 3");
+  assertEquals([entered.code, entered.stdout], [3, "in app\n"], entered.stderr);
+
+  const stopped = await rkt.call("stop", uuid);
+  assertEquals(stopped.code, 0, stopped.stderr);
+  assertEquals((await output).code, 5);
+  assertMatch((await rkt.call("status", uuid)).stdout, /^state=exited$/m);
+
+  const collected = await rkt.call("gc", "--grace-period=0s");
+  assertEquals(collected.code, 0, collected.stderr);
+  assertEquals((await rkt.call("list", "--no-legend")).stdout.trim(), "");
+  assertEquals(rkt.mounts(), []);
+}, NEEDS);
+
+scenario("rkt stop --force ends a pod that will not", async (stage) => {
+  await using rkt = new Rkt(stage.dir);
+  const image = await packScript(stage, "trap '' TERM; while :; do sleep .01; done");
+  const { uuid, output } = await startUnderRkt(rkt, stage, image);
+  const stopped = await rkt.call("stop", "--force", uuid);
+  assertEquals(stopped.code, 0, stopped.stderr);
+  assertEquals((await output).signal, "SIGKILL");
+}, NEEDS);
+
+scenario("rkt fetches the image by its signature", async ({ dir }) => {
+  await using rkt = new Rkt(dir);
+  const refused = await rkt.call("fetch", STAGE1);
+  assertEquals(refused.code === 0, false, "an image whose key nobody trusts was accepted");
+
+  const trusted = await rkt.call("trust", "--root", "--skip-fingerprint-review", PUBLIC_KEY);
+  assertEquals(trusted.code, 0, trusted.stderr);
+  const fetched = await rkt.call("fetch", STAGE1);
+  assertEquals(fetched.code, 0, fetched.stderr);
+  assertStringIncludes(fetched.stdout, "sha512-");
+}, [...NEEDS, ...SIGNED]);

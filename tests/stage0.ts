@@ -1,0 +1,88 @@
+/**
+ * A stand-in for rkt's stage0: it composes a pod directory, takes the lock, and drives a stage1's
+ * entrypoints exactly as rkt does. It fetches nothing, verifies nothing, and remembers nothing.
+ *
+ * ```ts
+ * await using stage0 = await Stage0.open({ stage1: "dist/stage1-volo.aci" });
+ * await using pod = await stage0.prepare({ apps: [{ image: "busybox.aci" }] });
+ * const { code, stdout } = await pod.run();
+ * ```
+ *
+ * @module
+ */
+
+import { execute } from "./host.ts";
+import { composePodDir, type PodOptions, removeTree } from "./stage0/pod_dir.ts";
+import { Pod } from "./stage0/pod.ts";
+import { openTree, type Tree } from "./stage0/tree.ts";
+
+export type { DnsModes, RunFlags } from "./stage0/flags.ts";
+export type { App, AppOptions, ImageManifest, Volume, VolumeMount } from "./stage0/manifest.ts";
+export { type EndOptions, type EnterOptions, Pod, type RunOptions } from "./stage0/pod.ts";
+export type { PodOptions } from "./stage0/pod_dir.ts";
+export { type LaunchOptions, Program } from "./stage0/program.ts";
+
+/** What a stage0 needs to know. */
+export interface Stage0Options {
+  /** The stage1: an ACI file, or a directory with `manifest` and `rootfs`. */
+  stage1: string;
+  /** Where ACIs are unpacked, for later use too; by default a place that is disposed of. */
+  cache?: string;
+}
+
+/** A stage0, with a data directory of its own. */
+export class Stage0 implements AsyncDisposable {
+  readonly #dir: string;
+  readonly #cache: string;
+  readonly #stage1: Tree;
+  /** Whether the kernel mounts overlays over the data directory. */
+  readonly overlay: boolean;
+
+  private constructor(dir: string, cache: string, stage1: Tree, overlay: boolean) {
+    this.#dir = dir;
+    this.#cache = cache;
+    this.#stage1 = stage1;
+    this.overlay = overlay;
+  }
+
+  /** Opens a stage1, below the temporary directory. */
+  static async open(options: Stage0Options): Promise<Stage0> {
+    const dir = await Deno.makeTempDir({ prefix: "stage0-" });
+    try {
+      const cache = options.cache ?? `${dir}/cache`;
+      const stage1 = await openTree(options.stage1, cache);
+      return new Stage0(dir, cache, stage1, await mountsOverlays(dir));
+    } catch (error) {
+      await Deno.remove(dir, { recursive: true });
+      throw error;
+    }
+  }
+
+  /** Composes a pod. */
+  async prepare(options: PodOptions): Promise<Pod> {
+    const dir = `${this.#dir}/pods/run/${crypto.randomUUID()}`;
+    const overlay = options.overlay ?? this.overlay;
+    const site = { dir, stage1: this.#stage1, cache: this.#cache, overlay };
+    await composePodDir(site, options);
+    return new Pod(dir, this.#stage1, overlay);
+  }
+
+  /** Removes the data directory. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await removeTree(this.#dir);
+  }
+}
+
+/** Overlays need support from the kernel, and from the file system that they lie on. */
+async function mountsOverlays(dir: string): Promise<boolean> {
+  const trial = `${dir}/trial`;
+  for (const part of ["lower", "upper", "work", "merged"]) {
+    await Deno.mkdir(`${trial}/${part}`, { recursive: true });
+  }
+  const layers = `lowerdir=${trial}/lower,upperdir=${trial}/upper,workdir=${trial}/work`;
+  const target = `${trial}/merged`;
+  const mounted = await execute(["mount", "-t", "overlay", "overlay", "-o", layers, target]);
+  if (mounted.code === 0) await execute(["umount", target]);
+  await Deno.remove(trial, { recursive: true });
+  return mounted.code === 0;
+}

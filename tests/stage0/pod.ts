@@ -1,0 +1,199 @@
+/**
+ * A pod, as rkt handles it after composing its directory.
+ *
+ * @module
+ */
+
+import { eventually, type Result } from "../host.ts";
+import { type Mount, mountsUnder } from "../procfs.ts";
+import { type DnsModes, type RunFlags, spellFlags } from "./flags.ts";
+import { annotation } from "./manifest.ts";
+import { entrypoint, mountStage1, removeTree } from "./pod_dir.ts";
+import { type LaunchOptions, Program } from "./program.ts";
+import type { Tree } from "./tree.ts";
+
+/** How a pod is run. */
+export interface RunOptions extends LaunchOptions {
+  /** What the user asked for. */
+  flags?: RunFlags;
+  /** The arguments instead, UUID and all. */
+  args?: string[];
+}
+
+/** How a running pod is entered. */
+export interface EnterOptions extends LaunchOptions {
+  /** The process to enter, instead of the one that the pod names. */
+  pid?: number | string;
+  /** Flags before the others. */
+  flags?: string[];
+}
+
+/** How a pod is stopped or collected. */
+export interface EndOptions extends LaunchOptions {
+  /** `--force` of `stop`. */
+  force?: boolean;
+  /** The arguments instead, UUID and all. */
+  args?: string[];
+}
+
+/** The descriptor that carries the lock; the shell that takes it knows only those of one digit. */
+export const LOCK_FD = 9;
+
+/** A composed pod. */
+export class Pod implements AsyncDisposable {
+  /** Its UUID. */
+  readonly uuid: string;
+  readonly #stage1: Tree;
+  readonly #overlay: boolean;
+  readonly #programs: Program[] = [];
+  #dir: string;
+
+  /** Takes over a composed directory, `…/run/UUID`. */
+  constructor(dir: string, stage1: Tree, overlay: boolean) {
+    this.#dir = dir;
+    this.uuid = dir.split("/").at(-1)!;
+    this.#stage1 = stage1;
+    this.#overlay = overlay;
+  }
+
+  /** Its directory; it moves when the pod becomes garbage. */
+  get dir(): string {
+    return this.#dir;
+  }
+
+  /** The root file system of its stage1. */
+  get stage1Rootfs(): string {
+    return `${this.#dir}/stage1/rootfs`;
+  }
+
+  /** The root file system of an app. */
+  appRootfs(app = "app"): string {
+    return `${this.stage1Rootfs}/opt/stage2/${app}/rootfs`;
+  }
+
+  /** Runs it to its end. */
+  async run(options: RunOptions = {}): Promise<Result> {
+    return await (await this.#launchRun(options)).result;
+  }
+
+  /** Runs it in the background, from the moment that it names its process. */
+  async start(options: RunOptions = {}): Promise<Program> {
+    const program = await this.#launchRun(options);
+    await eventually("the pod's pid file", () => {
+      if (program.ended) throw new Error(`run ended at once: ${program.stderr}`);
+      return this.readNumber("pid") !== undefined || this.readNumber("ppid") !== undefined;
+    });
+    return program;
+  }
+
+  /** Runs it in the background, at whatever stage it may be. */
+  async launch(options: RunOptions = {}): Promise<Program> {
+    return await this.#launchRun(options);
+  }
+
+  /** Runs a command in one of its apps. */
+  enter(app: string, command: string[], options: EnterOptions = {}): Promise<Result> {
+    const pid = options.pid ?? this.readNumber("pid") ?? 0;
+    const flags = [...options.flags ?? [], `--pid=${pid}`, `--appname=${app}`];
+    // rkt starts this one from the tree that pods share, not through the pod's own mount.
+    const program = entrypoint(this.#stage1, this.#stage1.rootfs, "enter");
+    return this.#launch([program, ...flags, "--", ...command], options).result;
+  }
+
+  /** Asks it to end. */
+  stop(options: EndOptions = {}): Promise<Result> {
+    const args = options.args ?? [...options.force ? ["--force"] : [], this.uuid];
+    return this.#launch([this.#own("stop"), ...args], options).result;
+  }
+
+  /** Moves it to the garbage, where stage0 puts pods that have ended, and lets stage1 clean up. */
+  async gc(options: EndOptions = {}): Promise<Result> {
+    await this.#moveToGarbage();
+    if (this.#overlay && mountsUnder(this.stage1Rootfs).length === 0) {
+      await mountStage1(this.#dir, this.#stage1);
+    }
+    const args = options.args ?? ["--local-config", "/etc/rkt", this.uuid];
+    return await this.#launch([this.#own("gc"), ...args], options).result;
+  }
+
+  /** Whether somebody holds its lock, as `rkt list` finds out. */
+  async isRunning(): Promise<boolean> {
+    using dir = await Deno.open(this.#dir);
+    return !await dir.tryLock(false);
+  }
+
+  /** A number that a file of its directory holds, or undefined. */
+  readNumber(file: "pid" | "ppid" | "pgid"): number | undefined {
+    try {
+      return Number(Deno.readTextFileSync(`${this.#dir}/${file}`));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** What is mounted below its directory beside the overlays that stage0 made. */
+  foreignMounts(): Mount[] {
+    return mountsUnder(this.#dir).filter(({ type, path }) =>
+      type !== "overlay" || !path.endsWith("/rootfs")
+    );
+  }
+
+  /** Ends what still runs, unmounts and removes everything. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const program of this.#programs) program.kill("SIGKILL");
+    await Promise.all(this.#programs.map((program) => program.result));
+    await removeTree(this.#dir);
+  }
+
+  async #launchRun(options: RunOptions): Promise<Program> {
+    await this.#writeDnsFiles(options.flags?.dns ?? {});
+    const version = annotation(this.#stage1.manifest, "coreos.com/rkt/stage1/interface-version");
+    const flags = spellFlags(options.flags ?? {}, Number(version ?? 1));
+    const argv = [this.#own("run"), ...options.args ?? [...flags, this.uuid]];
+    return this.#launch(argv, options, LOCK_FD);
+  }
+
+  #own(name: string): string {
+    return entrypoint(this.#stage1, this.stage1Rootfs, name);
+  }
+
+  #launch(argv: string[], options: LaunchOptions, lockFd?: number): Program {
+    const env = lockFd === undefined ? CLEAN_ENV : { ...CLEAN_ENV, ...runEnv(lockFd) };
+    const command = { argv, dir: this.#dir, env, ...(lockFd === undefined ? {} : { lockFd }) };
+    const program = new Program(command, options);
+    this.#programs.push(program);
+    return program;
+  }
+
+  async #writeDnsFiles({ resolv, hosts }: DnsModes): Promise<void> {
+    const etc = `${this.stage1Rootfs}/etc`;
+    if (resolv !== "stage0" && hosts !== "stage0") return;
+    await Deno.mkdir(etc, { recursive: true });
+    if (resolv === "stage0") await Deno.writeTextFile(`${etc}/rkt-resolv.conf`, STAGE0_RESOLV_CONF);
+    if (hosts === "stage0") await Deno.writeTextFile(`${etc}/rkt-hosts`, STAGE0_HOSTS);
+  }
+
+  async #moveToGarbage(): Promise<void> {
+    const garbage = this.#dir.replace("/pods/run/", "/pods/exited-garbage/");
+    if (garbage === this.#dir) return;
+    await Deno.mkdir(garbage.slice(0, garbage.lastIndexOf("/")), { recursive: true });
+    await Deno.rename(this.#dir, garbage);
+    this.#dir = garbage;
+  }
+}
+
+/** What stage0 writes where it has the name servers from the command line. */
+export const STAGE0_RESOLV_CONF = "# Generated by rkt run\n\nnameserver 192.0.2.53\n";
+
+/** What stage0 writes where it has the hosts from the command line. */
+export const STAGE0_HOSTS = "127.0.0.1 localhost\n192.0.2.7 database\n";
+
+const CLEAN_ENV = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root" };
+
+function runEnv(lockFd: number): Record<string, string> {
+  return {
+    RKT_LOCK_FD: String(lockFd),
+    RKT_SELINUX_CONTEXT: "",
+    RKT_SELINUX_MOUNT_CONTEXT: "",
+  };
+}

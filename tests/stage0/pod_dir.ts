@@ -1,0 +1,139 @@
+/**
+ * The pod directory, composed on disk the way rkt does it.
+ *
+ * @module
+ */
+
+import { execute, must } from "../host.ts";
+import { mountsUnder } from "../procfs.ts";
+import { annotation, appNameOf, type AppOptions, composeApp, composePod } from "./manifest.ts";
+import type { Volume } from "./manifest.ts";
+import { openTree, type Tree } from "./tree.ts";
+
+/** What a pod is made of. */
+export interface PodOptions {
+  /** Its apps. */
+  apps: AppOptions[];
+  /** Its volumes. */
+  volumes?: Volume[];
+  /** The pod manifest itself: text as it is, anything else as JSON. Without it, one is composed. */
+  manifest?: unknown;
+  /** Whether trees are overlays, as rkt prefers, or copies; by default what the kernel allows. */
+  overlay?: boolean;
+}
+
+/** Where a pod is to be composed, and from what. */
+export interface Site {
+  /** The directory, which must not exist. */
+  dir: string;
+  /** The stage1. */
+  stage1: Tree;
+  /** Where ACIs are unpacked. */
+  cache: string;
+  /** Whether the kernel mounts overlays there. */
+  overlay: boolean;
+}
+
+/** Composes a pod directory. */
+export async function composePodDir(site: Site, options: PodOptions): Promise<void> {
+  const { dir, stage1 } = site;
+  const overlay = options.overlay ?? site.overlay;
+  await Deno.mkdir(`${dir}/appsinfo`, { recursive: true, mode: 0o750 });
+  await placeStage1(dir, stage1, overlay);
+  const apps = await Promise.all(options.apps.map(async (app) => {
+    const tree = await openTree(app.image, site.cache);
+    await placeApp(dir, app.name ?? appNameOf(tree.manifest), tree, overlay);
+    return composeApp(app, tree.manifest, tree.id);
+  }));
+  await write(`${dir}/pod`, asText(options.manifest ?? composePod(apps, options.volumes)));
+  await write(`${dir}/pod.lck`, "");
+  await write(`${dir}/pod-created`, "");
+  if (overlay) await write(`${dir}/overlay-prepared`, "");
+}
+
+function asText(manifest: unknown): string {
+  return typeof manifest === "string" ? manifest : JSON.stringify(manifest);
+}
+
+function write(path: string, text: string): Promise<void> {
+  return Deno.writeTextFile(path, text, { mode: 0o640 });
+}
+
+async function placeStage1(dir: string, tree: Tree, overlay: boolean): Promise<void> {
+  await Deno.mkdir(`${dir}/stage1`, { mode: 0o750 });
+  await write(`${dir}/stage1/manifest`, tree.manifestText);
+  await write(`${dir}/stage1TreeStoreID`, tree.id);
+  await (overlay ? mountStage1(dir, tree) : copyStage1(dir, tree));
+}
+
+/** Mounts the stage1 tree; gc may find it unmounted after a reboot, and calls this again. */
+export async function mountStage1(dir: string, tree: Tree): Promise<void> {
+  await mountOverlay(tree.rootfs, `${dir}/overlay/${tree.id}`, "", `${dir}/stage1/rootfs`);
+  // rkt reads exit codes from the upper layer, where a directory appears only once it is changed.
+  await Deno.utime(`${dir}/stage1/rootfs/rkt/status`, new Date(), new Date());
+}
+
+/** The programs are a hundred megabytes each, and nobody writes to them: links will do. */
+async function copyStage1(dir: string, tree: Tree): Promise<void> {
+  const target = `${dir}/stage1/rootfs`;
+  const linked = await execute(["cp", "--archive", "--link", tree.rootfs, target]);
+  if (linked.code === 0) return;
+  await must(["cp", "--archive", "--no-target-directory", tree.rootfs, target]);
+}
+
+async function placeApp(dir: string, name: string, tree: Tree, overlay: boolean): Promise<void> {
+  const info = `${dir}/appsinfo/${name}`;
+  const target = `${dir}/stage1/rootfs/opt/stage2/${name}`;
+  await Deno.mkdir(info, { mode: 0o750 });
+  await Deno.mkdir(target, { recursive: true, mode: 0o750 });
+  await write(`${info}/manifest`, tree.manifestText);
+  await write(`${info}/treeStoreID`, tree.id);
+  await write(`${target}/manifest`, tree.manifestText);
+  if (overlay) {
+    await mountOverlay(tree.rootfs, `${dir}/overlay/${tree.id}`, name, `${target}/rootfs`);
+  } else {
+    await must(["cp", "--archive", tree.rootfs, target]);
+  }
+  await linkMtab(`${target}/rootfs/etc`);
+}
+
+async function mountOverlay(lower: string, dir: string, app: string, target: string) {
+  const mode = (await Deno.stat(lower)).mode! & 0o7777;
+  const [upper, work] = [`${dir}/upper/${app}`, `${dir}/work/${app}`];
+  await Deno.mkdir(upper, { recursive: true });
+  await Deno.chmod(upper, mode);
+  await Deno.mkdir(work, { recursive: true });
+  await Deno.mkdir(target, { recursive: true });
+  const layers = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
+  await must(["mount", "-t", "overlay", "overlay", "-o", layers, target]);
+}
+
+/** Gives an app with an `/etc`, but no `/etc/mtab`, the one that programs expect. */
+async function linkMtab(etc: string): Promise<void> {
+  try {
+    await Deno.symlink("../proc/self/mounts", `${etc}/mtab`);
+  } catch (error) {
+    const there = error instanceof Deno.errors.AlreadyExists;
+    const noEtc = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory;
+    if (!there && !noEtc) throw error;
+  }
+}
+
+/** The absolute path of an entrypoint below a stage1's root, as its manifest names it. */
+export function entrypoint(stage1: Tree, rootfs: string, name: string): string {
+  const path = annotation(stage1.manifest, `coreos.com/rkt/stage1/${name}`);
+  if (path === undefined) throw new Error(`the stage1 has no entrypoint ${JSON.stringify(name)}`);
+  return `${rootfs}/${path.replace(/^\/+/, "")}`;
+}
+
+/** Unmounts whatever is mounted below a directory, and removes it. */
+export async function removeTree(dir: string): Promise<void> {
+  const paths = mountsUnder(dir).map(({ path }) => path).reverse();
+  // Shared copies of /dev would take the host's /dev/pts with them. Recursively, because a mount
+  // may lie under another on the same path, where only this reaches it.
+  for (const path of paths) await must(["mount", "--make-rprivate", path]);
+  // Lazily, as rkt does: a process that was left behind is not to keep the rest from going.
+  for (const path of paths) await must(["umount", "--lazy", path]);
+  await Deno.remove(dir, { recursive: true });
+}

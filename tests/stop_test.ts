@@ -1,0 +1,149 @@
+/** Ending a pod, and nothing but that pod. */
+
+import { assert, assertEquals } from "@std/assert";
+import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
+import { eventually } from "./host.ts";
+import { isAlive } from "./procfs.ts";
+import { scenario } from "./scenario.ts";
+import type { Pod } from "./stage0.ts";
+
+/** An app that says which signal it got. */
+const TRAP = "trap 'echo terminated; exit 5' TERM; echo up; while :; do sleep .01; done";
+
+/** An app that ends, and leaves a process. */
+const ORPHAN = "sleep 100 >/dev/null 2>&1 & echo $!";
+
+/** A process that belongs to no pod, but to the tests' own process group. */
+function startBystander(): { pid: number } & AsyncDisposable {
+  const child = new Deno.Command("sleep", { args: ["100"], stdin: "null" }).spawn();
+  return {
+    pid: child.pid,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.status;
+    },
+  };
+}
+
+async function startOrphan(pod: Pod): Promise<number> {
+  const orphan = Number((await pod.run()).stdout);
+  assert(isAlive(orphan));
+  return orphan;
+}
+
+scenario("stop asks the app to terminate", async ({ script }) => {
+  await using pod = await script(TRAP);
+  const program = await pod.start();
+  await program.prints("up");
+  assertQuiet(await pod.stop());
+  const result = await program.result;
+  assertEquals(result.stdout, "up\nterminated\n");
+  assertCode(result, 5);
+});
+
+scenario("stop --force kills", async ({ script }) => {
+  await using pod = await script("trap '' TERM; echo up; while :; do sleep .01; done");
+  const program = await pod.start();
+  await program.prints("up");
+  assertQuiet(await pod.stop());
+  assertEquals(program.ended, false);
+  assertQuiet(await pod.stop({ force: true }));
+  assertEquals((await program.result).signal, "SIGKILL");
+});
+
+scenario("stop --force kills all of the pod", async ({ script }) => {
+  await using pod = await script("sleep 100 & echo $!; sleep 100");
+  const program = await pod.start();
+  await program.prints("\n");
+  const child = Number(program.stdout);
+  assertQuiet(await pod.stop({ force: true }));
+  await program.result;
+  await eventually("the child's end", () => !isAlive(child));
+  assertEquals(await pod.isRunning(), false);
+});
+
+for (const force of [false, true]) {
+  scenario(
+    `stop${force ? " --force" : ""} reaches what the app left behind`,
+    async ({ script }) => {
+      await using pod = await script(ORPHAN);
+      const orphan = await startOrphan(pod);
+      assertQuiet(await pod.stop({ force }));
+      await eventually("the orphan's end", () => !isAlive(orphan));
+    },
+  );
+
+  scenario(`stop${force ? " --force" : ""} spares a foreign process in pid`, async ({ script }) => {
+    await using bystander = startBystander();
+    await using pod = await script("true");
+    assertCode(await pod.run(), 0);
+    await Deno.writeTextFile(`${pod.dir}/pid`, `${bystander.pid}`);
+    assertRefused(await pod.stop({ force }), "stop", /no process/);
+    assert(isAlive(bystander.pid));
+  });
+
+  scenario(`stop${force ? " --force" : ""} spares the caller's group`, async ({ script }) => {
+    await using bystander = startBystander();
+    await using pod = await script(ORPHAN);
+    const orphan = await startOrphan(pod);
+    assertQuiet(await pod.stop({ force }));
+    await eventually("the orphan's end", () => !isAlive(orphan));
+    assert(isAlive(bystander.pid));
+  });
+}
+
+scenario("stop spares a foreign process, and still ends the pod", async ({ script }) => {
+  await using bystander = startBystander();
+  await using pod = await script(ORPHAN);
+  const orphan = await startOrphan(pod);
+  await Deno.writeTextFile(`${pod.dir}/pid`, `${bystander.pid}`);
+  await Deno.writeTextFile(`${pod.dir}/pgid`, `${bystander.pid}`);
+  assertQuiet(await pod.stop());
+  await eventually("the orphan's end", () => !isAlive(orphan));
+  assert(isAlive(bystander.pid));
+});
+
+scenario("stop spares another pod", async ({ script }) => {
+  await using one = await script(ORPHAN);
+  const orphan = await startOrphan(one);
+  await using other = await script("echo up; sleep 100");
+  const program = await other.start();
+  await program.prints("up");
+  await Deno.copyFile(`${other.dir}/pid`, `${one.dir}/pid`);
+  assertQuiet(await one.stop({ force: true }));
+  await eventually("the orphan's end", () => !isAlive(orphan));
+  assertEquals(program.ended, false);
+});
+
+scenario("stop ends a pod that was started in the background", async ({ script }) => {
+  await using pod = await script("echo up; sleep 100");
+  const program = await pod.start({ detached: true });
+  await program.prints("up");
+  assertQuiet(await pod.stop());
+  assertEquals((await program.result).signal, "SIGTERM");
+});
+
+scenario("stop refuses a pod that has ended", async ({ script }) => {
+  await using pod = await script("true");
+  assertCode(await pod.run(), 0);
+  assertRefused(await pod.stop(), "stop", /no process/);
+});
+
+scenario("stop refuses a pod that never ran", async ({ script }) => {
+  await using pod = await script("true");
+  assertRefused(await pod.stop(), "stop", /no process/);
+});
+
+for (const pid of ["", "abc", "-1", "0", "99999999999", "1\n2", "0x10"]) {
+  scenario(`stop refuses ${JSON.stringify(pid)} as a pid`, async ({ script }) => {
+    await using pod = await script("true");
+    await Deno.writeTextFile(`${pod.dir}/pid`, pid);
+    assertRefused(await pod.stop(), "stop", /pid/);
+  });
+}
+
+scenario("stop refuses the machine's first process", async ({ script }) => {
+  await using pod = await script("true");
+  await Deno.writeTextFile(`${pod.dir}/pid`, "1");
+  assertRefused(await pod.stop(), "stop", /no process/);
+});

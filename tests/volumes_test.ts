@@ -1,0 +1,205 @@
+/** Volumes: what the app sees of them, and where they may go. */
+
+import { assertEquals } from "@std/assert";
+import { assertCode, assertPrints } from "./expect.ts";
+import { mountTmpfs, SimulatedHost } from "./host.ts";
+import { scenario, type SimplePod } from "./scenario.ts";
+import type { Volume } from "./stage0.ts";
+
+/** A volume and its mount. */
+function mounted(volume: Omit<Volume, "name">, path = "/data"): SimplePod {
+  return { volumes: [{ name: "data", ...volume }], mounts: [{ volume: "data", path }] };
+}
+
+/** A directory of the host with one file. */
+async function makeSource(dir: string): Promise<string> {
+  await Deno.mkdir(`${dir}/source`);
+  await Deno.writeTextFile(`${dir}/source/file`, "from the host\n");
+  return `${dir}/source`;
+}
+
+/** A source with a mount inside. */
+async function mountInside(source: string, options?: string): Promise<AsyncDisposable> {
+  const mount = await mountTmpfs(`${source}/inner`, undefined, options);
+  await Deno.writeTextFile(`${source}/inner/deep`, "from a mount\n");
+  return mount;
+}
+
+scenario("a directory of the host is the same inside and outside", async ({ dir, script }) => {
+  const source = await makeSource(dir);
+  await using pod = await script(
+    "cat /data/file; echo from the app >/data/answer",
+    mounted({ kind: "host", source }),
+  );
+  assertPrints(await pod.run(), "from the host\n");
+  assertEquals(await Deno.readTextFile(`${source}/answer`), "from the app\n");
+});
+
+scenario("a file of the host can be a volume", async ({ dir, script }) => {
+  const source = `${await makeSource(dir)}/file`;
+  const pod0 = mounted({ kind: "host", source }, "/etc/app/made/config");
+  await using pod = await script("cat /etc/app/made/config; echo new >/etc/app/made/config", pod0);
+  assertPrints(await pod.run(), "from the host\n");
+  assertEquals(await Deno.readTextFile(source), "new\n");
+});
+
+scenario("a source behind a link is what the link means", async ({ dir, script }) => {
+  await Deno.symlink(await makeSource(dir), `${dir}/link`);
+  await using pod = await script(
+    "cat /data/file",
+    mounted({ kind: "host", source: `${dir}/link` }),
+  );
+  assertPrints(await pod.run(), "from the host\n");
+});
+
+scenario("one volume can be in two places", async ({ dir, script }) => {
+  const source = await makeSource(dir);
+  await using pod = await script("cat /one/file /two/file", {
+    volumes: [{ name: "data", kind: "host", source }],
+    mounts: [{ volume: "data", path: "/one" }, { volume: "data", path: "/two" }],
+  });
+  assertPrints(await pod.run(), "from the host\nfrom the host\n");
+});
+
+scenario("a volume inside another does not depend on their order", async ({ dir, script }) => {
+  const source = await makeSource(dir);
+  await Deno.mkdir(`${source}/inner`);
+  await using pod = await script("cat /data/file /data/inner/file", {
+    volumes: [{ name: "data", kind: "host", source }],
+    mounts: [{ volume: "data", path: "/data/inner" }, { volume: "data", path: "/data" }],
+  });
+  assertPrints(await pod.run(), "from the host\nfrom the host\n");
+});
+
+scenario("a mount point of the image gets the volume of its name", async (stage) => {
+  const source = await makeSource(stage.dir);
+  const app = { mountPoints: [{ name: "data", path: "/srv/data" }] };
+  await using pod = await stage.script("cat /srv/data/file", {
+    image: await stage.image({ app }),
+    volumes: [{ name: "data", kind: "host", source }],
+  });
+  assertPrints(await pod.run(), "from the host\n");
+});
+
+scenario("a volume that nothing mounts is no error", async ({ dir, script }) => {
+  const source = await makeSource(dir);
+  await using pod = await script("echo up", { volumes: [{ name: "idle", kind: "host", source }] });
+  assertPrints(await pod.run(), "up\n");
+});
+
+const targets: [what: string, path: string, real: string][] = [
+  ["an absolute link", "/absolute", "/srv/made"],
+  ["a link that climbs", "/climbing", "/srv/climbed"],
+  ["a link in the middle", "/absolute/below", "/srv/made/below"],
+  ["dots", "/srv/../../../srv/dots", "/srv/dots"],
+  ["no slash", "srv/relative", "/srv/relative"],
+];
+
+for (const [what, path, real] of targets) {
+  scenario(`a target behind ${what} stays inside`, async ({ dir, image, script }) => {
+    const files = {
+      "/absolute": { link: "/srv/made" },
+      "/climbing": { link: "../../../../../../../../../../../srv/climbed" },
+    };
+    const source = await makeSource(dir);
+    await using pod = await script(`cat ${real}/file`, {
+      image: await image({ files }),
+      ...mounted({ kind: "host", source }, path),
+    });
+    assertPrints(await pod.run(), "from the host\n");
+  });
+}
+
+scenario("a target that points at the host creates nothing there", async (stage) => {
+  const { dir } = stage;
+  const files = { "/data": { link: `../../../../../../../../../../../..${dir}/stolen/target` } };
+  const source = await makeSource(dir);
+  await using pod = await stage.script("cat /data/file", {
+    image: await stage.image({ files }),
+    ...mounted({ kind: "host", source }),
+  });
+  assertPrints(await pod.run(), "from the host\n");
+  assertEquals([...Deno.readDirSync(dir)].some(({ name }) => name === "stolen"), false);
+});
+
+const TRY_WRITING = "touch /data/new 2>/dev/null && echo written || echo refused";
+
+scenario("a read-only volume cannot be written to", async ({ dir, script }) => {
+  const source = await makeSource(dir);
+  await using pod = await script(TRY_WRITING, mounted({ kind: "host", source, readOnly: true }));
+  assertPrints(await pod.run(), "refused\n");
+  await Deno.writeTextFile(`${source}/still`, "writable for the host");
+});
+
+for (const readOnly of [undefined, false]) {
+  const word = readOnly === undefined ? "unless the volume says otherwise" : "by its volume's word";
+  scenario(`a mount point is read-only ${word}`, async ({ dir, image, script }) => {
+    const source = await makeSource(dir);
+    const app = { mountPoints: [{ name: "data", path: "/data", readOnly: true }] };
+    const said = readOnly === undefined ? {} : { readOnly };
+    await using pod = await script(TRY_WRITING, {
+      image: await image({ app }),
+      volumes: [{ name: "data", kind: "host", source, ...said }],
+    });
+    assertPrints(await pod.run(), readOnly === undefined ? "refused\n" : "written\n");
+  });
+}
+
+const SHOW_INNER = "cat /data/inner/deep 2>/dev/null || echo hidden";
+
+const recursions: [recursive: boolean | undefined, seen: string][] = [
+  [true, "from a mount\n"],
+  [undefined, "from a mount\n"],
+  [false, "hidden\n"],
+];
+
+for (const [recursive, seen] of recursions) {
+  scenario(`mounts inside a volume with recursive=${recursive}`, async ({ dir, script }) => {
+    const source = await makeSource(dir);
+    await using _inner = await mountInside(source);
+    const said = recursive === undefined ? {} : { recursive };
+    await using pod = await script(SHOW_INNER, mounted({ kind: "host", source, ...said }));
+    await using host = await SimulatedHost.open();
+    assertPrints(await pod.run({ host }), seen);
+  });
+}
+
+scenario("a read-only volume is read-only in all its mounts", async ({ dir, script }) => {
+  const source = await makeSource(dir);
+  await using _inner = await mountInside(source, "nosuid,nodev,noexec");
+  await using _innermost = await mountTmpfs(`${source}/inner/most`);
+  const tries = ["/data", "/data/inner", "/data/inner/most"]
+    .map((path) => `touch ${path}/new 2>/dev/null && echo ${path} is writable`);
+  const show = "grep ' /data/inner ' /proc/self/mounts | cut -d ' ' -f 4";
+  await using pod = await script(
+    [...tries, show].join("; "),
+    mounted({ kind: "host", source, readOnly: true, recursive: true }),
+  );
+  const options = (await pod.run()).stdout.trim().split(",");
+  assertEquals(options.slice(0, 4), ["ro", "nosuid", "nodev", "noexec"]);
+  await Deno.writeTextFile(`${source}/inner/still`, "writable for the host");
+});
+
+scenario("an empty volume has the mode and owner that it asks for", async ({ script }) => {
+  const volume: Omit<Volume, "name"> = { kind: "empty", mode: "2770", uid: 1000, gid: 44 };
+  const text = "stat -c '%a %u %g' /data; ls -A /data; echo x >/data/mine && cat /data/mine";
+  await using pod = await script(text, mounted(volume));
+  assertPrints(await pod.run(), "2770 1000 44\nx\n");
+});
+
+scenario("an empty volume is root's and readable without further words", async ({ script }) => {
+  await using pod = await script("stat -c '%a %u %g' /data", mounted({ kind: "empty" }));
+  assertPrints(await pod.run(), "755 0 0\n");
+});
+
+scenario("an empty volume lives in the pod directory", async ({ script }) => {
+  await using pod = await script("echo kept >/data/file", mounted({ kind: "empty" }));
+  assertCode(await pod.run(), 0);
+  const kept = await Deno.readTextFile(`${pod.dir}/sharedVolumes/data/file`);
+  assertEquals(kept, "kept\n");
+});
+
+scenario("an empty volume can be read-only", async ({ script }) => {
+  await using pod = await script(TRY_WRITING, mounted({ kind: "empty", readOnly: true }));
+  assertPrints(await pod.run(), "refused\n");
+});
