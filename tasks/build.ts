@@ -34,6 +34,12 @@ export interface Program {
 }
 
 /**
+ * Options of V8 for programs that are done in milliseconds: compiling to machine code, and threads to do
+ * so, cost more than they give. Without a compiler there is no memory that is written and executed, either.
+ */
+const V8_FLAGS = "--v8-flags=--jitless,--single-threaded";
+
+/**
  * Options of `deno compile` that keep out whatever else is on this machine: its configuration, its
  * packages, code from the network, questions at run time, and a code cache, which the program would write
  * to a path that others can guess.
@@ -46,6 +52,7 @@ const COMPILE_OPTIONS = [
   "--no-code-cache",
   "--no-prompt",
   "--deny-import",
+  V8_FLAGS,
 ];
 
 /** Variables that `deno compile` may see; others, as `OTEL_DENO`, would leave traces in the program. */

@@ -5,9 +5,12 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
 import { buildImage } from "./build_image.ts";
 import { colourSettings, paint, runTask, say, taskArguments } from "./console.ts";
 import { ROOT } from "./project.ts";
+import { signWithDevelopmentKey } from "./sign.ts";
+import { signatureFile } from "./signature.ts";
 import { FAILURE, formatTally, NONE, readTally, sumTallies, type Tally } from "./tally.ts";
 
 const USAGE = `Usage: deno task test [FILE…]
@@ -59,7 +62,9 @@ async function runUnitTests(files: readonly string[]): Promise<Tally> {
 async function runSystemTests(files: readonly string[]): Promise<Tally> {
   announce("tests of the whole system");
   try {
-    await buildImage();
+    const { path } = await buildImage();
+    // A new image drops the signature of the old one.
+    if (!existsSync(signatureFile(path))) await signWithDevelopmentKey(path);
   } catch (error) {
     say(`the image could not be built: ${error instanceof Error ? error.message : error}`);
     return FAILURE;

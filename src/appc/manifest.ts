@@ -7,7 +7,16 @@
  */
 
 import * as z from "zod/mini";
-import { AbsolutePath, ACIdentifier, ACName, Argument, Id, InAppPath } from "./names.ts";
+import {
+  AbsolutePath,
+  ACIdentifier,
+  ACName,
+  Argument,
+  Id,
+  InAppPath,
+  textThat,
+  WorkingDirectory,
+} from "./names.ts";
 
 /** A list that may be left out. */
 function listOf<S extends z.ZodMiniType>(element: S) {
@@ -38,8 +47,9 @@ function uniqueBy<S extends z.ZodMiniType, K extends keyof z.infer<S> & string>(
 
 /** One variable of an app's environment. */
 export const EnvironmentVariable = z.object({
-  name: z.string().check(
-    z.regex(/^[A-Za-z_][A-Za-z_0-9.-]*$/, "is not a name that a variable can have"),
+  name: textThat(
+    (name) => /^[A-Za-z_][A-Za-z_0-9.-]*$/.test(name),
+    "is not a name that a variable can have",
   ),
   value: Argument,
 });
@@ -56,17 +66,19 @@ export const Isolator = z.object({ name: ACIdentifier, value: z.unknown() });
 
 /** A program that runs at a moment of an app's life. */
 export const EventHandler = z.object({
-  name: z.enum(["pre-start", "post-stop"]),
+  name: z.literal(["pre-start", "post-stop"]),
   exec: listOf(Argument),
 });
+
+const NotEmpty = textThat((text) => text !== "", "must not be empty");
 
 /** How an app is started. */
 export const App = z.object({
   exec: listOf(Argument),
-  user: z.string().check(z.minLength(1, "must not be empty")),
-  group: z.string().check(z.minLength(1, "must not be empty")),
+  user: NotEmpty,
+  group: NotEmpty,
   supplementaryGIDs: listOf(Id),
-  workingDirectory: z.optional(z.union([z.literal(""), AbsolutePath])),
+  workingDirectory: z.optional(WorkingDirectory),
   environment: uniqueBy(EnvironmentVariable, "name", "variable"),
   mountPoints: listOf(MountPoint),
   eventHandlers: uniqueBy(EventHandler, "name", "event handler"),
@@ -77,7 +89,7 @@ const emptyVolume = z.object({
   name: ACName,
   kind: z.literal("empty"),
   readOnly: z.optional(z.boolean()),
-  mode: z.optional(z.string().check(z.regex(/^[0-7]{1,5}$/, "is not an octal file mode"))),
+  mode: z.optional(textThat((mode) => /^[0-7]{1,5}$/.test(mode), "is not an octal file mode")),
   uid: z.optional(Id),
   gid: z.optional(Id),
 });

@@ -6,41 +6,63 @@
 
 import * as z from "zod/mini";
 
+/**
+ * Text with a rule of its own.
+ *
+ * Every kind of check that zod has costs each start something when it is first used, so all rules are of one.
+ *
+ * @param rule What must hold for the text.
+ * @param message What the error says when it does not.
+ */
+export function textThat(rule: (text: string) => boolean, message: string) {
+  return z.string().check(z.refine(rule, message));
+}
+
 /** An AC Name: lower-case letters and digits in groups joined by `-`. */
-export const ACName = z.string().check(
-  z.regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be lower-case letters and digits joined by -"),
+export const ACName = textThat(
+  (text) => /^[a-z0-9]+(-[a-z0-9]+)*$/.test(text),
+  "must be lower-case letters and digits joined by -",
 );
 
 /** An AC Identifier: as an AC Name, joined by any of `-._~/`. */
-export const ACIdentifier = z.string().check(
-  z.regex(
-    /^[a-z0-9]+([-._~/][a-z0-9]+)*$/,
-    "must be lower-case letters and digits joined by -._~/",
-  ),
+export const ACIdentifier = textThat(
+  (text) => /^[a-z0-9]+([-._~/][a-z0-9]+)*$/.test(text),
+  "must be lower-case letters and digits joined by -._~/",
 );
 
-/** An absolute path without NUL, which no path can have. */
-export const AbsolutePath = z.string().check(
-  z.startsWith("/", "must be an absolute path"),
-  z.refine((path) => !path.includes("\0"), "has a NUL character"),
+/** Text that is passed to the kernel, and so has no NUL. */
+export const Argument = textThat(hasNoNul, "has a NUL character");
+
+/** An absolute path of the host. */
+export const AbsolutePath = textThat(isAbsolute, "must be an absolute path without NUL");
+
+/** A directory of the app: an absolute path; nothing stands for the root. */
+export const WorkingDirectory = textThat(
+  (path) => path === "" || isAbsolute(path),
+  "must be an absolute path without NUL",
 );
 
 /**
  * A path in an app's root. It is meant from that root on, whether or not it begins with a slash: the spec
  * asks for no slash, and rkt passes on what its user wrote.
  */
-export const InAppPath = z.string().check(
-  z.minLength(1, "must not be empty"),
-  z.refine((path) => !path.includes("\0"), "has a NUL character"),
+export const InAppPath = textThat(
+  (path) => path !== "" && hasNoNul(path),
+  "must be a path without NUL",
 );
 
 /** A user or group id. The largest number means "no change" to the kernel and is nobody's. */
-export const Id = z.int("must be a whole number").check(
-  z.minimum(0, "must not be negative"),
-  z.maximum(0xffff_fffe, "is too large for an id"),
+export const Id = z.number().check(
+  z.refine(
+    (id) => Number.isInteger(id) && id >= 0 && id <= 0xffff_fffe,
+    "must be a whole number from 0 to 4294967294",
+  ),
 );
 
-/** Text that is passed to a program, and so has no NUL. */
-export const Argument = z.string().check(
-  z.refine((text) => !text.includes("\0"), "has a NUL character"),
-);
+function isAbsolute(path: string): boolean {
+  return path.startsWith("/") && hasNoNul(path);
+}
+
+function hasNoNul(text: string): boolean {
+  return !text.includes("\0");
+}

@@ -61,12 +61,12 @@ const WRONG: [string, string, string][] = [
   [
     "a negative group id",
     podWithApp({ supplementaryGIDs: [-1] }),
-    "supplementaryGIDs[0]: must not be negative",
+    "supplementaryGIDs[0]: must be a whole number",
   ],
   [
     "the id that means none",
     podWithApp({ supplementaryGIDs: [4294967295] }),
-    "supplementaryGIDs[0]: is too large",
+    "supplementaryGIDs[0]: must be a whole number",
   ],
   ["half a group id", podWithApp({ supplementaryGIDs: [1.5] }), "supplementaryGIDs[0]: "],
   [
@@ -103,7 +103,7 @@ const WRONG: [string, string, string][] = [
   [
     "an empty mount path",
     pod({ apps: [{ name: "a", mounts: [{ volume: "v", path: "" }] }] }),
-    "apps[0].mounts[0].path: must not be empty",
+    "apps[0].mounts[0].path: must be a path without NUL",
   ],
 ];
 

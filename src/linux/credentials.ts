@@ -1,10 +1,13 @@
 /**
  * Who a process is: user, group and supplementary groups. See credentials(7).
  *
+ * To the kernel these belong to a thread. It is the calling one, alone, that lives on in what execve(2)
+ * starts, so the others are left as they are.
+ *
  * @module
  */
 
-import { setGroup, setGroups, setUser } from "./libc.ts";
+import { asBytes, syscall } from "./libc.ts";
 
 /** The identity that a program runs under, in the host's numbers. */
 export interface Credentials {
@@ -22,7 +25,7 @@ export interface Credentials {
  * @throws {SyscallError}
  */
 export function takeCredentials({ uid, gid, groups }: Credentials): void {
-  setGroups(groups);
-  setGroup(gid);
-  setUser(uid);
+  syscall("setgroups", groups.length, asBytes(new Uint32Array(groups)));
+  syscall("setresgid", gid, gid, gid);
+  syscall("setresuid", uid, uid, uid);
 }

@@ -18,9 +18,6 @@ const SYMBOLS = {
   free: { parameters: ["u64"], result: "void" },
   copyIn: { name: "memcpy", parameters: ["u64", "buffer", "usize"], result: "void" },
   copyOut: { name: "memcpy", parameters: ["buffer", "u64", "usize"], result: "void" },
-  setgroups: { parameters: ["usize", "u64"], result: "i32" },
-  setresgid: { parameters: ["u32", "u32", "u32"], result: "i32" },
-  setresuid: { parameters: ["u32", "u32", "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /**
@@ -84,35 +81,6 @@ export function asBytes(
   return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
 }
 
-/**
- * setgroups(3), for every thread of the process, as the kernel's own call is not.
- *
- * @throws {SyscallError}
- */
-export function setGroups(groups: readonly number[]): void {
-  const list = allocate(asBytes(new Uint32Array(groups)));
-  check("setgroups", [groups.join(" ")], libc().setgroups(BigInt(groups.length), list));
-  libc().free(list);
-}
-
-/**
- * setresgid(3), real, effective and saved, for every thread of the process.
- *
- * @throws {SyscallError}
- */
-export function setGroup(gid: number): void {
-  check("setresgid", [gid], libc().setresgid(gid, gid, gid));
-}
-
-/**
- * setresuid(3), real, effective and saved, for every thread of the process.
- *
- * @throws {SyscallError}
- */
-export function setUser(uid: number): void {
-  check("setresuid", [uid], libc().setresuid(uid, uid, uid));
-}
-
 /** Memory of libc's own that an argument was copied to, where no garbage collector moves it. */
 interface Borrowed {
   address: bigint;
@@ -156,10 +124,6 @@ function cString(text: string): Bytes {
     throw new TypeError(`${JSON.stringify(text)} has a NUL character, which no name can have`);
   }
   return new TextEncoder().encode(`${text}\0`);
-}
-
-function check(call: string, args: readonly Argument[], result: number): void {
-  if (result < 0) throw new SyscallError(call, args, lastErrno());
 }
 
 function lastErrno(): number {
