@@ -5,6 +5,7 @@
  */
 
 import * as z from "zod/mini";
+import { listOf } from "./lists.ts";
 
 /**
  * Text with a rule of its own.
@@ -18,20 +19,44 @@ export function textThat(rule: (text: string) => boolean, message: string) {
   return z.string().check(z.refine(rule, message));
 }
 
-/** An AC Name: lower-case letters and digits in groups joined by `-`. */
+/**
+ * A whole number within bounds, both of which it may be.
+ *
+ * @param what What it must be, for the error, when the bounds alone do not say it well.
+ */
+export function wholeNumber(least: number, most: number, what = `from ${least} to ${most}`) {
+  return z.number().check(z.refine(
+    (number) => Number.isInteger(number) && number >= least && number <= most,
+    `must be a whole number ${what}`,
+  ));
+}
+
+/**
+ * An AC Name: lower-case letters and digits joined by `-`. The spec's pattern wants a single `-` between two
+ * others; its validator, which every image has passed, takes several.
+ */
 export const ACName = textThat(
-  (text) => /^[a-z0-9]+(-[a-z0-9]+)*$/.test(text),
+  (text) => /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(text),
   "must be lower-case letters and digits joined by -",
 );
 
 /** An AC Identifier: as an AC Name, joined by any of `-._~/`. */
 export const ACIdentifier = textThat(
-  (text) => /^[a-z0-9]+([-._~/][a-z0-9]+)*$/.test(text),
+  (text) => /^[a-z0-9]([a-z0-9._~/-]*[a-z0-9])?$/.test(text),
   "must be lower-case letters and digits joined by -._~/",
 );
 
+/** A choice that may be left open. Shared, as are others: each schema that is made costs every start its part. */
+export const Flag = z.optional(z.boolean());
+
+/** Text that says something. */
+export const NotEmpty = textThat((text) => text !== "", "must not be empty");
+
 /** Text that is passed to the kernel, and so has no NUL. */
 export const Argument = textThat(hasNoNul, "has a NUL character");
+
+/** A program and its arguments. */
+export const Command = listOf(Argument);
 
 /** An absolute path of the host. */
 export const AbsolutePath = textThat(isAbsolute, "must be an absolute path without NUL");
@@ -52,12 +77,7 @@ export const InAppPath = textThat(
 );
 
 /** A user or group id. The largest number means "no change" to the kernel and is nobody's. */
-export const Id = z.number().check(
-  z.refine(
-    (id) => Number.isInteger(id) && id >= 0 && id <= 0xffff_fffe,
-    "must be a whole number from 0 to 4294967294",
-  ),
-);
+export const Id = wholeNumber(0, 0xffff_fffe);
 
 function isAbsolute(path: string): boolean {
   return path.startsWith("/") && hasNoNul(path);

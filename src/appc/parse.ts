@@ -41,7 +41,27 @@ export function parseManifest<S extends z.ZodMiniType>(
 }
 
 /**
+ * Checks a value of a manifest that is already read, and whose form depends on what stands beside it.
+ *
+ * @param schema What it must look like.
+ * @param field Where it stands, to begin the paths of errors with.
+ * @returns The value, as `parseManifest` would.
+ * @throws {Error} in one line, which names the fields that are wrong.
+ */
+export function checkValue<S extends z.ZodMiniType>(
+  value: unknown,
+  schema: S,
+  field: string,
+): z.infer<S> {
+  const result = schema.safeParse(value, { error: explain });
+  if (result.success) return result.data;
+  throw new Error(describeIssues(result.error.issues, field));
+}
+
+/**
  * Writes a path into a manifest the way its documentation does.
+ *
+ * @param start The path that it goes on from.
  *
  * @example
  * ```ts
@@ -49,11 +69,11 @@ export function parseManifest<S extends z.ZodMiniType>(
  * assertEquals(formatPath(["apps", 0, "app", "exec"]), "apps[0].app.exec");
  * ```
  */
-export function formatPath(path: readonly PropertyKey[]): string {
-  return path.map((key, i) => {
-    if (typeof key === "number") return `[${key}]`;
-    return i === 0 ? String(key) : `.${String(key)}`;
-  }).join("");
+export function formatPath(path: readonly PropertyKey[], start = ""): string {
+  return path.reduce<string>((before, key) => {
+    if (typeof key === "number") return `${before}[${key}]`;
+    return before === "" ? String(key) : `${before}.${String(key)}`;
+  }, start);
 }
 
 function parseJSON(text: string, origin: string): unknown {
@@ -79,10 +99,11 @@ function explain(issue: z.core.$ZodRawIssue): string {
   }
 }
 
-function describeIssues(issues: readonly z.core.$ZodIssue[]): string {
-  const named = issues.slice(0, MOST_NAMED).map(({ path, message }) =>
-    path.length === 0 ? message : `${formatPath(path)}: ${message}`
-  );
+function describeIssues(issues: readonly z.core.$ZodIssue[], start = ""): string {
+  const named = issues.slice(0, MOST_NAMED).map(({ path, message }) => {
+    const field = formatPath(path, start);
+    return field === "" ? message : `${field}: ${message}`;
+  });
   const rest = issues.length - named.length;
   return oneLine(named.join("; ") + (rest > 0 ? `; and ${rest} more` : ""));
 }
@@ -92,6 +113,7 @@ function typeName(value: unknown): string {
   return Array.isArray(value) ? "array" : typeof value;
 }
 
+/** A manifest's own words may stand in an error; they must not steer the terminal that it is shown on. */
 function oneLine(text: string): string {
-  return text.replace(/\s+/g, " ").trim();
+  return text.replace(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
 }

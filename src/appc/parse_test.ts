@@ -114,12 +114,21 @@ for (const [what, text, message] of WRONG) {
   });
 }
 
+Deno.test("control characters of a manifest do not reach the error", () => {
+  const text = pod({ userLabels: { "\u001b[2Ja\u009b": 1 } });
+  assertThrows(
+    () => parseManifest(text, PodManifest, "pod"),
+    Error,
+    "pod: userLabels. [2Ja : expected string",
+  );
+});
+
 Deno.test("an error names three fields at the most, and counts the rest", () => {
   const text = pod({ apps: ["A", "B", "C", "D", "E"].map((name) => ({ name })) });
   assertThrows(() => parseManifest(text, PodManifest, "pod"), Error, "; and 2 more");
 });
 
 Deno.test("an image manifest may have no app", () => {
-  const text = '{"acKind": "ImageManifest", "name": "example.com/base"}';
+  const text = '{"acKind": "ImageManifest", "acVersion": "0.8.11", "name": "example.com/base"}';
   assertEquals(parseManifest(text, ImageManifest, "image").app, undefined);
 });

@@ -1,0 +1,36 @@
+/**
+ * The image manifest: appc spec 0.8.11, `spec/aci.md`.
+ *
+ * @module
+ */
+
+import * as z from "zod/mini";
+import { App } from "./app.ts";
+import { Hash, SemVer } from "./formats.ts";
+import { Annotations, Labels } from "./labels.ts";
+import { listOf } from "./lists.ts";
+import { ACIdentifier, wholeNumber } from "./names.ts";
+
+/** An image below this one. */
+export const Dependency = z.object({
+  imageName: ACIdentifier,
+  imageID: z.optional(Hash),
+  labels: Labels,
+  /** In bytes. */
+  size: z.optional(wholeNumber(0, 2 ** 64, "of bytes")),
+});
+
+/** An image, of an app or of stage1 itself. */
+export const ImageManifest = z.object({
+  acKind: z.literal("ImageManifest"),
+  acVersion: SemVer,
+  name: ACIdentifier,
+  labels: Labels,
+  app: z.optional(App),
+  annotations: Annotations,
+  dependencies: listOf(Dependency),
+  /** The paths that are kept of the image and its dependencies; all if there are none. */
+  pathWhitelist: listOf(z.string()),
+});
+
+export type ImageManifest = z.infer<typeof ImageManifest>;

@@ -1,0 +1,91 @@
+/**
+ * What manifests say about an image, a pod or an app in words: labels, annotations, and what users add. appc
+ * spec 0.8.11, `spec/aci.md`.
+ *
+ * @module
+ */
+
+import * as z from "zod/mini";
+import { isDate, isURL } from "./formats.ts";
+import { uniqueBy } from "./lists.ts";
+import { ACIdentifier } from "./names.ts";
+
+/** The processors that each operating system may be told with, in appc's spelling. */
+const ARCHITECTURES = new Map([
+  [
+    "linux",
+    [
+      "amd64",
+      "i386",
+      "aarch64",
+      "aarch64_be",
+      "armv6l",
+      "armv7l",
+      "armv7b",
+      "ppc64",
+      "ppc64le",
+      "s390x",
+    ],
+  ],
+  ["freebsd", ["amd64", "i386", "arm"]],
+  ["darwin", ["x86_64", "i386"]],
+]);
+
+/** What the values of annotations with a meaning in the spec must be. */
+const ANNOTATION_RULES = new Map([
+  ["created", { rule: isDate, message: "must be a date as RFC 3339 writes it" }],
+  ["homepage", { rule: isURL, message: "must be an HTTP or HTTPS URL" }],
+  ["documentation", { rule: isURL, message: "must be an HTTP or HTTPS URL" }],
+]);
+
+/** A label or an annotation. */
+const NamedText = z.object({ name: ACIdentifier, value: z._default(z.string(), "") });
+
+/** The labels of an image. The operating system must be known, and the processor be one of its. */
+export const Labels = uniqueBy(NamedText, "name", "label").check(
+  z.superRefine((labels, context) => {
+    const refuse = (i: number, key: "name" | "value", message: string) =>
+      context.addIssue({ code: "custom", path: [i, key], message });
+    const os = labels.find(({ name }) => name === "os")?.value;
+    labels.forEach(({ name, value }, i) => {
+      if (name === "name") refuse(i, "name", "an image's name is no label");
+      if (name === "os" && !ARCHITECTURES.has(value)) refuse(i, "value", unknownValue("os", value));
+      if (name !== "arch" || os === undefined) return;
+      const known = ARCHITECTURES.get(os);
+      if (known && !known.includes(value)) refuse(i, "value", unknownValue(`arch of ${os}`, value));
+    });
+  }),
+);
+
+/** The annotations of an image, a pod or an app. */
+export const Annotations = uniqueBy(NamedText, "name", "annotation").check(
+  z.superRefine((annotations, context) => {
+    annotations.forEach(({ name, value }, i) => {
+      const known = ANNOTATION_RULES.get(name);
+      if (known && !known.rule(value)) {
+        context.addIssue({ code: "custom", path: [i, "value"], message: known.message });
+      }
+    });
+  }),
+);
+
+/** Texts by name. It is a check of a kind in use; a record would be one more. */
+export const NamedTexts = z.custom<Record<string, string>>().check(
+  z.superRefine((texts, context) => {
+    if (typeof texts !== "object" || texts === null || Array.isArray(texts)) {
+      return context.addIssue({ code: "custom", message: "expected object" });
+    }
+    for (const [name, text] of Object.entries(texts)) {
+      if (typeof text !== "string") {
+        context.addIssue({ code: "custom", path: [name], message: "expected string" });
+      }
+    }
+  }),
+);
+
+/** Texts by names of the user's choice. */
+export const UserTexts = z.optional(NamedTexts);
+
+function unknownValue(what: string, value: string): string {
+  return `${JSON.stringify(value)} is no ${what} that appc knows`;
+}

@@ -1,0 +1,108 @@
+/**
+ * Manifests that are right and say all that they can, for tests to spoil.
+ *
+ * @module
+ */
+
+const ID = `sha512-${"06c7".repeat(32)}`;
+
+const LABELS = [
+  { name: "os", value: "linux" },
+  { name: "arch", value: "amd64" },
+  { name: "version", value: "1.0.0" },
+];
+
+const ANNOTATIONS = [
+  { name: "created", value: "2020-02-29T12:00:00Z" },
+  { name: "homepage", value: "https://example.com/" },
+  { name: "documentation", value: "http://example.com/docs?a#b" },
+];
+
+const PORT = { name: "web", protocol: "tcp", port: 8080, count: 2, socketActivated: true };
+
+const APP = {
+  exec: ["/bin/server", "--verbose"],
+  user: "web",
+  group: "0",
+  supplementaryGIDs: [10, 20],
+  workingDirectory: "/srv",
+  environment: [{ name: "LANG", value: "C" }, { name: "x.y-z", value: "" }],
+  mountPoints: [{ name: "data", path: "/data", readOnly: true }],
+  ports: [PORT],
+  eventHandlers: [{ name: "pre-start", exec: ["/bin/prepare"] }, { name: "post-stop", exec: [] }],
+  isolators: [
+    { name: "resource/memory", value: { request: "1G", limit: "2Gi" } },
+    { name: "os/linux/seccomp-remove-set", value: { set: ["reboot"], errno: "EPERM" } },
+    { name: "example.com/unknown", value: { anything: [1] } },
+  ],
+  userAnnotations: { note: "by hand" },
+  userLabels: { tier: "front" },
+};
+
+/** An image manifest with every field. */
+export const IMAGE = {
+  acKind: "ImageManifest",
+  acVersion: "0.8.11",
+  name: "example.com/server",
+  labels: LABELS,
+  app: APP,
+  annotations: ANNOTATIONS,
+  dependencies: [{ imageName: "example.com/base", imageID: ID, labels: LABELS, size: 22_017_258 }],
+  pathWhitelist: ["/bin/server"],
+};
+
+/** A pod manifest with every field. */
+export const POD = {
+  acKind: "PodManifest",
+  acVersion: "0.8.11",
+  apps: [{
+    name: "server",
+    image: { name: "example.com/server", id: ID, labels: LABELS },
+    app: APP,
+    readOnlyRootFS: true,
+    mounts: [{
+      volume: "data",
+      path: "data",
+      appVolume: { name: "data", kind: "empty", mode: "0700", uid: 1, gid: 2 },
+    }],
+    annotations: ANNOTATIONS,
+  }, { name: "sidekick", image: { id: ID } }],
+  volumes: [
+    { name: "data", kind: "host", source: "/srv/data", readOnly: true, recursive: false },
+    { name: "scratch", kind: "empty", source: "", mode: "0755", uid: 0, gid: 0 },
+  ],
+  isolators: [{ name: "os/unix/sysctl", value: { "net.ipv4.tcp_mtu_probing": "1" } }],
+  annotations: ANNOTATIONS,
+  ports: [{ name: "web", hostPort: 80, hostIP: "::1", podPort: PORT }],
+  userAnnotations: { note: "by hand" },
+  userLabels: { tier: "front" },
+};
+
+/** What a key of an object or list leads to. */
+type Path = readonly (string | number)[];
+
+/**
+ * A copy of a manifest that has another value at a path; undefined takes away what is there.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(withField({ a: [{ b: 1 }] }, ["a", 0, "b"], 2), { a: [{ b: 2 }] });
+ * ```
+ */
+export function withField(manifest: unknown, [key, ...rest]: Path, value: unknown): unknown {
+  if (key === undefined) return value;
+  const copy = (Array.isArray(manifest) ? [...manifest] : { ...manifest as object }) as Record<
+    string | number,
+    unknown
+  >;
+  copy[key] = withField(copy[key], rest, value);
+  return copy;
+}
+
+/** The path that its documentation would write as `apps[0].name`. */
+export function pathOf(field: string): Path {
+  return field.split(/[.[\]]+/).filter((key) => key !== "").map((key) =>
+    /^\d+$/.test(key) ? Number(key) : key
+  );
+}
