@@ -66,7 +66,7 @@ const MEANING: Partial<Record<Errno, string>> = {
   ENOSPC: "no space left on device",
   EROFS: "read-only file system",
   ENAMETOOLONG: "name too long",
-  ENOSYS: "not in this kernel",
+  ENOSYS: "not in this kernel (Linux 5.12 or later is needed)",
   ELOOP: "too many symbolic links",
   E2BIG: "argument list too long",
 };

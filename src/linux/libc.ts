@@ -20,6 +20,11 @@ const SYMBOLS = {
   copyOut: { name: "memcpy", parameters: ["buffer", "u64", "usize"], result: "void" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/** Bound only by who starts another process. */
+const SPAWN_SYMBOLS = {
+  posix_spawn: { parameters: ["u64", "u64", "u64", "u64", "u64", "u64"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 /**
  * Where hosts keep libc. Absolute, because Deno resolves a bare name in a permission against the working
  * directory, which here is one that stage0 made.
@@ -35,9 +40,7 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 /** What a system call takes: a number, a text that becomes a C string, bytes by address, or a null. */
 export type Argument = number | bigint | string | Bytes | null;
 
-type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
-
-let opened: Libc | undefined;
+let opened: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
 
 /**
  * Makes a system call.
@@ -71,7 +74,18 @@ export function syscall(name: SyscallName, ...args: Argument[]): number {
  * The strings are never freed: what they are for replaces the whole process.
  */
 export function cStringArray(texts: readonly string[]): Bytes {
-  return asBytes(new BigUint64Array([...texts.map((text) => allocate(cString(text))), 0n]));
+  return asBytes(new BigUint64Array([...texts.map(keepInMemory), 0n]));
+}
+
+/**
+ * Copies bytes, or a text as a C string, to memory that is never freed.
+ *
+ * For what a structure points to, and for the arguments of a call before which no memory can be taken.
+ *
+ * @returns The address.
+ */
+export function keepInMemory(content: Bytes | string): bigint {
+  return allocate(typeof content === "string" ? cString(content) : content);
 }
 
 /** The bytes behind a typed array. */
@@ -79,6 +93,36 @@ export function asBytes(
   words: BigUint64Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer>,
 ): Bytes {
   return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+}
+
+/**
+ * Starts a program as a child, with this thread's credentials, root and signal mask: posix_spawn(3).
+ *
+ * The child gets every descriptor that is not marked to be closed at exec.
+ *
+ * @returns The child's process id.
+ * @throws {SyscallError}
+ */
+export function posixSpawn(
+  path: string,
+  argv: readonly string[],
+  environment: readonly string[],
+): number {
+  const { posix_spawn } = openLibc(SPAWN_SYMBOLS);
+  const pid = new Int32Array(1);
+  const { call, memory } = prepare([
+    asBytes(pid),
+    path,
+    null,
+    null,
+    cStringArray(argv),
+    cStringArray(environment),
+  ]);
+  const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = call;
+  const errno = posix_spawn(a, b, c, d, e, f);
+  memory.forEach(giveBack);
+  if (errno !== 0) throw new SyscallError("posix_spawn", [path], errno);
+  return pid[0]!;
 }
 
 /** Memory of libc's own that an argument was copied to, where no garbage collector moves it. */
@@ -132,15 +176,16 @@ function lastErrno(): number {
   return errno[0]!;
 }
 
-function libc(): Libc {
-  return opened ??= openFirst(LIBC_PATHS[Deno.build.arch] ?? []);
+function libc() {
+  return opened ??= openLibc(SYMBOLS);
 }
 
-function openFirst(paths: readonly string[]): Libc {
+function openLibc<const S extends Deno.ForeignLibraryInterface>(symbols: S) {
+  const paths = LIBC_PATHS[Deno.build.arch] ?? [];
   let why: unknown;
   for (const path of paths) {
     try {
-      return Deno.dlopen(path, SYMBOLS).symbols;
+      return Deno.dlopen(path, symbols).symbols;
     } catch (error) {
       why = error;
     }

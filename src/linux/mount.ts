@@ -8,7 +8,6 @@
  * @module
  */
 
-import { ERRNO, SyscallError } from "./errno.ts";
 import { AT_FDCWD, Fd } from "./file.ts";
 import { asBytes, syscall } from "./libc.ts";
 
@@ -87,13 +86,27 @@ export interface TreeChange {
  * @throws {SyscallError}
  */
 export function changeTree(tree: Fd, change: TreeChange): void {
+  setAttributes(tree, change, AT_RECURSIVE);
+}
+
+/**
+ * Changes one mount and none of those below it.
+ *
+ * @param root A descriptor of the mount's root.
+ * @throws {SyscallError}
+ */
+export function changeMount(root: Fd, change: TreeChange): void {
+  setAttributes(root, change, 0);
+}
+
+function setAttributes(tree: Fd, change: TreeChange, depth: number): void {
   const attributes = new BigUint64Array([
     BigInt(change.readOnly ? MOUNT_ATTR_RDONLY : 0),
     0n,
     BigInt(change.propagation === undefined ? 0 : PROPAGATION_FLAG[change.propagation]),
     0n,
   ]);
-  const flags = AT_EMPTY_PATH | AT_RECURSIVE;
+  const flags = AT_EMPTY_PATH | depth;
   syscall("mount_setattr", tree.number, "", flags, asBytes(attributes), attributes.byteLength);
 }
 
@@ -144,18 +157,6 @@ export function pivotRoot(root: Fd): void {
   syscall("pivot_root", ".", ".");
   syscall("umount2", ".", MNT_DETACH);
   syscall("chdir", "/");
-}
-
-/**
- * Says in an error what a kernel without these calls would leave a person to guess.
- *
- * @returns `error`, or one that names the version needed.
- */
-export function explainOldKernel(error: unknown): unknown {
-  if (error instanceof SyscallError && error.errno === ERRNO.ENOSYS) {
-    return new Error(`${error.call} is not in this kernel: Linux 5.12 or later is needed`);
-  }
-  return error;
 }
 
 function configure(context: Fd, command: number, key?: string, value?: string): void {

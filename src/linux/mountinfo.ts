@@ -20,6 +20,8 @@ export interface Mount {
   propagation: Propagation;
   /** The file system's type. */
   type: string;
+  /** The options of the file system itself, comma-separated; a cgroup's are its controllers. */
+  superOptions: string;
 }
 
 /**
@@ -44,6 +46,7 @@ export function readMounts(): Mount[] {
  *   mountPoint: "/mnt 2",
  *   propagation: "slave",
  *   type: "ext3",
+ *   superOptions: "rw",
  * }]);
  * ```
  */
@@ -68,6 +71,7 @@ function parseLine(line: string): Mount {
     mountPoint: unescapeOctal(mountPoint),
     propagation: propagationOf(fields.slice(6, separator)),
     type: fields[separator + 1] ?? "",
+    superOptions: fields[separator + 3] ?? "",
   };
 }
 

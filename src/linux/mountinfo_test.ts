@@ -24,6 +24,17 @@ Deno.test("parseMountinfo() reads escaped characters back, also in the root fiel
   assertEquals([mount?.root, mount?.mountPoint], ["/a\\b", "/c\td\ne"]);
 });
 
+Deno.test("parseMountinfo() gives a file system's own options, not those of the mount", () => {
+  const text = [
+    "36 31 0:33 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct",
+    "37 31 0:34 / /srv ro,nosuid - tmpfs  rw,size=4k",
+  ].join("\n");
+  assertEquals(parseMountinfo(text).map(({ superOptions }) => superOptions), [
+    "rw,cpu,cpuacct",
+    "rw,size=4k",
+  ]);
+});
+
 Deno.test("readMounts() finds the mount of /proc", () => {
   assertEquals(
     readMounts().some(({ mountPoint, type }) => mountPoint === "/proc" && type === "proc"),

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { failedWith } from "./errno.ts";
+import { failedWith, SyscallError } from "./errno.ts";
 import { Fd, keepAcrossExec, listDirectory, statPath } from "./file.ts";
-import { cStringArray, syscall } from "./libc.ts";
+import { asBytes, cStringArray, keepInMemory, posixSpawn, syscall } from "./libc.ts";
 
 export const SIGKILL = 9;
 export const SIGTERM = 15;
@@ -95,11 +95,64 @@ export interface Program {
  *
  * @throws {SyscallError} when the kernel refuses.
  */
-export function execute({ path, argv, environment, keepFds }: Program): void {
+export function execute(program: Program): void {
+  prepareProgram(program)();
+}
+
+/**
+ * Does all of {@linkcode execute} but the last call, and takes all memory that this needs, so that a system
+ * call filter can be put in force in between.
+ *
+ * @returns What makes that call, and no other.
+ * @throws {SyscallError}
+ */
+export function prepareProgram({ path, argv, environment, keepFds }: Program): () => void {
   resetSignals();
   closeAllAtExec();
   keepFds.forEach(keepAcrossExec);
-  syscall("execve", path, cStringArray(argv), cStringArray(environment));
+  const where = keepInMemory(path);
+  const args = keepInMemory(cStringArray(argv));
+  const variables = keepInMemory(cStringArray(environment));
+  return () => {
+    try {
+      syscall("execve", where, args, variables);
+    } catch (error) {
+      // An address tells a person nothing.
+      throw error instanceof SyscallError ? new SyscallError("execve", [path], error.errno) : error;
+    }
+  };
+}
+
+/**
+ * Runs a program as a child, with this thread's credentials and root, and waits for its end.
+ *
+ * It starts as cleanly as with {@linkcode execute}, with descriptors 0 to 2 alone.
+ *
+ * @returns Its exit status, or 128 and the number of the signal that ended it.
+ * @throws {SyscallError} when it cannot be started.
+ */
+export function runToEnd({ path, argv, environment }: Omit<Program, "keepFds">): number {
+  resetSignals();
+  closeAllAtExec();
+  const pid = posixSpawn(path, argv, environment);
+  const status = new Int32Array(1);
+  syscall("wait4", pid, asBytes(status), 0, null);
+  return exitStatus(status[0]!);
+}
+
+/**
+ * What a wait status means, as a shell says it: wait(2).
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(exitStatus(3 << 8), 3);
+ * assertEquals(exitStatus(9), 137);
+ * ```
+ */
+export function exitStatus(status: number): number {
+  const signal = status & 0x7f;
+  return signal === 0 ? (status >> 8) & 0xff : 128 + signal;
 }
 
 /**

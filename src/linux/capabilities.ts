@@ -1,0 +1,126 @@
+/**
+ * Capabilities: the parts that the power of root is divided into. See capabilities(7).
+ *
+ * To the kernel these belong to a thread; as with credentials, only the calling one lives on in what
+ * execve(2) starts.
+ *
+ * @module
+ */
+
+import { failedWith } from "./errno.ts";
+import { asBytes, syscall } from "./libc.ts";
+
+/** Every capability of Linux 6.10, at the place of its number: `linux/capability.h`. */
+export const CAPABILITIES = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_DAC_READ_SEARCH",
+  "CAP_FOWNER",
+  "CAP_FSETID",
+  "CAP_KILL",
+  "CAP_SETGID",
+  "CAP_SETUID",
+  "CAP_SETPCAP",
+  "CAP_LINUX_IMMUTABLE",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_NET_BROADCAST",
+  "CAP_NET_ADMIN",
+  "CAP_NET_RAW",
+  "CAP_IPC_LOCK",
+  "CAP_IPC_OWNER",
+  "CAP_SYS_MODULE",
+  "CAP_SYS_RAWIO",
+  "CAP_SYS_CHROOT",
+  "CAP_SYS_PTRACE",
+  "CAP_SYS_PACCT",
+  "CAP_SYS_ADMIN",
+  "CAP_SYS_BOOT",
+  "CAP_SYS_NICE",
+  "CAP_SYS_RESOURCE",
+  "CAP_SYS_TIME",
+  "CAP_SYS_TTY_CONFIG",
+  "CAP_MKNOD",
+  "CAP_LEASE",
+  "CAP_AUDIT_WRITE",
+  "CAP_AUDIT_CONTROL",
+  "CAP_SETFCAP",
+  "CAP_MAC_OVERRIDE",
+  "CAP_MAC_ADMIN",
+  "CAP_SYSLOG",
+  "CAP_WAKE_ALARM",
+  "CAP_BLOCK_SUSPEND",
+  "CAP_AUDIT_READ",
+  "CAP_PERFMON",
+  "CAP_BPF",
+  "CAP_CHECKPOINT_RESTORE",
+] as const;
+
+/** The name of a capability. */
+export type Capability = typeof CAPABILITIES[number];
+
+const PR_CAPBSET_READ = 23;
+const PR_CAPBSET_DROP = 24;
+const PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_CLEAR_ALL = 4;
+
+/** `_LINUX_CAPABILITY_VERSION_3`: three sets of 64 bits, each in two words. */
+const CAPABILITY_VERSION_3 = 0x2008_0522;
+/** Where the inheritable set is in capget(2)'s two triples of effective, permitted, inheritable. */
+const INHERITABLE_WORDS = [2, 5];
+
+/**
+ * The capability of this name.
+ *
+ * @returns `undefined` when there is none.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(findCapability("CAP_MKNOD"), "CAP_MKNOD");
+ * assertEquals(findCapability("CAP_FLY"), undefined);
+ * ```
+ */
+export function findCapability(name: string): Capability | undefined {
+  return CAPABILITIES.find((capability) => capability === name);
+}
+
+/**
+ * Drops all other capabilities from the bounding set, for good: whatever this thread executes can have none
+ * but these. Those that are only known to a newer kernel go as well.
+ *
+ * What is not in the set already cannot be kept, and stays out.
+ *
+ * @throws {SyscallError} without `CAP_SETPCAP`.
+ */
+export function limitBoundingSet(keep: readonly Capability[]): void {
+  const kept = new Set(keep.map((capability) => CAPABILITIES.indexOf(capability)));
+  for (let number = 0; isKnownToKernel(number); number++) {
+    if (!kept.has(number)) syscall("prctl", PR_CAPBSET_DROP, number);
+  }
+}
+
+/**
+ * Empties the two sets that pass by the bounding set on their way through execve(2): the inheritable and
+ * with it the ambient one. The permitted and the effective set stay.
+ *
+ * @throws {SyscallError}
+ */
+export function clearInherited(): void {
+  syscall("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  const header = asBytes(new Uint32Array([CAPABILITY_VERSION_3, 0]));
+  const sets = new Uint32Array(6);
+  syscall("capget", header, asBytes(sets));
+  for (const word of INHERITABLE_WORDS) sets[word] = 0;
+  syscall("capset", header, asBytes(sets));
+}
+
+/** The kernel is asked, not /proc/sys/kernel/cap_last_cap: an app's root may have a /proc of its own making. */
+function isKnownToKernel(number: number): boolean {
+  try {
+    syscall("prctl", PR_CAPBSET_READ, number);
+    return true;
+  } catch (error) {
+    if (failedWith(error, "EINVAL")) return false;
+    throw error;
+  }
+}

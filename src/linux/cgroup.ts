@@ -1,0 +1,305 @@
+/**
+ * Control groups, version 1 and 2: where they are, and making, limiting, joining and removing one.
+ * See cgroups(7), and the kernel's `admin-guide/cgroup-v1/` and `admin-guide/cgroup-v2.rst`.
+ *
+ * @module
+ */
+
+import { failedWith } from "./errno.ts";
+import {
+  AT_FDCWD,
+  Fd,
+  makeDirectoryAt,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  O_WRONLY,
+  openAt,
+  openFile,
+  readKernelFile,
+  writeText,
+} from "./file.ts";
+import { readSetting } from "./kernel_file.ts";
+import { syscall } from "./libc.ts";
+import { isWithin, type Mount, readMounts } from "./mountinfo.ts";
+
+/** A hierarchy of version 1: some controllers, and this process's cgroup among theirs. */
+export interface CgroupV1 {
+  controllers: string[];
+  /** This process's cgroup, by absolute path. */
+  directory: string;
+}
+
+/** A cgroup of version 2 on the way from the first to this process's own. */
+export interface CgroupV2Level {
+  /** Its absolute path. */
+  directory: string;
+  /** The controllers that it could enable for its children: `cgroup.controllers`. */
+  controllers: string[];
+  /** Those that it has enabled for them: `cgroup.subtree_control`. */
+  enabled: string[];
+  /**
+   * Whether processes beside this one are in it, so that it can enable no more: the rule of "no internal
+   * processes", which the root of the hierarchy is free of.
+   */
+  occupied: boolean;
+}
+
+/** Where this process is in the hierarchies that can be reached. */
+export interface Cgroups {
+  v1: CgroupV1[];
+  /** The first cgroup of version 2 comes first, this process's own last. Empty without version 2. */
+  v2: CgroupV2Level[];
+}
+
+/** The paths of this process's cgroups. */
+export interface CgroupPaths {
+  v1: CgroupV1[];
+  /** As in {@linkcode Cgroups}, by absolute path. */
+  v2: string[];
+}
+
+const PROCS = "cgroup.procs";
+const AT_REMOVEDIR = 0x200;
+/** `d_type` of a directory: readdir(3). */
+const DT_DIR = 4;
+
+/**
+ * Looks at the hierarchies that this process sees.
+ *
+ * @throws {SyscallError}
+ */
+export function readCgroups(): Cgroups {
+  const { v1, v2 } = locateCgroups(readKernelFile("/proc/self/cgroup"), readMounts());
+  return { v1, v2: v2.map(readLevel) };
+}
+
+/**
+ * Finds a process's cgroups in the file system. What is mounted nowhere, or only in parts that the process
+ * is not in, is left out.
+ *
+ * @param text What /proc/PID/cgroup says.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseMountinfo } from "./mountinfo.ts";
+ * const mounts = parseMountinfo("41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+ * assertEquals(locateCgroups("0::/a/b\n", mounts).v2, [
+ *   "/sys/fs/cgroup",
+ *   "/sys/fs/cgroup/a",
+ *   "/sys/fs/cgroup/a/b",
+ * ]);
+ * ```
+ */
+export function locateCgroups(text: string, mounts: readonly Mount[]): CgroupPaths {
+  const found: CgroupPaths = { v1: [], v2: [] };
+  for (const { controllers, path } of parseOwnCgroups(text)) {
+    const mount = mounts.find((it) => holds(it, controllers) && isWithin(path, it.root));
+    if (mount === undefined) continue;
+    const steps = path.slice(mount.root === "/" ? 0 : mount.root.length).split("/").filter(Boolean);
+    // In a cgroup namespace, what is outside of it has a path that begins with `..`.
+    if (steps.includes("..")) continue;
+    if (controllers.length === 0) found.v2 = stepwise(mount.mountPoint, steps);
+    else found.v1.push({ controllers, directory: [mount.mountPoint, ...steps].join("/") });
+  }
+  return found;
+}
+
+/**
+ * Makes a cgroup, or opens the one that is there, and leaves its settings to the caller.
+ *
+ * @param parent The cgroup that it is in.
+ * @returns Its directory.
+ * @throws {SyscallError}
+ */
+export function makeCgroup(parent: Fd, name: string): Fd {
+  try {
+    makeDirectoryAt(parent, name);
+  } catch (error) {
+    if (!failedWith(error, "EEXIST")) throw error;
+  }
+  return openAt(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+}
+
+/**
+ * Moves this process into a cgroup, with all its threads. What it uses so far stays charged to the old one.
+ *
+ * @throws {SyscallError}
+ */
+export function joinCgroup(cgroup: Fd): void {
+  setLimit(cgroup, PROCS, "0");
+}
+
+/**
+ * Writes one of a cgroup's files.
+ *
+ * @throws {SyscallError} `ENOENT` when the cgroup has no such controller.
+ */
+export function setLimit(cgroup: Fd, file: string, value: string): void {
+  using fd = openAt(cgroup, file, O_WRONLY);
+  writeText(fd, value);
+}
+
+/**
+ * Gives a cgroup's children controllers that it has itself. Version 2 only.
+ *
+ * @throws {SyscallError} `EBUSY` while processes are in it.
+ */
+export function enableControllers(cgroup: Fd, controllers: readonly string[]): void {
+  setLimit(cgroup, "cgroup.subtree_control", controllers.map((name) => `+${name}`).join(" "));
+}
+
+/**
+ * All cgroups of that name, wherever they are in any hierarchy, by absolute path. There may be some below
+ * them, but those are not looked at.
+ *
+ * @throws {SyscallError}
+ */
+export function findCgroups(name: string): string[] {
+  return hierarchies(readMounts()).flatMap((mountPoint) => findBelow(mountPoint, name));
+}
+
+/**
+ * The ids of the processes in a cgroup and in those below it. Processes that this one cannot see are
+ * left out.
+ *
+ * @throws {SyscallError}
+ */
+export function listMembers(directory: string): number[] {
+  return [directory, ...descendants(directory)].flatMap(readMembers);
+}
+
+/**
+ * Removes a cgroup and those below it.
+ *
+ * @returns Whether it is gone. It cannot go as long as processes are in it.
+ * @throws {SyscallError}
+ */
+export function removeCgroup(directory: string): boolean {
+  const deepestFirst = [directory, ...descendants(directory)].reverse();
+  return deepestFirst.every(removeEmpty);
+}
+
+function parseOwnCgroups(text: string): { controllers: string[]; path: string }[] {
+  return text.split("\n").filter((line) => line !== "").map((line) => {
+    const [, controllers = "", ...path] = line.split(":");
+    return { controllers: controllers.split(",").filter(Boolean), path: path.join(":") };
+  });
+}
+
+/** Whether a mount shows the hierarchy of these controllers; that of version 2 names none. */
+function holds({ type, superOptions }: Mount, controllers: readonly string[]): boolean {
+  if (controllers.length === 0) return type === "cgroup2";
+  const options = superOptions.split(",");
+  return type === "cgroup" && controllers.every((controller) => options.includes(controller));
+}
+
+function stepwise(start: string, steps: readonly string[]): string[] {
+  return [start, ...steps.map((_, i) => [start, ...steps.slice(0, i + 1)].join("/"))];
+}
+
+function readLevel(directory: string): CgroupV2Level {
+  const words = (file: string) =>
+    (readSetting(`${directory}/${file}`) ?? "").split(" ").filter(Boolean);
+  // The root of the whole hierarchy is the one cgroup that has no type.
+  const isRoot = readSetting(`${directory}/cgroup.type`) === undefined;
+  return {
+    directory,
+    controllers: words("cgroup.controllers"),
+    enabled: words("cgroup.subtree_control"),
+    occupied: !isRoot && isOccupied(directory),
+  };
+}
+
+/** Processes of other PID namespaces are listed as 0. */
+function isOccupied(directory: string): boolean {
+  try {
+    const pids = readKernelFile(`${directory}/${PROCS}`).split("\n").filter(Boolean).map(Number);
+    return pids.some((pid) => pid !== Deno.pid);
+  } catch (error) {
+    // A cgroup of threads does not say.
+    if (failedWith(error, "EOPNOTSUPP")) return true;
+    throw error;
+  }
+}
+
+/** Where each hierarchy can be seen most of; one that is mounted again elsewhere is the same. */
+function hierarchies(mounts: readonly Mount[]): string[] {
+  const roots = new Map<string, Mount>();
+  for (const mount of mounts) {
+    if (mount.type !== "cgroup" && mount.type !== "cgroup2") continue;
+    const key = `${mount.type} ${mount.superOptions}`;
+    const known = roots.get(key);
+    if (known === undefined || mount.root.length < known.root.length) roots.set(key, mount);
+  }
+  return [...roots.values()].map(({ mountPoint }) => mountPoint);
+}
+
+function findBelow(directory: string, name: string): string[] {
+  return subdirectories(directory).flatMap((child) => {
+    const path = `${directory}/${child}`;
+    return child === name ? [path] : findBelow(path, name);
+  });
+}
+
+/** Parents come before their children. */
+function descendants(directory: string): string[] {
+  return subdirectories(directory)
+    .map((name) => `${directory}/${name}`)
+    .flatMap((path) => [path, ...descendants(path)]);
+}
+
+function readMembers(directory: string): number[] {
+  const text = unlessGone(() => readKernelFile(`${directory}/${PROCS}`)) ?? "";
+  return text.split("\n").filter(Boolean).map(Number).filter((pid) => pid !== 0);
+}
+
+function removeEmpty(directory: string): boolean {
+  try {
+    syscall("unlinkat", AT_FDCWD, directory, AT_REMOVEDIR);
+    return true;
+  } catch (error) {
+    if (failedWith(error, "ENOENT")) return true;
+    if (failedWith(error, "EBUSY")) return false;
+    throw error;
+  }
+}
+
+/**
+ * The directories in a directory, by getdents64(2). A cgroup is mostly files, and these file systems tell
+ * of each entry which it is, so nothing more needs to be asked.
+ */
+function subdirectories(directory: string): string[] {
+  const fd = unlessGone(() => openFile(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  if (fd === undefined) return [];
+  using _ = fd;
+  const names: string[] = [];
+  const buffer = new Uint8Array(32 * 1024);
+  for (;;) {
+    const length = unlessGone(() => syscall("getdents64", fd.number, buffer, buffer.length)) ?? 0;
+    if (length === 0) return names;
+    names.push(...directoriesIn(buffer.subarray(0, length)));
+  }
+}
+
+/** `struct linux_dirent64`: the record's length is at 16, the type at 18, the name from 19 on. */
+function* directoriesIn(records: Uint8Array): Generator<string> {
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  for (let at = 0; at < records.length; at += view.getUint16(at + 16, true)) {
+    if (records[at + 18] !== DT_DIR) continue;
+    const name = new TextDecoder().decode(records.subarray(at + 19, records.indexOf(0, at + 19)));
+    if (name !== "." && name !== "..") yield name;
+  }
+}
+
+/** Cgroups come and go while they are looked at. */
+function unlessGone<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    if (failedWith(error, "ENOENT", "ENODEV", "EOPNOTSUPP")) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,56 @@
+import "./libc_testing.ts";
+import { assert, assertEquals } from "@std/assert";
+import { findCgroups, locateCgroups, readCgroups } from "./cgroup.ts";
+import { parseMountinfo } from "./mountinfo.ts";
+
+const HYBRID = parseMountinfo([
+  "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct",
+  "33 31 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory",
+  "34 31 0:31 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd",
+  "35 31 0:32 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate",
+].join("\n"));
+
+Deno.test("locateCgroups() finds a process in each hierarchy of a hybrid host", () => {
+  const text = [
+    "12:memory:/session",
+    "11:pids:/not/mounted",
+    "10:cpu,cpuacct:/",
+    "1:name=systemd:/session",
+    "0::/session/one:two",
+  ].join("\n");
+  assertEquals(locateCgroups(text, HYBRID), {
+    v1: [
+      { controllers: ["memory"], directory: "/sys/fs/cgroup/memory/session" },
+      { controllers: ["cpu", "cpuacct"], directory: "/sys/fs/cgroup/cpu,cpuacct" },
+      { controllers: ["name=systemd"], directory: "/sys/fs/cgroup/systemd/session" },
+    ],
+    v2: [
+      "/sys/fs/cgroup/unified",
+      "/sys/fs/cgroup/unified/session",
+      "/sys/fs/cgroup/unified/session/one:two",
+    ],
+  });
+});
+
+Deno.test("locateCgroups() knows a mount that shows only a part of a hierarchy", () => {
+  const mounts = parseMountinfo("5 4 0:9 /machine /cg rw - cgroup cgroup rw,memory\n");
+  assertEquals(locateCgroups("4:memory:/machine/a\n", mounts).v1, [
+    { controllers: ["memory"], directory: "/cg/a" },
+  ]);
+  assertEquals(locateCgroups("4:memory:/machines\n", mounts).v1, []);
+});
+
+Deno.test("locateCgroups() leaves out what is outside of the cgroup namespace", () => {
+  const mounts = parseMountinfo("5 4 0:9 / /cg rw - cgroup2 cgroup2 rw\n");
+  assertEquals(locateCgroups("0::/../../elsewhere\n", mounts).v2, []);
+  assertEquals(locateCgroups("0::/\n", mounts).v2, ["/cg"]);
+});
+
+Deno.test("readCgroups() finds this process in directories that are there", () => {
+  const { v1, v2 } = readCgroups();
+  for (const { directory } of [...v1, ...v2]) assert(Deno.statSync(directory).isDirectory);
+});
+
+Deno.test("findCgroups() finds none of a name that none has", () => {
+  assertEquals(findCgroups("volo-of-this-name-there-is-none"), []);
+});

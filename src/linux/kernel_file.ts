@@ -1,0 +1,33 @@
+/**
+ * The small files through which the kernel shows and takes its settings, in /proc and /sys.
+ *
+ * @module
+ */
+
+import { failedWith } from "./errno.ts";
+import { O_WRONLY, openFile, readKernelFile, writeText } from "./file.ts";
+
+/**
+ * A setting's text, without the newline at its end.
+ *
+ * @returns `undefined` where the kernel has no such file.
+ * @throws {SyscallError}
+ */
+export function readSetting(path: string): string | undefined {
+  try {
+    return readKernelFile(path).trimEnd();
+  } catch (error) {
+    if (failedWith(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Changes a setting.
+ *
+ * @throws {SyscallError} also when the kernel does not like the value.
+ */
+export function writeSetting(path: string, value: string): void {
+  using fd = openFile(path, O_WRONLY);
+  writeText(fd, value);
+}
