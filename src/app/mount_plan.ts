@@ -9,6 +9,7 @@ import type { Propagation } from "../linux/mount.ts";
 import { isWithin, type Mount } from "../linux/mountinfo.ts";
 import type { DnsConfMode } from "../stage1/arguments.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { protectKernelPaths } from "./kernel_paths.ts";
 import type { VolumeMount } from "./volumes.ts";
 
 /** A mount of the host that has to be shared, so that mounts travel between it and the app. */
@@ -44,6 +45,7 @@ export interface TmpfsStep {
   kind: "tmpfs";
   target: string;
   options: Record<string, string>;
+  readOnly: boolean;
   field: string;
 }
 
@@ -63,6 +65,16 @@ export interface MountPlan {
   share: ShareStep[];
   directories: DirectoryStep[];
   mounts: MountStep[];
+  /** Whether the app's own root is made read-only once all is in it. */
+  readOnlyRoot: boolean;
+}
+
+/** What shapes an app's file systems beside its volumes. */
+export interface MountOptions {
+  dns: DnsConfMode;
+  readOnlyRoot: boolean;
+  /** What asks for the kernel's paths to be protected, if anything does. */
+  protectKernelPaths: string | undefined;
 }
 
 /** What has to be known of a volume's source to decide about it. */
@@ -80,6 +92,8 @@ export interface HostFacts {
   mounts: readonly Mount[];
   /** By the path that the volume's `source` gives. */
   sources: ReadonlyMap<string, SourceFacts>;
+  /** Those of {@linkcode KERNEL_PATHS} that there are. */
+  kernelPaths: ReadonlySet<string>;
 }
 
 const FALLBACK_HOSTS = "127.0.0.1 localhost localhost.localdomain\n::1 localhost\n";
@@ -92,7 +106,7 @@ const FALLBACK_HOSTS = "127.0.0.1 localhost localhost.localdomain\n::1 localhost
  */
 export function planMounts(
   volumes: readonly VolumeMount[],
-  dns: DnsConfMode,
+  { dns, readOnlyRoot, protectKernelPaths: protector }: MountOptions,
   facts: HostFacts,
 ): MountPlan {
   return {
@@ -100,10 +114,12 @@ export function planMounts(
     directories: uniqueBy(volumes.flatMap(({ volume }) => directoryFor(volume)), "path"),
     mounts: [
       ...hostFileSystems(),
+      ...(protector === undefined ? [] : protectKernelPaths(facts.kernelPaths, protector)),
       ...fallbackFiles(dns),
       ...volumes.map(bindVolume),
       ...dnsFiles(dns),
     ],
+    readOnlyRoot,
   };
 }
 
@@ -118,7 +134,11 @@ function hostFileSystems(): MountStep[] {
     propagation: "slave",
     field: path,
   }));
-  return [...binds, { kind: "tmpfs", target: "/tmp", options: { mode: "1777" }, field: "/tmp" }];
+  return [...binds, tmpfs("/tmp")];
+}
+
+function tmpfs(target: string): TmpfsStep {
+  return { kind: "tmpfs", target, options: { mode: "1777" }, readOnly: false, field: target };
 }
 
 function bindVolume({ volume, target, readOnly, field }: VolumeMount): BindStep {

@@ -2,14 +2,18 @@ import { assertEquals } from "@std/assert";
 import type { Volume } from "../appc/manifest.ts";
 import type { Mount } from "../linux/mountinfo.ts";
 import type { Propagation } from "../linux/mount.ts";
-import { type BindStep, type HostFacts, planMounts } from "./mount_plan.ts";
+import { type BindStep, type HostFacts, type MountOptions, planMounts } from "./mount_plan.ts";
 import type { VolumeMount } from "./volumes.ts";
 
-const DNS = { resolv: "default", hosts: "default" } as const;
-const NOTHING: HostFacts = { mounts: [], sources: new Map() };
+const OPTIONS: MountOptions = {
+  dns: { resolv: "default", hosts: "default" },
+  readOnlyRoot: false,
+  protectKernelPaths: undefined,
+};
+const NOTHING: HostFacts = { mounts: [], sources: new Map(), kernelPaths: new Set() };
 
 function mountAt(id: number, mountPoint: string, propagation: Propagation): Mount {
-  return { id, parentId: 1, root: "/", mountPoint, propagation, type: "ext4" };
+  return { id, parentId: 1, root: "/", mountPoint, propagation, type: "ext4", superOptions: "rw" };
 }
 
 function volumeMount(volume: Volume, readOnly = false): VolumeMount {
@@ -34,20 +38,21 @@ function facts(propagation: Propagation, isMountRoot: boolean): HostFacts {
       mountAt(3, "/srvice", propagation),
     ],
     sources: new Map([["/srv", { realPath: "/srv", mountId: 1, isMountRoot }]]),
+    kernelPaths: new Set(),
   };
 }
 
 function shared(mount: VolumeMount, known: HostFacts): string[] {
-  return planMounts([mount], DNS, known).share.map(({ mountPoint }) => mountPoint);
+  return planMounts([mount], OPTIONS, known).share.map(({ mountPoint }) => mountPoint);
 }
 
 function volumeStep(mount: VolumeMount, known = facts("private", false)): BindStep | undefined {
-  const { mounts } = planMounts([mount], DNS, known);
+  const { mounts } = planMounts([mount], OPTIONS, known);
   return mounts.find((step): step is BindStep => step.kind === "bind" && step.target === "/data");
 }
 
 Deno.test("the host's own file systems only listen to the host", () => {
-  const { mounts } = planMounts([], DNS, NOTHING);
+  const { mounts } = planMounts([], OPTIONS, NOTHING);
   const binds = mounts.filter((step) => step.kind === "bind");
   assertEquals(binds.map(({ target }) => target), ["/dev", "/proc", "/sys"]);
   assertEquals(
@@ -88,7 +93,7 @@ Deno.test("a volume is recursive unless it says otherwise", () => {
 Deno.test("an empty volume is one directory of the pod, however often it is mounted", () => {
   const volume: Volume = { name: "v", kind: "empty", mode: "1750", uid: 5 };
   const mounts = [volumeMount(volume), { ...volumeMount(volume), target: "/other" }];
-  const plan = planMounts(mounts, DNS, NOTHING);
+  const plan = planMounts(mounts, OPTIONS, NOTHING);
   assertEquals(plan.directories, [{ path: "sharedVolumes/v", mode: 0o1750, uid: 5, gid: 0 }]);
   assertEquals(
     plan.mounts.filter((step) => step.kind === "bind" && step.source === "sharedVolumes/v").length,
@@ -97,15 +102,15 @@ Deno.test("an empty volume is one directory of the pod, however often it is moun
 });
 
 Deno.test("the hosts file that an app lacks is written before volumes can cover /etc", () => {
-  const { mounts } = planMounts([volumeMount({ name: "v", kind: "empty" })], DNS, NOTHING);
+  const { mounts } = planMounts([volumeMount({ name: "v", kind: "empty" })], OPTIONS, NOTHING);
   const file = mounts.findIndex(({ kind }) => kind === "file");
   const volume = mounts.findIndex(({ target }) => target === "/data");
   assertEquals(file >= 0 && file < volume, true);
 });
 
-Deno.test("the host's DNS files are read-only, the pod's own are not", () => {
+Deno.test("the host's OPTIONS files are read-only, the pod's own are not", () => {
   const files = (resolv: "host" | "stage0", hosts: "host" | "stage0") =>
-    planMounts([], { resolv, hosts }, NOTHING).mounts
+    planMounts([], { ...OPTIONS, dns: { resolv, hosts } }, NOTHING).mounts
       .filter((step) => step.kind === "bind" && step.target.startsWith("/etc/"))
       .map((step) => step.kind === "bind" && [step.source, step.target, step.readOnly]);
   assertEquals(files("host", "host"), [
@@ -116,4 +121,17 @@ Deno.test("the host's DNS files are read-only, the pod's own are not", () => {
     ["stage1/rootfs/etc/rkt-resolv.conf", "/etc/resolv.conf", false],
     ["stage1/rootfs/etc/rkt-hosts", "/etc/hosts", false],
   ]);
+});
+
+Deno.test("the kernel's paths are protected when asked for, before volumes can cover them", () => {
+  const facts = { ...NOTHING, kernelPaths: new Set(["/proc/kcore", "/sys/kernel", "/sys/fs"]) };
+  const options = { ...OPTIONS, protectKernelPaths: "annotations[0]" };
+  const volume = volumeMount({ name: "v", kind: "empty" });
+  const { mounts } = planMounts([volume], options, facts);
+  assertEquals(mounts.slice(4, 7).map(({ target }) => target), [
+    "/sys/kernel",
+    "/sys/fs",
+    "/proc/kcore",
+  ]);
+  assertEquals(mounts.at(-1)?.target, "/data");
 });

@@ -11,15 +11,39 @@ import type { DnsConfMode } from "../stage1/arguments.ts";
 import type { Pod, PodApp } from "../stage1/pod.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
 import { composeEnvironment } from "./environment.ts";
-import { type HostFacts, type MountPlan, planMounts, type SourceFacts } from "./mount_plan.ts";
+import { KERNEL_PATHS } from "./kernel_paths.ts";
+import {
+  type HostFacts,
+  type MountOptions,
+  type MountPlan,
+  planMounts,
+  type SourceFacts,
+} from "./mount_plan.ts";
+import { type Policy, readPolicy } from "./policy.ts";
 import type { UserRequest } from "./user.ts";
 import { matchVolumes, type VolumeMount } from "./volumes.ts";
+import { naming } from "../stage1/naming.ts";
+import { refuseField, tellIgnored } from "./fields.ts";
+import { checkPorts } from "./ports.ts";
+import { type IsolatorPlan, planIsolators } from "./isolator_plan.ts";
 
 /** What the pod's arguments, and not its manifests, decide about an app. */
 export interface AppOptions {
   dns: DnsConfMode;
   /** Where the pod's metadata service is, if it has one. */
   metadataUrl: string | undefined;
+  /** Whether stage0's user wants the kernel's paths left as they are, whatever else is asked for. */
+  disablePaths: boolean;
+  /** Whether stage0's user wants the isolators about capabilities, or about system calls, passed over. */
+  disableCapabilities: boolean;
+  disableSeccomp: boolean;
+}
+
+/** A program, which may still have to be looked for, and its arguments. */
+export interface EventProgram {
+  exec: [string, ...string[]];
+  /** Where the manifest has it: `apps[0].app.eventHandlers[0]`. */
+  field: string;
 }
 
 /** How an app is started. */
@@ -32,13 +56,15 @@ export interface AppPlan extends MountPlan {
   environment: Map<string, string>;
   user: UserRequest;
   workingDirectory: string;
+  /** What runs to its end before the app starts, if anything does. */
+  preStart: EventProgram | undefined;
   /** The program, which may still have to be looked for, and its arguments. */
   exec: [string, ...string[]];
+  /** What it may use, do and call. */
+  isolation: IsolatorPlan;
   /** What of the manifests has no effect, and why: one line each. */
   ignored: string[];
 }
-
-const IGNORED_ISOLATOR = "ignored: this image applies no isolators";
 
 /** How images that docker2aci made are told. */
 const DOCKER_ANNOTATION = "appc.io/docker/repository";
@@ -52,16 +78,25 @@ const DOCKER_ANNOTATION = "appc.io/docker/repository";
  */
 export function planApp(pod: Pod, app: PodApp, options: AppOptions): AppPlan {
   const volumes = matchVolumes(pod, app);
+  const policy = readPolicy(pod);
+  const isolation = planIsolators(pod, app, options);
+  const mountOptions: MountOptions = {
+    dns: options.dns,
+    readOnlyRoot: app.runtime.readOnlyRootFS ?? false,
+    protectKernelPaths: options.disablePaths ? undefined : policy.protectKernelPaths,
+  };
   return {
-    ...planMounts(volumes, options.dns, lookAtHost(volumes)),
+    ...planMounts(volumes, mountOptions, lookAtHost(volumes, policy)),
     field: app.field,
     name: app.name,
     rootfs: appRootfs(app.name),
     environment: composeEnvironment(app.app.environment, app.name, options.metadataUrl),
     user: requestUser(app),
     workingDirectory: app.app.workingDirectory || "/",
+    preStart: findPreStart(app, isolation),
     exec: requireProgram(app),
-    ignored: ignoredFields(pod, app),
+    isolation,
+    ignored: [...ignoredFields(pod, app), ...isolation.notes],
   };
 }
 
@@ -86,34 +121,73 @@ function requireProgram({ app, field, image }: PodApp): [string, ...string[]] {
   return [program, ...args];
 }
 
-function ignoredFields(pod: Pod, { app, runtime, field }: PodApp): string[] {
-  const isolators = [
-    ...pod.manifest.isolators.map(({ name }, i) => `isolators[${i}] (${name})`),
-    ...app.isolators.map(({ name }, i) => `${field}.app.isolators[${i}] (${name})`),
-  ].map((isolator) => `${isolator}: ${IGNORED_ISOLATOR}`);
-  const handlers = app.eventHandlers.map(({ name }, i) =>
-    `${field}.app.eventHandlers[${i}] (${name}): ignored: this image runs no event handlers`
-  );
-  const readOnly = runtime.readOnlyRootFS
-    ? [`${field}.readOnlyRootFS: ignored: the app's root stays writable`]
-    : [];
-  return [...isolators, ...handlers, ...readOnly];
+function findPreStart(
+  { app, field }: PodApp,
+  { privileges }: IsolatorPlan,
+): EventProgram | undefined {
+  const i = app.eventHandlers.findIndex(({ name }) => name === "pre-start");
+  const handler = app.eventHandlers[i];
+  if (handler === undefined) return undefined;
+  const place = `${field}.app.eventHandlers[${i}]`;
+  const [program, ...args] = handler.exec;
+  if (!program) throw new Error(`${place}.exec: no program to run`);
+  if (privileges.seccomp) throw refuseField("app.eventHandlers (pre-start) with seccomp", place);
+  return { exec: [program, ...args], field: place };
 }
 
-function lookAtHost(volumes: readonly VolumeMount[]): HostFacts {
+function ignoredFields(pod: Pod, app: PodApp): string[] {
+  const handlers = app.app.eventHandlers.flatMap(({ name }, i) =>
+    name === "post-stop"
+      ? [tellIgnored("app.eventHandlers (post-stop)", `${app.field}.app.eventHandlers[${i}]`)]
+      : []
+  );
+  return [...checkPorts(pod, app), ...handlers];
+}
+
+function lookAtHost(volumes: readonly VolumeMount[], policy: Policy): HostFacts {
   const sources = new Map<string, SourceFacts>();
   for (const { volume, field } of volumes) {
-    if (volume.kind === "host") sources.set(volume.source, lookAtSource(volume.source, field));
+    if (volume.kind === "host") {
+      sources.set(volume.source, lookAtSource(volume.source, field, policy));
+    }
   }
-  return { mounts: sources.size === 0 ? [] : readMounts(), sources };
+  return {
+    mounts: sources.size === 0 ? [] : readMounts(),
+    sources,
+    kernelPaths: new Set(policy.protectKernelPaths ? KERNEL_PATHS.filter(exists) : []),
+  };
 }
 
-function lookAtSource(path: string, field: string): SourceFacts {
-  try {
+function lookAtSource(path: string, field: string, policy: Policy): SourceFacts {
+  const facts = naming(`${field}: source of the volume`, () => {
     using fd = openFile(path, O_PATH);
     const { mountId, isMountRoot } = statFd(fd);
     return { realPath: pathOf(fd), mountId, isMountRoot };
-  } catch (error) {
-    throw new Error(`${field}: source of the volume`, { cause: error });
+  });
+  if (facts.realPath !== normalize(path) && !policy.followVolumeLinks) {
+    throw refuseField(
+      "pod: volumes (host) behind a link",
+      `${field}: source of the volume: ${path} leads through a symbolic link to ${facts.realPath}`,
+    );
+  }
+  return facts;
+}
+
+/** The path without doubled and trailing slashes and dots, as it would be if there were no links. */
+function normalize(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return `/${parts.join("/")}`;
+}
+
+function exists(path: string): boolean {
+  try {
+    using _fd = openFile(path, O_PATH);
+    return true;
+  } catch {
+    return false;
   }
 }

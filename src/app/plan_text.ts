@@ -4,6 +4,7 @@
  * @module
  */
 
+import { describeResources } from "./resources.ts";
 import { environmentEntries } from "./environment.ts";
 import type { DirectoryStep, MountStep, ShareStep } from "./mount_plan.ts";
 import type { AppPlan } from "./plan.ts";
@@ -24,8 +25,11 @@ export function describeShare({ mountPoint }: ShareStep): string {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * const step = { kind: "tmpfs", target: "/tmp", options: { mode: "1777" }, field: "/tmp" } as const;
- * assertEquals(describeMount(step), "mount tmpfs on /tmp (mode=1777)");
+ * const options = { mode: "1777" };
+ * assertEquals(
+ *   describeMount({ kind: "tmpfs", target: "/tmp", options, readOnly: false, field: "/tmp" }),
+ *   "mount tmpfs on /tmp (mode=1777, rw)",
+ * );
  * ```
  */
 export function describeMount(step: MountStep): string {
@@ -40,7 +44,9 @@ export function describeMount(step: MountStep): string {
     }
     case "tmpfs": {
       const options = Object.entries(step.options).map(([key, value]) => `${key}=${value}`);
-      return `mount tmpfs on ${step.target} (${options.join(",")})`;
+      return `mount tmpfs on ${step.target} (${
+        [...options, step.readOnly ? "ro" : "rw"].join(", ")
+      })`;
     }
     case "file":
       return `write ${step.target} if the app has none`;
@@ -59,12 +65,29 @@ export function describePlan(plan: AppPlan): string[] {
     "unshare the mount namespace; the host's mounts come in, none go out",
     `make ${plan.rootfs} the app's root:`,
     ...plan.mounts.map((step) => `  ${describeMount(step)}`),
+    ...(plan.readOnlyRoot ? ["make the app's root read-only"] : []),
     `enter ${plan.workingDirectory}`,
     `become user ${user}, group ${group}, supplementary groups ${
       supplementaryGIDs.join(" ") || "none"
     }`,
-    `execute ${plan.exec.map((argument) => JSON.stringify(argument)).join(" ")}`,
+    ...describeResources(plan.isolation.resources, "of the pod"),
+    ...describePrivileges(plan),
+    ...(plan.preStart ? [`run to its end ${quote(plan.preStart.exec)}`] : []),
+    `execute ${quote(plan.exec)}`,
   ];
+}
+
+function describePrivileges({ isolation: { privileges } }: AppPlan): string[] {
+  const { capabilities, noNewPrivileges, seccomp } = privileges;
+  return [
+    ...(capabilities ? [`keep the capabilities ${capabilities.keep.join(" ") || "none"}`] : []),
+    ...(noNewPrivileges ? ["gain no new privileges"] : []),
+    ...(seccomp ? ["filter system calls"] : []),
+  ];
+}
+
+function quote(argv: readonly string[]): string {
+  return argv.map((argument) => JSON.stringify(argument)).join(" ");
 }
 
 const PROPAGATION = {

@@ -1,6 +1,13 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import type { AppMount, MountPoint, Volume } from "../appc/manifest.ts";
-import type { Pod, PodApp } from "../stage1/pod.ts";
+import {
+  type AppMount,
+  ImageManifest,
+  type MountPoint,
+  PodManifest,
+  type Volume,
+} from "../appc/manifest.ts";
+import { parseManifest } from "../appc/parse.ts";
+import type { PodApp } from "../stage1/pod.ts";
 import { matchVolumes } from "./volumes.ts";
 
 interface Case {
@@ -17,25 +24,30 @@ function match({ volumes = [], mounts = [], points = [], imagePoints = points }:
     exec: ["/bin/true"],
     user: "0",
     group: "0",
-    supplementaryGIDs: [],
-    environment: [],
-    eventHandlers: [],
-    isolators: [],
     mountPoints,
   });
-  const podApp: PodApp = {
-    field: "apps[0]",
-    name: "web",
-    app: app(points),
-    runtime: { name: "web", mounts },
-    image: {
+  const image = parseManifest(
+    JSON.stringify({
       acKind: "ImageManifest",
+      acVersion: "0.8.11",
       name: "example.com/web",
-      annotations: [],
       app: app(imagePoints),
-    },
-  };
-  const manifest: Pod["manifest"] = { acKind: "PodManifest", apps: [], isolators: [], volumes };
+    }),
+    ImageManifest,
+    "image",
+  );
+  const manifest = parseManifest(
+    JSON.stringify({
+      acKind: "PodManifest",
+      acVersion: "0.8.11",
+      apps: [{ name: "web", app: app(points), mounts }],
+      volumes,
+    }),
+    PodManifest,
+    "pod",
+  );
+  const runtime = manifest.apps[0]!;
+  const podApp: PodApp = { field: "apps[0]", name: "web", app: runtime.app!, runtime, image };
   return matchVolumes({ directory: ".", manifest, apps: [podApp] }, podApp);
 }
 

@@ -11,6 +11,7 @@ import { SIGKILL, signalProcess } from "../linux/process.ts";
 import type { GcArguments } from "../stage1/arguments.ts";
 import { listAppRoots } from "../stage1/pod_directory.ts";
 import { findMembers } from "./members.ts";
+import { removePodCgroup } from "./pod_cgroup.ts";
 import { type Trace, tracer } from "./trace.ts";
 
 /**
@@ -18,12 +19,13 @@ import { type Trace, tracer } from "./trace.ts";
  *
  * @throws {SyscallError} when the kernel refuses a step.
  */
-export function collectPod({ debug }: GcArguments): void {
+export function collectPod({ debug, uuid }: GcArguments): void {
   const trace = tracer("gc", debug);
   for (const rootfs of listAppRoots()) {
     detachMountsBelow(Deno.realPathSync(rootfs), trace);
     killMembers(rootfs, trace);
   }
+  removePodCgroup(uuid, trace);
 }
 
 /** The root itself may be a mount as well, but that one is stage0's. */

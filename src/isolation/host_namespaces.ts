@@ -9,7 +9,7 @@
 
 import type { AppPlan } from "../app/plan.ts";
 import { describeDirectory, describeMount, describeShare } from "../app/plan_text.ts";
-import type { BindStep, DirectoryStep, MountStep } from "../app/mount_plan.ts";
+import type { BindStep, DirectoryStep, MountStep, TmpfsStep } from "../app/mount_plan.ts";
 import { type AppRoot, openTarget, writeIfMissing } from "../app/target.ts";
 import { failedWith } from "../linux/errno.ts";
 import {
@@ -25,9 +25,9 @@ import {
 } from "../linux/file.ts";
 import {
   attachTree,
+  changeMount,
   changeTree,
   cloneTree,
-  explainOldKernel,
   makeTmpfs,
   pivotRoot,
   setPropagation,
@@ -35,6 +35,7 @@ import {
 import { readMounts } from "../linux/mountinfo.ts";
 import { changeRoot, unshareMounts } from "../linux/namespaces.ts";
 import type { Trace } from "./trace.ts";
+import { naming } from "../stage1/naming.ts";
 
 /** A step whose tree is ready to be put in place. */
 interface Prepared {
@@ -66,6 +67,7 @@ export function buildRoot(plan: AppPlan, trace: Trace): Fd {
     trace(describeMount(step));
     naming(step.field, () => place(root, step, tree));
   }
+  if (plan.readOnlyRoot) changeMount(root.fd, { readOnly: true });
   return root.fd;
 }
 
@@ -101,7 +103,7 @@ function prepare(step: MountStep): Prepared {
       case "bind":
         return { step, tree: prepareBind(step) };
       case "tmpfs":
-        return { step, tree: makeTmpfs(step.options) };
+        return { step, tree: prepareTmpfs(step) };
       case "file":
         return { step, tree: undefined };
     }
@@ -114,6 +116,12 @@ function prepareBind({ source, recursive, readOnly, propagation }: BindStep): Fd
     readOnly,
     ...(propagation === "as-source" ? {} : { propagation }),
   });
+  return tree;
+}
+
+function prepareTmpfs({ options, readOnly }: TmpfsStep): Fd {
+  const tree = makeTmpfs(options);
+  changeTree(tree, { readOnly });
   return tree;
 }
 
@@ -150,12 +158,4 @@ function makeDirectory(step: DirectoryStep, trace: Trace): void {
   using directory = openFile(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   setOwner(directory, uid, gid);
   setMode(directory, mode);
-}
-
-function naming<T>(field: string, act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    throw new Error(field, { cause: explainOldKernel(error) });
-  }
 }

@@ -6,12 +6,12 @@
 
 import { environmentEntries } from "../app/environment.ts";
 import { type AppPlan, planApp } from "../app/plan.ts";
+import { becomeUser, prepareSyscallFilter } from "../app/privileges.ts";
 import { findProgram, programCandidates } from "../app/program.ts";
 import { resolveCredentials } from "../app/user.ts";
-import { takeCredentials } from "../linux/credentials.ts";
 import { type Fd, replaceFileAt } from "../linux/file.ts";
 import { changeDirectory } from "../linux/namespaces.ts";
-import { execute, ownProcessGroup } from "../linux/process.ts";
+import { ownProcessGroup, prepareProgram, runToEnd } from "../linux/process.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
 import { saveEnvironment } from "../stage1/environment_file.ts";
 import { findLock, RKT_LOCK_FD } from "../stage1/lock.ts";
@@ -21,6 +21,9 @@ import { metadataUrl, saveRuntimeConfig } from "../stage1/runtime_config.ts";
 import { complain } from "../stage1/terminal.ts";
 import { buildRoot, moveIntoRoot } from "./host_namespaces.ts";
 import { type Trace, tracer } from "./trace.ts";
+import { naming } from "../stage1/naming.ts";
+import { enterPodCgroups, openPodCgroups } from "./pod_cgroup.ts";
+import { adjustOomScore, requestLabels } from "./process_attributes.ts";
 
 /**
  * Starts the pod: on success this process is the app's.
@@ -34,6 +37,9 @@ export function runPod(args: RunArguments): void {
   const plan = planApp(pod, onlyApp(pod), {
     dns: args.dns,
     metadataUrl: metadataUrl(args.mdsToken),
+    disablePaths: args.disablePaths,
+    disableCapabilities: args.disableCapabilities,
+    disableSeccomp: args.disableSeccomp,
   });
   for (const line of [...ignoredArguments(args), ...plan.ignored]) complain("run", line);
 
@@ -41,7 +47,7 @@ export function runPod(args: RunArguments): void {
   saveEnvironment(plan.name, environmentEntries(plan.environment));
   replaceFileAt(lock, POD_PATHS.processGroup, `${ownProcessGroup()}\n`);
   const root = buildRoot(plan, trace);
-  becomeApp(plan, root, lock, trace);
+  becomeApp(plan, { root, lock, uuid: args.uuid, trace });
 }
 
 /**
@@ -73,45 +79,68 @@ function onlyApp(pod: Pod): PodApp {
   return app;
 }
 
+/** What it takes to start an app whose root is built. */
+interface Start {
+  root: Fd;
+  lock: Fd;
+  uuid: string;
+  trace: Trace;
+}
+
 /**
  * The order matters: what is looked up in the root comes before the host is out of sight, the pid file
  * before the privilege to write it is gone, and it comes last of all that `enter` relies on.
  */
-function becomeApp(plan: AppPlan, root: Fd, lock: Fd, trace: Trace): void {
+function becomeApp(plan: AppPlan, { root, lock, uuid, trace }: Start): void {
   const credentials = resolveCredentials(root, plan.user);
-  const [name, ...args] = plan.exec;
-  const path = locateProgram(plan, root);
+  const program = locateProgram(plan, root, plan.exec, `${plan.field}.app.exec[0]`);
+  const preStart = plan.preStart &&
+    locateProgram(plan, root, plan.preStart.exec, `${plan.preStart.field}.exec[0]`);
+  const { privileges, resources, labels } = plan.isolation;
+  const oomNotes = adjustOomScore(resources, trace);
+  requestLabels(labels, trace);
+  const cgroups = openPodCgroups(resources);
   moveIntoRoot(root, trace);
   enterWorkingDirectory(plan);
+  const notes = [...oomNotes, ...enterPodCgroups(cgroups, uuid, trace)];
+  for (const line of notes) complain("run", line);
   replaceFileAt(lock, POD_PATHS.pid, `${Deno.pid}\n`);
+  const restrict = prepareSyscallFilter(privileges);
   trace(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
-  takeCredentials(credentials);
-  trace(`execute ${name} as ${path}`);
-  try {
-    execute({
-      path,
-      argv: [path, ...args],
-      environment: environmentEntries(plan.environment),
-      keepFds: [lock.number],
-    });
-  } catch (error) {
-    throw new Error(`${plan.field}.app.exec[0]`, { cause: error });
-  }
+  becomeUser(privileges, credentials);
+  if (preStart) runPreStart(preStart, trace);
+  trace(`execute ${program.path}`);
+  const start = prepareProgram({ ...program, keepFds: [lock.number] });
+  // From here on the filter holds for this program as well, and it may allow as good as nothing.
+  restrict();
+  naming(program.field, start);
 }
 
-function locateProgram({ exec: [name], environment, workingDirectory, field }: AppPlan, root: Fd) {
+/** A program that has been found, ready to be started. */
+interface LocatedProgram {
+  path: string;
+  argv: string[];
+  environment: string[];
+  field: string;
+}
+
+function locateProgram(
+  { environment, workingDirectory }: AppPlan,
+  root: Fd,
+  [name, ...args]: [string, ...string[]],
+  field: string,
+): LocatedProgram {
   const candidates = programCandidates(name, environment.get("PATH") ?? "", workingDirectory);
-  try {
-    return findProgram(root, name, candidates);
-  } catch (error) {
-    throw new Error(`${field}.app.exec[0]`, { cause: error });
-  }
+  const path = naming(field, () => findProgram(root, name, candidates));
+  return { path, argv: [path, ...args], environment: environmentEntries(environment), field };
+}
+
+function runPreStart(program: LocatedProgram, trace: Trace): void {
+  trace(`run ${program.path} to its end`);
+  const status = naming(program.field, () => runToEnd(program));
+  if (status !== 0) throw new Error(`${program.field}: ended with status ${status}`);
 }
 
 function enterWorkingDirectory({ workingDirectory, field }: AppPlan): void {
-  try {
-    changeDirectory(workingDirectory);
-  } catch (error) {
-    throw new Error(`${field}.app.workingDirectory`, { cause: error });
-  }
+  naming(`${field}.app.workingDirectory`, () => changeDirectory(workingDirectory));
 }

@@ -7,6 +7,7 @@
  */
 
 import { POD_PATHS } from "./pod_directory.ts";
+import { naming } from "./naming.ts";
 
 /**
  * Saves an app's environment.
@@ -25,11 +26,8 @@ export function saveEnvironment(appName: string, entries: readonly string[]): vo
  * @throws {Error} when there is none: the app has not been started.
  */
 export function loadEnvironment(appName: string): string[] {
-  try {
-    return decodeEnvironment(Deno.readTextFileSync(environmentPath(appName)));
-  } catch (error) {
-    throw new Error(`${environmentPath(appName)}: cannot be read`, { cause: error });
-  }
+  const path = environmentPath(appName);
+  return decodeEnvironment(naming(`${path}: cannot be read`, () => Deno.readTextFileSync(path)));
 }
 
 /**

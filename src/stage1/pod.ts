@@ -8,6 +8,7 @@ import type * as z from "zod/mini";
 import { type App, ImageManifest, PodManifest, type RuntimeApp } from "../appc/manifest.ts";
 import { parseManifest } from "../appc/parse.ts";
 import { POD_PATHS } from "./pod_directory.ts";
+import { naming } from "./naming.ts";
 
 /** No manifest that means well is larger, in bytes: execve(2) takes less than this. */
 const LARGEST_MANIFEST = 4 * 1024 * 1024;
@@ -56,17 +57,13 @@ function readManifest<S extends z.ZodMiniType>(
   schema: S,
 ): z.infer<S> {
   const path = `${directory}/${name}`;
-  const { size } = refusing(name, () => Deno.statSync(path));
+  const { size } = naming(`${name}: cannot be read`, () => Deno.statSync(path));
   if (size > LARGEST_MANIFEST) {
     throw new Error(`${name}: ${size} bytes are more than a manifest may have`);
   }
-  return parseManifest(refusing(name, () => Deno.readTextFileSync(path)), schema, name);
-}
-
-function refusing<T>(name: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw new Error(`${name}: cannot be read`, { cause: error });
-  }
+  return parseManifest(
+    naming(`${name}: cannot be read`, () => Deno.readTextFileSync(path)),
+    schema,
+    name,
+  );
 }

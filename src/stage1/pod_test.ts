@@ -3,7 +3,7 @@ import { loadPod } from "./pod.ts";
 import { listAppRoots } from "./pod_directory.ts";
 
 const APP = { exec: ["/bin/true"], user: "0", group: "0" };
-const IMAGE = { acKind: "ImageManifest", name: "example.com/a", app: APP };
+const IMAGE = { acKind: "ImageManifest", acVersion: "0.8.11", name: "example.com/a", app: APP };
 
 function withPod(pod: unknown, image: unknown, act: (directory: string) => void): void {
   const directory = Deno.makeTempDirSync({ prefix: "volo-pod-" });
@@ -31,7 +31,7 @@ Deno.test("the pod's description of an app replaces its image's", () => {
 });
 
 Deno.test("an app that neither describes is refused", () => {
-  const image = { acKind: "ImageManifest", name: "example.com/a" };
+  const image = { acKind: "ImageManifest", acVersion: "0.8.11", name: "example.com/a" };
   withPod({ acKind: "PodManifest", apps: [{ name: "a" }] }, image, (directory) => {
     assertThrows(() => loadPod(directory), Error, "apps[0].app: missing");
   });

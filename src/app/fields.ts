@@ -1,0 +1,131 @@
+/**
+ * What becomes of each field of the manifests. The messages about fields without effect come from this
+ * table, and so does the one in the README.
+ *
+ * @module
+ */
+
+/** What is done with a field: it has its effect here, is an error, has none, or is stage0's or a reader's. */
+export type Treatment = "honoured" | "refused" | "ignored" | "not ours";
+
+/** One row of the table. */
+export interface FieldRule {
+  treatment: Treatment;
+  /** How, or why not. */
+  how: string;
+}
+
+const CHECKED = "checked when the manifest is read";
+const STAGE0 = "stage0 has acted on it before this image starts";
+const METADATA = "for readers of the manifests, and of rkt's metadata service";
+
+/** The rules, by field. A field of `app` has the same one in pod and image manifest. */
+export const FIELD_RULES = {
+  "acKind, acVersion": honoured(CHECKED),
+  "pod: apps": honoured("one app; a pod of several is refused"),
+  "pod: apps[].name": honoured("`AC_APP_NAME`, and the name that `enter` takes"),
+  "pod: apps[].image": notOurs(STAGE0),
+  "pod: apps[].app": honoured("in place of the image's"),
+  "pod: apps[].readOnlyRootFS": honoured("the app's root is read-only; /tmp and volumes are not"),
+  "pod: apps[].mounts": honoured("volumes at paths; `appVolume` goes before the pod's volumes"),
+  "pod: apps[].annotations": notOurs(METADATA),
+  "pod: volumes (host)": honoured("`source`, `readOnly`, `recursive` (recursive if not said)"),
+  "pod: volumes (host) behind a link": refused(
+    "unless the pod's annotation stage1-volo/follow-volume-links is true",
+  ),
+  "pod: volumes (empty)": honoured("a directory of the pod with `mode`, `uid`, `gid`"),
+  "pod: isolators": honoured("bound the app's own, as below"),
+  "pod: annotations": honoured(
+    "stage1-volo/follow-volume-links, stage1-volo/protect-kernel-paths; others are for readers",
+  ),
+  "pod: ports": ignored("the app is in the host's network, and has its own ports there"),
+  "userAnnotations, userLabels": notOurs(METADATA),
+  "image: name, labels, dependencies, pathWhitelist": notOurs(STAGE0),
+  "image: annotations": notOurs(METADATA),
+  "app.exec": honoured("absolute, relative to the working directory, or through the app's PATH"),
+  "app.user, app.group": honoured("a number, a name in the app, or the owner of a path in it"),
+  "app.supplementaryGIDs": honoured("behind the primary group"),
+  "app.workingDirectory": honoured("must be there"),
+  "app.environment": honoured("over the defaults"),
+  "app.mountPoints": honoured("each needs a volume; its `readOnly` counts if the volume has none"),
+  "app.ports": honoured(CHECKED),
+  "app.ports[].socketActivated": refused("nobody in the host's network opens the socket"),
+  "app.eventHandlers (pre-start)": honoured("run to its end before the app, as the app"),
+  "app.eventHandlers (pre-start) with seccomp": refused("the filter could not hold for both"),
+  "app.eventHandlers (post-stop)": ignored("nothing of this pod outlives the app"),
+  "os/linux/capabilities-retain-set": honoured("exactly these, as far as the host has them"),
+  "os/linux/capabilities-remove-set": honoured("the spec's default of 14 without these"),
+  "os/linux/no-new-privileges": honoured("prctl(2)"),
+  "os/linux/seccomp-retain-set, -remove-set": honoured(
+    "with `errno`, and the sets of @appc.io, @docker, @rkt and @systemd; who is not root gets no new privileges either",
+  ),
+  "os/linux/selinux-context": honoured("where the host has SELinux; else ignored, and said"),
+  "os/linux/apparmor-profile": honoured(
+    "a host without AppArmor or the profile does not run the app",
+  ),
+  "os/linux/oom-score-adj": honoured("proc_pid_oom_score_adj(5)"),
+  "os/linux/cpu-shares": honoured("in a cgroup of the pod's, as the next ones; v1, hybrid and v2"),
+  "resource/memory": honoured("`limit` with swap, `request` as what is reclaimed last"),
+  "resource/cpu": honoured("`limit` as quota, `request` as weight"),
+  "resource/block-bandwidth, resource/block-iops": honoured("on each disk, reading and writing"),
+  "resource/network-bandwidth": ignored("the app is in the host's network"),
+  "os/unix/sysctl": refused(
+    "unless the host has that value: its settings are shared, and not changed",
+  ),
+  "a limit that the host cannot enforce": ignored("said with the reason"),
+  "unknown isolators": ignored("not in the spec"),
+  "other fields": ignored("the schema is extensible; not remarked on"),
+} as const satisfies Record<string, FieldRule>;
+
+/** The name of a row. */
+export type FieldName = keyof typeof FIELD_RULES;
+
+/**
+ * The line that tells of a field without effect.
+ *
+ * @param place Where the manifest has it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(
+ *   tellIgnored("unknown isolators", "isolators[0] (a)"),
+ *   "isolators[0] (a): ignored: not in the spec",
+ * );
+ * ```
+ */
+export function tellIgnored(field: FieldName, place: string): string {
+  return `${place}: ignored: ${FIELD_RULES[field].how}`;
+}
+
+/** The error for a field that is refused. */
+export function refuseField(field: FieldName, place: string): Error {
+  return new Error(`${place}: refused: ${FIELD_RULES[field].how}`);
+}
+
+/** The table as Markdown, one line each. */
+export function describeFields(): string[] {
+  return [
+    "| field | | how, or why not |",
+    "| --- | --- | --- |",
+    ...Object.entries(FIELD_RULES).map(([field, { treatment, how }]) =>
+      `| ${field} | ${treatment} | ${how} |`
+    ),
+  ];
+}
+
+function honoured(how: string): FieldRule {
+  return { treatment: "honoured", how };
+}
+
+function refused(how: string): FieldRule {
+  return { treatment: "refused", how };
+}
+
+function ignored(how: string): FieldRule {
+  return { treatment: "ignored", how };
+}
+
+function notOurs(how: string): FieldRule {
+  return { treatment: "not ours", how };
+}

@@ -1,0 +1,59 @@
+/**
+ * What the isolators of an app and of its pod come to on this host.
+ *
+ * @module
+ */
+
+import { readIsolators } from "../appc/isolators.ts";
+import type { Pod, PodApp } from "../stage1/pod.ts";
+import { tellIgnored } from "./fields.ts";
+import { planPrivileges, type PrivilegePlan } from "./privileges.ts";
+import { lookAtResources, planResources, type ResourcePlan } from "./resources.ts";
+import { type LabelPlan, lookAtSecurityModules, planLabels } from "./security_label.ts";
+import { readHostSettings, requireSettings } from "./sysctl.ts";
+
+/** All that an app's isolators ask for. */
+export interface IsolatorPlan {
+  privileges: PrivilegePlan;
+  resources: ResourcePlan;
+  labels: LabelPlan;
+  /** What has no effect, or not the whole one, and why: one line each. */
+  notes: string[];
+}
+
+/** Which isolators stage0's user wants passed over. */
+export interface IsolatorOptions {
+  disableCapabilities: boolean;
+  disableSeccomp: boolean;
+}
+
+/**
+ * Decides what the isolators of an app and of its pod come to.
+ *
+ * Looks at the host as far as they need it, and changes nothing.
+ *
+ * @throws {Error} which names the isolator that is wrong or cannot be had.
+ */
+export function planIsolators(
+  { manifest }: Pod,
+  { app, field }: PodApp,
+  options: IsolatorOptions,
+): IsolatorPlan {
+  const ofApp = readIsolators(app.isolators, `${field}.app.isolators`);
+  const ofPod = readIsolators(manifest.isolators, "isolators");
+  const levels = [ofApp, ofPod];
+  for (const isolators of levels) requireSettings(isolators, readHostSettings(isolators));
+  // In the host's namespaces an app without a word about privileges keeps them all.
+  const privileges = planPrivileges(ofApp, { ...options, restrictByDefault: false });
+  const resources = planResources(ofApp, ofPod, lookAtResources(levels));
+  const labels = planLabels(ofApp, ofPod, lookAtSecurityModules(levels));
+  const unknown = levels.flatMap((isolators) => isolators.unknown).map(({ field, name }) =>
+    tellIgnored("unknown isolators", `${field} (${name})`)
+  );
+  return {
+    privileges,
+    resources,
+    labels,
+    notes: [...unknown, ...privileges.ignored, ...resources.notes, ...labels.notes],
+  };
+}

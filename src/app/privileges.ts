@@ -1,0 +1,236 @@
+/**
+ * What an app may do: its capabilities, its system calls, and whether it can come to more. appc spec 0.8.11,
+ * `spec/ace.md`, "Linux Isolators".
+ *
+ * @module
+ */
+
+import type { Isolators, SeccompIsolator, SetIsolator } from "../appc/isolators.ts";
+import {
+  CAPABILITIES,
+  type Capability,
+  clearInherited,
+  findCapability,
+  limitBoundingSet,
+} from "../linux/capabilities.ts";
+import { type Credentials, takeCredentials } from "../linux/credentials.ts";
+import { errnoNumber } from "../linux/errno_table.ts";
+import { prepareFilter, setNoNewPrivileges } from "../linux/seccomp.ts";
+import type { SyscallFilter } from "../linux/seccomp_program.ts";
+import { isSyscall } from "../linux/syscall_table.ts";
+import {
+  DEFAULT_FILTER,
+  EVERY_SYSCALL,
+  expandWildcard,
+  LIFE_CYCLE,
+  NO_SYSCALL,
+} from "./seccomp_sets.ts";
+
+/** What decides about an app's privileges beside its manifests. */
+export interface PrivilegeOptions {
+  /** `--disable-capabilities-restriction`. */
+  disableCapabilities: boolean;
+  /** `--disable-seccomp`. */
+  disableSeccomp: boolean;
+  /**
+   * Whether an app that asks for nothing is restricted. One that manages the host, in its namespaces, is not.
+   */
+  restrictByDefault: boolean;
+}
+
+/** What is taken from an app; nothing where a field is undefined. */
+export interface PrivilegePlan {
+  /** The capabilities that its bounding set keeps. */
+  capabilities: { keep: Capability[] } | undefined;
+  /** What the manifests say; see {@linkcode needsNoNewPrivileges} for what is done. */
+  noNewPrivileges: boolean;
+  seccomp: SyscallFilter | undefined;
+  /** What of the isolators has no effect, and why: one line each. */
+  ignored: string[];
+}
+
+/** The spec's default set. */
+const DEFAULT_CAPABILITIES: readonly Capability[] = [
+  "CAP_AUDIT_WRITE",
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_FOWNER",
+  "CAP_FSETID",
+  "CAP_KILL",
+  "CAP_MKNOD",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_NET_RAW",
+  "CAP_SETFCAP",
+  "CAP_SETGID",
+  "CAP_SETPCAP",
+  "CAP_SETUID",
+  "CAP_SYS_CHROOT",
+];
+
+/**
+ * Decides what is taken from an app.
+ *
+ * A retain-set is exactly what the bounding set keeps, as far as this machine has it. A remove-set is taken
+ * from the spec's default set, also where an app without a set is not restricted: the spec knows no other
+ * default, and a set that only named what is to go would leave all that it forgot.
+ *
+ * @throws {Error} which names the field that is wrong.
+ */
+export function planPrivileges(
+  isolators: Pick<Isolators, "capabilities" | "noNewPrivileges" | "seccomp">,
+  options: PrivilegeOptions,
+): PrivilegePlan {
+  const keep = options.disableCapabilities
+    ? undefined
+    : planCapabilities(isolators.capabilities, options.restrictByDefault);
+  const ignored: string[] = [];
+  return {
+    capabilities: keep && { keep },
+    noNewPrivileges: isolators.noNewPrivileges?.value ?? false,
+    seccomp: options.disableSeccomp
+      ? undefined
+      : planFilter(isolators.seccomp, options.restrictByDefault, ignored),
+    ignored,
+  };
+}
+
+/**
+ * Whether an app cannot come to privileges by executing a program that has them.
+ *
+ * That is so when its manifests want it, and when a user other than root has a filter: the kernel lets no one
+ * else filter the calls of a set-id program, who could make it fail half-way. rkt and systemd do the same.
+ */
+export function needsNoNewPrivileges(
+  plan: Pick<PrivilegePlan, "noNewPrivileges" | "seccomp">,
+  uid: number,
+): boolean {
+  return plan.noNewPrivileges || (plan.seccomp !== undefined && uid !== 0);
+}
+
+/**
+ * Takes on the credentials, and gives up all that the plan takes, but for the system calls: what puts the
+ * filter in force is {@linkcode prepareSyscallFilter}, once nothing but execve(2) is left to do.
+ *
+ * The order is the only one in which each step still has the privilege that it needs, and none gives back what
+ * another took:
+ *
+ * 1. the bounding set, which takes `CAP_SETPCAP`;
+ * 2. the inheritable and the ambient set, since execve(2) lets what is in them pass by the bounding set;
+ * 3. groups, group and user, which take `CAP_SETGID` and `CAP_SETUID`, kept by the app or not. A user other than
+ *    root has no capabilities from here on: the spec's sets bound what a program can get, they give nothing;
+ * 4. no new privileges, if need be.
+ *
+ * What is permitted to root is left alone: execve(2) makes it the bounding set, and until then it is what the
+ * filter of a root that keeps its new privileges takes, `CAP_SYS_ADMIN`.
+ *
+ * @throws {SyscallError}
+ */
+export function becomeUser(plan: PrivilegePlan, credentials: Credentials): void {
+  if (plan.capabilities) {
+    limitBoundingSet(plan.capabilities.keep);
+    clearInherited();
+  }
+  takeCredentials(credentials);
+  if (needsNoNewPrivileges(plan, credentials.uid)) setNoNewPrivileges();
+}
+
+/**
+ * Makes the app's filter ready, if it has one.
+ *
+ * @returns What puts it in force. From then on each call of this process is judged like the app's; execve(2) is
+ * in every allow-list.
+ */
+export function prepareSyscallFilter({ seccomp }: PrivilegePlan): () => void {
+  return seccomp ? prepareFilter(seccomp) : () => {};
+}
+
+function planCapabilities(
+  isolator: SetIsolator | undefined,
+  restrictByDefault: boolean,
+): Capability[] | undefined {
+  if (isolator === undefined) return restrictByDefault ? [...DEFAULT_CAPABILITIES] : undefined;
+  const named = new Set(isolator.set.map((name, i) => requireCapability(name, isolator, i)));
+  return isolator.mode === "retain"
+    ? CAPABILITIES.filter((capability) => named.has(capability))
+    : DEFAULT_CAPABILITIES.filter((capability) => !named.has(capability));
+}
+
+function requireCapability(name: string, isolator: SetIsolator, i: number): Capability {
+  const capability = findCapability(name);
+  if (capability === undefined) {
+    throw new Error(`${entry(isolator, i)}: ${JSON.stringify(name)} is no capability of Linux`);
+  }
+  return capability;
+}
+
+function planFilter(
+  isolator: SeccompIsolator | undefined,
+  restrictByDefault: boolean,
+  ignored: string[],
+): SyscallFilter | undefined {
+  if (isolator === undefined) return restrictByDefault ? allowOnly([DEFAULT_FILTER]) : undefined;
+  refuseContradictions(isolator);
+  const errno = requireErrno(isolator);
+  if (isolator.set.includes(EVERY_SYSCALL)) return undefined;
+  if (isolator.set.includes(NO_SYSCALL)) return allowOnly([DEFAULT_FILTER], errno);
+  const syscalls = isolator.set.flatMap((name, i) => expandEntry(name, isolator, i, ignored));
+  return isolator.mode === "retain"
+    ? allowOnly(syscalls, errno)
+    : { mode: "deny", syscalls: unique(syscalls), ...errno };
+}
+
+/** What the spec gives no meaning to, and what would either filter nothing or let nothing start. */
+function refuseContradictions(isolator: SeccompIsolator): void {
+  const senseless = isolator.mode === "retain" ? NO_SYSCALL : EVERY_SYSCALL;
+  const i = isolator.set.indexOf(senseless);
+  if (i !== -1) {
+    throw new Error(`${entry(isolator, i)}: ${senseless} has no meaning in a ${isolator.mode}-set`);
+  }
+}
+
+function requireErrno({ errno, field }: SeccompIsolator): { errno?: string } {
+  if (errno === undefined) return {};
+  if (errnoNumber(errno) === undefined) {
+    throw new Error(`${field}.value.errno: ${JSON.stringify(errno)} is no error of Linux`);
+  }
+  return { errno };
+}
+
+/**
+ * A name that nobody knows is reported where the filter is stricter without it, and an error where it would let
+ * through what was to be refused. Names of other architectures are neither: there is no such call here.
+ */
+function expandEntry(
+  name: string,
+  isolator: SeccompIsolator,
+  i: number,
+  ignored: string[],
+): string[] {
+  if (name.startsWith("@")) return requireWildcard(name, isolator, i);
+  if (isSyscall(name)) return [name];
+  const unknown = `${JSON.stringify(name)} is no system call that this image knows`;
+  if (isolator.mode === "remove") throw new Error(`${entry(isolator, i)}: ${unknown}`);
+  ignored.push(`${entry(isolator, i)}: ignored: ${unknown}`);
+  return [];
+}
+
+function requireWildcard(name: string, isolator: SeccompIsolator, i: number): string[] {
+  const syscalls = expandWildcard(name);
+  if (syscalls === undefined) {
+    throw new Error(`${entry(isolator, i)}: ${JSON.stringify(name)} is no set of system calls`);
+  }
+  return syscalls;
+}
+
+function allowOnly(names: readonly string[], errno: { errno?: string } = {}): SyscallFilter {
+  const syscalls = [LIFE_CYCLE, ...names].flatMap((name) => expandWildcard(name) ?? [name]);
+  return { mode: "allow", syscalls: unique(syscalls), ...errno };
+}
+
+function unique(names: readonly string[]): string[] {
+  return [...new Set(names)];
+}
+
+function entry({ field }: SetIsolator, i: number): string {
+  return `${field}.value.set[${i}]`;
+}

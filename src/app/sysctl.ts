@@ -1,0 +1,70 @@
+/**
+ * Settings of the kernel that a pod asks for: appc spec 0.8.11, `spec/ace.md`, "os/unix/sysctl".
+ *
+ * @module
+ */
+
+import type { Isolators } from "../appc/isolators.ts";
+import { readSetting } from "../linux/kernel_file.ts";
+
+/** The host's values by the names that a pod asks for; `undefined` where the kernel has no such setting. */
+export type HostSettings = ReadonlyMap<string, string | undefined>;
+
+/**
+ * Reads the host's values of the settings that a pod asks for.
+ *
+ * @throws {SyscallError} when one of them cannot be read.
+ */
+export function readHostSettings({ sysctl }: Isolators): HostSettings {
+  const names = Object.keys(sysctl?.entries ?? {});
+  return new Map(names.map((name) => [name, readSetting(sysctlPath(name))]));
+}
+
+/**
+ * Checks that the pod finds the settings that it asks for. It shares them with the host, where nothing is
+ * changed for one pod's sake: what is not so already is refused.
+ *
+ * @throws {Error} which names the setting, and the host's value.
+ */
+export function requireSettings({ sysctl }: Isolators, host: HostSettings): void {
+  for (const [name, wanted] of Object.entries(sysctl?.entries ?? {})) {
+    const value = host.get(name);
+    if (value !== undefined && words(value) === words(wanted)) continue;
+    const why = value === undefined
+      ? "this kernel has no such setting"
+      : `it is ${
+        JSON.stringify(words(value))
+      } on this host, whose settings the pod shares and does not change`;
+    throw new Error(
+      `${sysctl!.field} (os/unix/sysctl): ${name}=${words(wanted)} cannot be had: ${why}`,
+    );
+  }
+}
+
+/**
+ * Where the kernel shows a setting. As in sysctl(8), whichever of `.` and `/` comes first separates,
+ * and the other one stands for a dot that is part of a name.
+ *
+ * @throws {Error} when it is not the name of a setting.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(sysctlPath("net.ipv4.ip_forward"), "/proc/sys/net/ipv4/ip_forward");
+ * assertEquals(sysctlPath("net.ipv4.conf.eth0/1.mtu"), "/proc/sys/net/ipv4/conf/eth0.1/mtu");
+ * assertEquals(sysctlPath("net/ipv4/conf/eth0.1/mtu"), "/proc/sys/net/ipv4/conf/eth0.1/mtu");
+ * ```
+ */
+export function sysctlPath(name: string): string {
+  const separator = name.match(/[./]/)?.[0] ?? ".";
+  const parts = name.split(separator).map((part) => part.replaceAll("/", "."));
+  if (parts.some((part) => ["", ".", ".."].includes(part))) {
+    throw new Error(`os/unix/sysctl: ${JSON.stringify(name)} is not the name of a setting`);
+  }
+  return `/proc/sys/${parts.join("/")}`;
+}
+
+/** Values of more than one number are shown with tabs between them, and may be asked for with spaces. */
+function words(value: string): string {
+  return value.trim().split(/\s+/).join(" ");
+}

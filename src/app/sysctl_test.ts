@@ -1,0 +1,49 @@
+import "../linux/libc_testing.ts";
+import { assertEquals, assertThrows } from "@std/assert";
+import type { Isolators } from "../appc/isolators.ts";
+import { readHostSettings, requireSettings, sysctlPath } from "./sysctl.ts";
+
+function asking(entries: Record<string, string>): Isolators {
+  return { unknown: [], sysctl: { field: "isolators[0]", entries } };
+}
+
+function check(entries: Record<string, string>, host: Record<string, string>): void {
+  requireSettings(asking(entries), new Map(Object.entries(host)));
+}
+
+Deno.test("a setting that is so already is fine, whatever is between its numbers", () => {
+  check({ "net.ipv4.tcp_rmem": " 4096 131072  6291456" }, {
+    "net.ipv4.tcp_rmem": "4096\t131072\t6291456",
+  });
+});
+
+Deno.test("a setting that is not so is refused, with the host's value", () => {
+  assertThrows(
+    () => check({ "net.core.somaxconn": "1" }, { "net.core.somaxconn": "4096" }),
+    Error,
+    'isolators[0] (os/unix/sysctl): net.core.somaxconn=1 cannot be had: it is "4096" on this host',
+  );
+});
+
+Deno.test("a setting that the kernel does not have is refused", () => {
+  assertThrows(() => check({ "net.nothing": "1" }, {}), Error, "this kernel has no such setting");
+});
+
+Deno.test("a pod that asks for nothing has all", () => {
+  const none = { unknown: [] };
+  requireSettings(none, readHostSettings(none));
+});
+
+Deno.test("readHostSettings() reads what is asked for", () => {
+  const names = { "kernel.ostype": "", "kernel.no_such_setting": "" };
+  assertEquals([...readHostSettings(asking(names))], [
+    ["kernel.ostype", "Linux"],
+    ["kernel.no_such_setting", undefined],
+  ]);
+});
+
+Deno.test("sysctlPath() refuses what leads elsewhere", () => {
+  for (const name of ["", "net..core", "../../etc/passwd", "/etc/passwd", "net/../../x", "."]) {
+    assertThrows(() => sysctlPath(name), Error, "is not the name of a setting");
+  }
+});
