@@ -154,26 +154,68 @@ scenario("fields that nobody knows are no error", async ({ script }) => {
 
 const ignored: [what: string, spoil: Spoil, name: string][] = [
   [
-    "an isolator of the app",
-    appField("isolators", [{ name: "resource/memory", value: { limit: "64M" } }]),
-    "resource/memory",
+    "an isolator of the app that nobody knows",
+    appField("isolators", [{ name: "example.com/gravity", value: { limit: "1" } }]),
+    "apps[0].app.isolators[0] (example.com/gravity)",
   ],
   [
-    "an isolator of the pod",
-    podField("isolators", [{ name: "resource/cpu", value: { limit: "1" } }]),
-    "resource/cpu",
+    "an isolator of the pod that nobody knows",
+    podField("isolators", [{ name: "example.com/gravity", value: { limit: "1" } }]),
+    "isolators[0] (example.com/gravity)",
   ],
   [
-    "an event handler",
-    appField("eventHandlers", [{ name: "pre-start", exec: ["/bin/true"] }]),
-    "pre-start",
+    "a limit of the network",
+    appField("isolators", [{
+      name: "resource/network-bandwidth",
+      value: { default: true, limit: "1M" },
+    }]),
+    "apps[0].app.isolators[0] (resource/network-bandwidth)",
   ],
   [
-    "a read-only root",
-    apps(([app]) => [{ ...app, readOnlyRootFS: true }]),
-    "readOnlyRootFS",
+    "a post-stop handler",
+    appField("eventHandlers", [{ name: "post-stop", exec: ["/bin/true"] }]),
+    "apps[0].app.eventHandlers[0]",
+  ],
+  [
+    "a port that is to be forwarded",
+    async (pod) => {
+      await appField("ports", [{ name: "http", protocol: "tcp", port: 80 }])(pod);
+      await podField("ports", [{ name: "http", hostPort: 8080 }])(pod);
+    },
+    "ports[0] (http)",
   ],
 ];
+
+const refused: [what: string, spoil: Spoil, matter: RegExp][] = [
+  [
+    "a port whose socket somebody is to open",
+    appField("ports", [{ name: "http", protocol: "tcp", port: 80, socketActivated: true }]),
+    /apps\[0\]\.app\.ports\[0\]\.socketActivated: refused/,
+  ],
+  [
+    "a port of the pod that no app has",
+    podField("ports", [{ name: "http", hostPort: 8080 }]),
+    /ports\[0\]\.name: .*"http"/,
+  ],
+  [
+    "a pre-start handler beside a filter of system calls",
+    async (pod) => {
+      await appField("eventHandlers", [{ name: "pre-start", exec: ["/bin/true"] }])(pod);
+      await appField("isolators", [
+        { name: "os/linux/seccomp-remove-set", value: { set: ["reboot"] } },
+      ])(pod);
+    },
+    /apps\[0\]\.app\.eventHandlers\[0\]: refused/,
+  ],
+];
+
+for (const [what, spoil, matter] of refused) {
+  scenario(`run refuses ${what}`, async ({ script }) => {
+    await using pod = await script("echo started");
+    await spoil(pod);
+    assertRefused(await pod.run(), "run", matter);
+  });
+}
 
 for (const [what, spoil, name] of ignored) {
   scenario(`run says once that it ignores ${what}`, async ({ script }) => {

@@ -1,7 +1,7 @@
 /** Volumes: what the app sees of them, and where they may go. */
 
 import { assertEquals } from "@std/assert";
-import { assertCode, assertPrints } from "./expect.ts";
+import { assertCode, assertPrints, assertRefused, editJson } from "./expect.ts";
 import { mountTmpfs, SimulatedHost } from "./host.ts";
 import { scenario, type SimplePod } from "./scenario.ts";
 import type { Volume } from "./stage0.ts";
@@ -43,14 +43,33 @@ scenario("a file of the host can be a volume", async ({ dir, script }) => {
   assertEquals(await Deno.readTextFile(source), "new\n");
 });
 
-scenario("a source behind a link is what the link means", async ({ dir, script }) => {
+scenario("a source behind a link is refused, with what the link means", async (stage) => {
+  const { dir, script } = stage;
   await Deno.symlink(await makeSource(dir), `${dir}/link`);
-  await using pod = await script(
-    "cat /data/file",
-    mounted({ kind: "host", source: `${dir}/link` }),
-  );
-  assertPrints(await pod.run(), "from the host\n");
+  for (const source of [`${dir}/link`, `${dir}/link/../link`]) {
+    await using pod = await script("true", mounted({ kind: "host", source }));
+    assertRefused(
+      await pod.run(),
+      "run",
+      /mounts\[0\]: source of the volume: .* symbolic link to /,
+    );
+  }
 });
+
+scenario(
+  "a source behind a link is followed where the pod asks for it",
+  async ({ dir, script }) => {
+    await Deno.symlink(await makeSource(dir), `${dir}/link`);
+    await using pod = await script(
+      "cat /data/file",
+      mounted({ kind: "host", source: `${dir}/link` }),
+    );
+    await editJson(`${pod.dir}/pod`, (manifest) => {
+      manifest.annotations = [{ name: "stage1-volo/follow-volume-links", value: "true" }];
+    });
+    assertPrints(await pod.run(), "from the host\n");
+  },
+);
 
 scenario("one volume can be in two places", async ({ dir, script }) => {
   const source = await makeSource(dir);

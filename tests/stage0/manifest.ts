@@ -20,6 +20,8 @@ export interface App {
   environment?: NameValue[];
   /** Where the image expects volumes. */
   mountPoints?: { name: string; path: string; readOnly?: boolean }[];
+  /** Programs that run at moments of its life. */
+  eventHandlers?: { name: string; exec: string[] }[];
   /** Limits and privileges. */
   isolators?: { name: string; value: unknown }[];
 }

@@ -1,0 +1,187 @@
+/**
+ * Images that mean harm: whatever lies in an app's root, nothing outside of it is made, read, run or
+ * covered by a mount.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { assertRefused } from "./expect.ts";
+import { must, type Result } from "./host.ts";
+import type { FileSpec } from "./images.ts";
+import { scenario, type SimplePod, type Stage } from "./scenario.ts";
+
+/** What only files outside of the root hold. */
+const SECRET = "secret-of-the-host";
+
+/** The user that only the passwd file outside of the root has. */
+const SPY = "4242";
+
+/** Ways to point at a directory of the host from inside a root. */
+const LINKS: Record<string, (outside: string) => string> = {
+  "an absolute link": (outside) => outside,
+  "a link that climbs": (outside) => `../../../../../../../../..${outside}`,
+  "a link through /proc/self/root": (outside) => `/proc/self/root${outside}`,
+  "a link through /proc/1/root": (outside) => `/proc/1/root${outside}`,
+  "a link through /proc/self/cwd": () => "/proc/self/cwd/../../../outside",
+  "a link to itself": () => "loop",
+};
+
+/** Places in a root that `run` looks at, what lies outside for them, and a pod that wants them. */
+const PLACES: Record<string, { file: string; outside?: string; pod?: (dir: string) => SimplePod }> =
+  {
+    "a volume's target": { file: "/data", pod: volume("/data") },
+    "a directory above a volume's target": { file: "/data", pod: volume("/data/deep/er") },
+    "a file volume's target": { file: "/data", outside: "/file", pod: fileVolume("/data") },
+    "/dev": { file: "/dev" },
+    "/proc": { file: "/proc" },
+    "/sys": { file: "/sys" },
+    "/tmp": { file: "/tmp" },
+    "/etc/hosts": { file: "/etc/hosts", outside: "/file" },
+    "/etc/passwd": {
+      file: "/etc/passwd",
+      outside: "/passwd",
+      pod: () => ({ app: { user: "spy" } }),
+    },
+    "/etc/group": {
+      file: "/etc/group",
+      outside: "/passwd",
+      pod: () => ({ app: { group: "spy" } }),
+    },
+    "the owner's path": {
+      file: "/owner",
+      outside: "/owned",
+      pod: () => ({ app: { user: "/owner" } }),
+    },
+    "the working directory": { file: "/work", pod: () => ({ app: { workingDirectory: "/work" } }) },
+    "the program": { file: "/app", outside: "/program", pod: () => ({ app: { exec: ["/app"] } }) },
+    "a directory of PATH": {
+      file: "/path",
+      pod: () => ({
+        app: { exec: ["program"], environment: [{ name: "PATH", value: "/path" }] },
+      }),
+    },
+  };
+
+for (const [place, { file, outside: part = "", pod }] of Object.entries(PLACES)) {
+  for (const [kind, link] of Object.entries(LINKS)) {
+    scenario(`${kind} at ${place} leads nowhere`, async (stage) => {
+      const outside = await makeOutside(stage.dir);
+      const target = kind === "a link to itself" ? file.slice(1) : link(outside) + part;
+      await attack(stage, { [file]: { link: target } }, pod?.(stage.dir));
+    });
+  }
+}
+
+/** Roots that are odd in other ways; what to do to a root, and with which pod. */
+const ODDITIES: [what: string, spoil: (root: string) => Promise<unknown>, pod?: SimplePod][] = [
+  ["a FIFO as /etc/passwd", (root) => special(root, "/etc/passwd", "p"), { app: { user: "volo" } }],
+  ["a FIFO as /etc/group", (root) => special(root, "/etc/group", "p"), { app: { group: "volo" } }],
+  ["a FIFO as /etc/hosts", (root) => special(root, "/etc/hosts", "p")],
+  ["a FIFO as the program", (root) => special(root, "/app", "p"), { app: { exec: ["/app"] } }],
+  ["a FIFO as /tmp", (root) => special(root, "/tmp", "p")],
+  ["a disk as /etc/passwd", (root) => special(root, "/etc/passwd", "b"), { app: { user: "volo" } }],
+  ["an endless device as /etc/passwd", (root) => special(root, "/etc/passwd", "c"), {
+    app: { user: "volo" },
+  }],
+  ["a file as /dev", (root) => replace(root, "/dev", "")],
+  ["a file as /proc", (root) => replace(root, "/proc", "")],
+  ["a file as /etc", (root) => replace(root, "/etc", "")],
+  ["a passwd of 100 MB", (root) => Deno.truncate(`${root}/etc/passwd`, 100_000_000), {
+    app: { user: "spy" },
+  }],
+  ["a passwd that is one line", (root) => replace(root, "/etc/passwd", ":".repeat(1_000_000)), {
+    app: { user: "spy" },
+  }],
+  ["a passwd with escapes", (root) => replace(root, "/etc/passwd", "spy\x1b[2J:x:-1:0\n"), {
+    app: { user: "spy" },
+  }],
+  ["an id that wraps around", (root) => replace(root, "/etc/passwd", "spy:x:4294967296:0:::\n"), {
+    app: { user: "spy" },
+  }],
+  ["a program that is no program", (root) => replace(root, "/app", "\0\0", 0o755), {
+    app: { exec: ["/app"] },
+  }],
+  ["a program whose interpreter is missing", (root) => replace(root, "/app", "#!/x\n", 0o755), {
+    app: { exec: ["/app"] },
+  }],
+  ["a name with a newline", (root) => Deno.writeTextFile(`${root}/a\nrun: fine`, ""), {
+    app: { workingDirectory: "/a\nrun: fine" },
+  }],
+  ["a root without anything", (root) => Deno.remove(`${root}/bin`, { recursive: true })],
+];
+
+for (const [what, spoil, pod] of ODDITIES) {
+  scenario(`${what} does no harm`, async (stage) => {
+    await makeOutside(stage.dir);
+    await attack(stage, {}, pod, spoil);
+  });
+}
+
+function volume(path: string): (dir: string) => SimplePod {
+  return (dir) => ({
+    volumes: [{ name: "data", kind: "host", source: `${dir}/volume` }],
+    mounts: [{ volume: "data", path }],
+  });
+}
+
+function fileVolume(path: string): (dir: string) => SimplePod {
+  return (dir) => ({
+    volumes: [{ name: "data", kind: "host", source: `${dir}/volume/file` }],
+    mounts: [{ volume: "data", path }],
+  });
+}
+
+/** Files of the host that a hostile root points at, and a volume that is harmless. */
+async function makeOutside(dir: string): Promise<string> {
+  const outside = `${dir}/outside`;
+  await Deno.mkdir(outside);
+  await Deno.writeTextFile(`${outside}/file`, SECRET);
+  await Deno.writeTextFile(`${outside}/passwd`, `spy:x:${SPY}:${SPY}:::\n`);
+  await Deno.writeTextFile(`${outside}/program`, `#!/bin/sh\necho ${SECRET}\n`, { mode: 0o755 });
+  await Deno.writeTextFile(`${outside}/owned`, "");
+  await Deno.chown(`${outside}/owned`, Number(SPY), Number(SPY));
+  await Deno.mkdir(`${dir}/volume`);
+  await Deno.writeTextFile(`${dir}/volume/file`, "");
+  return outside;
+}
+
+/** What a hostile app tries to show. */
+const LOOK = "id; pwd; ls; " +
+  "for file in /data /data/* /etc/* /tmp/* ./*; do test -f $file && cat $file; done; true";
+
+async function attack(
+  { dir, image, pod: prepare }: Stage,
+  files: Record<string, FileSpec>,
+  options: SimplePod = {},
+  spoil?: (root: string) => Promise<unknown>,
+): Promise<void> {
+  const before = await describeTree(`${dir}/outside`);
+  const made = await image({ files });
+  await spoil?.(`${made}/rootfs`);
+  const app = { exec: ["/bin/sh", "-c", LOOK], ...options.app };
+  await using pod = await prepare({ ...options, image: made, app });
+  const result = await pod.run();
+  assertHarmless(result);
+  assertEquals(await describeTree(`${dir}/outside`), before);
+  assertEquals(pod.foreignMounts(), []);
+}
+
+function assertHarmless(result: Result): void {
+  const { code, stdout } = result;
+  assert(!stdout.includes(SECRET) && !stdout.includes(SPY), `it got out:\n${stdout}`);
+  if (code !== 0) assertRefused(result, "run", /./);
+}
+
+async function describeTree(path: string): Promise<string> {
+  return await must(["find", path, "-printf", "%p %y %m %U %G %s %T@ %l\n"]);
+}
+
+async function special(root: string, path: string, kind: "p" | "b" | "c"): Promise<void> {
+  await Deno.remove(root + path, { recursive: true }).catch(() => {});
+  const numbers = { p: [], b: ["254", "0"], c: ["1", "5"] }[kind];
+  await must(["mknod", root + path, kind, ...numbers]);
+}
+
+async function replace(root: string, path: string, text: string, mode = 0o644): Promise<void> {
+  await Deno.remove(root + path, { recursive: true }).catch(() => {});
+  await Deno.writeTextFile(root + path, text, { mode });
+}
