@@ -37,7 +37,7 @@ export interface Program {
  * Options of V8 for programs that are done in milliseconds: compiling to machine code, and threads to do
  * so, cost more than they give. Without a compiler there is no memory that is written and executed, either.
  */
-const V8_FLAGS = "--v8-flags=--jitless,--single-threaded";
+export const V8_FLAGS = "--v8-flags=--jitless,--single-threaded";
 
 /**
  * Options of `deno compile` that keep out whatever else is on this machine: its configuration, its

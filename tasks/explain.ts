@@ -4,6 +4,7 @@
  * @module
  */
 
+import { describeFields } from "../src/app/fields.ts";
 import { planApp } from "../src/app/plan.ts";
 import { describePlan } from "../src/app/plan_text.ts";
 import { loadPod } from "../src/stage1/pod.ts";
@@ -12,9 +13,11 @@ import { describePermissions, readPermissions } from "./permissions.ts";
 import { ENTRY, PROGRAMS } from "./project.ts";
 
 const USAGE = `Usage: deno task explain --permissions
+       deno task explain --fields
        deno task explain POD_DIRECTORY
 
   --permissions  what each entrypoint is allowed to do, and why
+  --fields       what becomes of each field of the manifests, as Markdown
   POD_DIRECTORY  what \`run\` would do with a pod; nothing is done
   --debug        show where an error comes from`;
 
@@ -22,6 +25,9 @@ const USAGE = `Usage: deno task explain --permissions
 const DEFAULTS = {
   dns: { resolv: "default", hosts: "default" },
   metadataUrl: undefined,
+  disablePaths: false,
+  disableCapabilities: false,
+  disableSeccomp: false,
 } as const;
 
 async function explainPermissions(): Promise<void> {
@@ -42,9 +48,10 @@ function explainPod(directory: string): void {
 }
 
 async function main(args: string[]): Promise<void> {
-  const options = taskArguments(args, { boolean: ["permissions"], usage: USAGE });
+  const options = taskArguments(args, { boolean: ["permissions", "fields"], usage: USAGE });
   const [directory] = options._;
   if (options.permissions) await explainPermissions();
+  else if (options.fields) describeFields().forEach((line) => say(line));
   else if (directory !== undefined) explainPod(directory);
   else throw new Error("what is to be explained? See --help");
 }

@@ -6,6 +6,7 @@
  */
 
 import { existsSync } from "node:fs";
+import { V8_FLAGS } from "./build.ts";
 import { buildImage } from "./build_image.ts";
 import { colourSettings, paint, runTask, say, taskArguments } from "./console.ts";
 import { ROOT } from "./project.ts";
@@ -48,10 +49,12 @@ export async function runTests(files: readonly string[] = []): Promise<Tally> {
 
 async function runUnitTests(files: readonly string[]): Promise<Tally> {
   announce("unit tests and examples");
+  // V8 as the compiled programs have it: its compiler could change errno before it is looked at.
   return await run([
     ...CONTAINED,
     Deno.execPath(),
     "test",
+    V8_FLAGS,
     "--quiet",
     "--doc",
     "--allow-all",
