@@ -10,6 +10,7 @@ import { isWithin, readMounts } from "../linux/mountinfo.ts";
 import { SIGKILL, signalProcess } from "../linux/process.ts";
 import type { GcArguments } from "../stage1/arguments.ts";
 import { listAppRoots } from "../stage1/pod_directory.ts";
+import { fenceForGood } from "./fence.ts";
 import { findMembers } from "./members.ts";
 import { removePodCgroup } from "./pod_cgroup.ts";
 import { type Trace, tracer } from "./trace.ts";
@@ -21,7 +22,9 @@ import { type Trace, tracer } from "./trace.ts";
  */
 export function collectPod({ debug, uuid }: GcArguments): void {
   const trace = tracer("gc", debug);
-  for (const rootfs of listAppRoots()) {
+  const roots = listAppRoots();
+  fenceForGood("gc", trace);
+  for (const rootfs of roots) {
     detachMountsBelow(Deno.realPathSync(rootfs), trace);
     killMembers(rootfs, trace);
   }

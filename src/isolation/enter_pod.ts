@@ -15,6 +15,7 @@ import type { EnterArguments } from "../stage1/arguments.ts";
 import { loadEnvironment } from "../stage1/environment_file.ts";
 import { loadPod, type PodApp } from "../stage1/pod.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
+import { fenceUntilExec } from "./fence.ts";
 import { isMember } from "./members.ts";
 import { type Trace, tracer } from "./trace.ts";
 
@@ -30,6 +31,7 @@ export function enterPod({ pid, appName, command, debug }: EnterArguments): void
   const trace = tracer("enter", debug);
   const app = findApp(appName);
   const environment = withTerm(loadEnvironment(appName), Deno.env.get(TERM));
+  fenceUntilExec("enter", trace);
   const root = joinApp(pid, app, trace);
 
   const credentials = resolveCredentials(root, requestUser(app));

@@ -65,7 +65,9 @@ const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
 /** `_LINUX_CAPABILITY_VERSION_3`: three sets of 64 bits, each in two words. */
 const CAPABILITY_VERSION_3 = 0x2008_0522;
-/** Where the inheritable set is in capget(2)'s two triples of effective, permitted, inheritable. */
+/** Where each set is in capget(2)'s two triples of effective, permitted, inheritable. */
+const EFFECTIVE_WORDS = [0, 3];
+const PERMITTED_WORDS = [1, 4];
 const INHERITABLE_WORDS = [2, 5];
 
 /**
@@ -107,10 +109,33 @@ export function limitBoundingSet(keep: readonly Capability[]): void {
  */
 export function clearInherited(): void {
   syscall("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  changeSets((sets) => INHERITABLE_WORDS.forEach((word) => sets[word] = 0));
+}
+
+/**
+ * Gives up all other capabilities of this thread. What root executes has them again, as far as the bounding set
+ * goes.
+ *
+ * @throws {SyscallError}
+ */
+export function limitPermitted(keep: readonly Capability[]): void {
+  const mask = new Uint32Array(2);
+  for (const capability of keep) {
+    const number = CAPABILITIES.indexOf(capability);
+    mask[number >> 5]! |= 1 << (number & 31);
+  }
+  changeSets((sets) => {
+    for (const words of [EFFECTIVE_WORDS, PERMITTED_WORDS]) {
+      words.forEach((word, i) => sets[word]! &= mask[i]!);
+    }
+  });
+}
+
+function changeSets(change: (sets: Uint32Array) => void): void {
   const header = asBytes(new Uint32Array([CAPABILITY_VERSION_3, 0]));
   const sets = new Uint32Array(6);
   syscall("capget", header, asBytes(sets));
-  for (const word of INHERITABLE_WORDS) sets[word] = 0;
+  change(sets);
   syscall("capset", header, asBytes(sets));
 }
 

@@ -1,0 +1,80 @@
+import { assertEquals } from "@std/assert";
+
+/** A program that fences itself, and then says what the kernel says of it and what it still can do. */
+function fenced(call: string): string {
+  const code = `
+    import { fenceForGood, fenceUntilExec } from "./fence.ts";
+    import { syscall } from "../linux/libc.ts";
+    import { readKernelFile } from "../linux/file.ts";
+    const attempt = (...call) => {
+      try {
+        const result = syscall(...call);
+        return result;
+      } catch (error) {
+        return -error.errno;
+      }
+    };
+    ${call};
+    const status = readKernelFile("/proc/thread-self/status");
+    const field = (name) => status.match(new RegExp("^" + name + ":\\\\s*(.*)$", "m"))[1];
+    console.log(JSON.stringify({
+      permitted: field("CapPrm"),
+      effective: field("CapEff"),
+      noNewPrivileges: field("NoNewPrivs"),
+      filters: field("Seccomp"),
+      unshare: attempt("unshare", 0x20000),
+      unmount: attempt("umount2", "/nowhere", 0),
+    }));
+  `;
+  const path = new URL(`./${crypto.randomUUID()}_fenced.ts`, import.meta.url);
+  Deno.writeTextFileSync(path, code);
+  try {
+    const args = ["run", "--allow-all", "--no-check", path.pathname];
+    const { stdout, stderr } = new Deno.Command(Deno.execPath(), { args }).outputSync();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+    return text(stdout) || text(stderr);
+  } finally {
+    Deno.removeSync(path);
+  }
+}
+
+const EPERM = -1;
+const ENOENT = -2;
+const root = { ignore: Deno.uid() !== 0 };
+
+/** The sets as the kernel shows them: one bit for each capability, by its number. */
+const STOP = "0000000000080024";
+const GC = "0000000000280026";
+
+Deno.test("stop keeps three capabilities, and can neither mount nor unshare", root, () => {
+  assertEquals(JSON.parse(fenced('fenceForGood("stop", () => {})')), {
+    permitted: STOP,
+    effective: STOP,
+    noNewPrivileges: "1",
+    filters: "2",
+    unshare: EPERM,
+    unmount: EPERM,
+  });
+});
+
+Deno.test("gc can unmount, and cannot unshare", root, () => {
+  assertEquals(JSON.parse(fenced('fenceForGood("gc", () => {})')), {
+    permitted: GC,
+    effective: GC,
+    noNewPrivileges: "1",
+    filters: "2",
+    unshare: EPERM,
+    unmount: ENOENT,
+  });
+});
+
+Deno.test("run gives up capabilities alone, since its app inherits all else", root, () => {
+  const { noNewPrivileges, filters, unshare } = JSON.parse(
+    fenced('fenceUntilExec("run", () => {})'),
+  );
+  assertEquals({ noNewPrivileges, filters, unshare }, {
+    noNewPrivileges: "0",
+    filters: "0",
+    unshare: 0,
+  });
+});
