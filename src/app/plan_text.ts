@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../stage1/terminal.ts";
 import { describeResources } from "./resources.ts";
 import { environmentEntries } from "./environment.ts";
 import type { DirectoryStep, MountStep, ShareStep } from "./mount_plan.ts";
@@ -74,7 +75,8 @@ export function describePlan(plan: AppPlan): string[] {
     ...describePrivileges(plan),
     ...(plan.preStart ? [`run to its end ${quote(plan.preStart.exec)}`] : []),
     `execute ${quote(plan.exec)}`,
-  ];
+    ...(plan.postStop ? [`wait for its end and run ${quote(plan.postStop.exec)}`] : []),
+  ].map(printable);
 }
 
 function describePrivileges({ isolation: { privileges } }: AppPlan): string[] {

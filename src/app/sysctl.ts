@@ -6,6 +6,7 @@
 
 import type { Isolators } from "../appc/isolators.ts";
 import { readSetting } from "../linux/kernel_file.ts";
+import { naming } from "../stage1/naming.ts";
 
 /** The host's values by the names that a pod asks for; `undefined` where the kernel has no such setting. */
 export type HostSettings = ReadonlyMap<string, string | undefined>;
@@ -13,11 +14,14 @@ export type HostSettings = ReadonlyMap<string, string | undefined>;
 /**
  * Reads the host's values of the settings that a pod asks for.
  *
- * @throws {SyscallError} when one of them cannot be read.
+ * @throws {Error} which names the isolator, when a name is none or its setting cannot be read.
  */
 export function readHostSettings({ sysctl }: Isolators): HostSettings {
-  const names = Object.keys(sysctl?.entries ?? {});
-  return new Map(names.map((name) => [name, readSetting(sysctlPath(name))]));
+  if (sysctl === undefined) return new Map();
+  return naming(`${sysctl.field} (os/unix/sysctl)`, () => {
+    const names = Object.keys(sysctl.entries);
+    return new Map(names.map((name) => [name, readSetting(sysctlPath(name))]));
+  });
 }
 
 /**
@@ -59,7 +63,7 @@ export function sysctlPath(name: string): string {
   const separator = name.match(/[./]/)?.[0] ?? ".";
   const parts = name.split(separator).map((part) => part.replaceAll("/", "."));
   if (parts.some((part) => ["", ".", ".."].includes(part))) {
-    throw new Error(`os/unix/sysctl: ${JSON.stringify(name)} is not the name of a setting`);
+    throw new Error(`${JSON.stringify(name)} is not the name of a setting`);
   }
   return `/proc/sys/${parts.join("/")}`;
 }
