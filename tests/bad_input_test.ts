@@ -172,11 +172,6 @@ const ignored: [what: string, spoil: Spoil, name: string][] = [
     "apps[0].app.isolators[0] (resource/network-bandwidth)",
   ],
   [
-    "a post-stop handler",
-    appField("eventHandlers", [{ name: "post-stop", exec: ["/bin/true"] }]),
-    "apps[0].app.eventHandlers[0]",
-  ],
-  [
     "a port that is to be forwarded",
     async (pod) => {
       await appField("ports", [{ name: "http", protocol: "tcp", port: 80 }])(pod);

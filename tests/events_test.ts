@@ -1,7 +1,7 @@
 /** Programs that run at moments of an app's life. */
 
 import { assertCode, assertPrints, assertRefused } from "./expect.ts";
-import { assertMatch } from "@std/assert";
+import { assertEquals, assertNotEquals } from "@std/assert";
 import { scenario, type SimplePod } from "./scenario.ts";
 
 function preStart(script: string): SimplePod {
@@ -47,11 +47,56 @@ scenario("a pre-start handler does not hold the pod's lock", async ({ script }) 
   assertPrints(await pod.run(), "free\n");
 });
 
-scenario("a post-stop handler is told of, and not run", async ({ script }) => {
-  await using pod = await script("echo app", {
-    app: { eventHandlers: [{ name: "post-stop", exec: ["/bin/echo", "after"] }] },
-  });
-  const result = await pod.run();
-  assertCode(result, 0);
-  assertMatch(result.stderr, /^run: apps\[0\]\.app\.eventHandlers\[0\]: ignored: .*\n$/);
+function postStop(script: string): SimplePod {
+  return { app: { eventHandlers: [{ name: "post-stop", exec: ["/bin/sh", "-c", script] }] } };
+}
+
+scenario(
+  "a post-stop handler runs when the app has ended, and leaves its status",
+  async (stage) => {
+    await using pod = await stage.script("echo app; exit 7", postStop("echo after; id -un"));
+    const result = await pod.run();
+    assertEquals({ code: result.code, stdout: result.stdout }, {
+      code: 7,
+      stdout: "app\nafter\nroot\n",
+    });
+    assertEquals(result.stderr, "");
+  },
+);
+
+scenario("a post-stop handler runs after rkt stop, too", async ({ script }) => {
+  await using pod = await script(
+    "trap 'echo asked; exit 3' TERM; echo up; while :; do sleep .05; done",
+    {
+      ...postStop("echo after"),
+    },
+  );
+  const program = await pod.launch();
+  await program.prints("up");
+  assertEquals(await pod.isRunning(), true);
+  assertCode(await pod.stop(), 0);
+  const { code, stdout } = await program.result;
+  assertEquals({ code, stdout }, { code: 3, stdout: "up\nasked\nafter\n" });
+  assertEquals(pod.readNumber("pid"), undefined);
+  assertEquals(typeof pod.readNumber("ppid"), "number");
+});
+
+scenario("a post-stop handler does not start when all is ended by force", async ({ script }) => {
+  await using pod = await script("echo up; sleep 100", postStop("echo after"));
+  const program = await pod.launch();
+  await program.prints("up");
+  assertCode(await pod.stop({ force: true }), 0);
+  assertEquals((await program.result).stdout, "up\n");
+});
+
+scenario("run has given up what it does not need, and the app has it all", async ({ script }) => {
+  const show = (pid: string) => `grep CapPrm /proc/${pid}/status`;
+  await using pod = await script(
+    show("self"),
+    preStart(`${show("$PPID")}; ${show("self")}`),
+  );
+  const { stdout, stderr } = await pod.run();
+  const [ofRun, ofHandler, ofApp] = stdout.trim().split("\n");
+  assertEquals(ofApp, ofHandler, stderr);
+  assertNotEquals(ofRun, ofApp);
 });

@@ -51,8 +51,10 @@ export const FIELD_RULES = {
   "app.ports": honoured(CHECKED),
   "app.ports[].socketActivated": refused("nobody in the host's network opens the socket"),
   "app.eventHandlers (pre-start)": honoured("run to its end before the app, as the app"),
-  "app.eventHandlers (pre-start) with seccomp": refused("the filter could not hold for both"),
-  "app.eventHandlers (post-stop)": ignored("nothing of this pod outlives the app"),
+  "app.eventHandlers (post-stop)": honoured(
+    "run when the app has ended, as the app; `run` stays to do so",
+  ),
+  "app.eventHandlers with seccomp": refused("the filter could not hold for both"),
   "os/linux/capabilities-retain-set": honoured("exactly these, as far as the host has them"),
   "os/linux/capabilities-remove-set": honoured("the spec's default of 14 without these"),
   "os/linux/no-new-privileges": honoured("prctl(2)"),

@@ -23,7 +23,7 @@ import { type Policy, readPolicy } from "./policy.ts";
 import type { UserRequest } from "./user.ts";
 import { matchVolumes, type VolumeMount } from "./volumes.ts";
 import { naming } from "../stage1/naming.ts";
-import { refuseField, tellIgnored } from "./fields.ts";
+import { refuseField } from "./fields.ts";
 import { checkPorts } from "./ports.ts";
 import { type IsolatorPlan, planIsolators } from "./isolator_plan.ts";
 
@@ -46,6 +46,9 @@ export interface EventProgram {
   field: string;
 }
 
+/** A moment of an app's life. */
+export type EventName = "pre-start" | "post-stop";
+
 /** How an app is started. */
 export interface AppPlan extends MountPlan {
   /** Where the pod manifest has it: `apps[0]`. */
@@ -58,6 +61,8 @@ export interface AppPlan extends MountPlan {
   workingDirectory: string;
   /** What runs to its end before the app starts, if anything does. */
   preStart: EventProgram | undefined;
+  /** What runs when the app has ended, if anything does. */
+  postStop: EventProgram | undefined;
   /** The program, which may still have to be looked for, and its arguments. */
   exec: [string, ...string[]];
   /** What it may use, do and call. */
@@ -93,10 +98,11 @@ export function planApp(pod: Pod, app: PodApp, options: AppOptions): AppPlan {
     environment: composeEnvironment(app.app.environment, app.name, options.metadataUrl),
     user: requestUser(app),
     workingDirectory: app.app.workingDirectory || "/",
-    preStart: findPreStart(app, isolation),
+    preStart: findHandler("pre-start", app, isolation),
+    postStop: findHandler("post-stop", app, isolation),
     exec: requireProgram(app),
     isolation,
-    ignored: [...ignoredFields(pod, app), ...isolation.notes],
+    ignored: [...checkPorts(pod, app), ...isolation.notes],
   };
 }
 
@@ -121,27 +127,19 @@ function requireProgram({ app, field, image }: PodApp): [string, ...string[]] {
   return [program, ...args];
 }
 
-function findPreStart(
+function findHandler(
+  event: EventName,
   { app, field }: PodApp,
   { privileges }: IsolatorPlan,
 ): EventProgram | undefined {
-  const i = app.eventHandlers.findIndex(({ name }) => name === "pre-start");
+  const i = app.eventHandlers.findIndex(({ name }) => name === event);
   const handler = app.eventHandlers[i];
   if (handler === undefined) return undefined;
   const place = `${field}.app.eventHandlers[${i}]`;
   const [program, ...args] = handler.exec;
   if (!program) throw new Error(`${place}.exec: no program to run`);
-  if (privileges.seccomp) throw refuseField("app.eventHandlers (pre-start) with seccomp", place);
+  if (privileges.seccomp) throw refuseField("app.eventHandlers with seccomp", place);
   return { exec: [program, ...args], field: place };
-}
-
-function ignoredFields(pod: Pod, app: PodApp): string[] {
-  const handlers = app.app.eventHandlers.flatMap(({ name }, i) =>
-    name === "post-stop"
-      ? [tellIgnored("app.eventHandlers (post-stop)", `${app.field}.app.eventHandlers[${i}]`)]
-      : []
-  );
-  return [...checkPorts(pod, app), ...handlers];
 }
 
 function lookAtHost(volumes: readonly VolumeMount[], policy: Policy): HostFacts {

@@ -5,13 +5,21 @@
  */
 
 import { environmentEntries } from "../app/environment.ts";
-import { type AppPlan, planApp } from "../app/plan.ts";
+import { type AppPlan, type EventProgram, planApp } from "../app/plan.ts";
 import { becomeUser, prepareSyscallFilter } from "../app/privileges.ts";
 import { findProgram, programCandidates } from "../app/program.ts";
 import { resolveCredentials } from "../app/user.ts";
 import { type Fd, replaceFileAt } from "../linux/file.ts";
 import { changeDirectory } from "../linux/namespaces.ts";
-import { ownProcessGroup, prepareProgram, runToEnd } from "../linux/process.ts";
+import {
+  ignoreSignals,
+  ownProcessGroup,
+  prepareProgram,
+  type Program,
+  runToEnd,
+  start,
+  waitFor,
+} from "../linux/process.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
 import { saveEnvironment } from "../stage1/environment_file.ts";
 import { findLock, RKT_LOCK_FD } from "../stage1/lock.ts";
@@ -24,6 +32,7 @@ import { type Trace, tracer } from "./trace.ts";
 import { naming } from "../stage1/naming.ts";
 import { enterPodCgroups, openPodCgroups } from "./pod_cgroup.ts";
 import { adjustOomScore, requestLabels } from "./process_attributes.ts";
+import { fenceUntilExec } from "./fence.ts";
 
 /**
  * Starts the pod: on success this process is the app's.
@@ -42,6 +51,8 @@ export function runPod(args: RunArguments): void {
     disableSeccomp: args.disableSeccomp,
   });
   for (const line of [...ignoredArguments(args), ...plan.ignored]) complain("run", line);
+  // Without new privileges, exec gives nothing back: what run gave up, the app would lack.
+  if (!plan.isolation.privileges.noNewPrivileges) fenceUntilExec("run", trace);
 
   saveRuntimeConfig(args);
   saveEnvironment(plan.name, environmentEntries(plan.environment));
@@ -94,8 +105,8 @@ interface Start {
 function becomeApp(plan: AppPlan, { root, lock, uuid, trace }: Start): void {
   const credentials = resolveCredentials(root, plan.user);
   const program = locateProgram(plan, root, plan.exec, `${plan.field}.app.exec[0]`);
-  const preStart = plan.preStart &&
-    locateProgram(plan, root, plan.preStart.exec, `${plan.preStart.field}.exec[0]`);
+  const preStart = locateHandler(plan, root, plan.preStart);
+  const postStop = locateHandler(plan, root, plan.postStop);
   const { privileges, resources, labels } = plan.isolation;
   const oomNotes = adjustOomScore(resources, trace);
   requestLabels(labels, trace);
@@ -104,16 +115,17 @@ function becomeApp(plan: AppPlan, { root, lock, uuid, trace }: Start): void {
   enterWorkingDirectory(plan);
   const notes = [...oomNotes, ...enterPodCgroups(cgroups, uuid, trace)];
   for (const line of notes) complain("run", line);
-  replaceFileAt(lock, POD_PATHS.pid, `${Deno.pid}\n`);
+  replaceFileAt(lock, postStop ? POD_PATHS.parentPid : POD_PATHS.pid, `${Deno.pid}\n`);
   const restrict = prepareSyscallFilter(privileges);
   trace(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
   becomeUser(privileges, credentials);
   if (preStart) runPreStart(preStart, trace);
   trace(`execute ${program.path}`);
-  const start = prepareProgram({ ...program, keepFds: [lock.number] });
+  if (postStop) return outlive({ ...program, keepFds: [lock.number] }, postStop, trace);
+  const becomeProgram = prepareProgram({ ...program, keepFds: [lock.number] });
   // From here on the filter holds for this program as well, and it may allow as good as nothing.
   restrict();
-  naming(program.field, start);
+  naming(program.field, becomeProgram);
 }
 
 /** A program that has been found, ready to be started. */
@@ -133,6 +145,24 @@ function locateProgram(
   const candidates = programCandidates(name, environment.get("PATH") ?? "", workingDirectory);
   const path = naming(field, () => findProgram(root, name, candidates));
   return { path, argv: [path, ...args], environment: environmentEntries(environment), field };
+}
+
+function locateHandler(plan: AppPlan, root: Fd, handler: EventProgram | undefined) {
+  return handler && locateProgram(plan, root, handler.exec, `${handler.field}.exec[0]`);
+}
+
+/**
+ * Stays behind for the app's end. Signals are the app's alone meanwhile, also those to the whole process
+ * group, as from a terminal.
+ */
+function outlive(app: Program & LocatedProgram, postStop: LocatedProgram, trace: Trace): never {
+  const pid = naming(app.field, () => start(app));
+  ignoreSignals();
+  const status = waitFor(pid);
+  trace(`the app ended with status ${status}; run ${postStop.path}`);
+  const ofHandler = naming(postStop.field, () => runToEnd(postStop));
+  if (ofHandler !== 0) complain("run", `${postStop.field}: ended with status ${ofHandler}`);
+  Deno.exit(status);
 }
 
 function runPreStart(program: LocatedProgram, trace: Trace): void {

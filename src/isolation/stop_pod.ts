@@ -5,10 +5,11 @@
  * @module
  */
 
-import { SIGKILL, signalProcess, SIGTERM } from "../linux/process.ts";
+import { childrenOf, SIGKILL, signalProcess, SIGTERM } from "../linux/process.ts";
 import type { StopArguments } from "../stage1/arguments.ts";
 import { parsePid } from "../stage1/arguments.ts";
 import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
+import { fenceForGood } from "./fence.ts";
 import { findMember, findMembers, type Member } from "./members.ts";
 import { type Trace, tracer } from "./trace.ts";
 
@@ -21,8 +22,10 @@ export function stopPod({ force, debug }: StopArguments): void {
   const trace = tracer("stop", debug);
   const signal = force ? SIGKILL : SIGTERM;
   const roots = listAppRoots();
+  const pid = readLeader();
+  fenceForGood("stop", trace);
 
-  const leader = findLeader(roots, trace);
+  const leader = pid === undefined ? undefined : findLeader(pid, roots, trace);
   const others = leader === undefined || force ? roots.flatMap(findMembers) : [];
   const members = [leader, ...others].filter((member) => member !== undefined);
   if (members.length === 0) throw new Error("no process of this pod is running");
@@ -32,21 +35,27 @@ export function stopPod({ force, debug }: StopArguments): void {
   }
 }
 
-function findLeader(roots: readonly string[], trace: Trace): Member | undefined {
-  const pid = readPid();
-  if (pid === undefined) return undefined;
+function findLeader(pid: number, roots: readonly string[], trace: Trace): Member | undefined {
   const leader = roots.map((root) => findMember(pid, root)).find((member) => member !== undefined);
   if (leader === undefined) trace(`${pid} is gone, or not of this pod any more`);
   return leader;
 }
 
-function readPid(): number | undefined {
+/** The app's process, or what is known of it: the one child of a `run` that stayed behind. */
+function readLeader(): number | undefined {
+  const pid = readPid(POD_PATHS.pid);
+  if (pid !== undefined) return pid;
+  const parent = readPid(POD_PATHS.parentPid);
+  return parent === undefined ? undefined : childrenOf(parent)[0];
+}
+
+function readPid(file: string): number | undefined {
   let text: string;
   try {
-    text = Deno.readTextFileSync(POD_PATHS.pid);
+    text = Deno.readTextFileSync(file);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new Error(`${POD_PATHS.pid}: cannot be read`, { cause: error });
+    throw new Error(`${file}: cannot be read`, { cause: error });
   }
   return parsePid(text.trim());
 }

@@ -5,11 +5,12 @@
  */
 
 import { failedWith, SyscallError } from "./errno.ts";
-import { Fd, keepAcrossExec, listDirectory, statPath } from "./file.ts";
-import { asBytes, cStringArray, keepInMemory, posixSpawn, syscall } from "./libc.ts";
+import { Fd, keepAcrossExec, listDirectory, readKernelFile, statPath } from "./file.ts";
+import { asBytes, type Bytes, cStringArray, keepInMemory, posixSpawn, syscall } from "./libc.ts";
 
 export const SIGKILL = 9;
 export const SIGTERM = 15;
+const SIGCHLD = 17;
 const SIGSTOP = 19;
 
 /** The highest signal number: signal(7). */
@@ -19,6 +20,8 @@ const SIG_SETMASK = 2;
 const SIGSET_SIZE = 8;
 /** The kernel's `struct sigaction` with `SIG_DFL`, no flags and an empty mask is all zeros. */
 const DEFAULT_ACTION = new Uint8Array(32);
+/** The same with `SIG_IGN`, which is 1. */
+const IGNORE_ACTION = asBytes(new BigUint64Array([1n, 0n, 0n, 0n]));
 const CLOSE_RANGE_CLOEXEC = 4;
 const LAST_FD = 0xffff_ffff;
 
@@ -131,13 +134,59 @@ export function prepareProgram({ path, argv, environment, keepFds }: Program): (
  * @returns Its exit status, or 128 and the number of the signal that ended it.
  * @throws {SyscallError} when it cannot be started.
  */
-export function runToEnd({ path, argv, environment }: Omit<Program, "keepFds">): number {
+export function runToEnd(program: Omit<Program, "keepFds">): number {
+  return waitFor(start({ ...program, keepFds: [] }));
+}
+
+/**
+ * Starts a program as a child, with this thread's credentials and root, as cleanly as {@linkcode execute}.
+ *
+ * @returns Its process id.
+ * @throws {SyscallError} when it cannot be started.
+ */
+export function start({ path, argv, environment, keepFds }: Program): number {
   resetSignals();
   closeAllAtExec();
-  const pid = posixSpawn(path, argv, environment);
+  keepFds.forEach(keepAcrossExec);
+  return posixSpawn(path, argv, environment);
+}
+
+/**
+ * Waits for a child's end.
+ *
+ * @returns Its exit status, or 128 and the number of the signal that ended it.
+ * @throws {SyscallError}
+ */
+export function waitFor(pid: number): number {
   const status = new Int32Array(1);
   syscall("wait4", pid, asBytes(status), 0, null);
   return exitStatus(status[0]!);
+}
+
+/**
+ * Ignores all signals that can be, but for the one that tells of a child's end: ignoring that one would have
+ * the kernel forget the child's status.
+ *
+ * @throws {SyscallError}
+ */
+export function ignoreSignals(): void {
+  setAllActions(IGNORE_ACTION, [SIGKILL, SIGSTOP, SIGCHLD]);
+}
+
+/**
+ * The children of a process's main thread: proc_pid_children(5).
+ *
+ * @returns None when there is no such process.
+ * @throws {SyscallError}
+ */
+export function childrenOf(pid: number): number[] {
+  try {
+    const text = readKernelFile(`/proc/${pid}/task/${pid}/children`);
+    return text.split(" ").filter((word) => word !== "").map(Number);
+  } catch (error) {
+    if (failedWith(error, "ENOENT", "ESRCH")) return [];
+    throw error;
+  }
 }
 
 /**
@@ -160,12 +209,14 @@ export function exitStatus(status: number): number {
  * whoever started rkt may have ignored more.
  */
 function resetSignals(): void {
-  for (let signal = 1; signal <= SIGRTMAX; signal++) {
-    if (signal !== SIGKILL && signal !== SIGSTOP) {
-      syscall("rt_sigaction", signal, DEFAULT_ACTION, null, SIGSET_SIZE);
-    }
-  }
+  setAllActions(DEFAULT_ACTION, [SIGKILL, SIGSTOP]);
   syscall("rt_sigprocmask", SIG_SETMASK, new Uint8Array(SIGSET_SIZE), null, SIGSET_SIZE);
+}
+
+function setAllActions(action: Bytes, except: readonly number[]): void {
+  for (let signal = 1; signal <= SIGRTMAX; signal++) {
+    if (!except.includes(signal)) syscall("rt_sigaction", signal, action, null, SIGSET_SIZE);
+  }
 }
 
 /** Marked, not closed: should the exec fail, this program still runs and says so. */

@@ -8,6 +8,7 @@
 export const POD_PATHS = {
   manifest: "pod",
   pid: "pid",
+  parentPid: "ppid",
   processGroup: "pgid",
   runtimeConfig: "runtime-config",
   stage1Rootfs: "stage1/rootfs",
