@@ -91,8 +91,8 @@ export function fenceUntilExec(name: "run" | "enter", trace: Trace): void {
  * @throws {SyscallError}
  */
 export function fenceForGood(name: "stop" | "gc", trace: Trace): void {
-  trace(`keep the capabilities ${NEEDED[name].join(" ")}, refuse ${NEVER.length} system calls`);
   const calls = name === "stop" ? [...NEVER, "mount", "umount2"] : NEVER;
+  trace(`keep the capabilities ${NEEDED[name].join(" ")}, refuse ${calls.length} system calls`);
   limitPermitted(NEEDED[name]);
   setNoNewPrivileges();
   prepareFilter({ mode: "deny", syscalls: calls, errno: "EPERM" })();

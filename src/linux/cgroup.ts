@@ -9,14 +9,13 @@ import { failedWith } from "./errno.ts";
 import {
   AT_FDCWD,
   Fd,
+  listEntries,
   makeDirectoryAt,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
-  O_RDONLY,
   O_WRONLY,
   openAt,
-  openFile,
   readKernelFile,
   writeText,
 } from "./file.ts";
@@ -62,8 +61,6 @@ export interface CgroupPaths {
 
 const PROCS = "cgroup.procs";
 const AT_REMOVEDIR = 0x200;
-/** `d_type` of a directory: readdir(3). */
-const DT_DIR = 4;
 
 /**
  * Looks at the hierarchies that this process sees.
@@ -268,30 +265,12 @@ function removeEmpty(directory: string): boolean {
 }
 
 /**
- * The directories in a directory, by getdents64(2). A cgroup is mostly files, and these file systems tell
- * of each entry which it is, so nothing more needs to be asked.
+ * The directories in a directory. A cgroup is mostly files, and these file systems tell of each entry which it
+ * is, so nothing more needs to be asked.
  */
 function subdirectories(directory: string): string[] {
-  const fd = unlessGone(() => openFile(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  if (fd === undefined) return [];
-  using _ = fd;
-  const names: string[] = [];
-  const buffer = new Uint8Array(32 * 1024);
-  for (;;) {
-    const length = unlessGone(() => syscall("getdents64", fd.number, buffer, buffer.length)) ?? 0;
-    if (length === 0) return names;
-    names.push(...directoriesIn(buffer.subarray(0, length)));
-  }
-}
-
-/** `struct linux_dirent64`: the record's length is at 16, the type at 18, the name from 19 on. */
-function* directoriesIn(records: Uint8Array): Generator<string> {
-  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
-  for (let at = 0; at < records.length; at += view.getUint16(at + 16, true)) {
-    if (records[at + 18] !== DT_DIR) continue;
-    const name = new TextDecoder().decode(records.subarray(at + 19, records.indexOf(0, at + 19)));
-    if (name !== "." && name !== "..") yield name;
-  }
+  const entries = unlessGone(() => listEntries(directory)) ?? [];
+  return entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
 }
 
 /** Cgroups come and go while they are looked at. */

@@ -33,6 +33,9 @@ const STATX_BASIC_STATS = 0x7ff;
 const STATX_MNT_ID = 0x1000;
 const STATX_ATTR_MOUNT_ROOT = 0x2000n;
 
+/** The type of a directory in getdents64(2). */
+const DT_DIR = 4;
+
 const F_GETFD = 1;
 const F_SETFD = 2;
 
@@ -238,19 +241,35 @@ export function setOwner(fd: Fd, uid: number, gid: number): void {
   syscall("fchown", fd.number, uid, gid);
 }
 
+/** A name in a directory. */
+export interface DirectoryEntry {
+  name: string;
+  /** Whether the file system says so itself; not all do, those of the kernel's own do. */
+  isDirectory: boolean;
+}
+
 /**
- * The names in a directory, without `.` and `..`, by getdents64(2).
+ * The names in a directory, without `.` and `..`.
  *
  * @throws {SyscallError}
  */
 export function listDirectory(path: string): string[] {
+  return listEntries(path).map(({ name }) => name);
+}
+
+/**
+ * What is in a directory, without `.` and `..`, by getdents64(2).
+ *
+ * @throws {SyscallError}
+ */
+export function listEntries(path: string): DirectoryEntry[] {
   using fd = openFile(path, O_RDONLY | O_DIRECTORY);
-  const names: string[] = [];
+  const entries: DirectoryEntry[] = [];
   const buffer = new Uint8Array(32 * 1024);
   for (;;) {
     const length = syscall("getdents64", fd.number, buffer, buffer.length);
-    if (length === 0) return names;
-    names.push(...namesIn(buffer.subarray(0, length)));
+    if (length === 0) return entries;
+    entries.push(...entriesIn(buffer.subarray(0, length)));
   }
 }
 
@@ -275,14 +294,11 @@ export function keepAcrossExec(fd: number): void {
 }
 
 /** `struct linux_dirent64`: 8 bytes inode, 8 offset, 2 record length, 1 type, then the name. */
-function* namesIn(records: Uint8Array): Generator<string> {
+function* entriesIn(records: Uint8Array): Generator<DirectoryEntry> {
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
-  for (let at = 0; at < records.length;) {
-    const size = view.getUint16(at + 16, true);
-    const raw = records.subarray(at + 19, at + size);
-    const name = new TextDecoder().decode(raw.subarray(0, raw.indexOf(0)));
-    if (name !== "." && name !== "..") yield name;
-    at += size;
+  for (let at = 0; at < records.length; at += view.getUint16(at + 16, true)) {
+    const name = new TextDecoder().decode(records.subarray(at + 19, records.indexOf(0, at + 19)));
+    if (name !== "." && name !== "..") yield { name, isDirectory: records[at + 18] === DT_DIR };
   }
 }
 
