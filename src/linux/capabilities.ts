@@ -8,7 +8,7 @@
  */
 
 import { failedWith } from "./errno.ts";
-import { asBytes, syscall } from "./libc.ts";
+import { asBytes, type Call, syscall } from "./libc.ts";
 
 /** Every capability of Linux 6.10, at the place of its number: `linux/capability.h`. */
 export const CAPABILITIES = [
@@ -94,10 +94,10 @@ export function findCapability(name: string): Capability | undefined {
  *
  * @throws {SyscallError} without `CAP_SETPCAP`.
  */
-export function limitBoundingSet(keep: readonly Capability[]): void {
+export function limitBoundingSet(keep: readonly Capability[], call: Call = syscall): void {
   const kept = new Set(keep.map((capability) => CAPABILITIES.indexOf(capability)));
   for (let number = 0; isKnownToKernel(number); number++) {
-    if (!kept.has(number)) syscall("prctl", PR_CAPBSET_DROP, number);
+    if (!kept.has(number)) call("prctl", PR_CAPBSET_DROP, number);
   }
 }
 
@@ -129,6 +129,12 @@ export function limitPermitted(keep: readonly Capability[]): void {
       words.forEach((word, i) => sets[word]! &= mask[i]!);
     }
   });
+}
+
+/** Gives up every capability. */
+export function noCapabilities(call: Call): void {
+  const header = asBytes(new Uint32Array([CAPABILITY_VERSION_3, 0]));
+  call("capset", header, asBytes(new Uint32Array(6)));
 }
 
 function changeSets(change: (sets: Uint32Array) => void): void {

@@ -16,10 +16,11 @@ import {
   O_PATH,
   O_WRONLY,
   openAt,
+  openFile,
   readKernelFile,
   writeText,
 } from "./file.ts";
-import { readSetting } from "./kernel_file.ts";
+import { readSetting, writeSetting } from "./kernel_file.ts";
 import { syscall } from "./libc.ts";
 import { isWithin, type Mount, readMounts } from "./mountinfo.ts";
 
@@ -43,6 +44,8 @@ export interface CgroupV2Level {
    * processes", which the root of the hierarchy is free of.
    */
   occupied: boolean;
+  /** Whether it is for threads of processes alone, and so are all below it. */
+  threaded: boolean;
 }
 
 /** Where this process is in the hierarchies that can be reached. */
@@ -60,6 +63,7 @@ export interface CgroupPaths {
 }
 
 const PROCS = "cgroup.procs";
+const ENTRANCES = { 1: "tasks", 2: PROCS } as const;
 const AT_REMOVEDIR = 0x200;
 
 /**
@@ -105,6 +109,28 @@ export function locateCgroups(text: string, mounts: readonly Mount[]): CgroupPat
 }
 
 /**
+ * Opens the files by which a process of one thread can move into the same cgroups as another: see
+ * {@linkcode openEntrance}.
+ *
+ * @param pid The other one.
+ * @param parts Names, one of which each of them has to have in its path.
+ * @throws {SyscallError}
+ */
+export function openCgroupsOf(pid: number, parts: readonly string[]): Fd[] {
+  const text = readKernelFile(`/proc/${pid}/cgroup`);
+  const lines = text.split("\n").filter((line) =>
+    line.split("/").some((part) => parts.includes(part))
+  );
+  if (lines.length === 0) return [];
+  const { v1, v2 } = locateCgroups(lines.join("\n"), readMounts());
+  const paths = [
+    ...v1.map(({ directory }) => `${directory}/${ENTRANCES[1]}`),
+    ...v2.slice(-1).map((directory) => `${directory}/${ENTRANCES[2]}`),
+  ];
+  return paths.map((path) => openFile(path, O_WRONLY));
+}
+
+/**
  * Makes a cgroup, or opens the one that is there, and leaves its settings to the caller.
  *
  * @param parent The cgroup that it is in.
@@ -130,6 +156,19 @@ export function joinCgroup(cgroup: Fd): void {
 }
 
 /**
+ * Opens a cgroup so that a process of one thread which is not yet there, and will not see the directory, can move
+ * into it: by writing `0`.
+ *
+ * In version 1 this moves the one thread. To move a process, the kernel first waits for all processors, which
+ * takes it ten milliseconds and more.
+ *
+ * @throws {SyscallError}
+ */
+export function openEntrance(cgroup: Fd, version: 1 | 2): Fd {
+  return openAt(cgroup, ENTRANCES[version], O_WRONLY);
+}
+
+/**
  * Writes one of a cgroup's files.
  *
  * @throws {SyscallError} `ENOENT` when the cgroup has no such controller.
@@ -149,13 +188,74 @@ export function enableControllers(cgroup: Fd, controllers: readonly string[]): v
 }
 
 /**
- * All cgroups of that name, wherever they are in any hierarchy, by absolute path. There may be some below
- * them, but those are not looked at.
+ * Whether a path, if there is anything at it, is a cgroup: what is mounted there last is a hierarchy of them.
+ *
+ * @param path Absolute.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseMountinfo } from "./mountinfo.ts";
+ * const mounts = parseMountinfo("41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+ * assertEquals(isCgroupPath("/sys/fs/cgroup/a", mounts), true);
+ * assertEquals(isCgroupPath("/sys/fs/cgroup/../a", mounts), false);
+ * ```
+ */
+export function isCgroupPath(path: string, mounts: readonly Mount[]): boolean {
+  if (path.split("/").includes("..")) return false;
+  const nearest = mounts.filter(({ mountPoint }) => isWithin(path, mountPoint))
+    .reduce<Mount | undefined>(
+      (near, mount) => mount.mountPoint.length < (near?.mountPoint.length ?? 0) ? near : mount,
+      undefined,
+    );
+  return nearest?.type === "cgroup" || nearest?.type === "cgroup2";
+}
+
+/**
+ * What the kernel calls a cgroup, in its hierarchy.
+ *
+ * @param directory Its absolute path in the file system.
+ * @returns `undefined` where no hierarchy is mounted.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseMountinfo } from "./mountinfo.ts";
+ * const mounts = parseMountinfo("41 31 0:38 /part /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+ * assertEquals(cgroupPathOf("/sys/fs/cgroup/a/b", mounts), "/part/a/b");
+ * ```
+ */
+export function cgroupPathOf(directory: string, mounts: readonly Mount[]): string | undefined {
+  const mount = mounts.findLast(({ type, mountPoint }) =>
+    type.startsWith("cgroup") && isWithin(directory, mountPoint)
+  );
+  if (mount === undefined) return undefined;
+  return (mount.root === "/" ? "" : mount.root) + directory.slice(mount.mountPoint.length);
+}
+
+/**
+ * Ends all processes in a cgroup and in those below it at once.
+ *
+ * @returns Whether the kernel has done it. Version 1 cannot, nor can version 2 before Linux 5.14.
+ * @throws {SyscallError}
+ */
+export function killAtOnce(directory: string): boolean {
+  const done = unlessGone(() => {
+    writeSetting(`${directory}/cgroup.kill`, "1");
+    return true;
+  });
+  return done ?? false;
+}
+
+/**
+ * Halts all processes in a cgroup and in those below it, or has them go on. Only version 1's `freezer` does, and
+ * not at once: elsewhere nothing happens.
  *
  * @throws {SyscallError}
  */
-export function findCgroups(name: string): string[] {
-  return hierarchies(readMounts()).flatMap((mountPoint) => findBelow(mountPoint, name));
+export function halt(directory: string, halted: boolean): void {
+  const state = halted ? "FROZEN" : "THAWED";
+  unlessGone(() => writeSetting(`${directory}/freezer.state`, state));
 }
 
 /**
@@ -201,12 +301,14 @@ function readLevel(directory: string): CgroupV2Level {
   const words = (file: string) =>
     (readSetting(`${directory}/${file}`) ?? "").split(" ").filter(Boolean);
   // The root of the whole hierarchy is the one cgroup that has no type.
-  const isRoot = readSetting(`${directory}/cgroup.type`) === undefined;
+  const type = readSetting(`${directory}/cgroup.type`);
+  const isRoot = type === undefined;
   return {
     directory,
     controllers: words("cgroup.controllers"),
     enabled: words("cgroup.subtree_control"),
     occupied: !isRoot && isOccupied(directory),
+    threaded: !isRoot && type !== "domain",
   };
 }
 
@@ -220,25 +322,6 @@ function isOccupied(directory: string): boolean {
     if (failedWith(error, "EOPNOTSUPP")) return true;
     throw error;
   }
-}
-
-/** Where each hierarchy can be seen most of; one that is mounted again elsewhere is the same. */
-function hierarchies(mounts: readonly Mount[]): string[] {
-  const roots = new Map<string, Mount>();
-  for (const mount of mounts) {
-    if (mount.type !== "cgroup" && mount.type !== "cgroup2") continue;
-    const key = `${mount.type} ${mount.superOptions}`;
-    const known = roots.get(key);
-    if (known === undefined || mount.root.length < known.root.length) roots.set(key, mount);
-  }
-  return [...roots.values()].map(({ mountPoint }) => mountPoint);
-}
-
-function findBelow(directory: string, name: string): string[] {
-  return subdirectories(directory).flatMap((child) => {
-    const path = `${directory}/${child}`;
-    return child === name ? [path] : findBelow(path, name);
-  });
 }
 
 /** Parents come before their children. */

@@ -1,7 +1,7 @@
 import "./libc_testing.ts";
 import { assert, assertEquals } from "@std/assert";
-import { findCgroups, locateCgroups, readCgroups } from "./cgroup.ts";
-import { parseMountinfo } from "./mountinfo.ts";
+import { cgroupPathOf, isCgroupPath, killAtOnce, locateCgroups, readCgroups } from "./cgroup.ts";
+import { parseMountinfo, readMounts } from "./mountinfo.ts";
 
 const HYBRID = parseMountinfo([
   "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct",
@@ -51,6 +51,31 @@ Deno.test("readCgroups() finds this process in directories that are there", () =
   for (const { directory } of [...v1, ...v2]) assert(Deno.statSync(directory).isDirectory);
 });
 
-Deno.test("findCgroups() finds none of a name that none has", () => {
-  assertEquals(findCgroups("volo-of-this-name-there-is-none"), []);
+Deno.test("isCgroupPath() goes by the nearest mount, and by the last of two at one place", () => {
+  const mounts = [
+    ...parseMountinfo("31 1 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n"),
+    ...HYBRID,
+    ...parseMountinfo("36 33 0:33 / /sys/fs/cgroup/memory/hidden rw - tmpfs tmpfs rw\n"),
+    ...parseMountinfo("37 35 0:34 / /sys/fs/cgroup/unified rw - tmpfs tmpfs rw\n"),
+  ];
+  const paths = ["memory/a", "cpu,cpuacct/a/b", "a", "memory/hidden/a", "unified/a", "memory/../a"];
+  assertEquals(
+    paths.map((path) => isCgroupPath(`/sys/fs/cgroup/${path}`, mounts)),
+    [true, true, false, false, false, false],
+  );
+  assertEquals(isCgroupPath("/", mounts), false);
+});
+
+Deno.test("cgroupPathOf() names this process's cgroups as the kernel does", () => {
+  const mounts = readMounts();
+  const text = Deno.readTextFileSync("/proc/self/cgroup");
+  for (const { controllers, directory } of readCgroups().v1) {
+    const line = text.split("\n").find((line) => line.split(":")[1] === controllers.join(","));
+    assertEquals(cgroupPathOf(directory, mounts) || "/", line?.split(":")[2]);
+  }
+  assertEquals(cgroupPathOf("/home", mounts), undefined);
+});
+
+Deno.test("killAtOnce() says where it cannot", () => {
+  assertEquals(killAtOnce("/sys/fs/cgroup/of-this-name-there-is-none"), false);
 });

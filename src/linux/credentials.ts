@@ -7,7 +7,7 @@
  * @module
  */
 
-import { asBytes, syscall } from "./libc.ts";
+import { asBytes, type Call, syscall } from "./libc.ts";
 
 /** The identity that a program runs under, in the host's numbers. */
 export interface Credentials {
@@ -24,8 +24,8 @@ export interface Credentials {
  *
  * @throws {SyscallError}
  */
-export function takeCredentials({ uid, gid, groups }: Credentials): void {
-  syscall("setgroups", groups.length, asBytes(new Uint32Array(groups)));
-  syscall("setresgid", gid, gid, gid);
-  syscall("setresuid", uid, uid, uid);
+export function takeCredentials({ uid, gid, groups }: Credentials, call: Call = syscall): void {
+  call("setgroups", groups.length, asBytes(new Uint32Array(groups)));
+  call("setresgid", gid, gid, gid);
+  call("setresuid", uid, uid, uid);
 }

@@ -31,15 +31,19 @@ export const ERRNO = {
   EINVAL: 22,
   ENFILE: 23,
   EMFILE: 24,
+  ENOTTY: 25,
   ETXTBSY: 26,
   EFBIG: 27,
   ENOSPC: 28,
   EROFS: 30,
+  EPIPE: 32,
   ENAMETOOLONG: 36,
   ENOSYS: 38,
   ELOOP: 40,
   EOVERFLOW: 75,
+  ENOTSOCK: 88,
   EOPNOTSUPP: 95,
+  ECONNRESET: 104,
   ESTALE: 116,
   EDQUOT: 122,
 } as const;
@@ -66,14 +70,10 @@ const MEANING: Partial<Record<Errno, string>> = {
   ENOSPC: "no space left on device",
   EROFS: "read-only file system",
   ENAMETOOLONG: "name too long",
-  ENOSYS: "not in this kernel (Linux 5.12 or later is needed)",
+  ENOSYS: "not in this kernel (Linux 5.8 or later is needed)",
   ELOOP: "too many symbolic links",
   E2BIG: "argument list too long",
 };
-
-const NAMES = new Map<number, Errno>(
-  Object.entries(ERRNO).map(([name, number]) => [number, name as Errno]),
-);
 
 /** A system call that failed: which one, with what, and why. */
 export class SyscallError extends Error {
@@ -117,7 +117,7 @@ export class SyscallError extends Error {
  * ```
  */
 export function describeErrno(errno: number): string {
-  const name = NAMES.get(errno);
+  const name = nameOf(errno);
   if (name === undefined) return `error ${errno}`;
   const meaning = MEANING[name];
   return meaning === undefined ? name : `${name}, ${meaning}`;
@@ -131,4 +131,12 @@ export function failedWith(error: unknown, ...names: Errno[]): error is SyscallE
 /** Paths and names tell a person something; flags, addresses and descriptors do not. */
 function isText(argument: unknown): argument is string {
   return typeof argument === "string" && argument !== "";
+}
+
+/** Searched, since most starts look up no error, and none many. */
+function nameOf(errno: number): Errno | undefined {
+  for (const name in ERRNO) {
+    if (ERRNO[name as Errno] === errno) return name as Errno;
+  }
+  return undefined;
 }

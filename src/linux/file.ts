@@ -6,8 +6,9 @@
  * @module
  */
 
-import { failedWith } from "./errno.ts";
-import { asBytes, type Bytes, syscall } from "./libc.ts";
+import { concatenate } from "./bytes.ts";
+import { ERRNO, failedWith, SyscallError } from "./errno.ts";
+import { asBytes, type Bytes, type Call, syscall } from "./libc.ts";
 
 /** The directory descriptor that stands for the working directory. */
 export const AT_FDCWD = -100;
@@ -15,9 +16,13 @@ export const AT_FDCWD = -100;
 /** Flags of open(2); those that differ between architectures are not used here. */
 export const O_RDONLY = 0;
 export const O_WRONLY = 0o1;
+export const O_RDWR = 0o2;
 export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
+export const O_NOCTTY = 0o400;
 export const O_TRUNC = 0o1000;
+export const O_APPEND = 0o2000;
+export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 /** `O_DIRECTORY` and `O_NOFOLLOW` have other numbers on arm64 than on x86-64. */
@@ -28,7 +33,12 @@ const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_IN_ROOT = 0x10;
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
-const AT_EMPTY_PATH = 0x1000;
+export const AT_EMPTY_PATH = 0x1000;
+/** The bits of a file's mode that are its type, and those of devices. */
+const S_IFMT = 0o170000;
+const S_IFCHR = 0o020000;
+const S_IFBLK = 0o060000;
+
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_MNT_ID = 0x1000;
 const STATX_ATTR_MOUNT_ROOT = 0x2000n;
@@ -36,8 +46,16 @@ const STATX_ATTR_MOUNT_ROOT = 0x2000n;
 /** The type of a directory in getdents64(2). */
 const DT_DIR = 4;
 
+/** Of flock(2). */
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const LOCK_UN = 8;
+
+const MFD_CLOEXEC = 1;
+
 const F_GETFD = 1;
 const F_SETFD = 2;
+const FD_CLOEXEC = 1;
 
 const READ_CHUNK = 64 * 1024;
 
@@ -54,6 +72,13 @@ export class Fd implements Disposable {
 /** What kind of thing a path names. */
 export type FileKind = "directory" | "file" | "symlink" | "other";
 
+/** The number of a device, and which of the two kinds it is of. */
+export interface DeviceNumber {
+  kind: "character" | "block";
+  major: number;
+  minor: number;
+}
+
 /** What statx(2) tells of a file. */
 export interface FileStatus {
   kind: FileKind;
@@ -61,12 +86,16 @@ export interface FileStatus {
   mode: number;
   uid: number;
   gid: number;
+  /** Bytes. */
+  size: number;
   /** The device and inode, as one comparable text: the same text is the same file. */
   identity: string;
   /** The mount that the file is in, as mountinfo numbers it. */
   mountId: number;
   /** Whether the file is where that mount begins. */
   isMountRoot: boolean;
+  /** Which device it stands for, if it is a device file. */
+  device: DeviceNumber | undefined;
 }
 
 /**
@@ -160,7 +189,7 @@ export function pathOf(fd: Fd): string {
  * @throws {RangeError} when the file is longer than `limit`.
  */
 export function readText(fd: Fd, limit: number): string {
-  const chunks: Uint8Array[] = [];
+  const chunks: Bytes[] = [];
   let total = 0;
   for (;;) {
     const chunk = new Uint8Array(READ_CHUNK);
@@ -170,7 +199,7 @@ export function readText(fd: Fd, limit: number): string {
     if (total > limit) throw new RangeError(`longer than ${limit} bytes`);
     chunks.push(chunk.subarray(0, length));
   }
-  return new TextDecoder().decode(concatenate(chunks, total));
+  return new TextDecoder().decode(concatenate(chunks));
 }
 
 /**
@@ -191,7 +220,16 @@ export function readKernelFile(path: string): string {
  * @throws {SyscallError}
  */
 export function writeText(fd: Fd, text: string): void {
-  let rest: Bytes = new TextEncoder().encode(text);
+  writeAll(fd, new TextEncoder().encode(text));
+}
+
+/**
+ * Writes all bytes.
+ *
+ * @throws {SyscallError}
+ */
+export function writeAll(fd: Fd, bytes: Bytes): void {
+  let rest = bytes;
   while (rest.length > 0) {
     const written = syscall("write", fd.number, rest, rest.length);
     rest = rest.subarray(written);
@@ -209,7 +247,16 @@ export function replaceFileAt(directory: Fd, name: string, text: string): void {
     using fd = openAt(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o644);
     writeText(fd, text);
   }
-  syscall("renameat2", directory.number, temporary, directory.number, name, 0);
+  renameAt(directory, temporary, name);
+}
+
+/**
+ * Gives a file of a directory another name in it; what had that name goes.
+ *
+ * @throws {SyscallError}
+ */
+export function renameAt(directory: Fd, from: string, to: string): void {
+  syscall("renameat2", directory.number, from, directory.number, to, 0);
 }
 
 /**
@@ -221,6 +268,112 @@ export function makeDirectoryAt(directory: Fd, name: string): void {
   syscall("mkdirat", directory.number, name, 0o755);
   using made = openAt(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   setMode(made, 0o755);
+}
+
+/**
+ * Makes a directory, and those on the way to it, where they are missing.
+ *
+ * @param path Absolute, or relative to the working directory; links on the way are followed.
+ * @throws {SyscallError}
+ */
+export function makeDirectories(path: string): void {
+  const absolute = path.startsWith("/");
+  let directory = openFile(absolute ? "/" : ".", O_PATH | O_DIRECTORY);
+  for (const name of path.split("/").filter((name) => name !== "")) {
+    using parent = directory;
+    try {
+      makeDirectoryAt(parent, name);
+    } catch (error) {
+      if (!failedWith(error, "EEXIST")) throw error;
+    }
+    directory = openAt(parent, name, O_PATH | O_DIRECTORY);
+  }
+  directory[Symbol.dispose]();
+}
+
+/**
+ * mkdir(2) with mode 0755, whatever the umask.
+ *
+ * @throws {SyscallError}
+ */
+export function makeDirectory(path: string): void {
+  syscall("mkdirat", AT_FDCWD, path, 0o755);
+  using made = openFile(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  setMode(made, 0o755);
+}
+
+/**
+ * symlink(2).
+ *
+ * @param target What the link says.
+ * @throws {SyscallError}
+ */
+export function makeLink(target: string, path: string): void {
+  syscall("symlinkat", target, AT_FDCWD, path);
+}
+
+/**
+ * Removes a file, if it is there: unlink(2).
+ *
+ * @throws {SyscallError}
+ */
+export function removeFile(path: string): void {
+  try {
+    syscall("unlinkat", AT_FDCWD, path, 0);
+  } catch (error) {
+    if (!failedWith(error, "ENOENT")) throw error;
+  }
+}
+
+/**
+ * Waits until no other open file has this one locked, and locks it until the descriptor is closed: flock(2).
+ *
+ * @throws {SyscallError}
+ */
+export function lockFile(fd: Fd): void {
+  syscall("flock", fd.number, LOCK_EX);
+}
+
+/**
+ * The same without waiting.
+ *
+ * @returns Whether it is locked now.
+ * @throws {SyscallError}
+ */
+export function tryLockFile(fd: Fd): boolean {
+  try {
+    syscall("flock", fd.number, LOCK_EX | LOCK_NB);
+    return true;
+  } catch (error) {
+    if (failedWith(error, "EAGAIN")) return false;
+    throw error;
+  }
+}
+
+/**
+ * Unlocks a file, whoever else has this open file as well.
+ *
+ * @throws {SyscallError}
+ */
+export function unlockFile(fd: Fd): void {
+  syscall("flock", fd.number, LOCK_UN);
+}
+
+/**
+ * Makes the file of a character device: mknod(2), with this mode whatever the umask.
+ *
+ * @throws {SyscallError}
+ */
+export function makeNode(
+  path: string,
+  mode: number,
+  major: number,
+  minor: number,
+  { uid, gid }: { uid: number; gid: number },
+): void {
+  syscall("mknodat", AT_FDCWD, path, S_IFCHR | mode, major << 8 | minor);
+  syscall("fchmodat", AT_FDCWD, path, mode);
+  syscall("fchownat", AT_FDCWD, path, uid, gid, 0);
 }
 
 /**
@@ -241,6 +394,20 @@ export function setOwner(fd: Fd, uid: number, gid: number): void {
   syscall("fchown", fd.number, uid, gid);
 }
 
+/**
+ * fchownat(2); a link is not followed.
+ *
+ * @param name In the directory; empty for the opened file itself.
+ * @throws {SyscallError}
+ */
+export function setOwnerAt(
+  directory: Fd,
+  name: string,
+  { uid, gid }: { uid: number; gid: number },
+): void {
+  syscall("fchownat", directory.number, name, uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+}
+
 /** A name in a directory. */
 export interface DirectoryEntry {
   name: string;
@@ -255,6 +422,21 @@ export interface DirectoryEntry {
  */
 export function listDirectory(path: string): string[] {
   return listEntries(path).map(({ name }) => name);
+}
+
+/**
+ * The names in a directory that need not be there.
+ *
+ * @returns None where it is not.
+ * @throws {SyscallError}
+ */
+export function listIfThere(path: string): string[] {
+  try {
+    return listDirectory(path);
+  } catch (error) {
+    if (failedWith(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  }
 }
 
 /**
@@ -289,8 +471,53 @@ export function isOpen(fd: number): boolean {
  *
  * @throws {SyscallError}
  */
-export function keepAcrossExec(fd: number): void {
-  syscall("fcntl", fd, F_SETFD, 0);
+export function keepAcrossExec(fd: number, call: Call = syscall): void {
+  call("fcntl", fd, F_SETFD, 0);
+}
+
+/**
+ * Makes a file that is in memory alone, and goes with its last descriptor: memfd_create(2).
+ *
+ * @param name What /proc calls it.
+ * @throws {SyscallError}
+ */
+export function makeMemoryFile(name: string): Fd {
+  return new Fd(syscall("memfd_create", name, MFD_CLOEXEC));
+}
+
+/**
+ * Goes back to a file's beginning: lseek(2).
+ *
+ * @throws {SyscallError}
+ */
+export function rewind(fd: Fd): void {
+  syscall("lseek", fd.number, 0, 0);
+}
+
+/** Both ends of a pipe. */
+export interface Pipe {
+  readEnd: Fd;
+  writeEnd: Fd;
+}
+
+/**
+ * pipe2(2), with `O_CLOEXEC`.
+ *
+ * @throws {SyscallError}
+ */
+export function makePipe(): Pipe {
+  const ends = new Int32Array(2);
+  syscall("pipe2", asBytes(ends), O_CLOEXEC);
+  return { readEnd: new Fd(ends[0]!), writeEnd: new Fd(ends[1]!) };
+}
+
+/**
+ * Has a descriptor closed at execve(2).
+ *
+ * @throws {SyscallError}
+ */
+export function closeAtExec(fd: number, call: Call = syscall): void {
+  call("fcntl", fd, F_SETFD, FD_CLOEXEC);
 }
 
 /** `struct linux_dirent64`: 8 bytes inode, 8 offset, 2 record length, 1 type, then the name. */
@@ -305,11 +532,21 @@ function* entriesIn(records: Uint8Array): Generator<DirectoryEntry> {
 function statx(directory: number, path: string, flags: number): FileStatus {
   const buffer = new Uint8Array(256);
   syscall("statx", directory, path, flags, STATX_BASIC_STATS | STATX_MNT_ID, buffer);
-  return decodeStatx(new DataView(buffer.buffer));
+  return decodeStatx(buffer, path);
 }
 
-/** `struct statx` of linux/stat.h: the offsets are the same on every architecture. */
-function decodeStatx(view: DataView): FileStatus {
+/**
+ * Reads what statx(2) has written: `struct statx` of linux/stat.h. The offsets are the same on every architecture.
+ *
+ * @param path What was asked about.
+ * @throws {SyscallError} when the kernel did not tell the mount: before Linux 5.8, a zero stands there, which
+ * would pass for one.
+ */
+export function decodeStatx({ buffer }: Bytes, path: string): FileStatus {
+  const view = new DataView(buffer);
+  if ((view.getUint32(0, true) & STATX_MNT_ID) === 0) {
+    throw new SyscallError("statx", [path], ERRNO.ENOSYS);
+  }
   const mode = view.getUint16(28, true);
   const device = `${view.getUint32(136, true)}:${view.getUint32(140, true)}`;
   return {
@@ -317,14 +554,22 @@ function decodeStatx(view: DataView): FileStatus {
     mode: mode & 0o7777,
     uid: view.getUint32(20, true),
     gid: view.getUint32(24, true),
+    size: Number(view.getBigUint64(40, true)),
     identity: `${device}/${view.getBigUint64(32, true)}`,
     mountId: Number(view.getBigUint64(144, true)),
     isMountRoot: (view.getBigUint64(8, true) & STATX_ATTR_MOUNT_ROOT) !== 0n,
+    device: deviceOf(mode, view.getUint32(128, true), view.getUint32(132, true)),
   };
 }
 
+function deviceOf(mode: number, major: number, minor: number): DeviceNumber | undefined {
+  const type = mode & S_IFMT;
+  if (type !== S_IFCHR && type !== S_IFBLK) return undefined;
+  return { kind: type === S_IFCHR ? "character" : "block", major, minor };
+}
+
 function kindOf(mode: number): FileKind {
-  switch (mode & 0o170000) {
+  switch (mode & S_IFMT) {
     case 0o040000:
       return "directory";
     case 0o100000:
@@ -334,14 +579,4 @@ function kindOf(mode: number): FileKind {
     default:
       return "other";
   }
-}
-
-function concatenate(chunks: readonly Uint8Array[], total: number): Uint8Array {
-  const all = new Uint8Array(total);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
 }

@@ -2,9 +2,12 @@ import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
 import { SyscallError } from "./errno.ts";
 import {
+  decodeStatx,
   isOpen,
   listDirectory,
+  lockFile,
   lstatAt,
+  makeDirectories,
   O_DIRECTORY,
   O_PATH,
   O_RDONLY,
@@ -13,6 +16,7 @@ import {
   pathOf,
   readKernelFile,
   readText,
+  removeFile,
   replaceFileAt,
   statFd,
   statPath,
@@ -113,4 +117,57 @@ Deno.test("lstatAt() sees a dangling link as a link, and nothing where nothing i
     assertEquals(lstatAt(fd, "link")?.kind, "symlink");
     assertEquals(lstatAt(fd, "other"), undefined);
   });
+});
+
+Deno.test("makeDirectories() makes what is missing, through links, and keeps what is there", () => {
+  inTempDir((directory) => {
+    Deno.mkdirSync(`${directory}/there`, { mode: 0o700 });
+    Deno.symlinkSync("there", `${directory}/link`);
+    makeDirectories(`${directory}/link/a/b`);
+    makeDirectories(`${directory}/link/a/b`);
+    assertEquals(statPath(`${directory}/there/a/b`).mode, 0o755);
+    assertEquals(statPath(`${directory}/there`).mode, 0o700);
+  });
+});
+
+Deno.test("makeDirectories() refuses a way through a file", () => {
+  inTempDir((directory) => {
+    Deno.writeTextFileSync(`${directory}/file`, "");
+    assertThrows(() => makeDirectories(`${directory}/file/a`), SyscallError, "ENOTDIR");
+  });
+});
+
+Deno.test("removeFile() removes a file, and is content where there is none", () => {
+  inTempDir((directory) => {
+    Deno.writeTextFileSync(`${directory}/file`, "");
+    removeFile(`${directory}/file`);
+    removeFile(`${directory}/file`);
+    assertEquals(listDirectory(directory), []);
+    assertThrows(() => removeFile(directory), SyscallError, "EISDIR");
+  });
+});
+
+Deno.test("lockFile() holds others off until the descriptor is closed", () => {
+  inTempDir((directory) => {
+    const isFree = () => {
+      const args = ["--nonblock", directory, "true"];
+      return new Deno.Command("flock", { args }).outputSync().success;
+    };
+    {
+      using fd = openFile(directory, O_RDONLY | O_DIRECTORY);
+      lockFile(fd);
+      assertEquals(isFree(), false);
+    }
+    assertEquals(isFree(), true);
+  });
+});
+
+Deno.test("decodeStatx() refuses what a kernel before 5.8 says, which knows no numbers of mounts", () => {
+  const ofOld = new Uint8Array(256);
+  new DataView(ofOld.buffer).setUint32(0, 0x7ff, true);
+  const error = assertThrows(() => decodeStatx(ofOld, "/srv"), Error);
+  assertEquals(
+    error.message,
+    'statx("/srv"): ENOSYS, not in this kernel (Linux 5.8 or later is needed)',
+  );
 });

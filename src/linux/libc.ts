@@ -3,7 +3,8 @@
  *
  * Nearly all goes through syscall(2): each function that Deno binds costs a fraction of a millisecond of
  * every start, one function for all calls costs it once, and no old libc lacks a call of a new kernel.
- * Addresses are plain numbers, since Deno makes pointers only for programs whose FFI is not scoped.
+ * Addresses are plain numbers, since Deno makes pointers only for programs whose FFI is not scoped: those
+ * of a process are well below 2^53.
  *
  * @module
  */
@@ -12,17 +13,15 @@ import { SyscallError } from "./errno.ts";
 import { SYSCALL_NUMBERS, type SyscallName } from "./syscall_numbers.ts";
 
 const SYMBOLS = {
-  syscall: { parameters: ["i64", "u64", "u64", "u64", "u64", "u64", "u64"], result: "i64" },
-  __errno_location: { parameters: [], result: "u64" },
-  malloc: { parameters: ["usize"], result: "u64" },
-  free: { parameters: ["u64"], result: "void" },
-  copyIn: { name: "memcpy", parameters: ["u64", "buffer", "usize"], result: "void" },
-  copyOut: { name: "memcpy", parameters: ["buffer", "u64", "usize"], result: "void" },
+  syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
+  __errno_location: { parameters: [], result: "i64" },
+  copyIn: { name: "memcpy", parameters: ["i64", "buffer", "usize"], result: "void" },
+  copyOut: { name: "memcpy", parameters: ["buffer", "i64", "usize"], result: "void" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** Bound only by who starts another process. */
 const SPAWN_SYMBOLS = {
-  posix_spawn: { parameters: ["u64", "u64", "u64", "u64", "u64", "u64"], result: "i32" },
+  posix_spawn: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /**
@@ -37,10 +36,36 @@ const LIBC_PATHS: Readonly<Record<string, readonly string[]>> = {
 /** Bytes that are passed to the kernel, and hold what it wrote when the call is done. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What a system call takes: a number, a text that becomes a C string, bytes by address, or a null. */
-export type Argument = number | bigint | string | Bytes | null;
+/**
+ * What a system call takes: a number, a text that becomes a C string, bytes by address, a null, or the address of
+ * a structure of such words.
+ */
+export type Argument = number | string | Bytes | null | readonly Argument[];
+
+/** Makes a system call, or records it for another process: {@linkcode syscall} is one. */
+export type Call = (name: SyscallName, ...args: Argument[]) => number;
+
+/** A piece of memory that no garbage collector moves, taken from its start on. */
+interface Arena {
+  readonly address: number;
+  readonly size: number;
+  used: number;
+}
+
+/** Enough for all that most programs ever pass; the kernel gives what is used of it, no more. */
+const ARENA_SIZE = 1024 * 1024;
+/** The strictest alignment of what the kernel is passed. */
+const ALIGNMENT = 16;
+/** Flags of mmap(2): `PROT_READ | PROT_WRITE`, and `MAP_PRIVATE | MAP_ANONYMOUS`. */
+const READABLE_AND_WRITABLE = 3;
+const PRIVATE_MEMORY = 0x22;
+
+let arena: Arena = { address: 0, size: 0, used: 0 };
+
+const encoder = new TextEncoder();
 
 let opened: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
+let openedToSpawn: Deno.DynamicLibrary<typeof SPAWN_SYMBOLS>["symbols"] | undefined;
 
 /**
  * Makes a system call.
@@ -59,13 +84,11 @@ let opened: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
  * ```
  */
 export function syscall(name: SyscallName, ...args: Argument[]): number {
-  const { call, memory } = prepare(args);
-  const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = call;
-  const result = libc().syscall(BigInt(SYSCALL_NUMBERS[name]), a, b, c, d, e, f);
-  const errno = result < 0 ? lastErrno() : 0;
-  memory.forEach(giveBack);
-  if (errno !== 0) throw new SyscallError(name, args, errno);
-  return Number(result);
+  return borrowing(args, ([a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n]) => {
+    const result = Number(libc().syscall(BigInt(SYSCALL_NUMBERS[name]), a, b, c, d, e, f));
+    if (result < 0) throw new SyscallError(name, args, lastErrno());
+    return result;
+  });
 }
 
 /**
@@ -74,18 +97,19 @@ export function syscall(name: SyscallName, ...args: Argument[]): number {
  * The strings are never freed: what they are for replaces the whole process.
  */
 export function cStringArray(texts: readonly string[]): Bytes {
-  return asBytes(new BigUint64Array([...texts.map(keepInMemory), 0n]));
+  return asBytes(new BigUint64Array([...texts.map((text) => BigInt(keepInMemory(text))), 0n]));
 }
 
 /**
  * Copies bytes, or a text as a C string, to memory that is never freed.
  *
- * For what a structure points to, and for the arguments of a call before which no memory can be taken.
+ * For what a structure points to, for the arguments of a call before which no memory can be taken, and for what
+ * is passed again and again.
  *
  * @returns The address.
  */
-export function keepInMemory(content: Bytes | string): bigint {
-  return allocate(typeof content === "string" ? cString(content) : content);
+export function keepInMemory(content: Bytes | string): number {
+  return copyToArena(typeof content === "string" ? cString(content) : content);
 }
 
 /** The bytes behind a typed array. */
@@ -108,71 +132,77 @@ export function posixSpawn(
   argv: readonly string[],
   environment: readonly string[],
 ): number {
-  const { posix_spawn } = openLibc(SPAWN_SYMBOLS);
+  const { posix_spawn } = openedToSpawn ??= openLibc(SPAWN_SYMBOLS);
   const pid = new Int32Array(1);
-  const { call, memory } = prepare([
-    asBytes(pid),
-    path,
-    null,
-    null,
-    cStringArray(argv),
-    cStringArray(environment),
-  ]);
-  const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = call;
-  const errno = posix_spawn(a, b, c, d, e, f);
-  memory.forEach(giveBack);
-  if (errno !== 0) throw new SyscallError("posix_spawn", [path], errno);
-  return pid[0]!;
+  const args = [asBytes(pid), path, null, null, [...argv, null], [...environment, null]];
+  return borrowing(args, ([a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n]) => {
+    const errno = posix_spawn(a, b, c, d, e, f);
+    if (errno !== 0) throw new SyscallError("posix_spawn", [path], errno);
+    return pid;
+  })[0]!;
 }
 
-/** Memory of libc's own that an argument was copied to, where no garbage collector moves it. */
-interface Borrowed {
-  address: bigint;
-  /** Where the caller wants to see what the kernel wrote. */
-  writeBack: Bytes | undefined;
+/** Does something with arguments as the kernel takes them; what it writes to bytes is there afterwards. */
+function borrowing<T>(args: readonly Argument[], act: (words: readonly bigint[]) => T): T {
+  const before = arena;
+  const { used } = before;
+  try {
+    const words = args.map(wordOf);
+    const result = act(words);
+    args.forEach((argument, i) => {
+      if (argument instanceof Uint8Array) copyOut(argument, words[i]!);
+    });
+    return result;
+  } finally {
+    // A new arena was begun for these arguments alone.
+    arena.used = arena === before ? used : 0;
+  }
 }
 
-function prepare(args: readonly Argument[]): { call: bigint[]; memory: Borrowed[] } {
-  const memory: Borrowed[] = [];
-  const borrow = (bytes: Bytes, writeBack?: Bytes) => {
-    const address = allocate(bytes);
-    memory.push({ address, writeBack });
-    return address;
-  };
-  const call = args.map((argument) => {
-    if (argument === null) return 0n;
-    if (typeof argument === "string") return borrow(cString(argument));
-    if (argument instanceof Uint8Array) return borrow(argument, argument);
-    // The kernel takes a negative number as the large one of the same bits.
-    return BigInt.asUintN(64, BigInt(argument));
-  });
-  return { call, memory };
+function wordOf(argument: Argument): bigint {
+  if (argument === null) return 0n;
+  if (typeof argument === "number") return BigInt(argument);
+  if (typeof argument === "string" || argument instanceof Uint8Array) {
+    return BigInt(keepInMemory(argument));
+  }
+  return BigInt(keepInMemory(asBytes(new BigUint64Array(argument.map(wordOf)))));
 }
 
-function giveBack({ address, writeBack }: Borrowed): void {
-  if (writeBack) libc().copyOut(writeBack, address, BigInt(writeBack.length));
-  libc().free(address);
-}
-
-function allocate(bytes: Bytes): bigint {
-  const size = BigInt(bytes.length);
-  // malloc(3) may return null for nothing, which to a call means something else.
-  const address = libc().malloc(size === 0n ? 1n : size);
-  if (address === 0n) throw new Error(`out of memory for ${size} bytes`);
-  libc().copyIn(address, bytes, size);
+function copyToArena(bytes: Bytes): number {
+  // One byte at least: an address of nothing is an address, too.
+  const size = Math.ceil(Math.max(bytes.length, 1) / ALIGNMENT) * ALIGNMENT;
+  if (size > arena.size - arena.used) arena = makeArena(Math.max(size, ARENA_SIZE));
+  const address = arena.address + arena.used;
+  arena.used += size;
+  libc().copyIn(BigInt(address), bytes, BigInt(bytes.length));
   return address;
 }
 
-function cString(text: string): Bytes {
+/** Mapped, not allocated: that needs no function of libc's beside the one that there is. */
+function makeArena(size: number): Arena {
+  const address = syscall("mmap", 0, size, READABLE_AND_WRITABLE, PRIVATE_MEMORY, -1, 0);
+  return { address, size, used: 0 };
+}
+
+function copyOut(bytes: Bytes, address: bigint): void {
+  libc().copyOut(bytes, address, BigInt(bytes.length));
+}
+
+/**
+ * A text as C has it, with NUL at its end.
+ *
+ * @throws {TypeError} when the text has a NUL character, which would cut it short in silence.
+ */
+export function cString(text: string): Bytes {
   if (text.includes("\0")) {
     throw new TypeError(`${JSON.stringify(text)} has a NUL character, which no name can have`);
   }
-  return new TextEncoder().encode(`${text}\0`);
+  return encoder.encode(`${text}\0`);
 }
 
 function lastErrno(): number {
   const errno = new Int32Array(1);
-  libc().copyOut(asBytes(errno), libc().__errno_location(), 4n);
+  copyOut(asBytes(errno), libc().__errno_location());
   return errno[0]!;
 }
 

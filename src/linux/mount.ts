@@ -1,17 +1,26 @@
 /**
  * Mounts, by descriptor: a tree is cloned or made first, given its flags, and only then put in place.
  *
- * A mount that fails half-way is thus never visible, and no path is walked a second time.
- * Needs Linux 5.12 (mount_setattr). See open_tree(2), move_mount(2), mount_setattr(2), fsopen(2) and
- * the kernel's Documentation/filesystems/sharedsubtree.rst.
+ * A mount that fails half-way is thus never visible, and no path is walked a second time. Before Linux 5.12
+ * there is no mount_setattr(2): then a tree gets its flags right after it is put in place, by mount(2). See
+ * open_tree(2), move_mount(2), mount_setattr(2), fsopen(2) and the kernel's
+ * Documentation/filesystems/sharedsubtree.rst.
  *
  * @module
  */
 
-import { AT_FDCWD, Fd } from "./file.ts";
+import { failedWith } from "./errno.ts";
+import { AT_FDCWD, Fd, O_PATH, openFile, statFd } from "./file.ts";
 import { asBytes, syscall } from "./libc.ts";
+import { type Mount, type Propagation, reachableMounts, readMounts } from "./mountinfo.ts";
 
 /** Flags of mount(2). */
+export const MS_RDONLY = 1;
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+export const MS_NOEXEC = 8;
+export const MS_REMOUNT = 0x20;
+export const MS_BIND = 0x1000;
 export const MS_REC = 0x4000;
 export const MS_PRIVATE = 1 << 18;
 export const MS_SLAVE = 1 << 19;
@@ -35,9 +44,19 @@ const FSCONFIG_CMD_CREATE = 6;
 
 /** Attributes of mount_setattr(2). */
 export const MOUNT_ATTR_RDONLY = 0x1;
+export const MOUNT_ATTR_NODEV = 0x4;
 
-/** How mounts and unmounts travel between a mount and its copies: mount_namespaces(7). */
-export type Propagation = "shared" | "slave" | "private";
+/**
+ * The options of mountinfo that a remount would take from a mount, unless it names them. How times of access
+ * are kept stays as it is.
+ */
+const REMOUNT_FLAG: Readonly<Record<string, number>> = {
+  ro: 1,
+  nosuid: 2,
+  nodev: 4,
+  noexec: 8,
+  nosymfollow: 0x100,
+};
 
 const PROPAGATION_FLAG: Readonly<Record<Propagation, number>> = {
   shared: MS_SHARED,
@@ -74,42 +93,6 @@ export function cloneTree(source: string, recursive: boolean): Fd {
   return new Fd(syscall("open_tree", AT_FDCWD, source, flags));
 }
 
-/** What {@linkcode changeTree} changes; what is left out stays as it is. */
-export interface TreeChange {
-  readOnly?: boolean;
-  propagation?: Propagation;
-}
-
-/**
- * Changes every mount of a tree, all of them or none.
- *
- * @throws {SyscallError}
- */
-export function changeTree(tree: Fd, change: TreeChange): void {
-  setAttributes(tree, change, AT_RECURSIVE);
-}
-
-/**
- * Changes one mount and none of those below it.
- *
- * @param root A descriptor of the mount's root.
- * @throws {SyscallError}
- */
-export function changeMount(root: Fd, change: TreeChange): void {
-  setAttributes(root, change, 0);
-}
-
-function setAttributes(tree: Fd, change: TreeChange, depth: number): void {
-  const attributes = new BigUint64Array([
-    BigInt(change.readOnly ? MOUNT_ATTR_RDONLY : 0),
-    0n,
-    BigInt(change.propagation === undefined ? 0 : PROPAGATION_FLAG[change.propagation]),
-    0n,
-  ]);
-  const flags = AT_EMPTY_PATH | depth;
-  syscall("mount_setattr", tree.number, "", flags, asBytes(attributes), attributes.byteLength);
-}
-
 /**
  * Makes a new tmpfs that is not in place anywhere yet.
  *
@@ -117,23 +100,75 @@ function setAttributes(tree: Fd, change: TreeChange, depth: number): void {
  * @throws {SyscallError}
  */
 export function makeTmpfs(options: Readonly<Record<string, string>>): Fd {
-  using context = new Fd(syscall("fsopen", "tmpfs", FSOPEN_CLOEXEC));
+  return makeFileSystem("tmpfs", options);
+}
+
+/**
+ * Makes a new file system that is not in place anywhere yet: fsopen(2), fsmount(2).
+ *
+ * @param type Its type, such as `tmpfs` or `devpts`.
+ * @param options Its mount options.
+ * @param attributes Those of the mount, such as {@linkcode MOUNT_ATTR_NODEV}.
+ * @throws {SyscallError}
+ */
+export function makeFileSystem(
+  type: string,
+  options: Readonly<Record<string, string>>,
+  attributes = 0,
+): Fd {
+  using context = new Fd(syscall("fsopen", type, FSOPEN_CLOEXEC));
   for (const [key, value] of Object.entries(options)) {
     configure(context, FSCONFIG_SET_STRING, key, value);
   }
   configure(context, FSCONFIG_CMD_CREATE);
-  return new Fd(syscall("fsmount", context.number, FSMOUNT_CLOEXEC, 0));
+  return new Fd(syscall("fsmount", context.number, FSMOUNT_CLOEXEC, attributes));
+}
+
+/** What {@linkcode attachTree} changes; what is left out stays as it is. */
+export interface TreeChange {
+  readOnly?: boolean;
+  /** Device files in it cannot be opened. */
+  noDevices?: boolean;
+  propagation?: Propagation;
 }
 
 /**
- * Puts a tree in place.
+ * Changes every mount of a tree, and puts it in place.
  *
- * @param target A descriptor of the file or directory that it covers.
+ * @param target A descriptor of the file or directory that it covers. Its mount must not be shared: before
+ * Linux 5.12, the tree would be unchanged where it then appears as well.
  * @throws {SyscallError}
+ * @throws {Error} when mounts are moved meanwhile.
  */
-export function attachTree(tree: Fd, target: Fd): void {
+export function attachTree(tree: Fd, target: Fd, change: TreeChange = {}): void {
+  const changed = setAttributes(tree, change, AT_RECURSIVE);
   const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
   syscall("move_mount", tree.number, "", target.number, "", flags);
+  if (!changed) changeInPlace(tree, change);
+}
+
+/**
+ * Makes one mount that is in place read-only, and none of those below it.
+ *
+ * @param root A descriptor of the mount's root.
+ * @throws {SyscallError}
+ */
+export function makeReadOnly(root: Fd): void {
+  if (setAttributes(root, { readOnly: true }, 0)) return;
+  const { mountId } = statFd(root);
+  readMounts().filter(({ id }) => id === mountId).forEach((mount) => remount(mount, MS_RDONLY));
+}
+
+/**
+ * Clones the tree of mounts that begins at an open file or directory.
+ *
+ * @param recursive Whether the mounts below come along.
+ * @throws {SyscallError}
+ */
+export function cloneTreeAt(source: Fd, recursive: boolean): Fd {
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
+    (recursive ? AT_RECURSIVE : 0);
+  return new Fd(syscall("open_tree", source.number, "", flags));
 }
 
 /**
@@ -143,6 +178,16 @@ export function attachTree(tree: Fd, target: Fd): void {
  */
 export function detachMount(mountPoint: string): void {
   syscall("umount2", mountPoint, MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
+/**
+ * Moves a mount over the root of this mount namespace. What was there stays, but no path leads to it any more.
+ *
+ * @param root A descriptor of the mount's root.
+ * @throws {SyscallError}
+ */
+export function coverRoot(root: Fd): void {
+  syscall("move_mount", root.number, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
 }
 
 /**
@@ -157,6 +202,48 @@ export function pivotRoot(root: Fd): void {
   syscall("pivot_root", ".", ".");
   syscall("umount2", ".", MNT_DETACH);
   syscall("chdir", "/");
+}
+
+/** @returns Whether this kernel has the call. */
+function setAttributes(root: Fd, change: TreeChange, depth: number): boolean {
+  const { readOnly, noDevices, propagation } = change;
+  const attributes = new BigUint64Array([
+    BigInt((readOnly ? MOUNT_ATTR_RDONLY : 0) | (noDevices ? MOUNT_ATTR_NODEV : 0)),
+    0n,
+    BigInt(propagation === undefined ? 0 : PROPAGATION_FLAG[propagation]),
+    0n,
+  ]);
+  const flags = AT_EMPTY_PATH | depth;
+  try {
+    syscall("mount_setattr", root.number, "", flags, asBytes(attributes), attributes.byteLength);
+    return true;
+  } catch (error) {
+    if (failedWith(error, "ENOSYS")) return false;
+    throw error;
+  }
+}
+
+/** Propagation comes first: a mount that came in after the others were remounted would be writable. */
+function changeInPlace(tree: Fd, { readOnly, noDevices, propagation }: TreeChange): void {
+  if (propagation !== undefined) setPropagation(pathThrough(tree), propagation, true);
+  const flags = (readOnly ? MS_RDONLY : 0) | (noDevices ? MS_NODEV : 0);
+  if (flags === 0) return;
+  const mounts = reachableMounts(readMounts(), statFd(tree).mountId);
+  mounts.forEach((mount) => remount(mount, flags));
+}
+
+/** The path is looked up once, and what is found there has to be this mount. */
+function remount({ id, mountPoint, options }: Mount, added: number): void {
+  using root = openFile(mountPoint, O_PATH);
+  if (statFd(root).mountId !== id) throw new Error(`${mountPoint}: is not the mount that it was`);
+  const kept = options.reduce((flags, option) => flags | (REMOUNT_FLAG[option] ?? 0), 0);
+  const flags = MS_REMOUNT | MS_BIND | added | kept;
+  syscall("mount", null, pathThrough(root), null, flags, null);
+}
+
+/** A path that is this descriptor, for calls that take no descriptors. */
+function pathThrough(fd: Fd): string {
+  return `/proc/self/fd/${fd.number}`;
 }
 
 function configure(context: Fd, command: number, key?: string, value?: string): void {

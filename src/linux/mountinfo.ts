@@ -5,7 +5,9 @@
  */
 
 import { readKernelFile } from "./file.ts";
-import type { Propagation } from "./mount.ts";
+
+/** How mounts and unmounts travel between a mount and its copies: mount_namespaces(7). */
+export type Propagation = "shared" | "slave" | "private";
 
 /** One line of mountinfo. */
 export interface Mount {
@@ -17,6 +19,8 @@ export interface Mount {
   root: string;
   /** Where it is, in the reader's root. */
   mountPoint: string;
+  /** Its own options, such as `ro`. */
+  options: string[];
   propagation: Propagation;
   /** The file system's type. */
   type: string;
@@ -44,6 +48,7 @@ export function readMounts(): Mount[] {
  *   parentId: 35,
  *   root: "/mnt1",
  *   mountPoint: "/mnt 2",
+ *   options: ["rw"],
  *   propagation: "slave",
  *   type: "ext3",
  *   superOptions: "rw",
@@ -52,6 +57,23 @@ export function readMounts(): Mount[] {
  */
 export function parseMountinfo(text: string): Mount[] {
   return text.split("\n").filter((line) => line !== "").map(parseLine);
+}
+
+/**
+ * A mount, and all those on it or on one of them, as far as a path leads to them: what lies under another mount
+ * is left out.
+ *
+ * @param id The mount's number.
+ */
+export function reachableMounts(mounts: readonly Mount[], id: number): Mount[] {
+  const mount = mounts.find((it) => it.id === id);
+  if (mount === undefined) return [];
+  const onIt = mounts.filter((it) => it.parentId === id && it.id !== id);
+  const isUnder = (it: Mount, other: Mount) =>
+    it.mountPoint !== other.mountPoint && isWithin(it.mountPoint, other.mountPoint);
+  const visible = onIt.filter((it) => !onIt.some((other) => isUnder(it, other)));
+  const covered = visible.some(({ mountPoint }) => mountPoint === mount.mountPoint);
+  return [...(covered ? [] : [mount]), ...visible.flatMap((it) => reachableMounts(mounts, it.id))];
 }
 
 /** Whether `path` is `directory` or below it. Both are absolute and have no `..`. */
@@ -63,12 +85,13 @@ export function isWithin(path: string, directory: string): boolean {
 function parseLine(line: string): Mount {
   const fields = line.split(" ");
   const separator = fields.indexOf("-");
-  const [id = "", parentId = "", , root = "", mountPoint = ""] = fields;
+  const [id = "", parentId = "", , root = "", mountPoint = "", options = ""] = fields;
   return {
     id: Number(id),
     parentId: Number(parentId),
     root: unescapeOctal(root),
     mountPoint: unescapeOctal(mountPoint),
+    options: options.split(","),
     propagation: propagationOf(fields.slice(6, separator)),
     type: fields[separator + 1] ?? "",
     superOptions: fields[separator + 3] ?? "",

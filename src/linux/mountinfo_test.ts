@@ -1,6 +1,6 @@
 import "./libc_testing.ts";
 import { assertEquals } from "@std/assert";
-import { isWithin, parseMountinfo, readMounts } from "./mountinfo.ts";
+import { isWithin, parseMountinfo, reachableMounts, readMounts } from "./mountinfo.ts";
 
 Deno.test("parseMountinfo() tells shared, slave and private mounts apart", () => {
   const text = [
@@ -33,6 +33,33 @@ Deno.test("parseMountinfo() gives a file system's own options, not those of the 
     "rw,cpu,cpuacct",
     "rw,size=4k",
   ]);
+});
+
+Deno.test("parseMountinfo() gives a mount's own options", () => {
+  const [mount] = parseMountinfo("37 31 0:34 / /srv ro,nosuid,relatime - tmpfs none rw\n");
+  assertEquals(mount?.options, ["ro", "nosuid", "relatime"]);
+});
+
+/** The numbers of what can be reached from mount 1, where each mount is `[id, parentId, mountPoint]`. */
+function reached(...mounts: [id: number, parentId: number, mountPoint: string][]): number[] {
+  const lines = mounts.map(([id, parent, path]) => `${id} ${parent} 0:1 / ${path} rw - tmpfs t rw`);
+  return reachableMounts(parseMountinfo(lines.join("\n")), 1).map(({ id }) => id);
+}
+
+Deno.test("reachableMounts() follows mounts on mounts, in whatever order, and no others", () => {
+  assertEquals(reached([3, 2, "/a/b/c"], [2, 1, "/a/b"], [1, 9, "/a"], [4, 9, "/a-b"]), [1, 2, 3]);
+  assertEquals(reached([1, 9, "/a"], [2, 1, "/a/b"], [3, 1, "/a/bc"]), [1, 2, 3]);
+  assertEquals(reached([2, 9, "/a"]), []);
+});
+
+Deno.test("reachableMounts() leaves out what lies under another mount", () => {
+  assertEquals(reached([1, 9, "/a"], [2, 1, "/a"], [3, 2, "/a/b"]), [2, 3]);
+  assertEquals(reached([1, 9, "/a"], [2, 1, "/a/b"], [3, 2, "/a/b"]), [1, 3]);
+  assertEquals(reached([1, 9, "/a"], [2, 1, "/a/b/c"], [3, 1, "/a/b"], [4, 2, "/a/b/c/d"]), [1, 3]);
+});
+
+Deno.test("reachableMounts() ends at the first mount of all, which is on itself", () => {
+  assertEquals(reached([1, 1, "/"], [2, 1, "/a"]), [1, 2]);
 });
 
 Deno.test("readMounts() finds the mount of /proc", () => {

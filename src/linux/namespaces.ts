@@ -4,12 +4,33 @@
  * @module
  */
 
-import { type Fd, O_RDONLY, openFile } from "./file.ts";
-import { syscall } from "./libc.ts";
+import { type Fd, O_DIRECTORY, O_PATH, O_RDONLY, openFile, statPath } from "./file.ts";
+import { type Call, syscall } from "./libc.ts";
 
-/** Flags of unshare(2) and setns(2). */
+/** Flags of clone(2), unshare(2) and setns(2). */
 export const CLONE_FS = 0x200;
+export const CLONE_PARENT = 0x8000;
 export const CLONE_NEWNS = 0x20000;
+export const CLONE_NEWCGROUP = 0x200_0000;
+export const CLONE_NEWUTS = 0x400_0000;
+export const CLONE_NEWIPC = 0x800_0000;
+export const CLONE_NEWUSER = 0x1000_0000;
+export const CLONE_NEWPID = 0x2000_0000;
+export const CLONE_NEWNET = 0x4000_0000;
+
+/** A kind of namespace, as /proc/PID/ns names it. */
+export type NamespaceKind = "mnt" | "cgroup" | "uts" | "ipc" | "user" | "pid" | "net";
+
+/** The flag of each kind. */
+export const NAMESPACE_FLAGS: Readonly<Record<NamespaceKind, number>> = {
+  mnt: CLONE_NEWNS,
+  cgroup: CLONE_NEWCGROUP,
+  uts: CLONE_NEWUTS,
+  ipc: CLONE_NEWIPC,
+  user: CLONE_NEWUSER,
+  pid: CLONE_NEWPID,
+  net: CLONE_NEWNET,
+};
 
 /**
  * Gives this thread a mount namespace of its own, a copy of the one that it was in.
@@ -21,12 +42,23 @@ export function unshareMounts(): void {
 }
 
 /**
- * Opens another process's mount namespace, to be joined later.
+ * Opens a process's namespace, to be joined later.
  *
+ * @param pid The process; `"thread-self"` is this thread, which may be elsewhere than its process's first one.
  * @throws {SyscallError}
  */
-export function openMountNamespace(pid: number): Fd {
-  return openFile(`/proc/${pid}/ns/mnt`, O_RDONLY);
+export function openNamespace(pid: number | "self" | "thread-self", kind: NamespaceKind): Fd {
+  return openFile(`/proc/${pid}/ns/${kind}`, O_RDONLY);
+}
+
+/**
+ * Whether a process is in another namespace of that kind than this one.
+ *
+ * @throws {SyscallError} when there is no such process.
+ */
+export function isElsewhere(pid: number, kind: NamespaceKind): boolean {
+  const identity = (process: number | "self") => statPath(`/proc/${process}/ns/${kind}`).identity;
+  return identity(pid) !== identity("self");
 }
 
 /**
@@ -41,13 +73,80 @@ export function joinMounts(namespace: Fd): void {
 }
 
 /**
+ * Makes a network namespace, with nothing in it but a loopback interface that is down. This thread stays
+ * where it is.
+ *
+ * @returns The namespace, which goes with its last descriptor, mount and process.
+ * @throws {SyscallError}
+ */
+export function makeNetwork(): Fd {
+  using own = openNamespace("thread-self", "net");
+  syscall("unshare", CLONE_NEWNET);
+  try {
+    return openNamespace("thread-self", "net");
+  } finally {
+    syscall("setns", own.number, CLONE_NEWNET);
+  }
+}
+
+/**
+ * Does something with this thread in another network namespace, and comes back.
+ *
+ * @param network The namespace.
+ * @param act What is done; sockets that it opens belong to that namespace, and stay usable.
+ * @throws {SyscallError}
+ */
+export function inNetwork<T>(network: Fd, act: () => T): T {
+  using own = openNamespace("thread-self", "net");
+  syscall("setns", network.number, CLONE_NEWNET);
+  try {
+    return act();
+  } finally {
+    syscall("setns", own.number, CLONE_NEWNET);
+  }
+}
+
+/**
+ * Does something in a mount namespace of its own, a copy of this one, and comes back.
+ *
+ * @throws {SyscallError}
+ */
+export function inOwnMounts<T>(act: () => T): T {
+  using before = openNamespace("self", "mnt");
+  using directory = openFile(".", O_PATH | O_DIRECTORY);
+  unshareMounts();
+  try {
+    return act();
+  } finally {
+    joinMounts(before);
+    syscall("fchdir", directory.number);
+  }
+}
+
+/**
+ * Does something while the processes that this thread starts are in a PID namespace. It can start no threads
+ * meanwhile.
+ *
+ * @throws {SyscallError}
+ */
+export function withChildrenIn<T>(pidNamespace: Fd, act: () => T): T {
+  using own = openNamespace("self", "pid");
+  syscall("setns", pidNamespace.number, CLONE_NEWPID);
+  try {
+    return act();
+  } finally {
+    syscall("setns", own.number, CLONE_NEWPID);
+  }
+}
+
+/**
  * Makes an open directory the root and the working directory.
  *
  * @throws {SyscallError}
  */
-export function changeRoot(root: Fd): void {
-  syscall("fchdir", root.number);
-  syscall("chroot", ".");
+export function changeRoot(root: Fd, call: Call = syscall): void {
+  call("fchdir", root.number);
+  call("chroot", ".");
 }
 
 /**

@@ -5,12 +5,21 @@
  */
 
 import { failedWith, SyscallError } from "./errno.ts";
-import { Fd, keepAcrossExec, listDirectory, readKernelFile, statPath } from "./file.ts";
-import { asBytes, type Bytes, cStringArray, keepInMemory, posixSpawn, syscall } from "./libc.ts";
+import {
+  closeAtExec,
+  Fd,
+  isOpen,
+  keepAcrossExec,
+  listDirectory,
+  readKernelFile,
+  statPath,
+} from "./file.ts";
+import { asBytes, type Bytes, type Call, cStringArray, keepInMemory, syscall } from "./libc.ts";
 
 export const SIGKILL = 9;
 export const SIGTERM = 15;
-const SIGCHLD = 17;
+export const SIGCHLD = 17;
+export const SIGCONT = 18;
 const SIGSTOP = 19;
 
 /** The highest signal number: signal(7). */
@@ -22,7 +31,15 @@ const SIGSET_SIZE = 8;
 const DEFAULT_ACTION = new Uint8Array(32);
 /** The same with `SIG_IGN`, which is 1. */
 const IGNORE_ACTION = asBytes(new BigUint64Array([1n, 0n, 0n, 0n]));
+const WNOHANG = 1;
+const WUNTRACED = 2;
+/** The low byte of the status of a process that has stopped. */
+const STOPPED = 0x7f;
+const PR_SET_PDEATHSIG = 1;
+const PR_SET_DUMPABLE = 4;
 const CLOSE_RANGE_CLOEXEC = 4;
+/** The first descriptor that is no program's by custom. */
+const FIRST_FD = 3;
 const LAST_FD = 0xffff_ffff;
 
 /** This process's group. */
@@ -59,6 +76,27 @@ export function signalProcess(process: Fd, signal: number): void {
   }
 }
 
+/**
+ * The variables that this program was started with, `NAME=value` each: proc_pid_environ(5).
+ *
+ * Deno gives all of them only to programs that may see them all.
+ *
+ * @throws {SyscallError}
+ */
+export function ownEnvironment(): string[] {
+  return readKernelFile("/proc/self/environ").split("\0").filter((variable) => variable !== "");
+}
+
+/**
+ * Has the kernel kill the process when the thread that started it ends; where that has ended already, nothing
+ * happens. Whatever changes its credentials takes that back.
+ *
+ * @throws {SyscallError}
+ */
+export function dieWithParent(call: Call): void {
+  call("prctl", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
 /** The ids of all processes that /proc shows. */
 export function listProcesses(): number[] {
   return listDirectory("/proc").filter((name) => /^[0-9]+$/.test(name)).map(Number);
@@ -79,6 +117,46 @@ export function rootIdentity(pid: number): string | undefined {
   }
 }
 
+/**
+ * Marks every descriptor but 0 to 2 to be closed at exec. Those that this program opens later are opened so.
+ *
+ * They are not closed at once: should the exec fail, this program still runs and says so.
+ *
+ * To be called while /proc is the host's, as one in the app's root may be anything: before Linux 5.11, that is
+ * where the descriptors are looked up.
+ *
+ * @throws {SyscallError}
+ */
+export function closeAllAtExec(): void {
+  try {
+    syscall("close_range", FIRST_FD, LAST_FD, CLOSE_RANGE_CLOEXEC);
+  } catch (error) {
+    // The call is there from Linux 5.9 on, the flag from 5.11 on.
+    if (!failedWith(error, "ENOSYS", "EINVAL")) throw error;
+    const listed = listDirectory("/proc/self/fd").map(Number).filter((fd) => fd >= FIRST_FD);
+    // That of the list itself is closed by now.
+    listed.filter(isOpen).forEach((fd) => closeAtExec(fd));
+  }
+}
+
+/**
+ * The process that a process is a child of: proc_pid_stat(5).
+ *
+ * @returns `undefined` when there is no such process.
+ * @throws {SyscallError}
+ */
+export function parentOf(pid: number): number | undefined {
+  try {
+    const text = readKernelFile(`/proc/${pid}/stat`);
+    // The name before has parentheses around it, and may hold anything.
+    const [, parent] = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return Number(parent);
+  } catch (error) {
+    if (failedWith(error, "ENOENT", "ESRCH")) return undefined;
+    throw error;
+  }
+}
+
 /** A program, ready to be started. */
 export interface Program {
   /** Where it is, in this process's root. */
@@ -86,13 +164,12 @@ export interface Program {
   argv: readonly string[];
   /** `NAME=value` each. */
   environment: readonly string[];
-  /** The descriptors beside 0 to 2 that it gets; all others are closed. */
+  /** The descriptors that it gets, beside 0 to 2 and those without the mark of {@linkcode closeAllAtExec}. */
   keepFds: readonly number[];
 }
 
 /**
- * Becomes the program: execve(2), with default signal dispositions, an empty signal mask and no
- * descriptors but those asked for.
+ * Becomes the program: execve(2), with default signal dispositions and an empty signal mask.
  *
  * On success it does not return.
  *
@@ -111,8 +188,7 @@ export function execute(program: Program): void {
  */
 export function prepareProgram({ path, argv, environment, keepFds }: Program): () => void {
   resetSignals();
-  closeAllAtExec();
-  keepFds.forEach(keepAcrossExec);
+  keepFds.forEach((fd) => keepAcrossExec(fd));
   const where = keepInMemory(path);
   const args = keepInMemory(cStringArray(argv));
   const variables = keepInMemory(cStringArray(environment));
@@ -126,29 +202,58 @@ export function prepareProgram({ path, argv, environment, keepFds }: Program): (
   };
 }
 
+/** How a process ended: with an exit status, or by a signal. */
+export type End = { status: number } | { signal: number };
+
 /**
- * Runs a program as a child, with this thread's credentials and root, and waits for its end.
+ * Waits for a child's end.
  *
- * It starts as cleanly as with {@linkcode execute}, with descriptors 0 to 2 alone.
- *
- * @returns Its exit status, or 128 and the number of the signal that ended it.
- * @throws {SyscallError} when it cannot be started.
+ * @throws {SyscallError}
  */
-export function runToEnd(program: Omit<Program, "keepFds">): number {
-  return waitFor(start({ ...program, keepFds: [] }));
+export function endOf(pid: number): End {
+  return decodeEnd(waitStatus(pid));
 }
 
 /**
- * Starts a program as a child, with this thread's credentials and root, as cleanly as {@linkcode execute}.
+ * What has become of a child since it was asked for last: it has ended, or stopped.
  *
- * @returns Its process id.
- * @throws {SyscallError} when it cannot be started.
+ * @returns `undefined` when neither.
+ * @throws {SyscallError}
  */
-export function start({ path, argv, environment, keepFds }: Program): number {
+export function changeOf(pid: number): End | "stopped" | undefined {
+  const status = new Int32Array(1);
+  const changed = syscall("wait4", pid, asBytes(status), WNOHANG | WUNTRACED, null);
+  if (changed === 0) return undefined;
+  return (status[0]! & 0xff) === STOPPED ? "stopped" : decodeEnd(status[0]!);
+}
+
+/**
+ * Ends this process as another one has ended, so that whoever waits for it cannot tell the difference.
+ *
+ * @throws {SyscallError}
+ */
+export function endAs(end: End): never {
+  if ("status" in end) Deno.exit(end.status);
+  // The memory image that some signals leave behind would be of this program, not of that one.
+  syscall("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0);
   resetSignals();
-  closeAllAtExec();
-  keepFds.forEach(keepAcrossExec);
-  return posixSpawn(path, argv, environment);
+  signalSelf(end.signal);
+  Deno.exit(128 + end.signal);
+}
+
+/** Stops this process, until it gets SIGCONT. */
+export function stopSelf(): void {
+  signalSelf(SIGSTOP);
+}
+
+function signalSelf(signal: number): void {
+  using self = openProcess(Deno.pid);
+  if (self) signalProcess(self, signal);
+}
+
+function decodeEnd(status: number): End {
+  const signal = status & 0x7f;
+  return signal === 0 ? { status: (status >> 8) & 0xff } : { signal };
 }
 
 /**
@@ -158,19 +263,33 @@ export function start({ path, argv, environment, keepFds }: Program): number {
  * @throws {SyscallError}
  */
 export function waitFor(pid: number): number {
-  const status = new Int32Array(1);
-  syscall("wait4", pid, asBytes(status), 0, null);
-  return exitStatus(status[0]!);
+  return exitStatus(waitStatus(pid));
 }
 
 /**
- * Ignores all signals that can be, but for the one that tells of a child's end: ignoring that one would have
- * the kernel forget the child's status.
+ * Waits for whichever children end, until a certain one has.
+ *
+ * The first process of a PID namespace ends only when all others in it have been waited for, by whoever their
+ * parents are: pid_namespaces(7).
  *
  * @throws {SyscallError}
  */
-export function ignoreSignals(): void {
-  setAllActions(IGNORE_ACTION, [SIGKILL, SIGSTOP, SIGCHLD]);
+export function waitForAllUntil(pid: number): void {
+  while (syscall("wait4", -1, null, 0, null) !== pid);
+}
+
+function waitStatus(pid: number): number {
+  const status = new Int32Array(1);
+  syscall("wait4", pid, asBytes(status), 0, null);
+  return status[0]!;
+}
+
+/**
+ * Has the kernel forget each child that ends, also those that are left to this process: wait(2), notes on
+ * `SIGCHLD`.
+ */
+export function ignoreChildren(call: Call): void {
+  call("rt_sigaction", SIGCHLD, IGNORE_ACTION, null, SIGSET_SIZE);
 }
 
 /**
@@ -208,18 +327,13 @@ export function exitStatus(status: number): number {
  * Handlers go at exec anyway; what was ignored would stay ignored. Deno ignores SIGPIPE, for one, and
  * whoever started rkt may have ignored more.
  */
-function resetSignals(): void {
-  setAllActions(DEFAULT_ACTION, [SIGKILL, SIGSTOP]);
-  syscall("rt_sigprocmask", SIG_SETMASK, new Uint8Array(SIGSET_SIZE), null, SIGSET_SIZE);
+export function resetSignals(call: Call = syscall): void {
+  setAllActions(DEFAULT_ACTION, [SIGKILL, SIGSTOP], call);
+  call("rt_sigprocmask", SIG_SETMASK, new Uint8Array(SIGSET_SIZE), null, SIGSET_SIZE);
 }
 
-function setAllActions(action: Bytes, except: readonly number[]): void {
+function setAllActions(action: Bytes, except: readonly number[], call: Call = syscall): void {
   for (let signal = 1; signal <= SIGRTMAX; signal++) {
-    if (!except.includes(signal)) syscall("rt_sigaction", signal, action, null, SIGSET_SIZE);
+    if (!except.includes(signal)) call("rt_sigaction", signal, action, null, SIGSET_SIZE);
   }
-}
-
-/** Marked, not closed: should the exec fail, this program still runs and says so. */
-function closeAllAtExec(): void {
-  syscall("close_range", 3, LAST_FD, CLOSE_RANGE_CLOEXEC);
 }

@@ -6,14 +6,14 @@
  * @module
  */
 
-import { asBytes, keepInMemory, syscall } from "./libc.ts";
+import { asBytes, type Bytes, type Call, keepInMemory, syscall } from "./libc.ts";
 import {
   assembleFilter,
   encodeProgram,
   programLength,
   type SyscallFilter,
 } from "./seccomp_program.ts";
-import type { Architecture } from "./syscall_table.ts";
+import { ARCHITECTURE } from "./syscall_numbers.ts";
 
 const PR_SET_NO_NEW_PRIVS = 38;
 const SECCOMP_SET_MODE_FILTER = 1;
@@ -24,23 +24,34 @@ const SECCOMP_SET_MODE_FILTER = 1;
  *
  * @throws {SyscallError}
  */
-export function setNoNewPrivileges(): void {
-  syscall("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+export function setNoNewPrivileges(call: Call = syscall): void {
+  call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
 /**
  * Makes a filter ready.
  *
- * All memory is taken now: once a filter is in force, even malloc(3) may make a call that it refuses.
+ * All memory is taken now: once a filter is in force, taking some may be a call that it refuses.
  *
  * @returns What puts the filter in force. It throws a {@linkcode SyscallError}, with EACCES for a thread
  * that has neither `CAP_SYS_ADMIN` nor given up new privileges.
  */
 export function prepareFilter(filter: SyscallFilter): () => void {
-  const program = encodeProgram(assembleFilter(filter, Deno.build.arch as Architecture));
-  // struct sock_fprog: a length of 16 bits, and a pointer at the next multiple of its size.
-  const description = keepInMemory(
-    asBytes(new BigUint64Array([BigInt(programLength(program)), keepInMemory(program)])),
-  );
+  const program = assemble(filter);
+  const words = [programLength(program), keepInMemory(program)].map(BigInt);
+  const description = keepInMemory(asBytes(new BigUint64Array(words)));
   return () => void syscall("seccomp", SECCOMP_SET_MODE_FILTER, 0, description);
+}
+
+/**
+ * Puts a filter in force for the process that a script is for. Nothing that the filter refuses can follow.
+ */
+export function recordFilter(filter: SyscallFilter, call: Call): void {
+  const program = assemble(filter);
+  // struct sock_fprog: a length of 16 bits, and a pointer at the next multiple of its size.
+  call("seccomp", SECCOMP_SET_MODE_FILTER, 0, [programLength(program), program]);
+}
+
+function assemble(filter: SyscallFilter): Bytes {
+  return encodeProgram(assembleFilter(filter, ARCHITECTURE));
 }

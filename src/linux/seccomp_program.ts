@@ -5,18 +5,17 @@
  * @module
  */
 
-import { errnoNumber } from "./errno_table.ts";
 import { asBytes, type Bytes } from "./libc.ts";
-import { type Architecture, syscallNumber } from "./syscall_table.ts";
+import type { Architecture } from "./syscall_numbers.ts";
 
 /** Which system calls a program may make. */
 export interface SyscallFilter {
-  /** Whether the calls named are those that work, or those that are refused. */
+  /** Whether the calls listed are those that work, or those that are refused. */
   mode: "allow" | "deny";
-  /** Names of calls; what the architecture does not have is passed over. */
-  syscalls: readonly string[];
-  /** The name of the error that a refused call returns; without it, the call ends the process with SIGSYS. */
-  errno?: string;
+  /** Numbers of calls, in any order. */
+  syscalls: readonly number[];
+  /** The number of the error that a refused call returns; without it, the call ends the process with SIGSYS. */
+  errno?: number;
 }
 
 /** One instruction: `struct sock_filter`. */
@@ -78,17 +77,18 @@ interface Interval {
  *
  * Numbers with the same verdict lie in a few dozen intervals, in which the program searches by halves: six or
  * seven comparisons a call, where a list of names would take hundreds.
- *
- * @throws {RangeError} when Linux has no error of the filter's name.
  */
 export function assembleFilter(filter: SyscallFilter, architecture: Architecture): Instruction[] {
-  return [
-    instruction(LOAD_WORD, ARCHITECTURE_OFFSET),
-    instruction(JUMP_IF_EQUAL, AUDIT_ARCH[architecture], 1, 0),
-    instruction(RETURN, SECCOMP_RET_KILL_PROCESS),
+  // Written from its end, so that each jump is known to be as long as what there is already.
+  const reversed: Instruction[] = [];
+  appendSearch(intervalsOf(filter, architecture), reversed);
+  reversed.push(
     instruction(LOAD_WORD, NUMBER_OFFSET),
-    ...search(intervalsOf(filter, architecture)),
-  ];
+    instruction(RETURN, SECCOMP_RET_KILL_PROCESS),
+    instruction(JUMP_IF_EQUAL, AUDIT_ARCH[architecture], 1, 0),
+    instruction(LOAD_WORD, ARCHITECTURE_OFFSET),
+  );
+  return reversed.reverse();
 }
 
 /** The program as the kernel reads it: an array of `struct sock_filter`. */
@@ -103,41 +103,59 @@ export function programLength(encoded: Bytes): number {
 }
 
 function intervalsOf(filter: SyscallFilter, architecture: Architecture): Interval[] {
-  const listed = new Set(
-    filter.syscalls.map((name) => syscallNumber(name, architecture))
-      .filter((number) => number !== undefined),
-  );
   const refusal = refusalOf(filter);
-  const verdict = (number: number) => {
-    if (architecture === "x86_64" && number >= X32_SYSCALL_BIT) return refusal;
-    return listed.has(number) === (filter.mode === "allow") ? SECCOMP_RET_ALLOW : refusal;
-  };
-  const edges = new Set([0, X32_SYSCALL_BIT, ...[...listed].flatMap((n) => [n, n + 1])]);
-  return [...edges].sort((a, b) => a - b)
-    .map((from) => ({ from, verdict: verdict(from) }))
-    .filter((interval, i, all) => interval.verdict !== all[i - 1]?.verdict);
+  const [ofListed, ofOthers] = filter.mode === "allow"
+    ? [SECCOMP_RET_ALLOW, refusal]
+    : [refusal, SECCOMP_RET_ALLOW];
+  const intervals: Interval[] = [{ from: 0, verdict: ofOthers }];
+  for (const number of [...new Set(filter.syscalls)].sort((a, b) => a - b)) {
+    beginInterval(intervals, { from: number, verdict: ofListed });
+    beginInterval(intervals, { from: number + 1, verdict: ofOthers });
+  }
+  if (architecture === "x86_64") {
+    beginInterval(intervals, { from: X32_SYSCALL_BIT, verdict: refusal });
+  }
+  return intervals;
+}
+
+/** An interval that begins where the one before it does leaves nothing of that one. */
+function beginInterval(intervals: Interval[], next: Interval): void {
+  if (intervals.at(-1)!.from === next.from) intervals.pop();
+  if (intervals.at(-1)?.verdict !== next.verdict) intervals.push(next);
 }
 
 function refusalOf({ errno }: SyscallFilter): number {
-  if (errno === undefined) return SECCOMP_RET_KILL_PROCESS;
-  const number = errnoNumber(errno);
-  if (number === undefined) throw new RangeError(`${JSON.stringify(errno)} is no error of Linux`);
-  return SECCOMP_RET_ERRNO | number;
+  return errno === undefined ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | errno;
 }
 
-/** Which interval is the word in? The lower half of the program follows each comparison, then the upper. */
-function search(intervals: readonly Interval[]): Instruction[] {
-  const [only, ...others] = intervals;
-  if (others.length === 0) return [instruction(RETURN, only!.verdict)];
-  const middle = intervals.length >> 1;
-  const below = search(intervals.slice(0, middle));
-  const above = search(intervals.slice(middle));
-  return [...skipIfAtLeast(intervals[middle]!.from, below.length), ...below, ...above];
+/**
+ * Which of the intervals from `first` to before `end` is the word in? In the program, the lower half of the search
+ * follows each comparison, then the upper half.
+ */
+function appendSearch(
+  intervals: readonly Interval[],
+  reversed: Instruction[],
+  first = 0,
+  end = intervals.length,
+): void {
+  if (end - first === 1) {
+    reversed.push(instruction(RETURN, intervals[first]!.verdict));
+    return;
+  }
+  const middle = (first + end) >> 1;
+  appendSearch(intervals, reversed, middle, end);
+  const upper = reversed.length;
+  appendSearch(intervals, reversed, first, middle);
+  appendSkip(intervals[middle]!.from, reversed.length - upper, reversed);
 }
 
-function skipIfAtLeast(k: number, distance: number): Instruction[] {
-  if (distance <= LONGEST_JUMP) return [instruction(JUMP_IF_AT_LEAST, k, distance, 0)];
-  return [instruction(JUMP_IF_AT_LEAST, k, 0, 1), instruction(JUMP, distance)];
+/** Skips so many instructions when the word is `k` or more. */
+function appendSkip(k: number, distance: number, reversed: Instruction[]): void {
+  if (distance <= LONGEST_JUMP) {
+    reversed.push(instruction(JUMP_IF_AT_LEAST, k, distance, 0));
+  } else {
+    reversed.push(instruction(JUMP, distance), instruction(JUMP_IF_AT_LEAST, k, 0, 1));
+  }
 }
 
 function instruction(code: number, k: number, jt = 0, jf = 0): Instruction {

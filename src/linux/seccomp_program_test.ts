@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { type NamedFilter, resolveFilter } from "./named_filter.ts";
 import {
   ARCHITECTURE_OFFSET,
   assembleFilter,
@@ -15,9 +16,9 @@ import {
   SECCOMP_RET_ALLOW,
   SECCOMP_RET_ERRNO,
   SECCOMP_RET_KILL_PROCESS,
-  type SyscallFilter,
 } from "./seccomp_program.ts";
-import { type Architecture, syscallNumber } from "./syscall_table.ts";
+import type { Architecture } from "./syscall_numbers.ts";
+import { syscallNumber } from "./syscall_table.ts";
 
 const ARCHITECTURES: Architecture[] = ["x86_64", "aarch64"];
 const AUDIT_ARCH_I386 = 0x4000_0003;
@@ -44,15 +45,19 @@ function interpret(program: readonly Instruction[], architecture: number, number
   }
 }
 
+function assemble(filter: NamedFilter, architecture: Architecture): Instruction[] {
+  return assembleFilter(resolveFilter(filter, architecture), architecture);
+}
+
 /** Asks for a call by name, natively. */
-function verdict(filter: SyscallFilter, architecture: Architecture, name: string): number {
+function verdict(filter: NamedFilter, architecture: Architecture, name: string): number {
   const number = syscallNumber(name, architecture)!;
-  return interpret(assembleFilter(filter, architecture), AUDIT_ARCH[architecture], number).verdict;
+  return interpret(assemble(filter, architecture), AUDIT_ARCH[architecture], number).verdict;
 }
 
 for (const architecture of ARCHITECTURES) {
   Deno.test(`an allow-list lets through what it names, on ${architecture}`, () => {
-    const filter: SyscallFilter = { mode: "allow", syscalls: ["read", "execve", "mkdirat"] };
+    const filter: NamedFilter = { mode: "allow", syscalls: ["read", "execve", "mkdirat"] };
     assertEquals(verdict(filter, architecture, "read"), SECCOMP_RET_ALLOW);
     assertEquals(verdict(filter, architecture, "mkdirat"), SECCOMP_RET_ALLOW);
     assertEquals(verdict(filter, architecture, "write"), SECCOMP_RET_KILL_PROCESS);
@@ -63,7 +68,7 @@ for (const architecture of ARCHITECTURES) {
   });
 
   Deno.test(`a deny-list refuses what it names, on ${architecture}`, () => {
-    const filter: SyscallFilter = { mode: "deny", syscalls: ["mkdirat"], errno: "ENOTTY" };
+    const filter: NamedFilter = { mode: "deny", syscalls: ["mkdirat"], errno: "ENOTTY" };
     assertEquals(verdict(filter, architecture, "mkdirat"), SECCOMP_RET_ERRNO | ENOTTY);
     assertEquals(verdict(filter, architecture, "read"), SECCOMP_RET_ALLOW);
     assertEquals(
@@ -76,7 +81,7 @@ for (const architecture of ARCHITECTURES) {
     const all = Array.from({ length: 470 }, (_, number) => number);
     const syscalls = ["read", "write", "openat", "kill", "execve", "mseal", "pidfd_open"];
     const listed = new Set(syscalls.map((name) => syscallNumber(name, architecture)));
-    const program = assembleFilter({ mode: "allow", syscalls }, architecture);
+    const program = assemble({ mode: "allow", syscalls }, architecture);
     for (const number of all) {
       const { verdict } = interpret(program, AUDIT_ARCH[architecture], number);
       assertEquals(verdict === SECCOMP_RET_ALLOW, listed.has(number), `number ${number}`);
@@ -85,8 +90,8 @@ for (const architecture of ARCHITECTURES) {
 
   Deno.test(`a foreign architecture ends the process, on ${architecture}`, () => {
     for (const mode of ["allow", "deny"] as const) {
-      const filter: SyscallFilter = { mode, syscalls: ["read"], errno: "EPERM" };
-      const program = assembleFilter(filter, architecture);
+      const filter: NamedFilter = { mode, syscalls: ["read"], errno: "EPERM" };
+      const program = assemble(filter, architecture);
       for (const foreign of [AUDIT_ARCH_I386, ...Object.values(AUDIT_ARCH)]) {
         if (foreign === AUDIT_ARCH[architecture]) continue;
         assertEquals(interpret(program, foreign, 0).verdict, SECCOMP_RET_KILL_PROCESS);
@@ -97,7 +102,7 @@ for (const architecture of ARCHITECTURES) {
 
 Deno.test("x32 calls are refused on x86-64, whatever the list", () => {
   for (const mode of ["allow", "deny"] as const) {
-    const program = assembleFilter({ mode, syscalls: ["read"], errno: "ENOTTY" }, "x86_64");
+    const program = assemble({ mode, syscalls: ["read"], errno: "ENOTTY" }, "x86_64");
     for (const number of [X32, X32 + 1, X32 + 512, 0xffff_ffff]) {
       const { verdict } = interpret(program, AUDIT_ARCH.x86_64, number);
       assertEquals(verdict, SECCOMP_RET_ERRNO | ENOTTY);
@@ -106,7 +111,7 @@ Deno.test("x32 calls are refused on x86-64, whatever the list", () => {
 });
 
 Deno.test("calls that an architecture does not have are passed over", () => {
-  const filter: SyscallFilter = { mode: "deny", syscalls: ["mkdir", "socketcall", "mkdirat"] };
+  const filter: NamedFilter = { mode: "deny", syscalls: ["mkdir", "socketcall", "mkdirat"] };
   assertEquals(verdict(filter, "aarch64", "mkdirat"), SECCOMP_RET_KILL_PROCESS);
   assertEquals(verdict(filter, "aarch64", "read"), SECCOMP_RET_ALLOW);
 });
@@ -116,7 +121,7 @@ Deno.test("a list of every second call still has short ways", () => {
   const names = namesByNumber();
   const syscalls = known.filter((number) => number % 2 === 0)
     .flatMap((number) => names.get(number) ?? []);
-  const program = assembleFilter({ mode: "allow", syscalls }, "x86_64");
+  const program = assemble({ mode: "allow", syscalls }, "x86_64");
   assertEquals(program.length < BPF_MAXINSNS, true);
   for (const number of known) {
     const { verdict, steps } = interpret(program, AUDIT_ARCH.x86_64, number);
@@ -126,13 +131,21 @@ Deno.test("a list of every second call still has short ways", () => {
   }
 });
 
+Deno.test("a call that is listed twice is listed", () => {
+  const filter: NamedFilter = { mode: "allow", syscalls: ["write", "read", "write"] };
+  assertEquals(
+    assemble(filter, "x86_64"),
+    assemble({ ...filter, syscalls: ["read", "write"] }, "x86_64"),
+  );
+});
+
 Deno.test("an empty deny-list lets everything native through", () => {
   assertEquals(verdict({ mode: "deny", syscalls: [] }, "x86_64", "reboot"), SECCOMP_RET_ALLOW);
 });
 
 Deno.test("an error that Linux does not have is refused", () => {
-  const filter: SyscallFilter = { mode: "deny", syscalls: [], errno: "EBOGUS" };
-  assertThrows(() => assembleFilter(filter, "x86_64"), RangeError, "EBOGUS");
+  const filter: NamedFilter = { mode: "deny", syscalls: [], errno: "EBOGUS" };
+  assertThrows(() => assemble(filter, "x86_64"), RangeError, "EBOGUS");
 });
 
 Deno.test("an instruction takes eight bytes, as struct sock_filter has it", () => {

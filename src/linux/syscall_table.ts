@@ -5,8 +5,7 @@
  * @module
  */
 
-/** An architecture that this image is made for, as Deno names it. */
-export type Architecture = "x86_64" | "aarch64";
+import type { Architecture } from "./syscall_numbers.ts";
 
 /** Names in the order of their numbers; a number says where the order goes on. */
 const X86_64 = `

@@ -1,0 +1,88 @@
+/**
+ * Signals that wait in a descriptor until they are asked for: signalfd(2).
+ *
+ * @module
+ */
+
+import { Fd, O_CLOEXEC, O_NONBLOCK } from "./file.ts";
+import { asBytes, type Bytes, syscall } from "./libc.ts";
+import { readAvailable } from "./stream.ts";
+
+export const SIGHUP = 1;
+export const SIGINT = 2;
+export const SIGQUIT = 3;
+export const SIGWINCH = 28;
+
+/**
+ * Every signal with a name but those that cannot be caught, SIGKILL and SIGSTOP, and those that say that the
+ * process itself is broken and has to end.
+ */
+export const CATCHABLE_SIGNALS: readonly number[] = Array.from({ length: 31 }, (_, i) => i + 1)
+  .filter((signal) => ![4, 5, 6, 7, 8, 9, 11, 19, 31].includes(signal));
+
+const SIG_BLOCK = 0;
+/** Bytes of the kernel's signal set. */
+const SIGSET_SIZE = 8;
+/** `struct signalfd_siginfo`. */
+const SIGINFO_SIZE = 128;
+/** `SI_KERNEL`, of `si_code`. */
+const SI_KERNEL = 0x80;
+/** How many of them one read takes at the most. */
+const SIGNALS_AT_ONCE = 16;
+
+/** A signal that has come. */
+export interface Signal {
+  /** Which: signal(7). */
+  number: number;
+  /** Who sent it; 0 when it came from the kernel, or from outside the pid namespace. */
+  pid: number;
+  /** Whether the kernel sent it, as a terminal's to the whole process group: `SI_KERNEL`. */
+  isKernels: boolean;
+}
+
+/**
+ * Blocks signals in this thread, and opens the descriptor that they are read from. It is readable
+ * when one has come, and closed by exec.
+ *
+ * Only a process without other threads gets them all: another one would take what it does not
+ * block.
+ *
+ * @throws {SyscallError}
+ */
+export function openSignals(signals: readonly number[]): Fd {
+  const set = signalSet(signals);
+  syscall("rt_sigprocmask", SIG_BLOCK, set, null, SIGSET_SIZE);
+  return new Fd(syscall("signalfd4", -1, set, SIGSET_SIZE, O_CLOEXEC | O_NONBLOCK));
+}
+
+/**
+ * The signals that have come since. Of those of one number that came in between, the kernel keeps
+ * one.
+ *
+ * @param fd What {@linkcode openSignals} opened.
+ * @throws {SyscallError}
+ */
+export function readSignals(fd: Fd): Signal[] {
+  const records = readAvailable(fd.number, SIGNALS_AT_ONCE * SIGINFO_SIZE);
+  return records === undefined ? [] : decodeSignals(records);
+}
+
+/** The kernel's set: signal 1 is the lowest bit. */
+export function signalSet(signals: readonly number[]): Bytes {
+  const bits = signals.reduce((set, signal) => set | (1n << BigInt(signal - 1)), 0n);
+  return asBytes(new BigUint64Array([bits]));
+}
+
+/** `struct signalfd_siginfo`: the number is at 0, the code at 8, the sender at 12. */
+function decodeSignals(records: Bytes): Signal[] {
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  const signals: Signal[] = [];
+  for (let at = 0; at + SIGINFO_SIZE <= view.byteLength; at += SIGINFO_SIZE) {
+    signals.push({
+      number: view.getUint32(at, true),
+      pid: view.getUint32(at + 12, true),
+      isKernels: view.getInt32(at + 8, true) === SI_KERNEL,
+    });
+  }
+  return signals;
+}

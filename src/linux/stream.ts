@@ -1,0 +1,179 @@
+/**
+ * Pipes, sockets and terminals, read and written without ever waiting for the other side.
+ *
+ * @module
+ */
+
+import { failedWith } from "./errno.ts";
+import {
+  Fd,
+  makePipe,
+  O_NOCTTY,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_WRONLY,
+  openFile,
+  type Pipe,
+  statFd,
+} from "./file.ts";
+import { asBytes, type Bytes, syscall } from "./libc.ts";
+import { POLLOUT, waitForEvents } from "./poll.ts";
+
+const FIONREAD = 0x541b;
+const F_GETFL = 3;
+const F_SETFL = 4;
+
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+
+/** What a pipe that can be written to takes at once, and whole: pipe(7). */
+const PIPE_BUF = 4096;
+
+/**
+ * Makes a pipe whose read end does not wait. Its write end waits when the pipe is full, as programs expect it.
+ *
+ * @throws {SyscallError}
+ */
+export function makeOutputPipe(): Pipe {
+  const pipe = makePipe();
+  const flags = syscall("fcntl", pipe.readEnd.number, F_GETFL, 0);
+  syscall("fcntl", pipe.readEnd.number, F_SETFL, flags | O_NONBLOCK);
+  return pipe;
+}
+
+/** Read into again and again, as the garbage of a busy app would be much. */
+let scratch: Bytes = new Uint8Array(0);
+
+/**
+ * What can be read now.
+ *
+ * @param fd A descriptor that does not wait, or that is known to have something.
+ * @param limit The most bytes.
+ * @returns No bytes at the end of what there is to read, `undefined` when there is nothing yet.
+ * @throws {SyscallError}
+ */
+export function readAvailable(fd: number, limit: number): Bytes | undefined {
+  if (limit > scratch.length) scratch = new Uint8Array(limit);
+  const buffer = scratch.subarray(0, limit);
+  try {
+    return buffer.slice(0, syscall("read", fd, buffer, limit));
+  } catch (error) {
+    if (failedWith(error, "EAGAIN", "EINTR")) return undefined;
+    // Of a terminal: the other side is gone.
+    if (failedWith(error, "EIO")) return new Uint8Array(0);
+    throw error;
+  }
+}
+
+/**
+ * How many bytes are there to be read.
+ *
+ * @throws {SyscallError}
+ */
+export function bytesAvailable(fd: Fd): number {
+  const count = new Int32Array(1);
+  syscall("ioctl", fd.number, FIONREAD, asBytes(count));
+  return count[0]!;
+}
+
+/**
+ * Writes what can be written now.
+ *
+ * @param fd A descriptor that does not wait.
+ * @returns How many bytes were written.
+ * @throws {SyscallError}
+ */
+export function writeAvailable(fd: number, bytes: Bytes): number {
+  return orNothing(() => syscall("write", fd, bytes, bytes.length));
+}
+
+/** An end of a stream that somebody else opened, and uses too. */
+export interface Shared extends Disposable {
+  /** What to wait for events of. */
+  fd: number;
+}
+
+/** One that is read from. */
+export interface SharedInput extends Shared {
+  /** As {@linkcode readAvailable}. */
+  read(limit: number): Bytes | undefined;
+}
+
+/** One that is written to. */
+export interface SharedOutput extends Shared {
+  /** As {@linkcode writeAvailable}. */
+  write(bytes: Bytes): number;
+}
+
+/**
+ * Opens what another process shares with this one for reading without waiting.
+ *
+ * Whether a descriptor waits belongs to the open file, so changing it would change it for
+ * everybody. A pipe or terminal is opened a second time instead.
+ *
+ * @throws {SyscallError}
+ */
+export function openSharedInput(fd: number): SharedInput {
+  const own = reopen(fd, O_RDONLY);
+  const read = (limit: number) => readAvailable(own?.number ?? fd, limit);
+  return { fd: own?.number ?? fd, read, [Symbol.dispose]: () => own?.[Symbol.dispose]() };
+}
+
+/**
+ * Does for writing what {@linkcode openSharedInput} does for reading.
+ *
+ * @throws {SyscallError}
+ */
+export function openSharedOutput(fd: number): SharedOutput {
+  const own = reopen(fd, O_WRONLY);
+  if (own) {
+    const write = (bytes: Bytes) => writeAvailable(own.number, bytes);
+    return { fd: own.number, write, [Symbol.dispose]: () => own[Symbol.dispose]() };
+  }
+  return { fd, write: (bytes) => writeShared(fd, bytes), [Symbol.dispose]: () => {} };
+}
+
+/** Files never wait, and a second open file would begin at their start. */
+function reopen(fd: number, flags: number): Fd | undefined {
+  if (statFd(fd).kind !== "other") return undefined;
+  try {
+    return openFile(`/proc/self/fd/${fd}`, flags | O_NONBLOCK | O_NOCTTY);
+  } catch (error) {
+    // A socket, a pipe without a reader, or one that this process may not open.
+    if (failedWith(error, "ENXIO", "EIO", "EACCES", "EPERM", "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Writes to a descriptor that may wait, as far as it does not.
+ *
+ * @returns How many bytes were written.
+ * @throws {SyscallError}
+ */
+export function writeShared(fd: number, bytes: Bytes): number {
+  try {
+    return orNothing(() => {
+      const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+      return syscall("sendto", fd, bytes, bytes.length, flags, null, 0);
+    });
+  } catch (error) {
+    if (failedWith(error, "ENOTSOCK")) return writeWhenRoom(fd, bytes);
+    throw error;
+  }
+}
+
+function writeWhenRoom(fd: number, bytes: Bytes): number {
+  if (waitForEvents([{ fd, events: POLLOUT }], 0).length === 0) return 0;
+  const most = bytes.subarray(0, PIPE_BUF);
+  return syscall("write", fd, most, most.length);
+}
+
+function orNothing(write: () => number): number {
+  try {
+    return write();
+  } catch (error) {
+    if (failedWith(error, "EAGAIN", "EINTR")) return 0;
+    throw error;
+  }
+}
