@@ -1,13 +1,24 @@
 import { assert, assertEquals } from "@std/assert";
 import * as z from "zod/mini";
 import { ACIdentifier } from "../src/appc/names.ts";
-import { IMAGE_NAME, imageManifest } from "./manifest.ts";
+import { IMAGE_NAMES, imageManifest } from "./manifest.ts";
+import { isolationOf, ISOLATIONS } from "../src/stage1/isolation.ts";
 import { MEMBERS } from "./members.ts";
 
-const MANIFEST = imageManifest({ version: "1.2.3", arch: "amd64" });
+const MANIFEST = imageManifest({ version: "1.2.3", arch: "amd64", isolation: "host" });
 
-Deno.test("the image's name is an AC Identifier", () => {
-  assertEquals(z.parse(ACIdentifier, IMAGE_NAME), IMAGE_NAME);
+Deno.test("the images' names are AC Identifiers, and differ", () => {
+  const names = Object.values(IMAGE_NAMES);
+  for (const name of names) assertEquals(z.parse(ACIdentifier, name), name);
+  assertEquals(new Set(names).size, names.length);
+});
+
+Deno.test("an image says whether its pods have namespaces of their own", () => {
+  for (const isolation of ISOLATIONS) {
+    const manifest = imageManifest({ version: "1.2.3", arch: "amd64", isolation });
+    assertEquals(isolationOf(manifest), isolation);
+    assertEquals(manifest.name, IMAGE_NAMES[isolation]);
+  }
 });
 
 Deno.test("the labels say version, processor and system", () => {

@@ -5,8 +5,13 @@
  * @module
  */
 
-/** The image's name: an AC Identifier. It is never discovered, so it needs no domain. */
-export const IMAGE_NAME = "stage1-volo";
+import { type Isolation, ISOLATION_ANNOTATION } from "../src/stage1/isolation.ts";
+
+/** The images' names: AC Identifiers. They are never discovered, so they need no domain. */
+export const IMAGE_NAMES: Readonly<Record<Isolation, string>> = {
+  host: "stage1-volo",
+  pod: "stage1-volo-isolated",
+};
 
 /** What differs from one image to the next. */
 export interface ImageLabels {
@@ -14,6 +19,8 @@ export interface ImageLabels {
   readonly version: string;
   /** The processor, in appc's spelling. */
   readonly arch: string;
+  /** Whether a pod is in the host's namespaces or has its own. */
+  readonly isolation: Isolation;
 }
 
 /** How rkt finds the entrypoints, and which flags it may pass to them. */
@@ -22,17 +29,17 @@ const ANNOTATIONS = {
   "coreos.com/rkt/stage1/enter": "/enter",
   "coreos.com/rkt/stage1/gc": "/gc",
   "coreos.com/rkt/stage1/stop": "/stop",
-  "coreos.com/rkt/stage1/interface-version": "5",
+  "coreos.com/rkt/stage1/interface-version": "6",
 };
 
 /** The manifest, ready to be written as JSON. */
-export function imageManifest({ version, arch }: ImageLabels) {
+export function imageManifest({ version, arch, isolation }: ImageLabels) {
   return {
     acKind: "ImageManifest",
     acVersion: "0.8.11",
-    name: IMAGE_NAME,
+    name: IMAGE_NAMES[isolation],
     labels: toPairs({ version, arch, os: "linux" }),
-    annotations: toPairs(ANNOTATIONS),
+    annotations: toPairs({ ...ANNOTATIONS, [ISOLATION_ANNOTATION]: isolation }),
   };
 }
 

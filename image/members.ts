@@ -12,8 +12,8 @@ export interface Member {
   readonly type: "file" | "directory";
   /** Its permissions. */
   readonly mode: number;
-  /** The entrypoint whose program it is; only the manifest is a file without one. */
-  readonly program?: "run" | "enter" | "gc" | "stop";
+  /** The program that it is; only the manifest is a file without one. */
+  readonly program?: "run" | "enter" | "gc" | "stop" | "init";
 }
 
 /** The manifest comes first, so that a reader has it without unpacking the rest. */
@@ -33,6 +33,8 @@ export const MEMBERS: readonly Member[] = [
   { path: "rootfs/enter", type: "file", mode: 0o755, program: "enter" },
   { path: "rootfs/gc", type: "file", mode: 0o755, program: "gc" },
   { path: "rootfs/stop", type: "file", mode: 0o755, program: "stop" },
+  // What processes of a supervised pod begin as.
+  { path: "rootfs/init", type: "file", mode: 0o755, program: "init" },
 ];
 
 function directory(path: string): Member {

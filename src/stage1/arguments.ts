@@ -34,6 +34,9 @@ export interface DnsConfMode {
   hosts: typeof HOSTS_MODES[number];
 }
 
+/** Where rkt's configuration is when nobody says where. */
+const LOCAL_CONFIG = "/etc/rkt";
+
 /** What stage0 asks of `run`. */
 export interface RunArguments {
   uuid: string;
@@ -42,6 +45,8 @@ export interface RunArguments {
   net: string;
   interactive: boolean;
   mdsToken: string;
+  /** The directory of rkt's local configuration. */
+  localConfig: string;
   privateUsers: string;
   hostname: string;
   disableCapabilities: boolean;
@@ -86,6 +91,7 @@ export function parseRunArguments(args: readonly string[]): RunArguments {
     net: flags.net ?? "default",
     interactive: flags.interactive ?? false,
     mdsToken: flags["mds-token"] ?? "",
+    localConfig: flags["local-config"] ?? LOCAL_CONFIG,
     privateUsers: flags["private-users"] ?? "",
     hostname: flags.hostname ?? "",
     disableCapabilities: flags["disable-capabilities-restriction"] ?? false,

@@ -7,15 +7,32 @@
 /** The names of what is in a pod directory, relative to it. */
 export const POD_PATHS = {
   manifest: "pod",
+  /** Where the pod's cgroups are, for `gc`. */
+  cgroups: "cgroups",
   pid: "pid",
   parentPid: "ppid",
   processGroup: "pgid",
+  cgroup: "subcgroup",
   runtimeConfig: "runtime-config",
+  /** The path that the pod's network namespace can be joined by. */
+  netns: "netns",
+  /** The pod's networks and addresses, for `rkt list` and `rkt status`. */
+  netInfo: "net-info.json",
+  /** The pod's networks, for `gc` to undo. */
+  networkRecord: "networks.json",
+  /** Locked by a plugin of those networks as long as it, or what it has started, runs. */
+  networkLock: "networks.lock",
+  stage1Manifest: "stage1/manifest",
   stage1Rootfs: "stage1/rootfs",
+  init: "stage1/rootfs/init",
+  run: "stage1/rootfs/run",
+  statuses: "stage1/rootfs/rkt/status",
   environments: "stage1/rootfs/rkt/env",
   resolvConf: "stage1/rootfs/etc/rkt-resolv.conf",
   hosts: "stage1/rootfs/etc/rkt-hosts",
+  networkPlugins: "stage1/rootfs/usr/lib/rkt/plugins/net",
   sharedVolumes: "sharedVolumes",
+  logs: "log",
 } as const;
 
 const STAGE2 = `${POD_PATHS.stage1Rootfs}/opt/stage2`;

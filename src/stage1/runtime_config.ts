@@ -5,6 +5,7 @@
  */
 
 import type { RunArguments } from "./arguments.ts";
+import { naming } from "./naming.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
 /**
@@ -14,6 +15,41 @@ import { POD_PATHS } from "./pod_directory.ts";
  */
 export function saveRuntimeConfig(args: RunArguments): void {
   Deno.writeTextFileSync(POD_PATHS.runtimeConfig, JSON.stringify(runtimeConfig(args)));
+}
+
+/** The isolators that stage0's user wanted passed over when the pod was started. */
+export interface DisabledIsolators {
+  disableCapabilities: boolean;
+  disableSeccomp: boolean;
+}
+
+/**
+ * Reads back which isolators {@linkcode saveRuntimeConfig} was told are disabled.
+ *
+ * @throws {Error} when there is no such record: the pod has not been started.
+ */
+export function loadDisabledIsolators(): DisabledIsolators {
+  return withConfig(({ InsecureOptions }) => ({
+    disableCapabilities: InsecureOptions?.DisableCapabilities === true,
+    disableSeccomp: InsecureOptions?.DisableSeccomp === true,
+  }));
+}
+
+/**
+ * Reads back the users that {@linkcode saveRuntimeConfig} was told the pod has.
+ *
+ * @returns What `--private-users` was, empty if it was not given.
+ * @throws {Error} when there is no such record: the pod has not been started.
+ */
+export function loadPrivateUsers(): string {
+  return withConfig(({ PrivateUsers }) => PrivateUsers ?? "");
+}
+
+type RuntimeConfig = ReturnType<typeof runtimeConfig>;
+
+function withConfig<T>(pick: (config: Partial<RuntimeConfig>) => T): T {
+  const path = POD_PATHS.runtimeConfig;
+  return naming(`${path}: cannot be read`, () => pick(JSON.parse(Deno.readTextFileSync(path))));
 }
 
 function runtimeConfig(args: RunArguments) {
@@ -39,11 +75,15 @@ function runtimeConfig(args: RunArguments) {
 /** The port that rkt's metadata service listens on. */
 const METADATA_PORT = 18112;
 
+/** The host, to who is in its network. */
+const LOOPBACK_ADDRESS = "127.0.0.1";
+
 /**
- * Where an app in the host's network reaches rkt's metadata service.
+ * Where an app reaches rkt's metadata service.
  *
  * @param token The pod's token, empty when stage0 did not register the pod.
+ * @param host The host's address, as the pod has it.
  */
-export function metadataUrl(token: string): string | undefined {
-  return token === "" ? undefined : `http://127.0.0.1:${METADATA_PORT}/${token}`;
+export function metadataUrl(token: string, host = LOOPBACK_ADDRESS): string | undefined {
+  return token === "" ? undefined : `http://${host}:${METADATA_PORT}/${token}`;
 }

@@ -5,7 +5,7 @@
  */
 
 /**
- * Text without control characters, which a manifest could use to play tricks on a terminal.
+ * Text without control characters and line separators, which a manifest could use to play tricks on a terminal.
  *
  * @example
  * ```ts
@@ -15,7 +15,7 @@
  */
 export function printable(text: string): string {
   return text.replace(
-    /\p{Cc}/gu,
+    /[\p{Cc}\u2028\u2029]/gu,
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
 }
