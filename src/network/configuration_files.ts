@@ -1,0 +1,41 @@
+/**
+ * Where the user's network configurations are.
+ *
+ * @module
+ */
+
+import { listIfThere, O_RDONLY, openFile, readText, statPath } from "../linux/file.ts";
+import { naming } from "../stage1/naming.ts";
+import type { ConfigurationFile } from "./configuration.ts";
+
+/** No configuration that means well is larger, in bytes. */
+const LARGEST = 1024 * 1024;
+
+/**
+ * The directory of network configurations, and of plugins of the user's own.
+ *
+ * @param localConfig `--local-config`.
+ */
+export function networkDirectory(localConfig: string): string {
+  return `${localConfig.replace(/\/+$/, "")}/net.d`;
+}
+
+/**
+ * Reads the files `*.conf` and `*.conflist` of a directory, in the order of their names.
+ *
+ * @returns None when there is no such directory.
+ * @throws {Error} which names the file that cannot be read.
+ */
+export function readConfigurationFiles(directory: string): ConfigurationFile[] {
+  return listIfThere(directory)
+    .filter((name) => /\.conf(list)?$/.test(name))
+    .toSorted()
+    .map((name) => `${directory}/${name}`)
+    .filter((path) => naming(path, () => statPath(path)).kind !== "directory")
+    .map((path) => naming(path, () => readFile(path)));
+}
+
+function readFile(path: string): ConfigurationFile {
+  using fd = openFile(path, O_RDONLY);
+  return { path, text: readText(fd, LARGEST) };
+}

@@ -1,0 +1,56 @@
+/**
+ * `--net`: which networks a pod joins, as rkt writes it.
+ *
+ * @module
+ */
+
+/** A network that was asked for. */
+export interface RequestedNetwork {
+  name: string;
+  /** `NAME=VALUE;…` for its plugins; empty for none. */
+  args: string;
+}
+
+/** Names that stand for something else than a network. */
+const SPECIAL = ["host", "none", "all"];
+
+/**
+ * Takes `--net` apart: names with commas between them, each perhaps with arguments behind a colon.
+ *
+ * @throws {Error} when a name is missing or there twice, or arguments are none, or for no network.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(parseNetList("default,lan:IP=10.0.0.7;MTU=1400"), [
+ *   { name: "default", args: "" },
+ *   { name: "lan", args: "IP=10.0.0.7;MTU=1400" },
+ * ]);
+ * ```
+ */
+export function parseNetList(text: string): RequestedNetwork[] {
+  const networks: RequestedNetwork[] = [];
+  for (const part of text.split(",")) {
+    const network = parseNetwork(part, text);
+    if (networks.some(({ name }) => name === network.name)) {
+      throw new Error(`--net=${text}: ${JSON.stringify(network.name)} is there twice`);
+    }
+    networks.push(network);
+  }
+  return networks;
+}
+
+function parseNetwork(text: string, all: string): RequestedNetwork {
+  const [name = "", args = "", ...rest] = text.split(":");
+  if (name === "") throw new Error(`--net=${all}: a network without a name`);
+  if (rest.length > 0) throw new Error(`--net=${text}: arguments cannot have a colon`);
+  if (args !== "" && SPECIAL.includes(name)) {
+    throw new Error(`--net=${text}: ${name} is no network that could have arguments`);
+  }
+  for (const pair of args.split(";").filter((pair) => pair !== "")) {
+    if (!/^[^=]+=/.test(pair)) {
+      throw new Error(`--net=${text}: ${JSON.stringify(pair)} is not NAME=VALUE`);
+    }
+  }
+  return { name, args };
+}

@@ -1,0 +1,200 @@
+/**
+ * Joining a pod to its networks.
+ *
+ * @module
+ */
+
+import { failedWith } from "../linux/errno.ts";
+import {
+  type Fd,
+  makeDirectories,
+  O_DIRECTORY,
+  O_PATH,
+  openFile,
+  replaceFileAt,
+  statPath,
+} from "../linux/file.ts";
+import { inNetwork } from "../linux/namespaces.ts";
+import { LOOPBACK, setInterfaceUp } from "../linux/network_interface.ts";
+import { naming } from "../stage1/naming.ts";
+import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { type JoinedNetwork, saveNetInfo } from "./net_info.ts";
+import { pinnedNetworkPath, pinNetwork } from "./pinned_network.ts";
+import type { NetworkPlan, PlannedNetwork } from "./plan.ts";
+import { type CallContext, callPlugin, type LocatedCall, type RunProgram } from "./plugin.ts";
+import { linkHostPlugins, locatePlugin, pluginDirectories } from "./plugin_directories.ts";
+import { type NetworkRecord, type RecordedNetwork, saveRecord } from "./record.ts";
+import { formatResolvConf } from "./resolv_conf.ts";
+import { formatResult, readResult } from "./result.ts";
+import { tearDownNetworks } from "./tear_down.ts";
+
+/** What it takes to call plugins for a pod. The working directory is the pod's. */
+export interface NetworkSetup {
+  uuid: string;
+  /** The pod's network namespace, as it was made: empty, its loopback interface down. */
+  network: Fd;
+  /** `--local-config`. */
+  localConfig: string;
+  /** Whether what networks know of names is for the pod: `--dns-conf-mode=resolv=default`. */
+  wantsDns: boolean;
+  /** This program's variables, `NAME=value` each. */
+  environment: readonly string[];
+  run: RunProgram;
+  /** Hears of each step as it is taken. */
+  trace: (step: string) => void;
+}
+
+/** A pod's network, as far as others need to know it. */
+export interface PodNetwork {
+  /** The pod's IPv4 address, in the network by which the host reaches it. */
+  podIP: string | undefined;
+  /** The host's address there: where the pod reaches the metadata service. */
+  hostIP: string | undefined;
+  /** Whether a network brought a resolv.conf for the apps: it is at `POD_PATHS.resolvConf`. */
+  hasResolvConf: boolean;
+  /** What has no effect, one line each. */
+  notes: string[];
+}
+
+/**
+ * Joins a pod with a network namespace of its own to its networks, and leaves what rkt and `gc` want to
+ * know of them in the pod directory.
+ *
+ * @throws {Error} `--net=NAME: PLUGIN: why`; what had been set up is taken down then, or left for `gc`.
+ */
+export function setUpNetworks(
+  plan: Exclude<NetworkPlan, { kind: "host" }>,
+  setup: NetworkSetup,
+): PodNetwork {
+  naming(
+    "the pod's loopback interface",
+    () => inNetwork(setup.network, () => setInterfaceUp(LOOPBACK)),
+  );
+  if (plan.kind === "none") {
+    return { podIP: undefined, hostIP: undefined, hasResolvConf: false, notes: [] };
+  }
+  try {
+    return joinNetworks(plan, setup);
+  } catch (error) {
+    tearDownNetworks({ ...setup, isLast: false }).forEach(setup.trace);
+    throw error;
+  }
+}
+
+function joinNetworks(
+  { networks, main }: Extract<NetworkPlan, { kind: "contained" }>,
+  setup: NetworkSetup,
+): PodNetwork {
+  const { uuid, network, trace } = setup;
+  // The namespace outlives the pod: plugins undo in it what they have done.
+  trace(`keep the network namespace at ${pinnedNetworkPath(uuid)}`);
+  writePodFile(POD_PATHS.netns, pinnedNetworkPath(uuid));
+  naming("the pod's network namespace", () => pinNetwork(network, uuid));
+  const joined = joinAll(networks, setup);
+  saveNetInfo(joined);
+  const address = joined.find(({ name }) => name === main)?.result.addresses
+    .find(({ version }) => version === 4);
+  return { podIP: address?.ip, hostIP: address?.gateway, ...chooseDns(joined, setup) };
+}
+
+/** All is looked for, and recorded, before anything is changed. */
+function joinAll(planned: readonly PlannedNetwork[], setup: NetworkSetup): JoinedNetwork[] {
+  linkHostPlugins();
+  const directories = pluginDirectories(setup.localConfig);
+  const record: NetworkRecord = {
+    searchPath: directories.join(":"),
+    networks: planned.map((network) => locateAll(network, directories)),
+  };
+  saveRecord(record);
+  return record.networks.map((network, i) => {
+    setup.trace(`join network ${network.name} as ${network.ifName}`);
+    network.result = naming(`--net=${network.name}`, () => addPod(network, record, setup));
+    saveRecord(record);
+    return {
+      ...network,
+      source: planned[i]!.source,
+      pluginPath: network.calls[0]!.path,
+      result: readResult(network.result, network.name),
+    };
+  });
+}
+
+function locateAll(network: PlannedNetwork, directories: readonly string[]): RecordedNetwork {
+  const { name, ifName, args, calls } = network;
+  const locate = (type: string) => naming(`--net=${name}`, () => locatePlugin(type, directories));
+  return { name, ifName, args, calls: calls.map((call) => ({ ...call, path: locate(call.type) })) };
+}
+
+/** What a plugin said, and which version of CNI it said it in. */
+interface Answer {
+  text: string;
+  cniVersion: string;
+}
+
+function addPod(network: RecordedNetwork, record: NetworkRecord, setup: NetworkSetup): string {
+  const context = callContext(network, record, setup);
+  let answer: Answer | undefined;
+  for (const call of network.calls) {
+    const text = callPlugin("ADD", call, resultFor(call, answer), context);
+    readResult(text, call.type);
+    // What this project adds behind a network's own plugins may speak another version than they do. It only
+    // passes on what it was given; theirs is the network's result.
+    if (call.cniVersion === (answer ?? call).cniVersion) {
+      answer = { text, cniVersion: call.cniVersion };
+    }
+  }
+  return answer!.text;
+}
+
+function resultFor({ type, cniVersion }: LocatedCall, answer: Answer | undefined): unknown {
+  if (answer === undefined) return undefined;
+  if (answer.cniVersion === cniVersion) return JSON.parse(answer.text);
+  const result = readResult(answer.text, type);
+  if (result.addresses.length === 0) {
+    throw new Error("ports: the network gave the pod no address that they could lead to");
+  }
+  return formatResult(result);
+}
+
+function callContext(
+  { ifName, args }: RecordedNetwork,
+  { searchPath }: NetworkRecord,
+  { uuid, environment, run }: NetworkSetup,
+): CallContext {
+  return { uuid, netns: pinnedNetworkPath(uuid), searchPath, ifName, args, environment, run };
+}
+
+/** The first network that knows something of names tells the pod, unless stage0 has told it. */
+function chooseDns(joined: readonly JoinedNetwork[], { wantsDns }: NetworkSetup) {
+  const [chosen, ...others] = joined.flatMap(({ name, result }) => {
+    const text = formatResolvConf(result.dns, name);
+    return text === undefined ? [] : [{ name, text }];
+  });
+  if (chosen === undefined || !wantsDns || isThere(POD_PATHS.resolvConf)) {
+    return { hasResolvConf: false, notes: [] };
+  }
+  writePodFile(POD_PATHS.resolvConf, chosen.text);
+  const notes = others.map(({ name }) =>
+    `--net=${name}: its name servers are ignored: those of ${chosen.name} come first`
+  );
+  return { hasResolvConf: true, notes };
+}
+
+function isThere(path: string): boolean {
+  try {
+    statPath(path);
+    return true;
+  } catch (error) {
+    if (failedWith(error, "ENOENT")) return false;
+    throw error;
+  }
+}
+
+/** @param path Relative to the pod directory. */
+function writePodFile(path: string, text: string): void {
+  const nameAt = path.lastIndexOf("/") + 1;
+  const parent = `./${path.slice(0, nameAt)}`;
+  makeDirectories(parent);
+  using directory = openFile(parent, O_PATH | O_DIRECTORY);
+  replaceFileAt(directory, path.slice(nameAt), text);
+}
