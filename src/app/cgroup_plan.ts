@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Cgroups, CgroupV2Level } from "../linux/cgroup.ts";
+import type { Cgroups, CgroupV1, CgroupV2Level } from "../linux/cgroup.ts";
 
 /** A value for a file of the pod's cgroup. */
 export interface Limit {
@@ -18,12 +18,16 @@ export interface Limit {
   isolator: string;
 }
 
-/** A cgroup of the pod's: one in each hierarchy that is needed. */
-export interface CgroupPlan {
+/** Where a cgroup is made. */
+export interface Place {
   /** The cgroup that it is made in, by absolute path. */
   parent: string;
   /** Cgroups, from the top, that first have to give their children controllers. Version 2 only. */
   enable: { directory: string; controllers: string[] }[];
+}
+
+/** A cgroup of the pod's: one in each hierarchy that is needed. */
+export interface CgroupPlan extends Place {
   /** In the order in which they are written. */
   limits: Limit[];
 }
@@ -61,9 +65,7 @@ export function placeSettings(
   const plans: CgroupPlan[] = [];
   const forV2: Setting[] = [];
   for (const setting of settings) {
-    const hierarchy = cgroups.v1.find(({ controllers }) =>
-      controllers.includes(V1_NAMES[setting.controller])
-    );
+    const hierarchy = findV1(setting, cgroups);
     if (hierarchy === undefined) {
       forV2.push(setting);
       continue;
@@ -74,10 +76,56 @@ export function placeSettings(
   return [...plans, ...placeInV2(forV2, cgroups.v2, notes)];
 }
 
+/** The hierarchy of version 1 that has a setting's controller. */
+export function findV1({ controller }: Setting, { v1 }: Cgroups): CgroupV1 | undefined {
+  return v1.find(({ controllers }) => controllers.includes(V1_NAMES[controller]));
+}
+
 function addLimits(plans: CgroupPlan[], parent: string, limits: Limit[]): void {
   const known = plans.find((plan) => plan.parent === parent);
   if (known) known.limits.push(...limits);
   else plans.push({ parent, enable: [], limits });
+}
+
+function placeInV2(
+  settings: readonly Setting[],
+  levels: readonly CgroupV2Level[],
+  notes: string[],
+): CgroupPlan[] {
+  const placed = enforceable(settings, levels, notes);
+  if (placed.length === 0) return [];
+  const limits = placed.flatMap((setting) => limitsOf(setting, setting.v2));
+  return [{ ...findPlace(controllersFor(placed, levels, notes), levels), limits }];
+}
+
+/**
+ * The settings that version 2 can have here.
+ *
+ * @param levels All cgroups on the way to this process's own.
+ * @param notes Where it is added what cannot be enforced, and why.
+ */
+export function enforceable(
+  settings: readonly Setting[],
+  [top]: readonly CgroupV2Level[],
+  notes: string[],
+): Setting[] {
+  return settings.filter((setting) => {
+    const reason = whyNot(setting.controller, top);
+    if (reason) notes.push(`${setting.isolator}: not enforced: ${reason}`);
+    return reason === undefined;
+  });
+}
+
+/** The controllers that settings need, without those that version 2 has not. */
+export function controllersFor(
+  settings: readonly Setting[],
+  [top]: readonly CgroupV2Level[],
+  notes: string[],
+): Controller[] {
+  const memory = settings.some(({ needsMemory }) => needsMemory)
+    ? addMemory(settings, top, notes)
+    : [];
+  return [...new Set([...settings.map(({ controller }) => controller), ...memory])];
 }
 
 /**
@@ -86,22 +134,13 @@ function addLimits(plans: CgroupPlan[], parent: string, limits: Limit[]): void {
  * controllers only to children of cgroups without processes of their own. Beside others, as in a login
  * session, the pod goes to the nearest cgroup above that can have it, and what bounds that one bounds the
  * pod.
+ *
+ * @param levels One at least, the first of which can give the controllers.
  */
-function placeInV2(
-  settings: readonly Setting[],
+export function findPlace(
+  controllers: readonly Controller[],
   levels: readonly CgroupV2Level[],
-  notes: string[],
-): CgroupPlan[] {
-  const [top] = levels;
-  const placed = settings.filter((setting) => {
-    const reason = whyNot(setting.controller, top);
-    if (reason) notes.push(`${setting.isolator}: not enforced: ${reason}`);
-    return reason === undefined;
-  });
-  if (placed.length === 0) return [];
-  const memory = placed.some(({ needsMemory }) => needsMemory) ? addMemory(placed, top, notes) : [];
-  const controllers = [...new Set([...placed.map(({ controller }) => controller), ...memory])];
-
+): Place {
   const unfit = levels.findIndex((level) => !controllers.every((name) => canEnable(level, name)));
   const way = unfit === -1 ? levels : levels.slice(0, unfit);
   const enable = way
@@ -110,8 +149,7 @@ function placeInV2(
       controllers: controllers.filter((name) => !enabled.includes(name)),
     }))
     .filter((step) => step.controllers.length > 0);
-  const limits = placed.flatMap((setting) => limitsOf(setting, setting.v2));
-  return [{ parent: way.at(-1)!.directory, enable, limits }];
+  return { parent: way.at(-1)!.directory, enable };
 }
 
 /** The kernel knows whose page is written back only where the memory controller counts pages as well. */
@@ -139,6 +177,7 @@ function whyNot(controller: Controller, top: CgroupV2Level | undefined): string 
   return `other processes in ${top.directory} keep its controller ${controller} from cgroups below`;
 }
 
-function limitsOf({ isolator }: Setting, writes: readonly Write[]): Limit[] {
+/** A setting's values, with whom they are for. */
+export function limitsOf({ isolator }: Setting, writes: readonly Write[]): Limit[] {
   return writes.map((it) => ({ ...it, isolator }));
 }

@@ -22,13 +22,15 @@ const METADATA = "for readers of the manifests, and of rkt's metadata service";
 /** The rules, by field. A field of `app` has the same one in pod and image manifest. */
 export const FIELD_RULES = {
   "acKind, acVersion": honoured(CHECKED),
-  "pod: apps": honoured("one app; a pod of several is refused"),
+  "pod: apps": honoured("each in a root of its own; several live and die together"),
   "pod: apps[].name": honoured("`AC_APP_NAME`, and the name that `enter` takes"),
   "pod: apps[].image": notOurs(STAGE0),
   "pod: apps[].app": honoured("in place of the image's"),
   "pod: apps[].readOnlyRootFS": honoured("the app's root is read-only; /tmp and volumes are not"),
   "pod: apps[].mounts": honoured("volumes at paths; `appVolume` goes before the pod's volumes"),
-  "pod: apps[].annotations": notOurs(METADATA),
+  "pod: apps[].annotations": honoured(
+    "coreos.com/rkt/stage2/stdin, stdout, stderr, where `run` stays with the pod; others are for readers",
+  ),
   "pod: volumes (host)": honoured("`source`, `readOnly`, `recursive` (recursive if not said)"),
   "pod: volumes (host) behind a link": refused(
     "unless the pod's annotation stage1-volo/follow-volume-links is true",
@@ -39,6 +41,9 @@ export const FIELD_RULES = {
     "stage1-volo/follow-volume-links, stage1-volo/protect-kernel-paths; others are for readers",
   ),
   "pod: ports": ignored("the app is in the host's network, and has its own ports there"),
+  "pod: ports, isolated": honoured(
+    "led to the pod by the plugin `portmap`; of ports in a row the first",
+  ),
   "userAnnotations, userLabels": notOurs(METADATA),
   "image: name, labels, dependencies, pathWhitelist": notOurs(STAGE0),
   "image: annotations": notOurs(METADATA),
@@ -48,18 +53,24 @@ export const FIELD_RULES = {
   "app.workingDirectory": honoured("must be there"),
   "app.environment": honoured("over the defaults"),
   "app.mountPoints": honoured("each needs a volume; its `readOnly` counts if the volume has none"),
+  "app.mountPoints, isolated": honoured(
+    "the app's alone; one without a volume gets an empty one, or in an image of docker's keeps what is there",
+  ),
   "app.ports": honoured(CHECKED),
-  "app.ports[].socketActivated": refused("nobody in the host's network opens the socket"),
+  "app.ports[].socketActivated": refused("nobody opens the socket"),
   "app.eventHandlers (pre-start)": honoured("run to its end before the app, as the app"),
   "app.eventHandlers (post-stop)": honoured(
     "run when the app has ended, as the app; `run` stays to do so",
   ),
-  "app.eventHandlers with seccomp": refused("the filter could not hold for both"),
+  "app.eventHandlers, isolated": honoured("run as root, with the app's capabilities and filter"),
   "os/linux/capabilities-retain-set": honoured("exactly these, as far as the host has them"),
   "os/linux/capabilities-remove-set": honoured("the spec's default of 14 without these"),
   "os/linux/no-new-privileges": honoured("prctl(2)"),
   "os/linux/seccomp-retain-set, -remove-set": honoured(
     "with `errno`, and the sets of @appc.io, @docker, @rkt and @systemd; who is not root gets no new privileges either",
+  ),
+  "no word on capabilities or seccomp, isolated": honoured(
+    "the spec's default of 14, and the filter @rkt/default-whitelist",
   ),
   "os/linux/selinux-context": honoured("where the host has SELinux; else ignored, and said"),
   "os/linux/apparmor-profile": honoured(
@@ -70,9 +81,17 @@ export const FIELD_RULES = {
   "resource/memory": honoured("`limit` with swap, `request` as what is reclaimed last"),
   "resource/cpu": honoured("`limit` as quota, `request` as weight"),
   "resource/block-bandwidth, resource/block-iops": honoured("on each disk, reading and writing"),
+  "os/linux/cpu-shares, resource/*, isolated": honoured(
+    "the pod's in a cgroup of the pod's, the app's in one of the app's below it",
+  ),
   "resource/network-bandwidth": ignored("the app is in the host's network"),
+  "resource/network-bandwidth, isolated": ignored("no traffic is shaped"),
   "os/unix/sysctl": refused(
     "unless the host has that value: its settings are shared, and not changed",
+  ),
+  "os/unix/sysctl, isolated": honoured(
+    "of the pod, in its own namespaces: `net.*`, `kernel.msg*`, `kernel.sem*`, `kernel.shm*`, `fs.mqueue.*`; " +
+      "others are refused as above",
   ),
   "a limit that the host cannot enforce": ignored("said with the reason"),
   "unknown isolators": ignored("not in the spec"),

@@ -33,6 +33,6 @@ Deno.test("messages name the place, the treatment, and the table's reason", () =
   );
   assertEquals(
     refuseField("app.ports[].socketActivated", "apps[0].app.ports[0].socketActivated").message,
-    "apps[0].app.ports[0].socketActivated: refused: nobody in the host's network opens the socket",
+    "apps[0].app.ports[0].socketActivated: refused: nobody opens the socket",
   );
 });

@@ -4,16 +4,19 @@
  * @module
  */
 
-import { readIsolators } from "../appc/isolators.ts";
+import { type Isolators, readIsolators } from "../appc/isolators.ts";
+import type { Isolation } from "../stage1/isolation.ts";
 import type { Pod, PodApp } from "../stage1/pod.ts";
 import { tellIgnored } from "./fields.ts";
 import { planPrivileges, type PrivilegePlan } from "./privileges.ts";
-import { lookAtResources, planResources, type ResourcePlan } from "./resources.ts";
+import { lookAtResources, planResources, planStanding, type ResourcePlan } from "./resources.ts";
 import { type LabelPlan, lookAtSecurityModules, planLabels } from "./security_label.ts";
 import { readHostSettings, requireSettings } from "./sysctl.ts";
 
 /** All that an app's isolators ask for. */
 export interface IsolatorPlan {
+  /** The app's own, for the cgroups of a pod that has one for each app. */
+  asked: Isolators;
   privileges: PrivilegePlan;
   resources: ResourcePlan;
   labels: LabelPlan;
@@ -21,8 +24,9 @@ export interface IsolatorPlan {
   notes: string[];
 }
 
-/** Which isolators stage0's user wants passed over. */
+/** What decides about isolators beside the manifests: which ones stage0's user wants passed over, and where. */
 export interface IsolatorOptions {
+  isolation: Isolation;
   disableCapabilities: boolean;
   disableSeccomp: boolean;
 }
@@ -42,15 +46,21 @@ export function planIsolators(
   const ofApp = readIsolators(app.isolators, `${field}.app.isolators`);
   const ofPod = readIsolators(manifest.isolators, "isolators");
   const levels = [ofApp, ofPod];
-  for (const isolators of levels) requireSettings(isolators, readHostSettings(isolators));
   // In the host's namespaces an app without a word about privileges keeps them all.
-  const privileges = planPrivileges(ofApp, { ...options, restrictByDefault: false });
-  const resources = planResources(ofApp, ofPod, lookAtResources(levels));
+  const inPod = options.isolation === "pod";
+  const privileges = planPrivileges(ofApp, { ...options, restrictByDefault: inPod });
+  const resources = inPod
+    ? planStanding(ofApp, ofPod)
+    : planResources(ofApp, ofPod, lookAtResources(levels));
+  if (!inPod) {
+    for (const isolators of levels) requireSettings(isolators, readHostSettings(isolators));
+  }
   const labels = planLabels(ofApp, ofPod, lookAtSecurityModules(levels));
   const unknown = levels.flatMap((isolators) => isolators.unknown).map(({ field, name }) =>
     tellIgnored("unknown isolators", `${field} (${name})`)
   );
   return {
+    asked: ofApp,
     privileges,
     resources,
     labels,

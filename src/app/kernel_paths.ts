@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Isolation } from "../stage1/isolation.ts";
 import type { MountStep } from "./mount_plan.ts";
 
 /** What stays visible, but cannot be written to. */
@@ -39,6 +40,11 @@ const HIDDEN_FILES = [
   "/proc/mem",
 ];
 
+/** Settings of the kernel. Most are the whole machine's, and root writes to them without any capability. */
+const SETTINGS = "/proc/sys";
+/** Those of a network: the pod's, if that has one. */
+const NETWORK_SETTINGS = "/proc/sys/net";
+
 /** All of them; which there are depends on the kernel. */
 export const KERNEL_PATHS: readonly string[] = [
   ...READ_ONLY,
@@ -52,29 +58,60 @@ export const KERNEL_PATHS: readonly string[] = [
  * @param present Those of {@linkcode KERNEL_PATHS} that this kernel has.
  * @param field What asks for them.
  */
-export function protectKernelPaths(present: ReadonlySet<string>, field: string): MountStep[] {
+export function protectKernelPaths(
+  present: ReadonlySet<string>,
+  field: string,
+  { isolation, hasNetwork }: { isolation: Isolation; hasNetwork: boolean },
+): MountStep[] {
   const here = (path: string) => present.has(path);
+  const freeze = (path: string): MountStep => ({
+    kind: "rebind",
+    source: path,
+    target: path,
+    readOnly: true,
+    field,
+  });
   return [
-    ...READ_ONLY.filter(here).map((path) => bindReadOnly(path, path, field)),
-    ...HIDDEN_DIRECTORIES.filter(here).map((path): MountStep => ({
+    ...(isolation === "pod" ? [freeze(SETTINGS)] : []),
+    ...(hasNetwork ? [networkSettings(field)] : []),
+    ...READ_ONLY.filter(here)
+      .filter((path) => isolation === "host" || !path.startsWith(`${SETTINGS}/`))
+      .map(freeze),
+    ...HIDDEN_DIRECTORIES.filter(here).map((target): MountStep => ({
       kind: "tmpfs",
-      target: path,
+      target,
       options: { mode: "0" },
       readOnly: true,
+      noDevices: true,
       field,
     })),
-    ...HIDDEN_FILES.filter(here).map((path) => bindReadOnly("/dev/null", path, field)),
+    ...HIDDEN_FILES.filter(here).map((target) => hideFile(target, field, isolation)),
   ];
 }
 
-function bindReadOnly(source: string, target: string, field: string): MountStep {
+function networkSettings(field: string): MountStep {
+  return {
+    kind: "pod-tree",
+    tree: "network-settings",
+    target: NETWORK_SETTINGS,
+    readOnly: false,
+    field,
+  };
+}
+
+/** A file without permissions where the pod has one; the host's file systems have none to offer. */
+function hideFile(target: string, field: string, isolation: Isolation): MountStep {
+  if (isolation === "pod") {
+    return { kind: "pod-tree", tree: "hidden-file", target, readOnly: true, field };
+  }
   return {
     kind: "bind",
-    source,
+    source: "/dev/null",
     target,
-    recursive: true,
+    recursive: false,
     readOnly: true,
     propagation: "private",
+    noDevices: false,
     field,
   };
 }

@@ -5,11 +5,14 @@
  */
 
 import type { Volume } from "../appc/manifest.ts";
-import type { Propagation } from "../linux/mount.ts";
-import { isWithin, type Mount } from "../linux/mountinfo.ts";
+import type { DeviceNumber } from "../linux/file.ts";
+import { isWithin, type Mount, type Propagation } from "../linux/mountinfo.ts";
 import type { DnsConfMode } from "../stage1/arguments.ts";
+import type { Isolation } from "../stage1/isolation.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { protectKernelPaths } from "./kernel_paths.ts";
+import { naming } from "../stage1/naming.ts";
+import { hostId, type IdRange, rootOf } from "./id_range.ts";
 import type { VolumeMount } from "./volumes.ts";
 
 /** A mount of the host that has to be shared, so that mounts travel between it and the app. */
@@ -22,6 +25,7 @@ export interface DirectoryStep {
   /** Relative to the pod directory. */
   path: string;
   mode: number;
+  /** The owner, in the host's numbers. */
   uid: number;
   gid: number;
 }
@@ -36,7 +40,30 @@ export interface BindStep {
   readOnly: boolean;
   /** Which later mounts travel: as they do to and from the source, only to the app, or none. */
   propagation: "as-source" | "slave" | "private";
+  /** Whether device files in it are of no use. */
+  noDevices: boolean;
   /** What asks for it. */
+  field: string;
+}
+
+/** What a pod with namespaces of its own has of the kernel's file systems: each app gets them from the pod. */
+export type PodTree = "dev" | "proc" | "sys" | "network-settings" | "hidden-file";
+
+/** One of the pod's own trees that appears in the app. */
+export interface PodTreeStep {
+  kind: "pod-tree";
+  tree: PodTree;
+  target: string;
+  readOnly: boolean;
+  field: string;
+}
+
+/** A path of the app that appears at another one, or at the same: there it can be read-only, or not, for itself. */
+export interface RebindStep {
+  kind: "rebind";
+  source: string;
+  target: string;
+  readOnly: boolean;
   field: string;
 }
 
@@ -46,6 +73,7 @@ export interface TmpfsStep {
   target: string;
   options: Record<string, string>;
   readOnly: boolean;
+  noDevices: boolean;
   field: string;
 }
 
@@ -58,7 +86,7 @@ export interface FileStep {
 }
 
 /** One thing that becomes visible in the app's root. */
-export type MountStep = BindStep | TmpfsStep | FileStep;
+export type MountStep = BindStep | PodTreeStep | RebindStep | TmpfsStep | FileStep;
 
 /** All that is done to the host's and the app's file systems, in order. */
 export interface MountPlan {
@@ -67,12 +95,23 @@ export interface MountPlan {
   mounts: MountStep[];
   /** Whether the app's own root is made read-only once all is in it. */
   readOnlyRoot: boolean;
+  /** Whether device files in the app's own root are of no use. */
+  noDevices: boolean;
 }
 
 /** What shapes an app's file systems beside its volumes. */
 export interface MountOptions {
+  isolation: Isolation;
+  /** Whether the pod has a network of its own. */
+  hasNetwork: boolean;
+  /** The name of the pod, if it has one of its own. */
+  hostname: string | undefined;
+  /** The ids of the pod, if it has its own. */
+  ids: IdRange | undefined;
   dns: DnsConfMode;
   readOnlyRoot: boolean;
+  /** Whether device files are of no use but in /dev, and where a volume is one. */
+  fenceDevices: boolean;
   /** What asks for the kernel's paths to be protected, if anything does. */
   protectKernelPaths: string | undefined;
 }
@@ -85,6 +124,8 @@ export interface SourceFacts {
   mountId: number;
   /** Whether a mount begins right there. */
   isMountRoot: boolean;
+  /** Which device it is, if it is one. */
+  device: DeviceNumber | undefined;
 }
 
 /** What has to be known of the host. */
@@ -96,7 +137,11 @@ export interface HostFacts {
   kernelPaths: ReadonlySet<string>;
 }
 
-const FALLBACK_HOSTS = "127.0.0.1 localhost localhost.localdomain\n::1 localhost\n";
+/** What an app without an /etc/hosts gets. */
+const FALLBACK_HOSTS: Readonly<Record<string, string>> = {
+  "127.0.0.1": "localhost localhost.domain localhost4 localhost4.localdomain4",
+  "::1": "localhost localhost.domain localhost6 localhost6.localdomain6",
+};
 
 /**
  * Decides all mounts of an app.
@@ -106,42 +151,67 @@ const FALLBACK_HOSTS = "127.0.0.1 localhost localhost.localdomain\n::1 localhost
  */
 export function planMounts(
   volumes: readonly VolumeMount[],
-  { dns, readOnlyRoot, protectKernelPaths: protector }: MountOptions,
+  options: MountOptions,
   facts: HostFacts,
 ): MountPlan {
+  const { isolation, hostname, ids, dns, readOnlyRoot, fenceDevices } = options;
+  const protector = options.protectKernelPaths;
   return {
     share: unique(volumes.flatMap((mount) => shareFor(mount, facts))),
-    directories: uniqueBy(volumes.flatMap(({ volume }) => directoryFor(volume)), "path"),
+    directories: uniqueBy(volumes.flatMap((mount) => directoryFor(mount, ids)), "path"),
     mounts: [
-      ...hostFileSystems(),
-      ...(protector === undefined ? [] : protectKernelPaths(facts.kernelPaths, protector)),
-      ...fallbackFiles(dns),
-      ...volumes.map(bindVolume),
-      ...dnsFiles(dns),
+      ...(isolation === "pod" ? podFileSystems() : hostFileSystems()),
+      tmpfs("/tmp", fenceDevices, ids),
+      ...(protector === undefined ? [] : protectKernelPaths(facts.kernelPaths, protector, options)),
+      ...fallbackFiles(dns, hostname),
+      ...(hostname === undefined ? [] : [HOSTNAME_FILE]),
+      ...volumes.map((mount) => bindVolume(mount, fenceDevices && !isDevice(mount, facts))),
+      ...dnsFiles(dns, fenceDevices),
     ],
     readOnlyRoot,
+    noDevices: fenceDevices,
   };
 }
 
 /** The host's own, with what the host mounts there later; nothing of the app's comes back. */
 function hostFileSystems(): MountStep[] {
-  const binds = ["/dev", "/proc", "/sys"].map((path): BindStep => ({
+  return ["/dev", "/proc", "/sys"].map((path): BindStep => ({
     kind: "bind",
     source: path,
     target: path,
     recursive: true,
     readOnly: false,
     propagation: "slave",
+    noDevices: false,
     field: path,
   }));
-  return [...binds, tmpfs("/tmp")];
 }
 
-function tmpfs(target: string): TmpfsStep {
-  return { kind: "tmpfs", target, options: { mode: "1777" }, readOnly: false, field: target };
+function podFileSystems(): MountStep[] {
+  return (["dev", "proc", "sys"] as const).map((tree): PodTreeStep => ({
+    kind: "pod-tree",
+    tree,
+    target: `/${tree}`,
+    readOnly: tree === "sys",
+    field: `/${tree}`,
+  }));
 }
 
-function bindVolume({ volume, target, readOnly, field }: VolumeMount): BindStep {
+function tmpfs(target: string, noDevices: boolean, ids: IdRange | undefined): TmpfsStep {
+  const { uid, gid } = rootOf(ids);
+  const options = { mode: "1777", ...(ids ? { uid: `${uid}`, gid: `${gid}` } : {}) };
+  return { kind: "tmpfs", target, options, readOnly: false, noDevices, field: target };
+}
+
+function isDevice({ volume }: VolumeMount, { sources }: HostFacts): boolean {
+  return volume.kind === "host" && sources.get(volume.source)?.device !== undefined;
+}
+
+function bindVolume(
+  { volume, target, readOnly, field }: VolumeMount,
+  noDevices: boolean,
+): BindStep | RebindStep {
+  if (volume.kind === "own") return { kind: "rebind", source: target, target, readOnly, field };
   const recursive = volume.kind === "host" && isRecursive(volume);
   return {
     kind: "bind",
@@ -151,6 +221,7 @@ function bindVolume({ volume, target, readOnly, field }: VolumeMount): BindStep 
     readOnly,
     // What is mounted later would come in writable: a read-only volume stays as it was at the start.
     propagation: readOnly || volume.kind === "empty" ? "private" : "as-source",
+    noDevices,
     field,
   };
 }
@@ -160,7 +231,7 @@ function bindVolume({ volume, target, readOnly, field }: VolumeMount): BindStep 
  * A volume that asks to be recursive gets later mounts of the host too, wherever in it they appear.
  */
 function shareFor({ volume, readOnly }: VolumeMount, { mounts, sources }: HostFacts): ShareStep[] {
-  if (volume.kind === "empty" || readOnly) return [];
+  if (volume.kind !== "host" || readOnly) return [];
   const facts = sources.get(volume.source);
   if (facts === undefined) throw new Error(`${volume.source}: not looked at`);
 
@@ -185,13 +256,14 @@ function isRecursive(volume: Volume & { kind: "host" }): boolean {
   return volume.recursive ?? true;
 }
 
-function directoryFor(volume: Volume): DirectoryStep[] {
-  if (volume.kind === "host") return [];
+function directoryFor({ volume, field }: VolumeMount, ids: IdRange | undefined): DirectoryStep[] {
+  if (volume.kind !== "empty") return [];
+  const { name, uid = 0, gid = 0 } = volume;
   return [{
     path: emptyVolumePath(volume),
     mode: parseInt(volume.mode ?? "0755", 8),
-    uid: volume.uid ?? 0,
-    gid: volume.gid ?? 0,
+    uid: naming(`${field}: uid of volume "${name}"`, () => hostId(uid, ids)),
+    gid: naming(`${field}: gid of volume "${name}"`, () => hostId(gid, ids)),
   }];
 }
 
@@ -199,32 +271,45 @@ function emptyVolumePath({ name }: Volume): string {
   return `${POD_PATHS.sharedVolumes}/${name}`;
 }
 
-function fallbackFiles({ hosts }: DnsConfMode): FileStep[] {
+function fallbackFiles({ hosts }: DnsConfMode, hostname?: string): FileStep[] {
   if (hosts !== "default") return [];
-  return [{ kind: "file", target: "/etc/hosts", text: FALLBACK_HOSTS, field: "hosts=default" }];
+  const lines = Object.entries(FALLBACK_HOSTS).map(([address, names]) =>
+    [address, names, ...(hostname ? [hostname] : [])].join(" ")
+  );
+  const text = lines.map((line) => `${line}\n`).join("");
+  return [{ kind: "file", target: "/etc/hosts", text, field: "hosts=default" }];
 }
 
-function dnsFiles({ resolv, hosts }: DnsConfMode): BindStep[] {
-  const files: BindStep[] = [];
+/** The kernel's own word, so that it stays true whoever changes the name. */
+const HOSTNAME_FILE: RebindStep = {
+  kind: "rebind",
+  source: "/proc/sys/kernel/hostname",
+  target: "/etc/hostname",
+  readOnly: true,
+  field: "/etc/hostname",
+};
+
+function dnsFiles({ resolv, hosts }: DnsConfMode, noDevices: boolean): BindStep[] {
+  const files: Omit<BindStep, "noDevices">[] = [];
   if (resolv === "host") files.push(hostFile("/etc/resolv.conf", "resolv=host"));
   if (resolv === "stage0") {
     files.push(podFile(POD_PATHS.resolvConf, "/etc/resolv.conf", "resolv=stage0"));
   }
   if (hosts === "host") files.push(hostFile("/etc/hosts", "hosts=host"));
   if (hosts === "stage0") files.push(podFile(POD_PATHS.hosts, "/etc/hosts", "hosts=stage0"));
-  return files;
+  return files.map((file) => ({ ...file, noDevices }));
 }
 
-function hostFile(path: string, field: string): BindStep {
+function hostFile(path: string, field: string): Omit<BindStep, "noDevices"> {
   return { ...fileBind(path, path, field), readOnly: true };
 }
 
 /** The pod's own copy: the app may change it. */
-function podFile(source: string, target: string, field: string): BindStep {
+function podFile(source: string, target: string, field: string): Omit<BindStep, "noDevices"> {
   return fileBind(source, target, field);
 }
 
-function fileBind(source: string, target: string, field: string): BindStep {
+function fileBind(source: string, target: string, field: string): Omit<BindStep, "noDevices"> {
   return {
     kind: "bind",
     source,

@@ -1,19 +1,24 @@
 import { assertEquals } from "@std/assert";
 import type { Volume } from "../appc/manifest.ts";
-import type { Mount } from "../linux/mountinfo.ts";
-import type { Propagation } from "../linux/mount.ts";
+import type { Mount, Propagation } from "../linux/mountinfo.ts";
 import { type BindStep, type HostFacts, type MountOptions, planMounts } from "./mount_plan.ts";
 import type { VolumeMount } from "./volumes.ts";
 
 const OPTIONS: MountOptions = {
+  isolation: "host",
+  hasNetwork: false,
+  hostname: undefined,
+  ids: undefined,
   dns: { resolv: "default", hosts: "default" },
   readOnlyRoot: false,
+  fenceDevices: false,
   protectKernelPaths: undefined,
 };
 const NOTHING: HostFacts = { mounts: [], sources: new Map(), kernelPaths: new Set() };
 
 function mountAt(id: number, mountPoint: string, propagation: Propagation): Mount {
-  return { id, parentId: 1, root: "/", mountPoint, propagation, type: "ext4", superOptions: "rw" };
+  const mount = { parentId: 1, root: "/", options: ["rw"], type: "ext4", superOptions: "rw" };
+  return { ...mount, id, mountPoint, propagation };
 }
 
 function volumeMount(volume: Volume, readOnly = false): VolumeMount {
@@ -37,7 +42,10 @@ function facts(propagation: Propagation, isMountRoot: boolean): HostFacts {
       mountAt(2, "/srv/sub", propagation),
       mountAt(3, "/srvice", propagation),
     ],
-    sources: new Map([["/srv", { realPath: "/srv", mountId: 1, isMountRoot }]]),
+    sources: new Map([[
+      "/srv",
+      { realPath: "/srv", mountId: 1, isMountRoot, device: undefined },
+    ]]),
     kernelPaths: new Set(),
   };
 }
@@ -134,4 +142,48 @@ Deno.test("the kernel's paths are protected when asked for, before volumes can c
     "/proc/kcore",
   ]);
   assertEquals(mounts.at(-1)?.target, "/data");
+});
+
+Deno.test("an isolated pod's settings of the kernel are read-only, but for its own network's", () => {
+  const paths = ["/proc/sys/kernel/modprobe", "/proc/bus"];
+  const facts = { ...NOTHING, kernelPaths: new Set(paths) };
+  const plan = (options: Partial<MountOptions>) =>
+    planMounts([], { ...OPTIONS, protectKernelPaths: "annotations[0]", ...options }, facts).mounts
+      .filter(({ target }) => target.startsWith("/proc/"))
+      .map((step) => step.kind !== "file" && [step.target, step.readOnly]);
+  const bus = ["/proc/bus", true];
+  const all = ["/proc/sys", true];
+  assertEquals(plan({ isolation: "pod" }), [all, bus]);
+  assertEquals(plan({ isolation: "pod", hasNetwork: true }), [all, ["/proc/sys/net", false], bus]);
+  assertEquals(plan({}), [bus, ["/proc/sys/kernel/modprobe", true]]);
+});
+
+Deno.test("where devices are fenced, device files are of use in /dev and as volumes alone", () => {
+  const options: MountOptions = {
+    ...OPTIONS,
+    isolation: "pod",
+    fenceDevices: true,
+    dns: { resolv: "host", hosts: "stage0" },
+  };
+  const known = facts("private", false);
+  const disk = { kind: "block", major: 8, minor: 0 } as const;
+  known.sources.get("/srv")!.device = undefined;
+  const without = planMounts([volumeMount(host())], options, known);
+  const useful = ({ mounts }: typeof without) =>
+    mounts.filter((step) => (step.kind === "bind" || step.kind === "tmpfs") && !step.noDevices)
+      .map(({ target }) => target);
+  assertEquals(without.noDevices, true);
+  assertEquals(useful(without), []);
+  known.sources.get("/srv")!.device = disk;
+  assertEquals(useful(planMounts([volumeMount(host())], options, known)), ["/data"]);
+  assertEquals(planMounts([], OPTIONS, NOTHING).noDevices, false);
+});
+
+Deno.test("what is made for a pod with users of its own belongs to these", () => {
+  const volume = volumeMount({ name: "v", kind: "empty", uid: 3 });
+  const ids = { shift: 5000, count: 10 };
+  const { directories, mounts } = planMounts([volume], { ...OPTIONS, ids }, NOTHING);
+  assertEquals(directories.map(({ uid, gid }) => [uid, gid]), [[5003, 5000]]);
+  const [tmp] = mounts.filter((step) => step.kind === "tmpfs");
+  assertEquals(tmp?.options, { mode: "1777", uid: "5000", gid: "5000" });
 });

@@ -5,12 +5,16 @@
  * @module
  */
 
-import { O_PATH, openFile, pathOf, statFd } from "../linux/file.ts";
+import type { DeviceRule } from "../linux/device_rule.ts";
+import { type DeviceNumber, O_PATH, openFile, pathOf, statFd } from "../linux/file.ts";
 import { readMounts } from "../linux/mountinfo.ts";
 import type { DnsConfMode } from "../stage1/arguments.ts";
 import type { Pod, PodApp } from "../stage1/pod.ts";
+import type { Isolation } from "../stage1/isolation.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
+import { planDevices } from "./devices.ts";
 import { composeEnvironment } from "./environment.ts";
+import type { IdRange } from "./id_range.ts";
 import { KERNEL_PATHS } from "./kernel_paths.ts";
 import {
   type HostFacts,
@@ -21,14 +25,21 @@ import {
 } from "./mount_plan.ts";
 import { type Policy, readPolicy } from "./policy.ts";
 import type { UserRequest } from "./user.ts";
-import { matchVolumes, type VolumeMount } from "./volumes.ts";
+import { isFromDocker, matchVolumes, type VolumeMount } from "./volumes.ts";
 import { naming } from "../stage1/naming.ts";
 import { refuseField } from "./fields.ts";
-import { checkPorts } from "./ports.ts";
+import { refuseSocketActivation } from "./ports.ts";
 import { type IsolatorPlan, planIsolators } from "./isolator_plan.ts";
 
 /** What the pod's arguments, and not its manifests, decide about an app. */
 export interface AppOptions {
+  isolation: Isolation;
+  /** Whether the pod has a network of its own. */
+  hasNetwork: boolean;
+  /** The name of the pod, if it has one of its own. */
+  hostname: string | undefined;
+  /** The ids of the pod, if it has its own. */
+  ids: IdRange | undefined;
   dns: DnsConfMode;
   /** Where the pod's metadata service is, if it has one. */
   metadataUrl: string | undefined;
@@ -58,6 +69,8 @@ export interface AppPlan extends MountPlan {
   rootfs: string;
   environment: Map<string, string>;
   user: UserRequest;
+  /** The ids of the pod, if it has its own. */
+  ids: IdRange | undefined;
   workingDirectory: string;
   /** What runs to its end before the app starts, if anything does. */
   preStart: EventProgram | undefined;
@@ -67,12 +80,11 @@ export interface AppPlan extends MountPlan {
   exec: [string, ...string[]];
   /** What it may use, do and call. */
   isolation: IsolatorPlan;
+  /** The devices that it may use; all that it finds if undefined. */
+  devices: DeviceRule[] | undefined;
   /** What of the manifests has no effect, and why: one line each. */
   ignored: string[];
 }
-
-/** How images that docker2aci made are told. */
-const DOCKER_ANNOTATION = "appc.io/docker/repository";
 
 /**
  * Decides how to start an app.
@@ -82,28 +94,42 @@ const DOCKER_ANNOTATION = "appc.io/docker/repository";
  * @throws {Error} which names the field that is wrong.
  */
 export function planApp(pod: Pod, app: PodApp, options: AppOptions): AppPlan {
-  const volumes = matchVolumes(pod, app);
-  const policy = readPolicy(pod);
+  refuseSocketActivation(app);
+  const volumes = matchVolumes(pod, app, options.isolation === "pod" ? "lenient" : "strict");
+  const policy = readPolicy(pod, options.isolation);
   const isolation = planIsolators(pod, app, options);
+  const fenceDevices = options.isolation === "pod" && !options.disablePaths;
+  const facts = lookAtHost(volumes, policy);
   const mountOptions: MountOptions = {
+    fenceDevices,
+    isolation: options.isolation,
+    hasNetwork: options.hasNetwork,
+    hostname: options.hostname,
+    ids: options.ids,
     dns: options.dns,
     readOnlyRoot: app.runtime.readOnlyRootFS ?? false,
     protectKernelPaths: options.disablePaths ? undefined : policy.protectKernelPaths,
   };
   return {
-    ...planMounts(volumes, mountOptions, lookAtHost(volumes, policy)),
+    ...planMounts(volumes, mountOptions, facts),
     field: app.field,
     name: app.name,
     rootfs: appRootfs(app.name),
     environment: composeEnvironment(app.app.environment, app.name, options.metadataUrl),
     user: requestUser(app),
+    ids: options.ids,
     workingDirectory: app.app.workingDirectory || "/",
-    preStart: findHandler("pre-start", app, isolation),
-    postStop: findHandler("post-stop", app, isolation),
+    preStart: findHandler("pre-start", app),
+    postStop: findHandler("post-stop", app),
     exec: requireProgram(app),
     isolation,
-    ignored: [...checkPorts(pod, app), ...isolation.notes],
+    devices: fenceDevices ? planDevices(devicesAmong(facts)) : undefined,
+    ignored: isolation.notes,
   };
+}
+
+function devicesAmong({ sources }: HostFacts): DeviceNumber[] {
+  return [...sources.values()].map(({ device }) => device).filter((it) => it !== undefined);
 }
 
 /** Whom the manifests of an app ask it to run as. */
@@ -113,7 +139,7 @@ export function requestUser({ app, image, field }: PodApp): UserRequest {
     user: app.user,
     group: app.group,
     supplementaryGIDs: app.supplementaryGIDs,
-    groupMayBeUser: image.annotations.some(({ name }) => name === DOCKER_ANNOTATION) &&
+    groupMayBeUser: isFromDocker(image) &&
       imageUser?.user === imageUser?.group && app.group === imageUser?.group,
     field: `${field}.app`,
   };
@@ -127,18 +153,13 @@ function requireProgram({ app, field, image }: PodApp): [string, ...string[]] {
   return [program, ...args];
 }
 
-function findHandler(
-  event: EventName,
-  { app, field }: PodApp,
-  { privileges }: IsolatorPlan,
-): EventProgram | undefined {
+function findHandler(event: EventName, { app, field }: PodApp): EventProgram | undefined {
   const i = app.eventHandlers.findIndex(({ name }) => name === event);
   const handler = app.eventHandlers[i];
   if (handler === undefined) return undefined;
   const place = `${field}.app.eventHandlers[${i}]`;
   const [program, ...args] = handler.exec;
   if (!program) throw new Error(`${place}.exec: no program to run`);
-  if (privileges.seccomp) throw refuseField("app.eventHandlers with seccomp", place);
   return { exec: [program, ...args], field: place };
 }
 
@@ -159,8 +180,8 @@ function lookAtHost(volumes: readonly VolumeMount[], policy: Policy): HostFacts 
 function lookAtSource(path: string, field: string, policy: Policy): SourceFacts {
   const facts = naming(`${field}: source of the volume`, () => {
     using fd = openFile(path, O_PATH);
-    const { mountId, isMountRoot } = statFd(fd);
-    return { realPath: pathOf(fd), mountId, isMountRoot };
+    const { mountId, isMountRoot, device } = statFd(fd);
+    return { realPath: pathOf(fd), mountId, isMountRoot, device };
   });
   if (facts.realPath !== normalize(path) && !policy.followVolumeLinks) {
     throw refuseField(

@@ -98,6 +98,10 @@ const TEXT = fc.oneof(
 );
 
 const OPTIONS: fc.Arbitrary<AppOptions> = fc.record({
+  isolation: fc.constantFrom("host", "pod"),
+  hasNetwork: fc.boolean(),
+  hostname: fc.constantFrom(undefined, "web"),
+  ids: fc.constantFrom(undefined, { shift: 65536, count: 10 }),
   dns: fc.record({
     resolv: fc.constantFrom("default", "host", "none", "stage0"),
     hosts: fc.constantFrom("default", "host", "stage0"),
@@ -213,6 +217,10 @@ function checkError(error: unknown): void {
 }
 
 const DEFAULTS: AppOptions = {
+  isolation: "host",
+  hasNetwork: false,
+  hostname: undefined,
+  ids: undefined,
   dns: { resolv: "default", hosts: "default" },
   metadataUrl: undefined,
   disablePaths: false,

@@ -6,6 +6,10 @@ import type { Pod } from "../stage1/pod.ts";
 import { type AppOptions, type AppPlan, planApp, requestUser } from "./plan.ts";
 
 const OPTIONS: AppOptions = {
+  isolation: "host",
+  hasNetwork: false,
+  hostname: undefined,
+  ids: undefined,
   dns: { resolv: "default", hosts: "default" },
   metadataUrl: undefined,
   disablePaths: false,
@@ -14,8 +18,6 @@ const OPTIONS: AppOptions = {
 };
 
 const APP = { exec: ["/bin/server"], user: "0", group: "0" };
-
-const NO_REBOOT = { name: "os/linux/seccomp-remove-set", value: { set: ["reboot"] } };
 
 /** What manifests say; the rest of them is the same in each test. */
 interface Case {
@@ -204,29 +206,11 @@ for (const [event, key] of [["pre-start", "preStart"], ["post-stop", "postStop"]
       assertThrows(() => plan({ image: withHandler(...exec) }), Error, message);
     }
   });
-
-  Deno.test(`a ${event} handler is refused along with a filter, unless that is disabled`, () => {
-    const eventHandlers = [{ name: event, exec: ["act"] }];
-    const content = { image: { eventHandlers, isolators: [NO_REBOOT] } };
-    assertThrows(
-      () => plan(content),
-      Error,
-      "apps[0].app.eventHandlers[0]: refused: the filter could not hold for both",
-    );
-    assertEquals(plan(content, { disableSeccomp: true })[key]?.exec, ["act"]);
-  });
 }
 
-Deno.test("all that is ignored is told: ports, isolators", () => {
-  const { ignored } = plan({
-    image: {
-      ports: [{ name: "web", protocol: "tcp", port: 80 }],
-      isolators: [{ name: "example.com/unknown", value: 1 }],
-    },
-    pod: { ports: [{ name: "web", hostPort: 80 }] },
-  });
+Deno.test("isolators that are ignored are told", () => {
+  const { ignored } = plan({ image: { isolators: [{ name: "example.com/unknown", value: 1 }] } });
   assertEquals(ignored.map((line) => line.slice(0, line.indexOf(": ignored: "))), [
-    "ports[0] (web)",
     "apps[0].app.isolators[0] (example.com/unknown)",
   ]);
 });

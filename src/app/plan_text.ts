@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ruleText } from "../linux/device_rule.ts";
 import { printable } from "../stage1/terminal.ts";
 import { describeResources } from "./resources.ts";
 import { environmentEntries } from "./environment.ts";
@@ -28,8 +29,15 @@ export function describeShare({ mountPoint }: ShareStep): string {
  * import { assertEquals } from "@std/assert";
  * const options = { mode: "1777" };
  * assertEquals(
- *   describeMount({ kind: "tmpfs", target: "/tmp", options, readOnly: false, field: "/tmp" }),
- *   "mount tmpfs on /tmp (mode=1777, rw)",
+ *   describeMount({
+ *     kind: "tmpfs",
+ *     target: "/tmp",
+ *     options,
+ *     readOnly: false,
+ *     noDevices: true,
+ *     field: "/tmp",
+ *   }),
+ *   "mount tmpfs on /tmp (mode=1777, rw, nodev)",
  * );
  * ```
  */
@@ -39,19 +47,33 @@ export function describeMount(step: MountStep): string {
       const how = [
         step.recursive ? "rbind" : "bind",
         step.readOnly ? "ro" : "rw",
+        ...(step.noDevices ? ["nodev"] : []),
         PROPAGATION[step.propagation],
       ];
       return `mount ${step.source} on ${step.target} (${how.join(", ")})`;
     }
     case "tmpfs": {
       const options = Object.entries(step.options).map(([key, value]) => `${key}=${value}`);
-      return `mount tmpfs on ${step.target} (${
-        [...options, step.readOnly ? "ro" : "rw"].join(", ")
-      })`;
+      const how = [
+        ...options,
+        step.readOnly ? "ro" : "rw",
+        ...(step.noDevices ? ["nodev"] : []),
+      ];
+      return `mount tmpfs on ${step.target} (${how.join(", ")})`;
     }
+    case "pod-tree":
+      return `mount the pod's ${step.tree} on ${step.target} (${access(step)})`;
+    case "rebind":
+      return step.source === step.target
+        ? `make ${step.target} a mount of its own (${access(step)})`
+        : `mount the app's ${step.source} on ${step.target} (${access(step)})`;
     case "file":
       return `write ${step.target} if the app has none`;
   }
+}
+
+function access({ readOnly }: { readOnly: boolean }): string {
+  return readOnly ? "ro" : "rw";
 }
 
 /** A whole plan, in the order in which it is carried out: one line for each thing that is done. */
@@ -66,12 +88,14 @@ export function describePlan(plan: AppPlan): string[] {
     "unshare the mount namespace; the host's mounts come in, none go out",
     `make ${plan.rootfs} the app's root:`,
     ...plan.mounts.map((step) => `  ${describeMount(step)}`),
+    ...(plan.noDevices ? ["make device files in the app's root useless"] : []),
     ...(plan.readOnlyRoot ? ["make the app's root read-only"] : []),
     `enter ${plan.workingDirectory}`,
     `become user ${user}, group ${group}, supplementary groups ${
       supplementaryGIDs.join(" ") || "none"
     }`,
     ...describeResources(plan.isolation.resources, "of the pod"),
+    ...(plan.devices ?? []).map((rule) => `allow the device ${ruleText(rule)}`),
     ...describePrivileges(plan),
     ...(plan.preStart ? [`run to its end ${quote(plan.preStart.exec)}`] : []),
     `execute ${quote(plan.exec)}`,

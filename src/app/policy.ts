@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Isolation } from "../stage1/isolation.ts";
 import type { Pod } from "../stage1/pod.ts";
 
 /** The annotations that this stage1 reads. The value of each is `true` or `false`. */
@@ -26,18 +27,22 @@ export interface Policy {
  *
  * @throws {Error} when one of our annotations is neither `true` nor `false`.
  */
-export function readPolicy({ manifest }: Pod): Policy {
-  const find = (name: string) => {
+export function readPolicy({ manifest }: Pod, isolation: Isolation): Policy {
+  const find = (name: string, unlessSaid?: string) => {
     const i = manifest.annotations.findIndex((annotation) => annotation.name === name);
     const value = manifest.annotations[i]?.value;
-    if (value === undefined || value === "false") return undefined;
+    if (value === undefined) return unlessSaid;
+    if (value === "false") return undefined;
     if (value === "true") return `annotations[${i}]`;
     throw new Error(
       `annotations[${i}].value: ${JSON.stringify(value)} is neither true nor false (${name})`,
     );
   };
   return {
-    protectKernelPaths: find(POLICY_ANNOTATIONS.protectKernelPaths),
+    protectKernelPaths: find(
+      POLICY_ANNOTATIONS.protectKernelPaths,
+      isolation === "pod" ? "isolation of the pod" : undefined,
+    ),
     followVolumeLinks: find(POLICY_ANNOTATIONS.followVolumeLinks),
   };
 }

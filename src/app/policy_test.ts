@@ -8,11 +8,12 @@ const NONE = { protectKernelPaths: undefined, followVolumeLinks: undefined };
 
 function policyOf(...annotations: { name: string; value?: string }[]) {
   const text = JSON.stringify(withField(POD, ["annotations"], annotations));
-  return readPolicy({
+  const pod = {
     directory: ".",
     manifest: parseManifest(text, PodManifest, "pod"),
     apps: [],
-  });
+  };
+  return readPolicy(pod, "host");
 }
 
 Deno.test("a pod without our annotations asks for nothing", () => {

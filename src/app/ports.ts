@@ -8,20 +8,27 @@ import type { Pod, PodApp } from "../stage1/pod.ts";
 import { refuseField, tellIgnored } from "./fields.ts";
 
 /**
- * Checks the ports of an app and those that the pod exposes.
+ * Refuses an app with a port whose socket should be open before it starts.
  *
- * @returns What has no effect, one line each.
- * @throws {Error} for a port that wants a socket opened for it, and for one that no app has.
+ * @throws {Error} which names the port.
  */
-export function checkPorts(pod: Pod, { app, field }: PodApp): string[] {
+export function refuseSocketActivation({ app, field }: PodApp): void {
   app.ports.forEach(({ socketActivated }, i) => {
-    if (socketActivated) {
-      const place = `${field}.app.ports[${i}].socketActivated`;
-      throw refuseField("app.ports[].socketActivated", place);
-    }
+    if (!socketActivated) return;
+    throw refuseField("app.ports[].socketActivated", `${field}.app.ports[${i}].socketActivated`);
   });
-  return pod.manifest.ports.map(({ name, podPort }, i) => {
-    if (!podPort && app.ports.every((port) => port.name !== name)) {
+}
+
+/**
+ * Checks the ports that a pod in the host's network exposes.
+ *
+ * @returns That they have no effect, one line each.
+ * @throws {Error} for one that no app has.
+ */
+export function tellIgnoredPorts({ manifest, apps }: Pod): string[] {
+  const names = new Set(apps.flatMap(({ app }) => app.ports).map(({ name }) => name));
+  return manifest.ports.map(({ name, podPort }, i) => {
+    if (!podPort && !names.has(name)) {
       throw new Error(`ports[${i}].name: no app of this pod has a port "${name}"`);
     }
     return tellIgnored("pod: ports", `ports[${i}] (${name})`);

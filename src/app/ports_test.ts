@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { ImageManifest, PodManifest } from "../appc/manifest.ts";
 import { IMAGE, POD, withField } from "../appc/manifest_testing.ts";
 import { parseManifest } from "../appc/parse.ts";
-import { checkPorts } from "./ports.ts";
+import { refuseSocketActivation, tellIgnoredPorts } from "./ports.ts";
 
 const PORT = { name: "web", protocol: "tcp", port: 8080 };
 
@@ -14,7 +14,8 @@ function check(ofApp: unknown[], ofPod: unknown[]): string[] {
   const manifest = parseManifest(text, PodManifest, "pod");
   const [runtime] = manifest.apps;
   const app = { field: "apps[0]", name: "web", app: image.app!, runtime: runtime!, image };
-  return checkPorts({ directory: ".", manifest, apps: [app] }, app);
+  refuseSocketActivation(app);
+  return tellIgnoredPorts({ directory: ".", manifest, apps: [app] });
 }
 
 Deno.test("an app's own ports need no word", () => {

@@ -15,8 +15,10 @@ import {
 } from "../linux/capabilities.ts";
 import { type Credentials, takeCredentials } from "../linux/credentials.ts";
 import { errnoNumber } from "../linux/errno_table.ts";
-import { prepareFilter, setNoNewPrivileges } from "../linux/seccomp.ts";
-import type { SyscallFilter } from "../linux/seccomp_program.ts";
+import type { Call } from "../linux/libc.ts";
+import { type NamedFilter, resolveFilter } from "../linux/named_filter.ts";
+import { prepareFilter, recordFilter, setNoNewPrivileges } from "../linux/seccomp.ts";
+import { ARCHITECTURE } from "../linux/syscall_numbers.ts";
 import { isSyscall } from "../linux/syscall_table.ts";
 import {
   DEFAULT_FILTER,
@@ -44,7 +46,7 @@ export interface PrivilegePlan {
   capabilities: { keep: Capability[] } | undefined;
   /** What the manifests say; see {@linkcode needsNoNewPrivileges} for what is done. */
   noNewPrivileges: boolean;
-  seccomp: SyscallFilter | undefined;
+  seccomp: NamedFilter | undefined;
   /** What of the isolators has no effect, and why: one line each. */
   ignored: string[];
 }
@@ -135,13 +137,34 @@ export function becomeUser(plan: PrivilegePlan, credentials: Credentials): void 
 }
 
 /**
+ * Records all that {@linkcode becomeUser} does, and the system call filter, for a process that begins with nothing
+ * in its inheritable set. What follows has to be execve(2).
+ */
+export function recordPrivileges(plan: PrivilegePlan, credentials: Credentials, call: Call): void {
+  recordUser(plan, credentials, call);
+  recordSyscallFilter(plan, call);
+}
+
+/** Records all of {@linkcode recordPrivileges} but the filter. */
+export function recordUser(plan: PrivilegePlan, credentials: Credentials, call: Call): void {
+  if (plan.capabilities) limitBoundingSet(plan.capabilities.keep, call);
+  takeCredentials(credentials, call);
+  if (needsNoNewPrivileges(plan, credentials.uid)) setNoNewPrivileges(call);
+}
+
+/** Records the filter, if there is one. What follows has to be execve(2). */
+export function recordSyscallFilter({ seccomp }: PrivilegePlan, call: Call): void {
+  if (seccomp) recordFilter(resolveFilter(seccomp, ARCHITECTURE), call);
+}
+
+/**
  * Makes the app's filter ready, if it has one.
  *
  * @returns What puts it in force. From then on each call of this process is judged like the app's; execve(2) is
  * in every allow-list.
  */
 export function prepareSyscallFilter({ seccomp }: PrivilegePlan): () => void {
-  return seccomp ? prepareFilter(seccomp) : () => {};
+  return seccomp ? prepareFilter(resolveFilter(seccomp, ARCHITECTURE)) : () => {};
 }
 
 function planCapabilities(
@@ -167,7 +190,7 @@ function planFilter(
   isolator: SeccompIsolator | undefined,
   restrictByDefault: boolean,
   ignored: string[],
-): SyscallFilter | undefined {
+): NamedFilter | undefined {
   if (isolator === undefined) return restrictByDefault ? allowOnly([DEFAULT_FILTER]) : undefined;
   refuseContradictions(isolator);
   const errno = requireErrno(isolator);
@@ -222,7 +245,7 @@ function requireWildcard(name: string, isolator: SeccompIsolator, i: number): st
   return syscalls;
 }
 
-function allowOnly(names: readonly string[], errno: { errno?: string } = {}): SyscallFilter {
+function allowOnly(names: readonly string[], errno: { errno?: string } = {}): NamedFilter {
   const syscalls = [LIFE_CYCLE, ...names].flatMap((name) => expandWildcard(name) ?? [name]);
   return { mode: "allow", syscalls: unique(syscalls), ...errno };
 }

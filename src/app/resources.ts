@@ -11,6 +11,7 @@ import type { Isolators, Placed, ResourceIsolator } from "../appc/isolators.ts";
 import { type Cgroups, readCgroups } from "../linux/cgroup.ts";
 import { listDirectory } from "../linux/file.ts";
 import { readSetting } from "../linux/kernel_file.ts";
+import type { Isolation } from "../stage1/isolation.ts";
 import { type CgroupPlan, placeSettings, type Setting, type Write } from "./cgroup_plan.ts";
 
 /** What has to be known of the host. */
@@ -59,13 +60,25 @@ const HIGHEST = 2 ** 63 - 1024;
  * @throws {SyscallError}
  */
 export function lookAtResources(levels: readonly Isolators[]): HostResources {
-  const needsDevices = levels.some(({ blockBandwidth, blockIops }) => blockBandwidth ?? blockIops);
-  const needsCgroups = needsDevices ||
+  const needsCgroups = limitDevices(levels) ||
     levels.some(({ memory, cpu, cpuShares }) => memory ?? cpu ?? cpuShares);
   return {
     cgroups: needsCgroups ? readCgroups() : { v1: [], v2: [] },
-    blockDevices: needsDevices ? listBlockDevices() : [],
+    blockDevices: lookAtBlockDevices(levels),
   };
+}
+
+/**
+ * The devices that isolators limit: all, if there is such an isolator.
+ *
+ * @throws {SyscallError}
+ */
+export function lookAtBlockDevices(levels: readonly Isolators[]): string[] {
+  return limitDevices(levels) ? listBlockDevices() : [];
+}
+
+function limitDevices(levels: readonly Isolators[]): boolean {
+  return levels.some(({ blockBandwidth, blockIops }) => blockBandwidth ?? blockIops);
 }
 
 /**
@@ -77,17 +90,40 @@ export function lookAtResources(levels: readonly Isolators[]): HostResources {
  */
 export function planResources(app: Isolators, pod: Isolators, host: HostResources): ResourcePlan {
   const notes: string[] = [];
-  const settings = [
+  const cgroups = placeSettings(planSettings(app, pod, host, notes), host.cgroups, notes);
+  for (const isolators of [pod, app]) notes.push(...unenforceable(isolators, "host"));
+  // An isolator whose limit and request are written to different files has the same said of both.
+  return { cgroups, oomScoreAdj: oomScoreAdj(app, pod), notes: [...new Set(notes)] };
+}
+
+/**
+ * The same of an app whose cgroups are planned with its pod's.
+ */
+export function planStanding(app: Isolators, pod: Isolators): ResourcePlan {
+  return { cgroups: [], oomScoreAdj: oomScoreAdj(app, pod), notes: unenforceable(app, "pod") };
+}
+
+/**
+ * What isolators come to in the languages of the cgroups.
+ *
+ * @param app The isolators of whom the cgroup is for.
+ * @param pod Those that bound them.
+ * @param notes Where it is added what is not as the manifest says, and why.
+ * @throws {Error} when an app would get nothing at all, and so could not run.
+ */
+export function planSettings(
+  app: Isolators,
+  pod: Isolators,
+  host: Pick<HostResources, "blockDevices">,
+  notes: string[],
+): Setting[] {
+  return [
     memorySetting(boundBy("resource/memory", app.memory, pod.memory, notes)),
     cpuLimitSetting(boundBy("resource/cpu", app.cpu, pod.cpu, notes)),
     cpuWeightSetting(app, pod, notes),
     bandwidthSetting(app, pod, host, notes),
     iopsSetting(app, pod, host, notes),
   ].filter((setting) => setting !== undefined);
-  const cgroups = placeSettings(settings, host.cgroups, notes);
-  for (const isolators of [pod, app]) notes.push(...unenforceable(isolators));
-  // An isolator whose limit and request are written to different files has the same said of both.
-  return { cgroups, oomScoreAdj: oomScoreAdj(app, pod), notes: [...new Set(notes)] };
 }
 
 /**
@@ -230,7 +266,7 @@ function sharesSetting(wanted: number, isolator: string): Setting {
 function bandwidthSetting(
   app: Isolators,
   pod: Isolators,
-  host: HostResources,
+  host: Pick<HostResources, "blockDevices">,
   notes: string[],
 ): Setting | undefined {
   const amount = boundBy("resource/block-bandwidth", app.blockBandwidth, pod.blockBandwidth, notes);
@@ -240,7 +276,7 @@ function bandwidthSetting(
 function iopsSetting(
   app: Isolators,
   pod: Isolators,
-  host: HostResources,
+  host: Pick<HostResources, "blockDevices">,
   notes: string[],
 ): Setting | undefined {
   const amount = boundBy("resource/block-iops", app.blockIops, pod.blockIops, notes);
@@ -250,7 +286,7 @@ function iopsSetting(
 /** One write for each device: the kernel reads but one line at a time. */
 function deviceSetting(
   { limit, isolator }: Amount,
-  { blockDevices }: HostResources,
+  { blockDevices }: Pick<HostResources, "blockDevices">,
   unit: "bps" | "iops",
 ): Setting | undefined {
   if (limit === undefined) return undefined;
@@ -271,10 +307,14 @@ function deviceSetting(
   };
 }
 
-function unenforceable({ networkBandwidth }: Isolators): string[] {
+/** What no cgroup limits, and why: one line each. */
+export function unenforceable({ networkBandwidth }: Isolators, isolation: Isolation): string[] {
   if (networkBandwidth === undefined) return [];
   const isolator = nameIsolator(networkBandwidth, "resource/network-bandwidth");
-  return [`${isolator}: not enforced: the app is in the host's network`];
+  const why = isolation === "host"
+    ? "the app is in the host's network"
+    : "this stage1 shapes no traffic";
+  return [`${isolator}: not enforced: ${why}`];
 }
 
 /** No amount, so there is no smaller one: the app's goes over the pod's. */

@@ -21,7 +21,10 @@ const V1: HostResources = {
 };
 
 function level(directory: string, fields: Partial<CgroupV2Level> = {}): CgroupV2Level {
-  return { directory, controllers: CONTROLLERS, enabled: [], occupied: false, ...fields };
+  return {
+    ...{ directory, controllers: CONTROLLERS, enabled: [], occupied: false, threaded: false },
+    ...fields,
+  };
 }
 
 function v2(...levels: CgroupV2Level[]): HostResources {

@@ -19,6 +19,8 @@ export interface LabelStep {
   /** The kernel's file, which is each thread's own. */
   path: string;
   text: string;
+  /** The profile or context alone, as messages name it. */
+  label: string;
   /** The isolator that asks for it, as messages name it. */
   isolator: string;
 }
@@ -72,9 +74,8 @@ function planSelinux(
     return;
   }
   const { user, role, type, level } = wanted;
-  // Policies without levels have contexts of three parts.
-  const text = [user, role, type, level].filter(Boolean).join(":");
-  plan.labels.push({ path: "/proc/thread-self/attr/exec", text, isolator });
+  const text = [user, role, type, level].join(":");
+  plan.labels.push({ path: "/proc/thread-self/attr/exec", text, label: text, isolator });
 }
 
 /** An app must not run without the profile that it was to be confined by, whatever the reason. */
@@ -92,6 +93,7 @@ function planApparmor(
   plan.labels.push({
     path: "/proc/thread-self/attr/apparmor/exec",
     text: `exec ${profile}`,
+    label: profile,
     isolator,
   });
 }

@@ -21,22 +21,18 @@ Deno.test("a context and a profile are asked for at the next exec", () => {
       {
         path: "/proc/thread-self/attr/exec",
         text: "u:r:t:s0:c1",
+        label: "u:r:t:s0:c1",
         isolator: "app (os/linux/selinux-context)",
       },
       {
         path: "/proc/thread-self/attr/apparmor/exec",
         text: "exec rkt-default",
+        label: "rkt-default",
         isolator: "pod (os/linux/apparmor-profile)",
       },
     ],
     notes: [],
   });
-});
-
-Deno.test("a context without a level has three parts", () => {
-  const selinuxContext = { ...CONTEXT.selinuxContext!, level: "" };
-  const { labels } = planLabels({ unknown: [], selinuxContext }, NONE, BOTH);
-  assertEquals(labels.map(({ text }) => text), ["u:r:t"]);
 });
 
 Deno.test("the app's label goes over the pod's", () => {

@@ -5,6 +5,7 @@
  */
 
 import type { Isolators } from "../appc/isolators.ts";
+import type { NamespaceKind } from "../linux/namespaces.ts";
 import { readSetting } from "../linux/kernel_file.ts";
 import { naming } from "../stage1/naming.ts";
 
@@ -41,6 +42,82 @@ export function requireSettings({ sysctl }: Isolators, host: HostSettings): void
       } on this host, whose settings the pod shares and does not change`;
     throw new Error(
       `${sysctl!.field} (os/unix/sysctl): ${name}=${words(wanted)} cannot be had: ${why}`,
+    );
+  }
+}
+
+/** A setting that a namespace of the pod's gets. */
+export interface SettingStep {
+  /** In /proc, as a process in the namespace sees it. */
+  path: string;
+  value: string;
+  /** What asks for it: the isolator and the setting. */
+  field: string;
+}
+
+/** Whose a setting is, by the beginning of its path below /proc/sys: network_namespaces(7), ipc_namespaces(7). */
+const OWNERS: readonly [beginning: RegExp, namespace: NamespaceKind][] = [
+  [/^net\//, "net"],
+  [/^kernel\/(msg|sem|shm)/, "ipc"],
+  [/^fs\/mqueue\//, "ipc"],
+];
+
+/**
+ * Decides which settings the pod gets: those that belong to its own namespaces. Others it has to find as it asks
+ * for them.
+ *
+ * @param ofApps An app can only ask for what the pod asks for as well, or the host has: all share one setting.
+ * @param namespaces Those that the pod has for itself.
+ * @throws {Error} which names the setting that cannot be had.
+ */
+export function planSettings(
+  ofPod: Isolators,
+  ofApps: readonly Isolators[],
+  namespaces: readonly NamespaceKind[],
+): SettingStep[] {
+  for (const isolators of [ofPod, ...ofApps]) checkNames(isolators);
+  const owned = keep(ofPod, (name) => isOwned(name, namespaces));
+  const shared = [ofPod, ...ofApps].map((it) => keep(it, (name) => !isOwned(name, namespaces)));
+  for (const isolators of shared) requireSettings(isolators, readHostSettings(isolators));
+  for (const isolators of ofApps) requireOfPod(isolators, owned, namespaces);
+  const { field, entries = {} } = owned.sysctl ?? {};
+  return Object.entries(entries).map(([name, value]) => ({
+    path: sysctlPath(name),
+    value,
+    field: `${field} (os/unix/sysctl): ${name}=${value}`,
+  }));
+}
+
+function checkNames({ sysctl }: Isolators): void {
+  const names = Object.keys(sysctl?.entries ?? {});
+  naming(`${sysctl?.field} (os/unix/sysctl)`, () => names.forEach(sysctlPath));
+}
+
+function isOwned(name: string, namespaces: readonly NamespaceKind[]): boolean {
+  const path = sysctlPath(name).slice("/proc/sys/".length);
+  const [, owner] = OWNERS.find(([beginning]) => beginning.test(path)) ?? [];
+  return owner !== undefined && namespaces.includes(owner);
+}
+
+function keep({ sysctl }: Isolators, wanted: (name: string) => boolean): Isolators {
+  if (sysctl === undefined) return { unknown: [] };
+  const entries = Object.entries(sysctl.entries).filter(([name]) => wanted(name));
+  return { unknown: [], sysctl: { ...sysctl, entries: Object.fromEntries(entries) } };
+}
+
+function requireOfPod(
+  { sysctl }: Isolators,
+  owned: Isolators,
+  namespaces: readonly NamespaceKind[],
+): void {
+  const ofPod = owned.sysctl?.entries ?? {};
+  for (const [name, value] of Object.entries(sysctl?.entries ?? {})) {
+    if (!isOwned(name, namespaces) || ofPod[name] === value) continue;
+    throw new Error(
+      `${
+        sysctl!.field
+      } (os/unix/sysctl): ${name}=${value} cannot be had: it would be the whole pod's, ` +
+        `whose own isolators do not ask for it`,
     );
   }
 }

@@ -1,7 +1,7 @@
 import "../linux/libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Isolators } from "../appc/isolators.ts";
-import { readHostSettings, requireSettings, sysctlPath } from "./sysctl.ts";
+import { planSettings, readHostSettings, requireSettings, sysctlPath } from "./sysctl.ts";
 
 function asking(entries: Record<string, string>): Isolators {
   return { unknown: [], sysctl: { field: "isolators[0]", entries } };
@@ -46,4 +46,50 @@ Deno.test("sysctlPath() refuses what leads elsewhere", () => {
   for (const name of ["", "net..core", "../../etc/passwd", "/etc/passwd", "net/../../x", "."]) {
     assertThrows(() => sysctlPath(name), Error, "is not the name of a setting");
   }
+});
+
+Deno.test("settings of the pod's own namespaces are the pod's to set", () => {
+  const entries = { "net.core.somaxconn": "7", "kernel.shmmax": "8", "fs/mqueue/msg_max": "9" };
+  assertEquals(planSettings(asking(entries), [], ["net", "ipc"]), [
+    {
+      path: "/proc/sys/net/core/somaxconn",
+      value: "7",
+      field: "isolators[0] (os/unix/sysctl): net.core.somaxconn=7",
+    },
+    {
+      path: "/proc/sys/kernel/shmmax",
+      value: "8",
+      field: "isolators[0] (os/unix/sysctl): kernel.shmmax=8",
+    },
+    {
+      path: "/proc/sys/fs/mqueue/msg_max",
+      value: "9",
+      field: "isolators[0] (os/unix/sysctl): fs/mqueue/msg_max=9",
+    },
+  ]);
+});
+
+Deno.test("a setting of a namespace that the pod shares is the host's", () => {
+  const plan = (...namespaces: ("net" | "ipc")[]) =>
+    planSettings(asking({ "net.core.somaxconn": "7" }), [], namespaces);
+  assertEquals(plan("net").length, 1);
+  assertThrows(() => plan("ipc"), Error, "somaxconn=7 cannot be had: it is");
+  assertThrows(
+    () => planSettings(asking({ "kernel.shmmax": "7" }), [], ["net"]),
+    Error,
+    "shmmax=7",
+  );
+  assertThrows(() => planSettings(asking({ "vm.swappiness": "7" }), [], ["net", "ipc"]), Error);
+});
+
+Deno.test("an app may ask for what its pod asks for, and for no more", () => {
+  const ofPod = asking({ "net.core.somaxconn": "7" });
+  assertEquals(planSettings(ofPod, [ofPod, { unknown: [] }], ["net"]).length, 1);
+  const other = asking({ "net.core.somaxconn": "8" });
+  assertThrows(() => planSettings(ofPod, [other], ["net"]), Error, "it would be the whole pod's");
+});
+
+Deno.test("what is not the name of a setting is refused with its isolator", () => {
+  const error = assertThrows(() => planSettings(asking({ "net..x": "1" }), [], ["net"]), Error);
+  assertEquals(error.message, "isolators[0] (os/unix/sysctl)");
 });

@@ -18,12 +18,14 @@ import {
   openInRoot,
   readLinkAt,
   setMode,
+  setOwnerAt,
   statFd,
   writeText,
 } from "../linux/file.ts";
+import type { Owner } from "./id_range.ts";
 
-/** What a target has to be, for what is mounted on it. */
-export type TargetKind = "directory" | "file";
+/** What a target has to be, for what is mounted on it: `any` is what is there, or else a directory. */
+export type TargetKind = "directory" | "file" | "any";
 
 /** An app's root that is being built. */
 export interface AppRoot {
@@ -31,6 +33,8 @@ export interface AppRoot {
   fd: Fd;
   /** The mounts in it that are the pod's: its own, and others that are gone when the pod is. */
   ownMounts: Set<number>;
+  /** Who owns what is made in it; who makes it if undefined. */
+  owner: Owner | undefined;
 }
 
 /** As many links as the kernel itself follows in one path. */
@@ -47,7 +51,7 @@ const MOST_LINKS = 40;
  * @throws {SyscallError}
  */
 export function openTarget(root: AppRoot, path: string, kind: TargetKind): Fd {
-  const fd = openOrMake(root, path, (parent, name) => makeAt(parent, name, kind));
+  const fd = openOrMake(root, path, (parent, name) => makeAt(root, parent, name, kind));
   try {
     requireMountable(root, fd, path, kind);
     return fd;
@@ -64,7 +68,7 @@ export function openTarget(root: AppRoot, path: string, kind: TargetKind): Fd {
  */
 export function writeIfMissing(root: AppRoot, path: string, text: string): void {
   using _file = openOrMake(root, path, (parent, name) => {
-    using file = createAt(parent, name);
+    using file = createAt(root, parent, name);
     writeText(file, text);
   });
 }
@@ -103,7 +107,7 @@ function openOrMake(root: AppRoot, path: string, makeLast: Make): Fd {
       throw new Error(`${path} is not there, and would have to be made on the host`);
     }
     if (rest.length > 0) {
-      makeDirectoryAt(parent, name);
+      makeAt(root, parent, name, "directory");
     } else {
       makeLast(parent, name);
     }
@@ -137,13 +141,15 @@ function tryOpen(root: Fd, path: string): Fd | undefined {
   }
 }
 
-function makeAt(parent: Fd, name: string, kind: TargetKind): void {
-  if (kind === "directory") makeDirectoryAt(parent, name);
-  else createAt(parent, name)[Symbol.dispose]();
+function makeAt(root: AppRoot, parent: Fd, name: string, kind: TargetKind): void {
+  if (kind === "file") return createAt(root, parent, name)[Symbol.dispose]();
+  makeDirectoryAt(parent, name);
+  if (root.owner) setOwnerAt(parent, name, root.owner);
 }
 
-function createAt(parent: Fd, name: string): Fd {
+function createAt(root: AppRoot, parent: Fd, name: string): Fd {
   const file = openAt(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
   setMode(file, 0o644);
+  if (root.owner) setOwnerAt(parent, name, root.owner);
   return file;
 }

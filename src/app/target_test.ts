@@ -4,7 +4,7 @@ import { withRoot } from "./root_testing.ts";
 import { type AppRoot, openTarget, type TargetKind, writeIfMissing } from "./target.ts";
 
 function own(root: Fd): AppRoot {
-  return { fd: root, ownMounts: new Set([statFd(root).mountId]) };
+  return { fd: root, ownMounts: new Set([statFd(root).mountId]), owner: undefined };
 }
 
 /** A target, the links that lead to it, and where in the root it ends up. */
@@ -113,9 +113,25 @@ Deno.test("the root itself is no target, by whatever path", () => {
 Deno.test("nothing is made in a mount that is not the pod's", () => {
   withRoot(({ root, path }) => {
     Deno.mkdirSync(`${path}/there`);
-    const foreign: AppRoot = { fd: root, ownMounts: new Set() };
+    const foreign: AppRoot = { fd: root, ownMounts: new Set(), owner: undefined };
     using _fd = openTarget(foreign, "/there", "directory");
     assertThrows(() => openTarget(foreign, "/new", "directory"), Error, "made on the host");
     assertThrows(() => writeIfMissing(foreign, "/new", ""), Error, "made on the host");
+  });
+});
+
+Deno.test("what is made belongs to the root's owner, and what was there to whom it did", () => {
+  withRoot(({ root, path }) => {
+    Deno.mkdirSync(`${path}/there`);
+    const ofPod: AppRoot = { ...own(root), owner: { uid: 5000, gid: 5001 } };
+    using _fd = openTarget(ofPod, "/there/made/target", "file");
+    writeIfMissing(ofPod, "/there/text", "text");
+    const owner = (name: string) => {
+      const { uid, gid } = Deno.statSync(`${path}/${name}`);
+      return [uid, gid];
+    };
+    const made = ["there/made", "there/made/target", "there/text"];
+    assertEquals(made.map(owner), made.map(() => [5000, 5001]));
+    assertEquals(owner("there"), [Deno.uid(), Deno.gid()]);
   });
 });

@@ -10,6 +10,8 @@
 import { failedWith } from "../linux/errno.ts";
 import type { Credentials } from "../linux/credentials.ts";
 import { type Fd, O_PATH, O_RDONLY, openInRoot, readText, statFd } from "../linux/file.ts";
+import { naming } from "../stage1/naming.ts";
+import { type IdRange, podId, requireId } from "./id_range.ts";
 
 /** Opening must not wait for a writer, should the path turn out to be a FIFO. */
 const O_NONBLOCK = 0o4000;
@@ -44,12 +46,21 @@ const GROUP: Kind = { field: "group", database: "/etc/group", id: "gid" };
  * Looks up the credentials of an app.
  *
  * @param root The app's root, with its volumes in place.
- * @throws {Error} which names the field, when there is no such user, group or path in the app.
+ * @param ids The pod's, where these are not the host's.
+ * @returns The credentials in the pod's numbers.
+ * @throws {Error} which names the field, when there is no such user, group or path in the app, or no such id in
+ * the pod.
  */
-export function resolveCredentials(root: Fd, request: UserRequest): Credentials {
-  const uid = resolveId(root, request, USER);
-  const gid = resolveGroup(root, request, uid);
-  return { uid, gid, groups: [gid, ...request.supplementaryGIDs] };
+export function resolveCredentials(root: Fd, request: UserRequest, ids?: IdRange): Credentials {
+  const { field, supplementaryGIDs } = request;
+  const uid = resolveId(root, request, USER, ids);
+  const gid = resolveGroup(root, request, uid, ids);
+  naming(`${field}.user`, () => requireId(uid, ids));
+  naming(`${field}.group`, () => requireId(gid, ids));
+  supplementaryGIDs.forEach((id, i) =>
+    naming(`${field}.supplementaryGIDs[${i}]`, () => requireId(id, ids))
+  );
+  return { uid, gid, groups: [gid, ...supplementaryGIDs] };
 }
 
 /**
@@ -71,16 +82,16 @@ export function findId(database: string, name: string): number | undefined {
 }
 
 /** Docker images name a group after their user, without making it; docker means the user's number then. */
-function resolveGroup(root: Fd, request: UserRequest, uid: number): number {
+function resolveGroup(root: Fd, request: UserRequest, uid: number, ids?: IdRange): number {
   try {
-    return resolveId(root, request, GROUP);
+    return resolveId(root, request, GROUP, ids);
   } catch (error) {
     if (request.groupMayBeUser && request.group === request.user) return uid;
     throw error;
   }
 }
 
-function resolveId(root: Fd, request: UserRequest, kind: Kind): number {
+function resolveId(root: Fd, request: UserRequest, kind: Kind, ids?: IdRange): number {
   const wanted = request[kind.field];
   const fail = (why: string, cause?: unknown) =>
     new Error(`${request.field}.${kind.field}: ${JSON.stringify(wanted)} ${why}`, { cause });
@@ -91,16 +102,31 @@ function resolveId(root: Fd, request: UserRequest, kind: Kind): number {
     return id;
   }
   if (wanted.startsWith("/")) {
-    return ownerOf(root, wanted, kind, fail);
+    return ownerOf(root, wanted, kind, fail, ids);
   }
-  const id = findId(readDatabase(root, kind, fail), wanted);
-  if (id === undefined) throw fail(`is not in ${kind.database} of the app`);
-  return id;
+  const database = readDatabase(root, kind, fail);
+  const id = findId(database ?? "", wanted);
+  if (id !== undefined) return id;
+  // An app that is but a program needs no database to have a root.
+  if (wanted === "root") return 0;
+  throw fail(
+    database === undefined
+      ? `cannot be looked up: the app has no ${kind.database}`
+      : `is not in ${kind.database} of the app`,
+  );
 }
 
 type Fail = (why: string, cause?: unknown) => Error;
 
-function ownerOf(root: Fd, path: string, kind: Kind, fail: Fail): number {
+function ownerOf(root: Fd, path: string, kind: Kind, fail: Fail, ids?: IdRange): number {
+  const owner = podId(findOwner(root, path, kind, fail), ids);
+  if (owner === undefined) {
+    throw fail(`is a path whose owner is meant, and that is no ${kind.field} of the pod`);
+  }
+  return owner;
+}
+
+function findOwner(root: Fd, path: string, kind: Kind, fail: Fail): number {
   try {
     using fd = openInRoot(root, path, O_PATH);
     return statFd(fd)[kind.id];
@@ -109,16 +135,14 @@ function ownerOf(root: Fd, path: string, kind: Kind, fail: Fail): number {
   }
 }
 
-function readDatabase(root: Fd, kind: Kind, fail: Fail): string {
+function readDatabase(root: Fd, kind: Kind, fail: Fail): string | undefined {
   try {
     using entry = openInRoot(root, kind.database, O_PATH);
     if (statFd(entry).kind !== "file") throw new Error("not a regular file");
     using fd = openInRoot(root, kind.database, O_RDONLY | O_NONBLOCK);
     return readText(fd, LARGEST_DATABASE);
   } catch (error) {
-    if (failedWith(error, "ENOENT")) {
-      throw fail(`cannot be looked up: the app has no ${kind.database}`);
-    }
+    if (failedWith(error, "ENOENT")) return undefined;
     throw fail(`cannot be looked up in ${kind.database} of the app`, error);
   }
 }

@@ -44,6 +44,37 @@ Deno.test("a path means its owner, as the app sees the path", () => {
   });
 });
 
+Deno.test("a path's owner is one of the pod's users, where these are not the host's", () => {
+  withRoot(({ root, path }) => {
+    const ids = { shift: 5000, count: 100 };
+    Deno.mkdirSync(`${path}/srv`);
+    const wanted = request({ user: "/srv", group: "/srv" });
+    Deno.chownSync(`${path}/srv`, 5021, 5022);
+    assertEquals(resolveCredentials(root, wanted, ids), { uid: 21, gid: 22, groups: [22] });
+    Deno.chownSync(`${path}/srv`, 21, 5022);
+    const message = 'apps[0].app.user: "/srv" is a path whose owner is meant, and that is no user';
+    assertThrows(() => resolveCredentials(root, wanted, ids), Error, message);
+  });
+});
+
+Deno.test("ids that the pod does not have are errors", () => {
+  withRoot(({ root }) => {
+    const refused: [Partial<UserRequest>, string][] = [
+      [{ user: "100" }, "apps[0].app.user"],
+      [{ group: "100" }, "apps[0].app.group"],
+      [{ supplementaryGIDs: [99, 100] }, "apps[0].app.supplementaryGIDs[1]"],
+    ];
+    for (const [fields, field] of refused) {
+      const resolve = () => resolveCredentials(root, request(fields), { shift: 5000, count: 100 });
+      const { cause } = assertThrows(resolve, Error, field);
+      assertEquals(
+        (cause as Error).message.startsWith("100 is not one of the pod's 100 ids"),
+        true,
+      );
+    }
+  });
+});
+
 Deno.test("an error names the field, the value and the app's file", () => {
   withRoot(({ root, path }) => {
     const daemon = request({ user: "daemon" });

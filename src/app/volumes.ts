@@ -5,17 +5,29 @@
  * @module
  */
 
-import type { MountPoint, Volume } from "../appc/manifest.ts";
+import type { ImageManifest, MountPoint, Volume } from "../appc/manifest.ts";
 import type { Pod, PodApp } from "../stage1/pod.ts";
+
+/**
+ * How mount points are taken. `strict`, as rkt's fly has it: the image's count beside the app's, and each needs a volume.
+ * `lenient`, as rkt's default stage1 has it: the app's alone count, and one without a volume gets one of its own.
+ */
+export type MountRules = "strict" | "lenient";
 
 /** A volume with its place in an app. */
 export interface VolumeMount {
-  volume: Volume;
+  /** `own`: what is at the target already, as it is. */
+  volume: Volume | { kind: "own" };
   /** Where it goes, in the app's root. */
   target: string;
   readOnly: boolean;
   /** What in the manifests asks for it, for errors. */
   field: string;
+}
+
+/** Whether an image was made of one of docker's, as docker2aci says. */
+export function isFromDocker({ annotations }: ImageManifest): boolean {
+  return annotations.some(({ name }) => name === "appc.io/docker/repository");
 }
 
 /** A mount point, and where it is declared. */
@@ -33,21 +45,25 @@ interface DeclaredPoint extends MountPoint {
  * @throws {Error} which names the field: a volume that does not exist, a mount point that nothing meets,
  * two that contradict each other.
  */
-export function matchVolumes(pod: Pod, app: PodApp): VolumeMount[] {
+export function matchVolumes(
+  pod: Pod,
+  app: PodApp,
+  rules: MountRules,
+): VolumeMount[] {
   const volumes = new Map(pod.manifest.volumes.map((volume) => [volume.name, volume]));
-  const points = declaredPoints(app);
+  const points = declaredPoints(app, rules);
   const mounts = explicitMounts(app, volumes, points);
   refuseSharedTargets(mounts);
   for (const point of points) {
     if (mounts.every(({ target }) => !samePath(target, point.path))) {
-      mounts.push(mountOfPoint(point, volumes));
+      mounts.push(mountOfPoint(point, volumes) ?? mountOfUnmet(point, app, rules));
     }
   }
   return mounts.toSorted((a, b) => depth(a.target) - depth(b.target));
 }
 
 /** The app's mount points and its image's, each path once: they are the same list unless overridden. */
-function declaredPoints(app: PodApp): DeclaredPoint[] {
+function declaredPoints(app: PodApp, rules: MountRules): DeclaredPoint[] {
   const ofApp = app.app.mountPoints.map((point, i) => ({
     ...point,
     field: `${app.field}.app.mountPoints[${i}]`,
@@ -57,7 +73,7 @@ function declaredPoints(app: PodApp): DeclaredPoint[] {
     field: `appsinfo/${app.name}/manifest: app.mountPoints[${i}]`,
   }));
   const points: DeclaredPoint[] = [];
-  for (const point of [...ofApp, ...ofImage]) {
+  for (const point of rules === "lenient" ? ofApp : [...ofApp, ...ofImage]) {
     const known = points.find(({ name }) => name === point.name);
     if (known === undefined) points.push(point);
     else if (!samePath(known.path, point.path)) throw conflict(point, known.path, known.field);
@@ -84,20 +100,40 @@ function explicitMounts(
 function mountOfPoint(
   point: DeclaredPoint,
   volumes: ReadonlyMap<string, Volume>,
-): VolumeMount {
+): VolumeMount | undefined {
   const volume = volumes.get(point.name);
-  if (!volume) {
-    throw new Error(
-      `${point.field}: missing volume: mount point "${point.name}" (${point.path}) has no volume ` +
-        `of its name, and no mount at its path`,
-    );
-  }
+  if (!volume) return undefined;
   return {
     volume,
     target: point.path,
     readOnly: isReadOnly(volume, point),
     field: point.field,
   };
+}
+
+/** Where an app has something else than its image. */
+const NOT_OF_IMAGE = ["dev", "proc", "sys", "tmp"];
+
+/**
+ * An image of docker's expects what it has there to be in the volume as well: it stays where it is, since it
+ * belongs to this pod alone anyway.
+ */
+function mountOfUnmet(
+  point: DeclaredPoint,
+  app: PodApp,
+  rules: MountRules,
+): VolumeMount {
+  if (rules === "strict") {
+    throw new Error(
+      `${point.field}: missing volume: mount point "${point.name}" (${point.path}) has no volume ` +
+        `of its name, and no mount at its path`,
+    );
+  }
+  const keepsImage = isFromDocker(app.image) && !NOT_OF_IMAGE.includes(parts(point.path)[0]!);
+  const volume = keepsImage
+    ? { kind: "own" } as const
+    : { kind: "empty", name: `${app.name}-${point.name}` } as const;
+  return { volume, target: point.path, readOnly: point.readOnly ?? false, field: point.field };
 }
 
 /** The volume's own word counts; a mount point's only where the volume has none. */

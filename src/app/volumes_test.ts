@@ -8,7 +8,7 @@ import {
 } from "../appc/manifest.ts";
 import { parseManifest } from "../appc/parse.ts";
 import type { PodApp } from "../stage1/pod.ts";
-import { matchVolumes } from "./volumes.ts";
+import { matchVolumes, type MountRules } from "./volumes.ts";
 
 interface Case {
   volumes?: Volume[];
@@ -17,9 +17,20 @@ interface Case {
   points?: MountPoint[];
   /** The image's, where they differ. */
   imagePoints?: MountPoint[];
+  annotations?: { name: string; value: string }[];
+  rules?: MountRules;
 }
 
-function match({ volumes = [], mounts = [], points = [], imagePoints = points }: Case) {
+function match(
+  {
+    volumes = [],
+    mounts = [],
+    points = [],
+    imagePoints = points,
+    annotations = [],
+    rules = "strict",
+  }: Case,
+) {
   const app = (mountPoints: MountPoint[]) => ({
     exec: ["/bin/true"],
     user: "0",
@@ -32,6 +43,7 @@ function match({ volumes = [], mounts = [], points = [], imagePoints = points }:
       acVersion: "0.8.11",
       name: "example.com/web",
       app: app(imagePoints),
+      annotations,
     }),
     ImageManifest,
     "image",
@@ -48,7 +60,7 @@ function match({ volumes = [], mounts = [], points = [], imagePoints = points }:
   );
   const runtime = manifest.apps[0]!;
   const podApp: PodApp = { field: "apps[0]", name: "web", app: runtime.app!, runtime, image };
-  return matchVolumes({ directory: ".", manifest, apps: [podApp] }, podApp);
+  return matchVolumes({ directory: ".", manifest, apps: [podApp] }, podApp, rules);
 }
 
 const DATA: Volume = { name: "data", kind: "host", source: "/srv/data" };
@@ -96,6 +108,34 @@ Deno.test("outer targets come before those inside them", () => {
     "//a/./b/",
     "/a/b/c",
   ]);
+});
+
+Deno.test("a mount point that nothing meets can have an empty volume of the app's own", () => {
+  const [mount] = match({ points: [POINT], rules: "lenient" });
+  assertEquals(mount?.volume, { kind: "empty", name: "web-data" });
+  assertEquals(mount?.target, "/data");
+});
+
+Deno.test("the app's mount points go before the image's, which may say something else", () => {
+  const [mount, ...others] = match({
+    volumes: [DATA],
+    points: [{ ...POINT, path: "/elsewhere" }],
+    imagePoints: [POINT],
+    rules: "lenient",
+  });
+  assertEquals([mount?.target, others], ["/elsewhere", []]);
+});
+
+Deno.test("in an image of docker's it keeps what the image has there", () => {
+  const annotations = [{ name: "appc.io/docker/repository", value: "library/web" }];
+  const [mount] = match({ points: [POINT], annotations, rules: "lenient" });
+  assertEquals(mount?.volume, { kind: "own" });
+  const [inSys] = match({
+    points: [{ ...POINT, path: "/sys/data" }],
+    annotations,
+    rules: "lenient",
+  });
+  assertEquals(inSys?.volume.kind, "empty");
 });
 
 Deno.test("a mount point of the image that nothing meets is an error that names it", () => {

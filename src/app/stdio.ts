@@ -1,0 +1,100 @@
+/**
+ * What an app has as its standard input, output and error.
+ *
+ * rkt says it with `--interactive` for the pod, or with `--stdin`, `--stdout` and `--stderr` for
+ * one app, which become annotations of it.
+ *
+ * @module
+ */
+
+/** The standard streams, in the order of their descriptors. */
+export const STREAMS = ["stdin", "stdout", "stderr"] as const;
+
+/** A standard stream. */
+export type Stream = typeof STREAMS[number];
+
+/**
+ * Where a stream leads: to /dev/null; to the one that the caller has; to the app's own terminal,
+ * which is shown in the caller's; or to the app's log, and from there to the caller.
+ */
+export type StreamTarget = "null" | "caller" | "tty" | "log";
+
+/** What each stream of an app leads to. */
+export type StdioPlan = Readonly<Record<Stream, StreamTarget>>;
+
+/** What decides it. */
+export interface StdioRequest {
+  /** The app's place in the pod manifest, for errors: `apps[0]`. */
+  place: string;
+  /** The app's annotations in the pod manifest. */
+  annotations: readonly { name: string; value: string }[];
+  /** Whether the pod was started with `--interactive`. */
+  interactive: boolean;
+  /** Whether the caller's standard input is a terminal. */
+  hasTerminal: boolean;
+  /** Whether there are other apps in the pod. */
+  severalApps: boolean;
+}
+
+const DEFAULTS: StdioPlan = { stdin: "null", stdout: "log", stderr: "log" };
+
+/** The values of the annotations: rkt's Documentation/devel/log-attach-design.md. */
+const MODES: Readonly<Record<Stream, readonly string[]>> = {
+  stdin: ["interactive", "null", "stream", "tty"],
+  stdout: ["interactive", "log", "null", "stream", "tty"],
+  stderr: ["interactive", "log", "null", "stream", "tty"],
+};
+
+/**
+ * Decides what an app's standard streams are.
+ *
+ * `--interactive` goes before the annotations, as in rkt's own stage1.
+ *
+ * @throws {Error} when the streams cannot be what is asked for.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * const pod = { interactive: false, hasTerminal: true, severalApps: false };
+ * const annotations = [{ name: "coreos.com/rkt/stage2/stdout", value: "null" }];
+ * assertEquals(
+ *   planStdio({ ...pod, place: "apps[0]", annotations }),
+ *   { stdin: "null", stdout: "null", stderr: "log" },
+ * );
+ * ```
+ */
+export function planStdio(request: StdioRequest): StdioPlan {
+  if (request.interactive) return interactiveStdio(request);
+  const plan = (stream: Stream) => planStream(stream, request);
+  return { stdin: plan("stdin"), stdout: plan("stdout"), stderr: plan("stderr") };
+}
+
+function interactiveStdio({ hasTerminal, severalApps }: StdioRequest): StdioPlan {
+  if (severalApps) throw new Error("--interactive: the pod has several apps, and one terminal");
+  const target = interactiveTarget(hasTerminal);
+  return { stdin: target, stdout: target, stderr: target };
+}
+
+/** A script has no terminal to show, but something to say to the app and to hear from it. */
+function interactiveTarget(hasTerminal: boolean): StreamTarget {
+  return hasTerminal ? "tty" : "caller";
+}
+
+function planStream(stream: Stream, request: StdioRequest): StreamTarget {
+  const name = `coreos.com/rkt/stage2/${stream}`;
+  const i = request.annotations.findIndex((annotation) => annotation.name === name);
+  const mode = request.annotations[i]?.value;
+  if (mode === undefined) return DEFAULTS[stream];
+  const refuse = (why: string) => {
+    const place = `${request.place}.annotations[${i}].value`;
+    return new Error(`${place}: ${JSON.stringify(mode)} ${why} (${name})`);
+  };
+  if (!MODES[stream].includes(mode)) throw refuse(`is not one of ${MODES[stream].join(", ")}`);
+  if (mode === "null" || mode === "log") return mode;
+  // The others are for a terminal, or for `rkt attach`.
+  if (mode === "stream") throw refuse("needs `rkt attach`, which this image does not serve");
+  if (request.severalApps) throw refuse("is for a pod of one app: there is one terminal");
+  if (mode === "interactive") return interactiveTarget(request.hasTerminal);
+  if (request.hasTerminal) return "tty";
+  throw refuse("needs a terminal as rkt's standard input, as there is no `rkt attach` here");
+}

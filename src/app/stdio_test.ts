@@ -1,0 +1,74 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { planStdio, type StdioRequest, type Stream, STREAMS } from "./stdio.ts";
+
+const REQUEST: StdioRequest = {
+  place: "apps[0]",
+  annotations: [],
+  interactive: false,
+  hasTerminal: true,
+  severalApps: false,
+};
+
+function annotated(modes: Partial<Record<Stream, string>>): StdioRequest["annotations"] {
+  return Object.entries(modes).map(([stream, value]) => ({
+    name: `coreos.com/rkt/stage2/${stream}`,
+    value,
+  }));
+}
+
+function planned(modes: Partial<Record<Stream, string>>, request: Partial<StdioRequest> = {}) {
+  const { stdin, stdout, stderr } = planStdio({
+    ...REQUEST,
+    annotations: annotated(modes),
+    ...request,
+  });
+  return [stdin, stdout, stderr];
+}
+
+Deno.test("an app of which nothing is said reads nothing, and its output is logged", () => {
+  for (const severalApps of [false, true]) {
+    assertEquals(planned({}, { severalApps }), ["null", "log", "log"]);
+  }
+});
+
+Deno.test("an interactive pod has a terminal if the caller has, else the caller's streams", () => {
+  assertEquals(planned({}, { interactive: true }), ["tty", "tty", "tty"]);
+  assertEquals(planned({}, { interactive: true, hasTerminal: false }), [
+    "caller",
+    "caller",
+    "caller",
+  ]);
+});
+
+Deno.test("--interactive goes before annotations, and is for one app", () => {
+  assertEquals(planned({ stdout: "stream" }, { interactive: true }), ["tty", "tty", "tty"]);
+  assertThrows(
+    () => planned({}, { interactive: true, severalApps: true }),
+    Error,
+    "--interactive: the pod has several apps",
+  );
+});
+
+Deno.test("each stream can be asked for by itself", () => {
+  assertEquals(planned({ stdout: "null", stderr: "log" }), ["null", "null", "log"]);
+  assertEquals(planned({ stdin: "tty", stdout: "tty" }), ["tty", "tty", "log"]);
+  assertEquals(planned({ stdin: "interactive" }), ["tty", "log", "log"]);
+  assertEquals(planned({ stdin: "interactive" }, { hasTerminal: false }), ["caller", "log", "log"]);
+});
+
+Deno.test("what cannot be had is refused by its place", () => {
+  for (const stream of STREAMS) {
+    const refused = (mode: string, why: string, request = {}) =>
+      assertThrows(
+        () => planned({ [stream]: mode }, request),
+        Error,
+        `apps[0].annotations[0].value: "${mode}" ${why}`,
+      );
+    refused("stream", "needs `rkt attach`");
+    refused("tty", "needs a terminal", { hasTerminal: false });
+    refused("tty", "is for a pod of one app", { severalApps: true });
+    refused("interactive", "is for a pod of one app", { severalApps: true });
+    refused("journal", "is not one of interactive, ");
+  }
+  assertThrows(() => planned({ stdin: "log" }), Error, '"log" is not one of interactive, null');
+});
