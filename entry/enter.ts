@@ -1,4 +1,4 @@
-/** The `enter` entrypoint: becomes a command inside a running app. */
+/** The `enter` entrypoint: runs a command inside a running app. */
 
 import { enterPod } from "../src/isolation/enter_pod.ts";
 import { parseEnterArguments } from "../src/stage1/arguments.ts";

@@ -1,18 +1,18 @@
 /**
- * `gc`: takes down what a pod has left behind. Its own mounts went with its last process; what can be
- * left are mounts that something put into an app's root from outside, and processes that outlived it.
+ * `gc`: takes down what a pod has left behind. Its own mounts went with its last process; what can be left are
+ * processes that outlived it, cgroups, and mounts that something put into the pod's directory from outside.
  *
  * @module
  */
 
 import { detachMount, setPropagation } from "../linux/mount.ts";
 import { isWithin, readMounts } from "../linux/mountinfo.ts";
-import { SIGKILL, signalProcess } from "../linux/process.ts";
 import type { GcArguments } from "../stage1/arguments.ts";
-import { listAppRoots } from "../stage1/pod_directory.ts";
+import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
 import { fenceForGood } from "./fence.ts";
-import { findMembers } from "./members.ts";
-import { removePodCgroup } from "./pod_cgroup.ts";
+import { killMembersOf } from "./members.ts";
+import { leavePodNetwork } from "./leave_network.ts";
+import { removePodCgroups } from "./remove_cgroups.ts";
 import { type Trace, tracer } from "./trace.ts";
 
 /**
@@ -23,30 +23,44 @@ import { type Trace, tracer } from "./trace.ts";
 export function collectPod({ debug, uuid }: GcArguments): void {
   const trace = tracer("gc", debug);
   const roots = listAppRoots();
-  fenceForGood("gc", trace);
-  for (const rootfs of roots) {
-    detachMountsBelow(Deno.realPathSync(rootfs), trace);
-    killMembers(rootfs, trace);
+  const hasNetworks = isThere(POD_PATHS.netns);
+  // The plugins of networks would be inside the fence as well.
+  if (!hasNetworks) fenceForGood("gc", trace);
+  // Who is killed first makes nothing new.
+  for (const rootfs of roots) killMembersOf(rootfs, trace);
+  removePodCgroups(uuid, trace);
+  if (hasNetworks) {
+    leavePodNetwork("gc", uuid, trace);
+    fenceForGood("gc", trace);
   }
-  removePodCgroup(uuid, trace);
+  detachMountsExcept([POD_PATHS.stage1Rootfs, ...roots], trace);
 }
 
-/** The root itself may be a mount as well, but that one is stage0's. */
-function detachMountsBelow(rootfs: string, trace: Trace): void {
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/**
+ * Takes down what is mounted in the pod directory.
+ *
+ * @param kept What stays if it is a mount: stage0's own.
+ */
+function detachMountsExcept(kept: readonly string[], trace: Trace): void {
+  const directory = Deno.realPathSync(".");
+  const ofStage0 = kept.map((path) => `${directory}/${path}`);
   const below = readMounts()
     .map(({ mountPoint }) => mountPoint)
-    .filter((mountPoint) => mountPoint !== rootfs && isWithin(mountPoint, rootfs));
+    .filter((path) => isWithin(path, directory) && path !== directory && !ofStage0.includes(path));
   // Unmounting a mount that is shared with the host would unmount the host's as well.
   for (const mountPoint of below) setPropagation(mountPoint, "private", true);
   for (const mountPoint of below.toReversed()) {
     trace(`unmount ${mountPoint}`);
     detachMount(mountPoint);
-  }
-}
-
-function killMembers(rootfs: string, trace: Trace): void {
-  for (const { pid, process } of findMembers(rootfs)) {
-    trace(`kill ${pid}`);
-    signalProcess(process, SIGKILL);
   }
 }

@@ -1,4 +1,6 @@
 import { assertEquals } from "@std/assert";
+import { syscallNumber } from "../linux/syscall_table.ts";
+import { refusedCalls } from "./fence.ts";
 
 /** A program that fences itself, and then says what the kernel says of it and what it still can do. */
 function fenced(call: string): string {
@@ -45,6 +47,8 @@ const root = { ignore: Deno.uid() !== 0 };
 /** The sets as the kernel shows them: one bit for each capability, by its number. */
 const STOP = "0000000000080024";
 const GC = "0000000000280026";
+const ENTER = "0000000000280024";
+const WAITING = "0000000000000020";
 
 Deno.test("stop keeps three capabilities, and can neither mount nor unshare", root, () => {
   assertEquals(JSON.parse(fenced('fenceForGood("stop", () => {})')), {
@@ -68,6 +72,33 @@ Deno.test("gc can unmount, and cannot unshare", root, () => {
   });
 });
 
+Deno.test(
+  "enter keeps what it takes to look at processes and to start one among them",
+  root,
+  () => {
+    const { permitted, effective, noNewPrivileges, filters } = JSON.parse(
+      fenced('fenceUntilExec("enter", () => {})'),
+    );
+    assertEquals({ permitted, effective, noNewPrivileges, filters }, {
+      permitted: ENTER,
+      effective: ENTER,
+      noNewPrivileges: "0",
+      filters: "0",
+    });
+  },
+);
+
+Deno.test("enter keeps one capability when its command runs, and cannot leave", root, () => {
+  assertEquals(JSON.parse(fenced('fenceForGood("waiting", () => {})')), {
+    permitted: WAITING,
+    effective: WAITING,
+    noNewPrivileges: "1",
+    filters: "2",
+    unshare: EPERM,
+    unmount: EPERM,
+  });
+});
+
 Deno.test("run gives up capabilities alone, since its app inherits all else", root, () => {
   const { noNewPrivileges, filters, unshare } = JSON.parse(
     fenced('fenceUntilExec("run", () => {})'),
@@ -77,4 +108,11 @@ Deno.test("run gives up capabilities alone, since its app inherits all else", ro
     filters: "0",
     unshare: 0,
   });
+});
+
+Deno.test("the fences have the numbers of the table of all system calls", () => {
+  for (const [name, numbers] of Object.entries(refusedCalls("stop"))) {
+    const expected = [syscallNumber(name, "x86_64"), syscallNumber(name, "aarch64")];
+    assertEquals([...numbers], expected, name);
+  }
 });

@@ -1,7 +1,9 @@
 import "../linux/libc_testing.ts";
 import { assertEquals } from "@std/assert";
 import type { ResourcePlan } from "../app/resources.ts";
-import { enterPodCgroups, openPodCgroups, podCgroupName, removePodCgroup } from "./pod_cgroup.ts";
+import { podCgroupName } from "./cgroup_names.ts";
+import { enterPodCgroups, openPodCgroups } from "./pod_cgroup.ts";
+import { removePodCgroups } from "./remove_cgroups.ts";
 
 const UUID = "6733c088-a507-4694-aabf-edbe4fc5266f";
 
@@ -36,5 +38,5 @@ Deno.test("a plan without cgroups does nothing", () => {
 });
 
 Deno.test("removing the cgroups of a pod that has none is fine", () => {
-  removePodCgroup(crypto.randomUUID(), () => {});
+  removePodCgroups(crypto.randomUUID(), () => {});
 });

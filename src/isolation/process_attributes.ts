@@ -6,11 +6,15 @@
  */
 
 import type { ResourcePlan } from "../app/resources.ts";
-import type { LabelPlan } from "../app/security_label.ts";
-import { failedWith } from "../linux/errno.ts";
-import { writeSetting } from "../linux/kernel_file.ts";
+import type { LabelPlan, LabelStep } from "../app/security_label.ts";
+import type { CallScript } from "../linux/call_script.ts";
+import { failedWith, SyscallError } from "../linux/errno.ts";
+import type { Fd } from "../linux/file.ts";
+import { readSetting, recordSetting, writeSetting } from "../linux/kernel_file.ts";
 import { naming } from "../stage1/naming.ts";
 import type { Trace } from "./trace.ts";
+
+const OOM_SCORE_ADJ = "/proc/self/oom_score_adj";
 
 /**
  * Says how ready the kernel should be to kill this process, and what it executes, for memory.
@@ -23,11 +27,60 @@ export function adjustOomScore({ oomScoreAdj }: ResourcePlan, trace: Trace): str
   const { value, isolator } = oomScoreAdj;
   trace(`oom_score_adj = ${value}`);
   try {
-    writeSetting("/proc/self/oom_score_adj", `${value}`);
+    writeSetting(OOM_SCORE_ADJ, `${value}`);
     return [];
   } catch (error) {
     if (!failedWith(error, "EACCES")) throw error;
     return [`${isolator}: not applied: to lower it to ${value}, rkt needs CAP_SYS_RESOURCE`];
+  }
+}
+
+/**
+ * Starts a process that the kernel is as ready to kill as the plan says, and so is what it executes. This
+ * process has that standing meanwhile: who is started inherits it.
+ *
+ * @returns What was done, and what could not be, and why.
+ * @throws {SyscallError}
+ */
+export function withOomScore<T>(
+  plan: ResourcePlan,
+  trace: Trace,
+  start: () => T,
+): { result: T; notes: string[] } {
+  if (plan.oomScoreAdj === undefined) return { result: start(), notes: [] };
+  const before = readSetting(OOM_SCORE_ADJ);
+  const notes = adjustOomScore(plan, trace);
+  try {
+    return { result: start(), notes };
+  } finally {
+    if (before !== undefined) writeSetting(OOM_SCORE_ADJ, before);
+  }
+}
+
+/**
+ * Records the request for the labels of whatever a process executes next. Its /proc still has to be the host's.
+ *
+ * @param spare A descriptor that the process has, and needs no more.
+ */
+export function recordLabels({ labels }: LabelPlan, spare: Fd, script: CallScript): void {
+  for (const { path, text } of labels) recordSetting(path, text, spare, script);
+}
+
+/**
+ * Starts a process whose calls include those of {@linkcode recordLabels}.
+ *
+ * @throws {Error} which names the isolator, when one of these failed.
+ */
+export function namingLabels<T>({ labels }: LabelPlan, start: () => T): T {
+  try {
+    return start();
+  } catch (error) {
+    const failed = failedCall(error);
+    const step = failed && labels.find((it) => concerns(it, failed));
+    if (!failed || !step) throw error;
+    return naming(step.isolator, () => {
+      throw explain(failed, step);
+    });
   }
 }
 
@@ -39,8 +92,33 @@ export function adjustOomScore({ oomScoreAdj }: ResourcePlan, trace: Trace): str
  * @throws {Error} which names the isolator: the host has no such profile or context, or does not allow it.
  */
 export function requestLabels({ labels }: LabelPlan, trace: Trace): void {
-  for (const { path, text, isolator } of labels) {
-    trace(`security label at exec: ${text}`);
-    naming(isolator, () => writeSetting(path, text));
+  for (const step of labels) {
+    trace(`security label at exec: ${step.label}`);
+    naming(step.isolator, () => requestLabel(step));
   }
+}
+
+function requestLabel(step: LabelStep): void {
+  try {
+    writeSetting(step.path, step.text);
+  } catch (error) {
+    throw explain(error, step);
+  }
+}
+
+/** To a profile that is not loaded the kernel answers ENOENT, to a context of no policy's EINVAL. */
+function explain(error: unknown, { label }: LabelStep): unknown {
+  if (!failedWith(error, "ENOENT", "EINVAL")) return error;
+  return new Error(`${label} is not available: this host does not know it`);
+}
+
+/** The call that is behind an error, if one is. */
+function failedCall(error: unknown): SyscallError | undefined {
+  if (error instanceof SyscallError) return error;
+  return error instanceof Error && error.cause ? failedCall(error.cause) : undefined;
+}
+
+/** The message of a failed call has the texts that it was about. */
+function concerns({ path, text }: LabelStep, { message }: SyscallError): boolean {
+  return [path, text].some((it) => message.includes(JSON.stringify(it)));
 }

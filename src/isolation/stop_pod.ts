@@ -1,6 +1,8 @@
 /**
- * `stop`: SIGTERM, or with `--force` SIGKILL, to the pod's first process; to all others of the pod too
- * when that one is gone already or force is asked for.
+ * `stop`: SIGTERM, or with `--force` SIGKILL. Where `run` has stayed with the pod, it is the one that is asked, and
+ * ends the apps in their order; by force, the pod's first process is killed, and with it all the others. Elsewhere
+ * the pod's first process is meant; and all others of the pod too when that one is gone already or force is asked
+ * for.
  *
  * @module
  */
@@ -10,8 +12,14 @@ import type { StopArguments } from "../stage1/arguments.ts";
 import { parsePid } from "../stage1/arguments.ts";
 import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
 import { fenceForGood } from "./fence.ts";
-import { findMember, findMembers, type Member } from "./members.ts";
-import { type Trace, tracer } from "./trace.ts";
+import {
+  findFirstProcess,
+  findMember,
+  findMembers,
+  findSupervisor,
+  type Member,
+} from "./members.ts";
+import { tracer } from "./trace.ts";
 
 /**
  * Stops the pod. Returns as soon as the signals are sent.
@@ -25,7 +33,10 @@ export function stopPod({ force, debug }: StopArguments): void {
   const pid = readLeader();
   fenceForGood("stop", trace);
 
-  const leader = pid === undefined ? undefined : findLeader(pid, roots, trace);
+  const leader = pid === undefined ? undefined : findLeader(pid, roots, force);
+  if (pid !== undefined && leader === undefined) {
+    trace(`${pid} is gone, or not of this pod any more`);
+  }
   const others = leader === undefined || force ? roots.flatMap(findMembers) : [];
   const members = [leader, ...others].filter((member) => member !== undefined);
   if (members.length === 0) throw new Error("no process of this pod is running");
@@ -35,10 +46,15 @@ export function stopPod({ force, debug }: StopArguments): void {
   }
 }
 
-function findLeader(pid: number, roots: readonly string[], trace: Trace): Member | undefined {
-  const leader = roots.map((root) => findMember(pid, root)).find((member) => member !== undefined);
-  if (leader === undefined) trace(`${pid} is gone, or not of this pod any more`);
-  return leader;
+/**
+ * Whom to signal first: the app's process, or the supervisor, unless it is to be by force, for then nobody is left
+ * to act on it.
+ *
+ * @param pid What the pod has for its process.
+ */
+function findLeader(pid: number, roots: readonly string[], force: boolean): Member | undefined {
+  const ofApp = roots.map((root) => findMember(pid, root)).find((member) => member !== undefined);
+  return ofApp ?? (force ? findFirstProcess(pid) : findSupervisor(pid));
 }
 
 /** The app's process, or what is known of it: the one child of a `run` that stayed behind. */

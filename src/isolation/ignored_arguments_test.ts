@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { parseRunArguments } from "../stage1/arguments.ts";
-import { ignoredArguments } from "./run_pod.ts";
+import { ignoredArguments } from "./ignored_arguments.ts";
 
 const UUID = "6733c088-a507-4694-aabf-edbe4fc5266f";
 

@@ -1,0 +1,28 @@
+/**
+ * What stage0 may ask for, and a pod in the host's namespaces cannot have.
+ *
+ * @module
+ */
+
+import type { RunArguments } from "../stage1/arguments.ts";
+
+/**
+ * What of the arguments has no effect in the host's namespaces, and why: one line each.
+ *
+ * `--net=default` is silent: stage0 says it also when the user said nothing.
+ */
+export function ignoredArguments(args: RunArguments): string[] {
+  const ignored: string[] = [];
+  if (args.net !== "default" && args.net !== "host") {
+    ignored.push(`--net=${args.net}: ignored: the app is in the host's network`);
+  }
+  if (args.hostname !== "") {
+    ignored.push(`--hostname=${args.hostname}: ignored: the app has the host's name`);
+  }
+  if (args.privateUsers !== "") {
+    ignored.push(`--private-users=${args.privateUsers}: ignored: the app has the host's user ids`);
+  }
+  if (args.mutable) ignored.push("--mutable: ignored: this pod has the one app that it began with");
+  if (args.ipc === "private") ignored.push("--ipc=private: ignored: the app has the host's IPC");
+  return ignored;
+}

@@ -1,0 +1,99 @@
+/**
+ * The lines of an app, each with a prefix that says whose it is.
+ *
+ * @module
+ */
+
+import { concatenate } from "../linux/bytes.ts";
+import type { Bytes } from "../linux/libc.ts";
+
+const NEWLINE = 10;
+
+/** The longest line that is kept whole: what systemd's journal cuts lines at by default. */
+export const LINE_LIMIT = 48 * 1024;
+
+/**
+ * The prefix of a line, as the journal prints lines on the console.
+ *
+ * @param microseconds Since the machine was started.
+ * @param pid The app's process, if it is known.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(linePrefix(61_000_205, "web", 7), "[   61.000205] web[7]: ");
+ * ```
+ */
+export function linePrefix(microseconds: number, app: string, pid: number | undefined): string {
+  const seconds = Math.floor(microseconds / 1_000_000);
+  const rest = `${microseconds % 1_000_000}`.padStart(6, "0");
+  const who = pid === undefined ? app : `${app}[${pid}]`;
+  return `[${`${seconds}`.padStart(5)}.${rest}] ${who}: `;
+}
+
+/** Puts prefixes before the lines of one stream, whatever bytes they are of. */
+export class LinePrefixer {
+  /** A line without its end. */
+  #partial: Bytes = new Uint8Array(0);
+
+  /**
+   * Takes what has come, and keeps a last line that has no end yet.
+   *
+   * @param prefix What goes before each line.
+   * @returns Whole lines. One that is too long is cut.
+   */
+  push(bytes: Bytes, prefix: Bytes): Bytes {
+    const end = bytes.lastIndexOf(NEWLINE) + 1;
+    if (end === 0) return this.#keep(bytes, prefix);
+    const lines = concatenate([this.#partial, bytes.subarray(0, end)]);
+    this.#partial = new Uint8Array(0);
+    return concatenate([withPrefixes(lines, prefix), this.#keep(bytes.subarray(end), prefix)]);
+  }
+
+  /**
+   * Ends the stream.
+   *
+   * @param prefix What goes before the line.
+   * @returns The line that had no end, with one.
+   */
+  end(prefix: Bytes): Bytes {
+    if (this.#partial.length === 0) return this.#partial;
+    const line = concatenate([prefix, this.#partial, Uint8Array.of(NEWLINE)]);
+    this.#partial = new Uint8Array(0);
+    return line;
+  }
+
+  /** Adds to the line without end, and returns what is too long of it. */
+  #keep(bytes: Bytes, prefix: Bytes): Bytes {
+    const cut: Bytes[] = [];
+    this.#partial = concatenate([this.#partial, bytes]);
+    while (this.#partial.length >= LINE_LIMIT) {
+      cut.push(prefix, this.#partial.subarray(0, LINE_LIMIT), Uint8Array.of(NEWLINE));
+      this.#partial = this.#partial.slice(LINE_LIMIT);
+    }
+    return concatenate(cut);
+  }
+}
+
+/** Whole lines, each with the prefix; made in one piece, as short lines are many. */
+function withPrefixes(lines: Bytes, prefix: Bytes): Bytes {
+  const ends = newlines(lines);
+  const all = new Uint8Array(lines.length + ends.length * prefix.length);
+  let at = 0;
+  let start = 0;
+  for (const end of ends) {
+    all.set(prefix, at);
+    all.set(lines.subarray(start, end + 1), at + prefix.length);
+    at += prefix.length + end + 1 - start;
+    start = end + 1;
+  }
+  return all;
+}
+
+function newlines(bytes: Bytes): number[] {
+  const found: number[] = [];
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) {
+    found.push(at);
+  }
+  return found;
+}

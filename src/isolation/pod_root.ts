@@ -1,0 +1,168 @@
+/**
+ * The root of a pod's own: a few directories in memory with the kernel's file systems as the pod's namespaces show
+ * them. No app sees it; pid 1 is in it, and each app gets clones of what is in it.
+ *
+ * @module
+ */
+
+import { STANDARD_DEVICES } from "../app/devices.ts";
+import type { Owner } from "../app/id_range.ts";
+import type { PodTree, PodTreeStep } from "../app/mount_plan.ts";
+import type { CallScript } from "../linux/call_script.ts";
+import {
+  type Fd,
+  makeDirectory,
+  makeLink,
+  makeNode,
+  O_CREAT,
+  O_DIRECTORY,
+  O_PATH,
+  O_RDONLY,
+  openFile,
+  setOwnerAt,
+} from "../linux/file.ts";
+import {
+  attachTree,
+  cloneTree,
+  makeFileSystem,
+  MOUNT_ATTR_NODEV,
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_RDONLY,
+  setPropagation,
+} from "../linux/mount.ts";
+import {
+  changeRoot,
+  CLONE_NEWNS,
+  inOwnMounts,
+  joinMounts,
+  openNamespace,
+} from "../linux/namespaces.ts";
+
+import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { moveIntoRoot } from "./app_root.ts";
+import type { Trace } from "./trace.ts";
+
+/** A root in a mount namespace of its own. */
+export interface OwnRoot {
+  mounts: Fd;
+  root: Fd;
+}
+
+/** The pod's. */
+export interface PodRoot extends OwnRoot {
+  /** The directory of the pod's terminals: devpts. */
+  terminals: Fd;
+}
+
+const DEVICE_LINKS: Readonly<Record<string, string>> = {
+  fd: "/proc/self/fd",
+  stdin: "/proc/self/fd/0",
+  stdout: "/proc/self/fd/1",
+  stderr: "/proc/self/fd/2",
+  core: "/proc/kcore",
+  ptmx: "pts/ptmx",
+};
+
+/** The group that terminals belong to on every distribution. */
+const TTY_GROUP = 5;
+const MEMORY_FOR_DEV = "64k";
+const TREES: Readonly<Record<PodTree, string>> = {
+  "dev": "/dev",
+  "proc": "/proc",
+  "sys": "/sys",
+  "network-settings": "/proc/sys/net",
+  "hidden-file": "/hidden-file",
+};
+const STRICT = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+/**
+ * Makes the root, with all that does not depend on the pod's other namespaces.
+ *
+ * @throws {SyscallError}
+ */
+export function makePodRoot(owner: Owner, trace: Trace): PodRoot {
+  return inOwnMounts(() => {
+    const mounts = openNamespace("self", "mnt");
+    setPropagation("/", "private", true);
+    const options = { mode: "755", size: MEMORY_FOR_DEV, ...mountOwner(owner) };
+    const root = mountNew("tmpfs", POD_PATHS.stage1Rootfs, options);
+    moveIntoRoot(root, trace);
+    for (const name of ["proc", "sys", "dev"]) makeDirectory(`/${name}`);
+    openFile(TREES["hidden-file"], O_RDONLY | O_CREAT, 0)[Symbol.dispose]();
+    const terminals = fillDev(owner);
+    return { mounts, root, terminals };
+  });
+}
+
+/** @returns The directory of terminals. */
+function fillDev(owner: Owner): Fd {
+  const own = mountOwner(owner);
+  mountNew("tmpfs", "/dev", { mode: "755", size: MEMORY_FOR_DEV, ...own })[Symbol.dispose]();
+  for (const [name, [major, minor]] of Object.entries(STANDARD_DEVICES)) {
+    makeNode(`/dev/${name}`, 0o666, major, minor, owner);
+  }
+  for (const [name, target] of Object.entries(DEVICE_LINKS)) makeLink(target, `/dev/${name}`);
+  for (const name of ["pts", "shm", "mqueue"]) makeDirectory(`/dev/${name}`);
+  const pts = { mode: "0620", ptmxmode: "0666", gid: `${owner.gid + TTY_GROUP}` };
+  const terminals = mountNew("devpts", "/dev/pts", pts);
+  for (const name of ["", "ptmx"]) setOwnerAt(terminals, name, owner);
+  const shm = { mode: "1777", ...own };
+  mountNew("tmpfs", "/dev/shm", shm, MOUNT_ATTR_NODEV)[Symbol.dispose]();
+  // What each app has here is mounted on it.
+  openFile("/dev/console", O_RDONLY | O_CREAT, 0o600)[Symbol.dispose]();
+  return terminals;
+}
+
+function mountOwner({ uid, gid }: Owner): { uid: string; gid: string } {
+  return { uid: `${uid}`, gid: `${gid}` };
+}
+
+/**
+ * Records the mounts that show a namespace: they have to be made by a process that is in it.
+ *
+ * @param hasIpc Whether the pod has message queues of its own.
+ */
+export function recordNamespaceMounts(script: CallScript, hasIpc: boolean): void {
+  const mount = (type: string, target: string, flags: number) =>
+    script.call("mount", type, target, type, flags, null);
+  mount("proc", "/proc", STRICT);
+  mount("sysfs", "/sys", STRICT | MS_RDONLY);
+  if (hasIpc) mount("mqueue", "/dev/mqueue", STRICT);
+}
+
+/** Records the move into the pod's root. */
+export function recordMoveInto({ mounts, root }: OwnRoot, script: CallScript): void {
+  script.call("setns", mounts.number, CLONE_NEWNS);
+  // The namespace's root may still be the host's, where that one cannot be left.
+  changeRoot(root, script.call);
+}
+
+/**
+ * Clones what an app gets of the pod's root.
+ *
+ * @throws {SyscallError}
+ */
+export function clonePodTrees(
+  { mounts, root }: OwnRoot,
+  steps: readonly PodTreeStep[],
+): Map<PodTreeStep, Fd> {
+  return inOwnMounts(() => {
+    joinMounts(mounts);
+    changeRoot(root);
+    return new Map(steps.map((step) => [step, cloneTree(TREES[step.tree], true)]));
+  });
+}
+
+function mountNew(
+  type: string,
+  target: string,
+  options: Record<string, string>,
+  attributes = 0,
+): Fd {
+  const tree = makeFileSystem(type, options, attributes);
+  using place = openFile(target, O_PATH | O_DIRECTORY);
+  attachTree(tree, place);
+  return tree;
+}

@@ -1,0 +1,46 @@
+import "../linux/libc_testing.ts";
+import { assertEquals, assertThrows } from "@std/assert";
+import { SyscallError } from "../linux/errno.ts";
+import { describeError } from "../stage1/entrypoint.ts";
+import { namingLabels, requestLabels } from "./process_attributes.ts";
+
+const STEP = {
+  path: "/proc/thread-self/no-such-file",
+  text: "exec web",
+  label: "web",
+  isolator: "app (os/linux/apparmor-profile)",
+};
+
+function request(path: string): void {
+  requestLabels({ labels: [{ ...STEP, path }], notes: [] }, () => {});
+}
+
+Deno.test("a label that the kernel does not know is named, and that the host lacks it", () => {
+  const error = assertThrows(() => request("/proc/thread-self/no-such-file"), Error);
+  assertEquals(
+    describeError(error),
+    "app (os/linux/apparmor-profile): web is not available: this host does not know it",
+  );
+});
+
+Deno.test("another error of the kernel's is said as it is", () => {
+  const error = assertThrows(() => request("/proc/thread-self"), Error);
+  assertEquals(
+    describeError(error),
+    'app (os/linux/apparmor-profile): openat("/proc/thread-self"): EISDIR, is a directory',
+  );
+});
+
+Deno.test("a label that another process asked for in vain is named as well", () => {
+  const fail = (error: Error) => () =>
+    namingLabels({ labels: [STEP], notes: [] }, () => {
+      throw new Error("apps[0].app.exec[0]", { cause: error });
+    });
+  const unknown = assertThrows(fail(new SyscallError("write", [0, STEP.text], 2)), Error);
+  assertEquals(
+    describeError(unknown),
+    "app (os/linux/apparmor-profile): web is not available: this host does not know it",
+  );
+  const other = assertThrows(fail(new SyscallError("execve", ["/bin/web"], 2)), Error);
+  assertEquals(other.message, "apps[0].app.exec[0]");
+});

@@ -1,0 +1,98 @@
+/**
+ * `run` for a pod that it stays with: one with namespaces of its own, and in the host's namespaces one of several
+ * apps, or of one that has event handlers. It builds the pod, starts its apps, and stays for as long as it lives.
+ *
+ * @module
+ */
+
+import { environmentEntries } from "../app/environment.ts";
+import { parsePrivateUsers } from "../app/id_range.ts";
+import { clearInherited } from "../linux/capabilities.ts";
+import { type Fd, replaceFileAt } from "../linux/file.ts";
+import { ownProcessGroup } from "../linux/process.ts";
+import type { RunArguments } from "../stage1/arguments.ts";
+import { describeError } from "../stage1/entrypoint.ts";
+import { saveEnvironment } from "../stage1/environment_file.ts";
+import type { Isolation } from "../stage1/isolation.ts";
+import type { Pod } from "../stage1/pod.ts";
+import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { saveRuntimeConfig } from "../stage1/runtime_config.ts";
+import { complain } from "../stage1/terminal.ts";
+import { prepareHost } from "./app_root.ts";
+import { machineCgroupName } from "./cgroup_names.ts";
+import { fenceUntilExec } from "./fence.ts";
+import { leavePodNetwork } from "./leave_network.ts";
+import { hostNetwork, makePodNetwork } from "./pod_network.ts";
+import { buildPod, supervised } from "./ready_pod.ts";
+import { removeCgroups } from "./remove_cgroups.ts";
+import { type Ground, planSupervised } from "./supervised_plan.ts";
+import { supervise } from "./supervisor.ts";
+import type { Trace } from "./trace.ts";
+import { makePodUsers } from "./user_namespace.ts";
+
+/** Where a pod is run. */
+export interface Place {
+  isolation: Isolation;
+  /** The pod directory, locked. */
+  lock: Fd;
+  trace: Trace;
+}
+
+/**
+ * Runs the pod to its end.
+ *
+ * @returns The pod's exit status.
+ * @throws {Error} when anything stands in the way; nothing of the pod is left then.
+ */
+export function runSupervised(pod: Pod, args: RunArguments, place: Place): number {
+  if (pod.apps.length === 0) {
+    throw new Error("apps: the pod has none, and this image adds none later");
+  }
+  clearInherited();
+  const ground = prepareGround(pod, args, place);
+  try {
+    return runOn(ground, pod, args, place);
+  } catch (error) {
+    undo(args.uuid, place.trace);
+    throw error;
+  }
+}
+
+/** A `run` that is fenced can undo little. The rest is left to `gc`: why all this came to be matters more. */
+function undo(uuid: string, trace: Trace): void {
+  try {
+    leavePodNetwork("run", uuid, trace);
+    removeCgroups([machineCgroupName(uuid)], trace);
+  } catch (error) {
+    complain("run", `left to gc: ${describeError(error)}`);
+  }
+}
+
+/** The network is made by programs of the host, and what they find out is part of what the apps get. */
+function prepareGround(pod: Pod, args: RunArguments, { isolation, trace }: Place): Ground {
+  const ids = isolation === "pod" ? parsePrivateUsers(args.privateUsers) : undefined;
+  const users = ids && makePodUsers(ids, trace);
+  fenceUntilExec("supervisor", trace);
+  const network = isolation === "pod"
+    ? makePodNetwork(pod, args, users, trace)
+    : hostNetwork(pod, args);
+  return { network, users };
+}
+
+function runOn(
+  ground: Ground,
+  pod: Pod,
+  args: RunArguments,
+  { isolation, lock, trace }: Place,
+): number {
+  const plan = planSupervised(pod, args, isolation, ground);
+  for (const line of new Set(plan.notes)) complain("run", line);
+  saveRuntimeConfig(args);
+  replaceFileAt(lock, POD_PATHS.processGroup, `${ownProcessGroup()}\n`);
+  for (const app of plan.apps) {
+    saveEnvironment(app.name, environmentEntries(app.environment));
+    prepareHost(app, trace);
+  }
+  using ready = buildPod(plan, { uuid: args.uuid, lock, trace });
+  return supervise(supervised(ready));
+}
