@@ -4,16 +4,21 @@
  * @module
  */
 
-import { buildImage } from "./build_image.ts";
+import { imageManifest } from "../image/manifest.ts";
+import { withPods } from "./bench_pods.ts";
+import { buildImages } from "./build_image.ts";
 import { paint, runTask, say, taskArguments } from "./console.ts";
 import { type Contender, formatMeasurements, measure } from "./measure.ts";
-import { architecture, DIST, IMAGE, PROGRAMS } from "./project.ts";
+import { architecture, DIST, IMAGES, PROGRAMS, VERSION } from "./project.ts";
 import { provideRuntime } from "./runtime.ts";
 
 const USAGE = `Usage: deno task bench [--rounds=N] [--rkt=FILE --app=ACI] [--peer=ACI]
 
-Measures each entrypoint's start-up against an empty compiled program, and, with a rkt program and
-an app image that has /bin/true, whole runs of a pod.
+Measures each entrypoint's start-up against an empty compiled program; for root, runs of a pod
+against runc, where there is one; and, with a rkt program and an app image that has /bin/true, the
+same under rkt, against an image whose programs are empty. Pods are mounted where this runs:
+
+  unshare --mount --propagation private npm run deno -- task bench
 
   --rounds=N   how often each command is timed (30)
   --rkt=FILE   the rkt program (RKT)
@@ -35,20 +40,39 @@ async function main(args: string[]): Promise<void> {
     usage: USAGE,
   });
   const rounds = Number(options.rounds ?? 30);
-  await buildImage();
+  await buildImages();
   const directory = await Deno.makeTempDir({ prefix: "stage1-volo-bench-" });
   try {
     const peer = options.peer === undefined ? undefined : await Deno.realPath(options.peer);
-    await benchStarts(directory, peer, rounds);
+    const empty = await compilePlainly(directory);
+    await benchStarts(directory, empty, peer, rounds);
+    if (Deno.uid() === 0) {
+      await withPods(
+        directory,
+        (pods) => reportRuns("A pod of /bin/true, without rkt", pods, rounds),
+      );
+    }
     const rkt = options.rkt ?? Deno.env.get("RKT");
-    if (rkt && options.app) await benchRuns(directory, rkt, options.app, peer, rounds);
+    if (rkt && options.app) {
+      const images = {
+        ...(peer && { peer }),
+        "an empty stage1": await packEmptyImage(directory, empty),
+        "stage1-volo (host)": IMAGES.host,
+        "stage1-volo (pod)": IMAGES.pod,
+      };
+      await benchRuns(directory, { rkt, app: options.app, images }, rounds);
+    }
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
 }
 
-async function benchStarts(directory: string, peer: string | undefined, rounds: number) {
-  const empty = await compilePlainly(directory);
+async function benchStarts(
+  directory: string,
+  empty: string,
+  peer: string | undefined,
+  rounds: number,
+) {
   const peerRoot = peer && await unpack(peer, `${directory}/peer`);
   await Deno.mkdir(`${directory}/pod`);
   for (const name of PROGRAMS) {
@@ -65,25 +89,34 @@ async function benchStarts(directory: string, peer: string | undefined, rounds: 
   }
 }
 
-async function benchRuns(
-  directory: string,
-  rkt: string,
-  app: string,
-  peer: string | undefined,
-  rounds: number,
-) {
+/** A pod and what it is run with. */
+interface Runs {
+  rkt: string;
+  /** An app image that has /bin/true. */
+  app: string;
+  /** Stage1 images, by what they are called here. */
+  images: Readonly<Record<string, string>>;
+}
+
+/** rkt imports each image once, before anything is timed. */
+async function benchRuns(directory: string, { rkt, app, images }: Runs, rounds: number) {
   const base = [rkt, `--dir=${directory}/rkt`, "--insecure-options=image"];
-  const images = peer ? [["peer", peer], ["stage1-volo", IMAGE]] : [["stage1-volo", IMAGE]];
   const contenders: Contender[] = [];
-  for (const [name, image] of images) {
-    const hash = await output([...base, "fetch", "--full", image!]);
+  for (const [name, image] of Object.entries(images)) {
+    const hash = await output([...base, "fetch", "--full", image]);
     contenders.push({
-      name: name!,
-      argv: [...base, "run", `--stage1-hash=${hash}`, app, "--exec=/bin/true"],
+      name,
+      argv: [...base, "run", "--net=none", `--stage1-hash=${hash}`, app, "--exec=/bin/true"],
     });
   }
-  await report("rkt run of /bin/true", contenders, rounds);
+  await reportRuns("rkt run of /bin/true", contenders, rounds);
   await output([...base, "gc", "--grace-period=0s"]);
+}
+
+/** As {@linkcode report}, of what has to succeed: who fails would win. */
+async function reportRuns(title: string, contenders: readonly Contender[], rounds: number) {
+  for (const { argv, ...place } of contenders) await output(argv, place);
+  await report(title, contenders, rounds);
 }
 
 async function report(title: string, contenders: readonly Contender[], rounds: number) {
@@ -104,6 +137,19 @@ async function compilePlainly(directory: string): Promise<string> {
   return `${directory}/empty`;
 }
 
+/** A stage1 image that does nothing: what rkt and an empty program take before any work is done. */
+async function packEmptyImage(directory: string, empty: string): Promise<string> {
+  const root = `${directory}/empty-stage1`;
+  // Whose time rkt sets before it starts `run`.
+  await Deno.mkdir(`${root}/rootfs/rkt/status`, { recursive: true });
+  const { appc } = architecture();
+  const manifest = imageManifest({ version: VERSION, arch: appc, isolation: "host" });
+  await Deno.writeTextFile(`${root}/manifest`, JSON.stringify({ ...manifest, name: "empty" }));
+  for (const name of PROGRAMS) await Deno.link(empty, `${root}/rootfs/${name}`);
+  await output(["tar", "-cf", `${root}.aci`, "-C", root, "manifest", "rootfs"]);
+  return `${root}.aci`;
+}
+
 async function unpack(image: string, directory: string): Promise<string> {
   await Deno.mkdir(directory);
   await output(["tar", "-xf", image, "-C", directory]);
@@ -112,9 +158,14 @@ async function unpack(image: string, directory: string): Promise<string> {
 
 async function output(
   [program, ...args]: readonly string[],
-  place: { cwd?: string; env?: Record<string, string> } = {},
+  { cwd, env }: Pick<Contender, "cwd" | "env"> = {},
 ): Promise<string> {
-  const result = await new Deno.Command(program!, { args, stdin: "null", ...place }).output();
+  const result = await new Deno.Command(program!, {
+    args,
+    stdin: "null",
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(env === undefined ? {} : { env: { ...env } }),
+  }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
   if (!result.success) throw new Error(`${program} ${args.join(" ")}: ${text(result.stderr)}`);
   return text(result.stdout);

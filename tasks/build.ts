@@ -36,8 +36,11 @@ export interface Program {
 /**
  * Options of V8 for programs that are done in milliseconds: compiling to machine code, and threads to do
  * so, cost more than they give. Without a compiler there is no memory that is written and executed, either.
+ *
+ * V8 would also leave out which line an instruction is of, and parse all callers again, the whole bundle among
+ * them, at the first error: even one that is expected, such as a file that is not there.
  */
-export const V8_FLAGS = "--v8-flags=--jitless,--single-threaded";
+export const V8_FLAGS = "--v8-flags=--jitless,--single-threaded,--no-enable-lazy-source-positions";
 
 /**
  * Options of `deno compile` that keep out whatever else is on this machine: its configuration, its

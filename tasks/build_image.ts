@@ -1,12 +1,14 @@
 /**
- * `deno task build-image`: compiles the entrypoints and puts them into the stage1 image.
+ * `deno task build-image`: compiles the entrypoints and puts them into the stage1 images.
  *
  * @module
  */
 
 import type { PublicKey } from "openpgp";
-import { imageManifest } from "../image/manifest.ts";
+import { initProgram } from "../image/init.ts";
+import { IMAGE_NAMES, type ImageLabels, imageManifest } from "../image/manifest.ts";
 import { type Member, MEMBERS } from "../image/members.ts";
+import { type Isolation, ISOLATIONS } from "../src/stage1/isolation.ts";
 import { type Content, writeImage } from "./aci.ts";
 import { buildPrograms, type Program } from "./build.ts";
 import { type Compression, COMPRESSIONS } from "./compression.ts";
@@ -17,7 +19,7 @@ import {
   architecture,
   DIST,
   ENTRY,
-  IMAGE,
+  IMAGES,
   PROGRAMS,
   sourceDate,
   VERSION,
@@ -29,9 +31,12 @@ import { digestInputs, makeUnlessCurrent } from "./stamp.ts";
 
 const USAGE = `Usage: deno task build-image [OPTION…]
 
-Compiles the four entrypoints and makes the stage1 image.
+Compiles the four entrypoints and makes the stage1 images, which have them in common.
 
-  --output=FILE        the image (dist/stage1-volo.aci)
+  --isolation=KIND     host, for pods in the host's namespaces, or pod, for pods with their own
+                       (both)
+  --output=FILE        the image, with --isolation (dist/stage1-volo.aci for host,
+                       dist/stage1-volo-isolated.aci for pod)
   --compression=HOW    gzip, xz (a quarter of the size, slower) or none (gzip)
   --arch=ARCH          amd64 or aarch64 (this machine's)
   --runtime=SOURCE     npm, download to leave it to deno compile, or auto to do so only
@@ -39,13 +44,13 @@ Compiles the four entrypoints and makes the stage1 image.
   --no-sign            make no signature
   --debug              show where an error comes from`;
 
-/** How the image is built. */
+/** How images are built. */
 export interface ImageBuild {
-  /** The image's file. */
-  readonly output: string;
-  /** Its compression. */
+  /** The kinds of image, and the file of each. */
+  readonly outputs: Readonly<Partial<Record<Isolation, string>>>;
+  /** Their compression. */
   readonly compression: Compression;
-  /** The processor it is for. */
+  /** The processor they are for. */
   readonly architecture: Architecture;
   /** Where the entrypoints' runtime comes from. */
   readonly runtime: RuntimeSource;
@@ -53,7 +58,7 @@ export interface ImageBuild {
 
 /** What `deno task build-image` does without options. */
 export const DEFAULT_BUILD: ImageBuild = {
-  output: IMAGE,
+  outputs: IMAGES,
   compression: "gzip",
   architecture: architecture(),
   runtime: "auto",
@@ -68,24 +73,45 @@ export interface BuiltImage {
 }
 
 /**
- * Builds the entrypoints and the image, with a printed line for each step. What is there already from
+ * Builds the entrypoints and the images, with a printed line for each step. What is there already from
  * the same source is kept.
  *
- * @throws {Error} when an entrypoint or the image cannot be made.
+ * @throws {Error} when an entrypoint or an image cannot be made.
  */
-export async function buildImage(build: ImageBuild = DEFAULT_BUILD): Promise<BuiltImage> {
+export async function buildImages(build: ImageBuild = DEFAULT_BUILD): Promise<BuiltImage[]> {
   const programs = await compileEntrypoints(build);
-  const id = await step(`image, ${describe(build.compression)}`, (progress) => {
-    const manifest = manifestText(build.architecture);
-    const options = { output: build.output, compression: build.compression, date: sourceDate() };
-    const inputs = digestInputs([MEMBERS, manifest, programs, options]);
-    const contents = MEMBERS.map((member) => contentOf(member, manifest, programs));
-    return makeUnlessCurrent(build.output, inputs, async () => {
-      await discardSignature(build.output);
+  const images: BuiltImage[] = [];
+  for (const isolation of ISOLATIONS) {
+    const output = build.outputs[isolation];
+    if (output) images.push(await packImage({ output, isolation, programs }, build));
+  }
+  return images;
+}
+
+/** What differs from one image to the next, and the programs, which do not. */
+interface ImageParts {
+  output: string;
+  isolation: Isolation;
+  programs: readonly Program[];
+}
+
+async function packImage(
+  { output, isolation, programs }: ImageParts,
+  { architecture: { appc: arch }, compression }: ImageBuild,
+): Promise<BuiltImage> {
+  const title = `image ${IMAGE_NAMES[isolation]}, ${describe(compression)}`;
+  const id = await step(title, (progress) => {
+    const manifest = manifestText({ version: VERSION, arch, isolation });
+    const init = initProgram(arch);
+    const options = { output, compression, date: sourceDate() };
+    const inputs = digestInputs([MEMBERS, manifest, [...init], programs, options]);
+    const contents = MEMBERS.map((member) => contentOf(member, manifest, programs, init));
+    return makeUnlessCurrent(output, inputs, async () => {
+      await discardSignature(output);
       return await writeImage(contents, options, progress);
     });
   });
-  return { path: build.output, id };
+  return { path: output, id };
 }
 
 async function compileEntrypoints(build: ImageBuild): Promise<Program[]> {
@@ -101,12 +127,18 @@ async function compileEntrypoints(build: ImageBuild): Promise<Program[]> {
   );
 }
 
-function manifestText({ appc }: Architecture): string {
-  return JSON.stringify(imageManifest({ version: VERSION, arch: appc }), null, 2) + "\n";
+function manifestText(labels: ImageLabels): string {
+  return JSON.stringify(imageManifest(labels), null, 2) + "\n";
 }
 
-function contentOf(member: Member, manifest: string, programs: readonly Program[]): Content {
+function contentOf(
+  member: Member,
+  manifest: string,
+  programs: readonly Program[],
+  init: Uint8Array,
+): Content {
   if (member.type === "directory") return { member };
+  if (member.program === "init") return { member, from: init };
   const program = programs.find(({ name }) => name === member.program);
   const from = program ? { file: program.path } : new TextEncoder().encode(manifest);
   return { member, from };
@@ -119,11 +151,11 @@ function describe(compression: Compression): string {
 async function main(args: string[]): Promise<void> {
   const options = taskArguments(args, {
     boolean: ["no-sign"],
-    string: ["output", "compression", "arch", "runtime"],
+    string: ["output", "isolation", "compression", "arch", "runtime"],
     usage: USAGE,
   });
-  const image = await buildImage({
-    output: options.output ?? DEFAULT_BUILD.output,
+  const images = await buildImages({
+    outputs: chooseOutputs(options.isolation, options.output),
     compression: oneOf(
       "compression",
       COMPRESSIONS,
@@ -132,8 +164,19 @@ async function main(args: string[]): Promise<void> {
     architecture: architecture(options.arch),
     runtime: oneOf("runtime", RUNTIME_SOURCES, options.runtime ?? DEFAULT_BUILD.runtime),
   });
-  const key = options["no-sign"] ? undefined : await signWithDevelopmentKey(image.path);
-  await summarize(image, key);
+  for (const image of images) {
+    const key = options["no-sign"] ? undefined : await signWithDevelopmentKey(image.path);
+    await summarize(image, key);
+  }
+}
+
+function chooseOutputs(isolation?: string, output?: string): ImageBuild["outputs"] {
+  if (isolation !== undefined) {
+    const kind = oneOf("isolation", ISOLATIONS, isolation);
+    return { [kind]: output ?? IMAGES[kind] };
+  }
+  if (output !== undefined) throw new Error("--output: of which image? Say --isolation as well");
+  return IMAGES;
 }
 
 function oneOf<const T extends string>(option: string, known: readonly T[], value: string): T {
@@ -149,8 +192,9 @@ async function summarize({ path, id }: BuiltImage, key?: PublicKey): Promise<voi
   say(`  ID    ${id}`);
   if (key !== undefined) say(`  key   ${fingerprint(key)}`);
   say();
-  say(`Check it:         ${taskCommand("verify")}`);
+  say(`Check it:         ${taskCommand(`verify ${path}`)}`);
   say(`Use it with rkt:  rkt --insecure-options=image run --stage1-path=${path} IMAGE`);
+  say();
 }
 
 if (import.meta.main) await runTask("build-image", main);

@@ -1,6 +1,6 @@
 /**
- * The pod of `deno task start`: a small app of busybox, taken through its life by the stand-in for rkt's
- * stage0. It is to run in a mount namespace of its own.
+ * The pods of `deno task start`: a small app of busybox, taken through its life twice by the stand-in for rkt's
+ * stage0. They are to run in a mount namespace of their own.
  *
  * @module
  */
@@ -9,7 +9,12 @@ import { makeImage } from "../tests/images.ts";
 import type { Result } from "../tests/host.ts";
 import { type Pod, Stage0 } from "../tests/stage0.ts";
 import { paint, runTask, say, step } from "./console.ts";
-import { IMAGE } from "./project.ts";
+import { ISOLATIONS } from "../src/stage1/isolation.ts";
+import { IMAGES } from "./project.ts";
+
+/** What differs between the pods. Networks take plugins, which not every machine has. */
+const NET = { host: "default", pod: "none" };
+const WHERE = { host: "the host's namespaces", pod: "namespaces of its own" };
 
 /** What the app does: it introduces itself, then it waits to be stopped. */
 const SCRIPT = `
@@ -32,18 +37,21 @@ const LAST_WORDS = "my root holds";
 async function main(): Promise<void> {
   const directory = await Deno.makeTempDir({ prefix: "stage1-volo-demo-" });
   try {
-    await using stage0 = await Stage0.open({ stage1: IMAGE });
     const image = await makeImage(`${directory}/image`, { name: "example.com/greeter" });
     const app = { exec: ["/bin/sh", "-c", SCRIPT], user: "volo", group: "volo" };
-    await using pod = await stage0.prepare({ apps: [{ image, app }] });
-    await live(pod);
+    for (const isolation of ISOLATIONS) {
+      await using stage0 = await Stage0.open({ stage1: IMAGES[isolation], net: NET[isolation] });
+      await using pod = await stage0.prepare({ apps: [{ image, app }] });
+      say(paint("bold", `Running a pod in ${WHERE[isolation]} (${pod.uuid})`));
+      await live(pod);
+      say();
+    }
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
 }
 
 async function live(pod: Pod): Promise<void> {
-  say(paint("bold", `Running a pod with one app, a busybox (${pod.uuid})`));
   const app = await step("run", () => pod.start());
   await app.prints(LAST_WORDS);
   quote(app.stdout);

@@ -4,9 +4,11 @@
  * @module
  */
 
+import { basename } from "node:path";
 import { describeFields } from "../src/app/fields.ts";
 import { planApp } from "../src/app/plan.ts";
 import { describePlan } from "../src/app/plan_text.ts";
+import { readIsolation } from "../src/stage1/isolation.ts";
 import { loadPod } from "../src/stage1/pod.ts";
 import { paint, runTask, say, taskArguments } from "./console.ts";
 import { describePermissions, readPermissions } from "./permissions.ts";
@@ -24,6 +26,7 @@ const USAGE = `Usage: deno task explain --permissions
 /** What stage0 asks for when its user asks for nothing. */
 const DEFAULTS = {
   dns: { resolv: "default", hosts: "default" },
+  ids: undefined,
   metadataUrl: undefined,
   disablePaths: false,
   disableCapabilities: false,
@@ -42,8 +45,13 @@ async function explainPermissions(): Promise<void> {
 
 function explainPod(directory: string): void {
   const pod = loadPod(directory);
+  const isolation = readIsolation(directory);
+  const hostname = isolation === "pod"
+    ? `rkt-${basename(Deno.realPathSync(directory))}`
+    : undefined;
+  const options = { ...DEFAULTS, isolation, hasNetwork: isolation === "pod", hostname };
   for (const app of pod.apps) {
-    for (const line of describePlan(planApp(pod, app, DEFAULTS))) say(line);
+    for (const line of describePlan(planApp(pod, app, options))) say(line);
   }
 }
 

@@ -6,17 +6,20 @@
 
 import { createTarDecoder, type ParsedTarEntry, type TarHeader } from "modern-tar";
 import * as z from "zod/mini";
+import { initProgram } from "../image/init.ts";
 import { imageManifest } from "../image/manifest.ts";
 import { type Member, MEMBERS } from "../image/members.ts";
 import { formatPath, parseManifest } from "../src/appc/parse.ts";
+import { isolationOf } from "../src/stage1/isolation.ts";
 import { openDecompressed } from "./compression.ts";
 import { embeddedMetadata } from "./payload.ts";
 import { checkEmbedded, readPermissions } from "./permissions.ts";
 import { type Architecture, architecture, VERSION } from "./project.ts";
 
 /** Enough of a manifest to know what the rest of it has to be. */
-const Labels = z.object({
+const Kind = z.object({
   labels: z.array(z.object({ name: z.string(), value: z.string() })),
+  annotations: z.array(z.object({ name: z.string(), value: z.string() })),
 });
 
 /** An ELF file of 64 bits, little-endian: elf(5). */
@@ -89,9 +92,10 @@ function formatMode(mode = 0): string {
 
 /** Checks the manifest, and learns from it what the programs have to be. */
 function inspectManifest(text: string): Architecture {
-  const { labels } = parseManifest(text, Labels, "manifest");
+  const { labels, annotations } = parseManifest(text, Kind, "manifest");
   const target = architecture(labels.find(({ name }) => name === "arch")?.value ?? "none");
-  const expected = imageManifest({ version: VERSION, arch: target.appc });
+  const isolation = isolationOf({ annotations });
+  const expected = imageManifest({ version: VERSION, arch: target.appc, isolation });
   requireEqual(JSON.parse(text), expected, []);
   return target;
 }
@@ -120,17 +124,24 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 async function inspectProgram(
-  name: string,
+  name: NonNullable<Member["program"]>,
   bytes: Uint8Array,
   target: Architecture,
   entry: string,
 ): Promise<void> {
   try {
     requireExecutable(bytes, target);
-    checkEmbedded(embeddedMetadata(bytes), await readPermissions(name, entry));
+    if (name === "init") requireInit(bytes, target);
+    else checkEmbedded(embeddedMetadata(bytes), await readPermissions(name, entry));
   } catch (cause) {
     throw new Error(`rootfs/${name}`, { cause });
   }
+}
+
+function requireInit(bytes: Uint8Array, target: Architecture): void {
+  const expected = initProgram(target.appc);
+  const same = bytes.length === expected.length && bytes.every((byte, i) => byte === expected[i]);
+  if (!same) throw new Error("it is not the one of image/init.ts");
 }
 
 /**

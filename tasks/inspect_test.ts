@@ -1,8 +1,10 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { initProgram } from "../image/init.ts";
 import { imageManifest } from "../image/manifest.ts";
 import { type Member, MEMBERS } from "../image/members.ts";
 import { type Content, writeImage } from "./aci.ts";
 import { describeError } from "../src/stage1/entrypoint.ts";
+import { type Isolation, ISOLATIONS } from "../src/stage1/isolation.ts";
 import { inspectImage, requireEqual, requireExecutable } from "./inspect.ts";
 import { architecture, PROGRAMS, VERSION } from "./project.ts";
 
@@ -36,12 +38,13 @@ function program(permissions: unknown = PERMISSIONS): Uint8Array {
 }
 
 /** The members of a right image. */
-function contents(): Content[] {
-  const manifest = JSON.stringify(imageManifest({ version: VERSION, arch: TARGET.appc }));
+function contents(isolation: Isolation = "host"): Content[] {
+  const labels = { version: VERSION, arch: TARGET.appc, isolation };
+  const manifest = JSON.stringify(imageManifest(labels));
   return MEMBERS.map((member) => {
     if (member.type === "directory") return { member };
     if (member.program === undefined) return { member, from: new TextEncoder().encode(manifest) };
-    return { member, from: program() };
+    return { member, from: member.program === "init" ? initProgram(TARGET.appc) : program() };
   });
 }
 
@@ -76,11 +79,11 @@ async function assertFault(members: Content[], fault: string): Promise<void> {
 }
 
 Deno.test("an image as in the source has no faults", async () => {
-  assertEquals(await inspect(contents()), "nothing");
+  for (const isolation of ISOLATIONS) assertEquals(await inspect(contents(isolation)), "nothing");
 });
 
 Deno.test("a member that is missing, moved or foreign is a fault", async () => {
-  await assertFault(contents().slice(0, -1), "rootfs/stop: is missing");
+  await assertFault(contents().slice(0, -1), "rootfs/init: is missing");
   const moved = [...contents().slice(0, 2), ...contents().slice(3)];
   await assertFault(moved, "rootfs/opt/: is where rootfs/etc should be");
   const foreign = { member: { path: "rootfs/x", type: "file", mode: 0o644 } } as const;
@@ -100,11 +103,30 @@ Deno.test("another mode or type is a fault", async () => {
 });
 
 Deno.test("a manifest that says something else is a fault", async () => {
-  const labels = { version: "0.0.9", arch: TARGET.appc };
+  const labels = { version: "0.0.9", arch: TARGET.appc, isolation: "host" } as const;
   const manifest = new TextEncoder().encode(JSON.stringify(imageManifest(labels)));
   await assertFault(
     changed("manifest", { from: manifest }),
     `manifest: labels[0].value is "0.0.9" and should be "${VERSION}"`,
+  );
+});
+
+Deno.test("a manifest that has another kind's name is a fault", async () => {
+  const labels = { version: VERSION, arch: TARGET.appc } as const;
+  const { name } = imageManifest({ ...labels, isolation: "host" });
+  const manifest = { ...imageManifest({ ...labels, isolation: "pod" }), name };
+  await assertFault(
+    changed("manifest", { from: new TextEncoder().encode(JSON.stringify(manifest)) }),
+    'manifest: name is "stage1-volo" and should be "stage1-volo-isolated"',
+  );
+});
+
+Deno.test("an init of another making is a fault", async () => {
+  const from = initProgram(TARGET.appc);
+  from[from.length - 1]! ^= 1;
+  await assertFault(
+    changed("rootfs/init", { from }),
+    "rootfs/init: it is not the one of image/init.ts",
   );
 });
 

@@ -6,6 +6,8 @@
 
 import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
+import { IMAGE_NAMES } from "../image/manifest.ts";
+import type { Isolation } from "../src/stage1/isolation.ts";
 
 /** The project's directory. */
 export const ROOT: string = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
@@ -16,8 +18,11 @@ export const DIST = `${ROOT}/dist`;
 /** The entrypoints, and with them the image's manifest and permissions. */
 export const ENTRY = `${ROOT}/entry`;
 
-/** The image that is made unless another file is named. */
-export const IMAGE = `${DIST}/stage1-volo.aci`;
+/** The images that are looked at, signed and tried unless another file is named. */
+export const IMAGES: Readonly<Record<Isolation, string>> = {
+  host: `${DIST}/${IMAGE_NAMES.host}.aci`,
+  pod: `${DIST}/${IMAGE_NAMES.pod}.aci`,
+};
 
 /** The project's version, as `deno.json` has it. */
 export const VERSION: string = config.version;

@@ -1,6 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { denoEnvironment, denoPath } from "./deno.mjs";
-import { isStatic, matchesLock, missingPackages } from "./setup.mjs";
+import { isStatic, kernelPackage, matchesLock, missingPackages, wantsAll } from "./setup.mjs";
 
 const PLATFORM = { cpu: "x64", os: "linux" };
 const ZOD = { version: "4.0.0", integrity: "sha512-a" };
@@ -30,6 +30,18 @@ Deno.test("packages are named once for all that they lack", async () => {
 Deno.test("a program that needs the dynamic loader is not static", () => {
   assert(!isStatic(Deno.execPath()));
   assert(isStatic("/bin/busybox"));
+});
+
+Deno.test("what a virtual machine takes is brought only when it is asked for", () => {
+  assert(wantsAll({ VOLO_ALL: "1" }));
+  assert(wantsAll({ CI: "true" }));
+  assert(!wantsAll({ VOLO_ALL: "", CI: "false" }));
+});
+
+Deno.test("the kernel is the one that Debian's name for the newest stands for", () => {
+  const text = "linux-image-cloud-amd64\n  Depends: linux-image-6.1.0-56-cloud-amd64\n";
+  assertEquals(kernelPackage(text), "linux-image-6.1.0-56-cloud-amd64");
+  assertThrows(() => kernelPackage("linux-image-cloud-amd64\n"), Error, "no Debian kernel");
 });
 
 Deno.test("Deno comes from its platform package, and its settings can be overridden", () => {

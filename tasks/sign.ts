@@ -7,13 +7,13 @@
 import { dirname } from "node:path";
 import { runTask, say, step, taskArguments } from "./console.ts";
 import { fingerprint, generateDevelopmentKey, readSigningKey } from "./keys.ts";
-import { DIST, IMAGE } from "./project.ts";
+import { DIST, IMAGES } from "./project.ts";
 import { signatureFile, signImage } from "./signature.ts";
 import type { PrivateKey } from "openpgp";
 
-const USAGE = `Usage: deno task sign [OPTION…] [IMAGE]
+const USAGE = `Usage: deno task sign [OPTION…] [IMAGE…]
 
-Signs an image (dist/stage1-volo.aci) for rkt: a detached OpenPGP signature, IMAGE.asc.
+Signs images (both of dist) for rkt: a detached OpenPGP signature each, IMAGE.asc.
 
   --key=FILE  the private RSA key; its passphrase is taken from VOLO_KEY_PASSPHRASE
               (a throw-away key, dist/development-key.asc, made when it is missing)
@@ -69,13 +69,16 @@ async function createDevelopmentKey(
 
 async function main(args: string[]): Promise<void> {
   const options = taskArguments(args, { string: ["key"], usage: USAGE });
-  const image = options._[0] ?? IMAGE;
-  const key = options.key === undefined
-    ? await signWithDevelopmentKey(image)
-    : await signWithKey(image, options.key);
-  say();
-  say(`  file  ${signatureFile(image)}`);
-  say(`  key   ${fingerprint(key)}`);
+  const images = options._.length > 0 ? options._ : Object.values(IMAGES);
+  for (const image of images) {
+    const key = options.key === undefined
+      ? await signWithDevelopmentKey(image)
+      : await signWithKey(image, options.key);
+    say();
+    say(`  file  ${signatureFile(image)}`);
+    say(`  key   ${fingerprint(key)}`);
+    say();
+  }
 }
 
 async function signWithKey(image: string, file: string): Promise<PrivateKey> {

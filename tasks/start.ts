@@ -1,22 +1,22 @@
 /**
- * `deno task start`: a first look. Builds and verifies the image, then lets it run a pod.
+ * `deno task start`: a first look. Builds and verifies the images, then lets each run a pod.
  *
  * @module
  */
 
-import { buildImage } from "./build_image.ts";
+import { buildImages } from "./build_image.ts";
 import { paint, runTask, say, taskCommand } from "./console.ts";
 import { ROOT } from "./project.ts";
 import { signWithDevelopmentKey } from "./sign.ts";
 import { verifyImage } from "./verify.ts";
 
 async function main(): Promise<number> {
-  say(paint("bold", "Building the stage1 image"));
-  const image = await buildImage();
-  await signWithDevelopmentKey(image.path);
+  say(paint("bold", "Building the stage1 images"));
+  const images = await buildImages();
+  for (const { path } of images) await signWithDevelopmentKey(path);
   say();
-  say(paint("bold", "Verifying it"));
-  await verifyImage(image.path);
+  say(paint("bold", "Verifying them"));
+  for (const { path } of images) await verifyImage(path);
   say();
   const code = await runDemo();
   if (code !== 0) return code;

@@ -1,13 +1,13 @@
 /**
  * `deno task test`: the tests beside the modules, the examples in the documentation, and the tests of
- * the whole system, which need the image.
+ * the whole system, which need the images.
  *
  * @module
  */
 
 import { existsSync } from "node:fs";
 import { V8_FLAGS } from "./build.ts";
-import { buildImage } from "./build_image.ts";
+import { buildImages } from "./build_image.ts";
 import { colourSettings, paint, runTask, say, taskArguments } from "./console.ts";
 import { ROOT } from "./project.ts";
 import { signWithDevelopmentKey } from "./sign.ts";
@@ -65,11 +65,12 @@ async function runUnitTests(files: readonly string[]): Promise<Tally> {
 async function runSystemTests(files: readonly string[]): Promise<Tally> {
   announce("tests of the whole system");
   try {
-    const { path } = await buildImage();
-    // A new image drops the signature of the old one.
-    if (!existsSync(signatureFile(path))) await signWithDevelopmentKey(path);
+    for (const { path } of await buildImages()) {
+      // A new image drops the signature of the old one.
+      if (!existsSync(signatureFile(path))) await signWithDevelopmentKey(path);
+    }
   } catch (error) {
-    say(`the image could not be built: ${error instanceof Error ? error.message : error}`);
+    say(`the images could not be built: ${error instanceof Error ? error.message : error}`);
     return FAILURE;
   }
   return await run([Deno.execPath(), "run", "--allow-all", SYSTEM_TESTS.main, "--quiet", ...files]);

@@ -8,14 +8,14 @@ import { MEMBERS } from "../image/members.ts";
 import { runTask, say, step, taskArguments } from "./console.ts";
 import { inspectImage } from "./inspect.ts";
 import { fingerprint, readPublicKey } from "./keys.ts";
-import { ENTRY, IMAGE, PROGRAMS, VERSION } from "./project.ts";
+import { ENTRY, IMAGES, PROGRAMS, VERSION } from "./project.ts";
 import { developmentKeyFiles } from "./sign.ts";
 import { verifyImageSignature } from "./signature.ts";
 
-const USAGE = `Usage: deno task verify [OPTION…] [IMAGE]
+const USAGE = `Usage: deno task verify [OPTION…] [IMAGE…]
 
-Checks an image (dist/stage1-volo.aci): its manifest, members, programs and their permissions
-against this source, and its signature, IMAGE.asc.
+Checks images (both of dist): manifest, members, programs and their permissions against this
+source, and the signature, IMAGE.asc.
 
   --key=FILE  the public key (dist/development-key.pub.asc)
   --debug     show where an error comes from`;
@@ -27,7 +27,7 @@ against this source, and its signature, IMAGE.asc.
  * @throws {Error} in one line about the first thing that is not as it should be.
  */
 export async function verifyImage(
-  image = IMAGE,
+  image: string,
   key = developmentKeyFiles().public,
 ): Promise<void> {
   const target = await step("manifest, members and programs", () => inspectImage(image, ENTRY));
@@ -42,7 +42,11 @@ export async function verifyImage(
 
 async function main(args: string[]): Promise<void> {
   const options = taskArguments(args, { string: ["key"], usage: USAGE });
-  await verifyImage(options._[0], options.key);
+  const images = options._.length > 0 ? options._ : Object.values(IMAGES);
+  for (const image of images) {
+    await verifyImage(image, options.key);
+    say();
+  }
 }
 
 if (import.meta.main) await runTask("verify", main);
