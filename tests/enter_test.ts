@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertPrints, assertRefused } from "./expect.ts";
-import { scenario, type SimplePod, type Stage } from "./scenario.ts";
+import { onEachKernel, scenario, type SimplePod, type Stage } from "./scenario.ts";
 import type { EnterOptions, Pod, Program } from "./stage0.ts";
 
 /** Starts a pod, and waits until its app runs. */
@@ -18,8 +18,9 @@ function entering(
   name: string,
   test: (pod: Pod, program: Program) => Promise<void>,
   options: SimplePod = {},
+  declare = scenario,
 ): void {
-  scenario(name, async (stage) => {
+  declare(name, async (stage) => {
     const [pod, program] = await startPod(stage, options);
     await using _pod = pod;
     await test(pod, program);
@@ -62,11 +63,16 @@ entering("a bare name is looked up in the app's PATH", async (pod) => {
   assertPrints(await pod.enter("app", ["echo", "found", ""]), "found \n");
 }, { app: { environment: [{ name: "PATH", value: "/nowhere:/bin" }] } });
 
-entering("a command inherits no descriptor but 0 to 2", async (pod) => {
-  const { stdout } = await pod.enter("app", ["/bin/ls", "/proc/self/fd"], { extraFds: [5, 7] });
-  // 3 is the directory that ls itself reads.
-  assertEquals(stdout.trim().split("\n").map(Number), [0, 1, 2, 3]);
-});
+entering(
+  "a command inherits no descriptor but 0 to 2",
+  async (pod) => {
+    const { stdout } = await pod.enter("app", ["/bin/ls", "/proc/self/fd"], { extraFds: [5, 7] });
+    // 3 is the directory that ls itself reads.
+    assertEquals(stdout.trim().split("\n").map(Number), [0, 1, 2, 3]);
+  },
+  {},
+  onEachKernel,
+);
 
 entering("a command starts with no signal ignored or blocked", async (pod) => {
   const command = ["/bin/grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"];

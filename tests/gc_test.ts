@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { assertQuiet, assertRefused } from "./expect.ts";
 import { eventually, mountTmpfs, must, SimulatedHost, sleep } from "./host.ts";
 import { isAlive, mountsUnder, readMounts } from "./procfs.ts";
-import { scenario, type SimplePod } from "./scenario.ts";
+import { onEachKernel, scenario, type SimplePod } from "./scenario.ts";
 
 /** Enough mounts that there is something to leave behind. */
 function manyVolumes(dir: string): SimplePod {
@@ -42,7 +42,7 @@ scenario("gc after a reboot finds no app, and is quiet", async ({ script }) => {
   assertQuiet(await pod.gc());
 });
 
-scenario("gc ends what the app left behind", async ({ script }) => {
+onEachKernel("gc ends what the app left behind", async ({ script }) => {
   await using pod = await script("sleep 100 >/dev/null 2>&1 & echo $!");
   const orphan = Number((await pod.run()).stdout);
   assert(isAlive(orphan));

@@ -25,6 +25,17 @@ export interface Host {
 /** This machine. */
 export const thisHost: Host = { wrap: (argv) => [...argv] };
 
+/** Linux versions that this machine's kernel can be taken for, as far as system calls go. */
+export type OldKernel = "5.8" | "5.10" | "5.11";
+
+/** This machine, with an older kernel. */
+export function olderHost(kernel: OldKernel): Host {
+  const script = `${import.meta.dirname}/old_kernel.ts`;
+  // V8's compiler could change errno before it is looked at.
+  const program = [Deno.execPath(), "run", "--allow-all", "--v8-flags=--jitless", script, kernel];
+  return { wrap: (argv) => [...program, ...argv] };
+}
+
 /** Runs a program to its end, whatever that is. */
 export async function execute(argv: readonly string[], host: Host = thisHost): Promise<Result> {
   const [program, ...args] = host.wrap(argv);
@@ -96,9 +107,18 @@ function isFile(path: string): boolean {
   }
 }
 
+/** What makes a network namespace a host: a loopback interface, and a place for what plugins keep. */
+const OWN_NETWORK = [
+  "ip link set lo up",
+  "for dir in /run /var/lib; do mount -t tmpfs tmpfs $dir; done",
+  // Plugins of rkt's own, if there are any, would come before those of the distribution.
+  "if test -d /usr/lib/rkt; then mount -t tmpfs tmpfs /usr/lib/rkt; fi",
+];
+
 /**
  * A host of its own: a mount namespace whose `/` is shared, as systemd leaves it, or private, so that
- * what would reach the host can be watched without risk to the machine. Its mounts end with it.
+ * what would reach the host can be watched without risk to the machine. Its mounts end with it, and its network, if
+ * it has one.
  */
 export class SimulatedHost implements Host, AsyncDisposable {
   readonly #holder: Deno.ChildProcess;
@@ -108,10 +128,22 @@ export class SimulatedHost implements Host, AsyncDisposable {
   }
 
   /** Starts a host from a copy of the caller's mounts. */
-  static async open(propagation: "shared" | "private" = "shared"): Promise<SimulatedHost> {
-    const hold = `mount --make-r${propagation} / && echo ready && read -r _`;
+  static async open(
+    propagation: "shared" | "private" = "shared",
+    network: "machine's" | "own" = "machine's",
+  ): Promise<SimulatedHost> {
+    const isOwn = network === "own";
+    const hold = [
+      `mount --make-r${propagation} /`,
+      ...(isOwn ? OWN_NETWORK : []),
+      "echo ready",
+      "read -r _",
+    ];
     const holder = new Deno.Command("unshare", {
-      args: ["--mount", "--propagation", "private", "sh", "-c", hold],
+      args: [
+        ...(isOwn ? ["--net"] : []),
+        ...["--mount", "--propagation", "private", "sh", "-c", hold.join(" && ")],
+      ],
       stdin: "piped",
       stdout: "piped",
     }).spawn();
@@ -128,7 +160,8 @@ export class SimulatedHost implements Host, AsyncDisposable {
 
   /** The command line that starts `argv` on this host. */
   wrap(argv: readonly string[]): string[] {
-    return ["nsenter", `--mount=/proc/${this.pid}/ns/mnt`, "--", ...argv];
+    const namespaces = ["mnt", "net"].map((kind) => `/proc/${this.pid}/ns/${kind}`);
+    return ["nsenter", `--mount=${namespaces[0]}`, `--net=${namespaces[1]}`, "--", ...argv];
   }
 
   /** Ends it, and with it its mounts. */

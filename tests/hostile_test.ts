@@ -7,13 +7,13 @@ import { assert, assertEquals } from "@std/assert";
 import { assertRefused } from "./expect.ts";
 import { must, type Result } from "./host.ts";
 import type { FileSpec } from "./images.ts";
-import { scenario, type SimplePod, type Stage } from "./scenario.ts";
+import { isolatedScenario, scenario, type SimplePod, type Stage } from "./scenario.ts";
 
 /** What only files outside of the root hold. */
 const SECRET = "secret-of-the-host";
 
 /** The user that only the passwd file outside of the root has. */
-const SPY = "4242";
+const SPY = "1914242419";
 
 /** Ways to point at a directory of the host from inside a root. */
 const LINKS: Record<string, (outside: string) => string> = {
@@ -36,6 +36,7 @@ const PLACES: Record<string, { file: string; outside?: string; pod?: (dir: strin
     "/sys": { file: "/sys" },
     "/tmp": { file: "/tmp" },
     "/etc/hosts": { file: "/etc/hosts", outside: "/file" },
+    "/etc/hostname": { file: "/etc/hostname", outside: "/file" },
     "/etc/passwd": {
       file: "/etc/passwd",
       outside: "/passwd",
@@ -61,13 +62,36 @@ const PLACES: Record<string, { file: string; outside?: string; pod?: (dir: strin
     },
   };
 
-for (const [place, { file, outside: part = "", pod }] of Object.entries(PLACES)) {
-  for (const [kind, link] of Object.entries(LINKS)) {
+/** Runs a pod whose image has a link of that kind at that place. */
+async function plant(stage: Stage, outside: string, kind: string, place: string): Promise<void> {
+  const { file, outside: part = "", pod } = PLACES[place]!;
+  const target = kind === "a link to itself" ? file.slice(1) : LINKS[kind]!(outside) + part;
+  await attack(stage, { [file]: { link: target } }, pod?.(stage.dir));
+}
+
+for (const place of Object.keys(PLACES)) {
+  for (const kind of Object.keys(LINKS)) {
     scenario(`${kind} at ${place} leads nowhere`, async (stage) => {
-      const outside = await makeOutside(stage.dir);
-      const target = kind === "a link to itself" ? file.slice(1) : link(outside) + part;
-      await attack(stage, { [file]: { link: target } }, pod?.(stage.dir));
+      await plant(stage, await makeOutside(stage.dir), kind, place);
     });
+  }
+}
+
+for (const kind of Object.keys(LINKS)) {
+  isolatedScenario(`${kind} leads nowhere, wherever it is`, async (stage) => {
+    const outside = await makeOutside(stage.dir);
+    for (const place of Object.keys(PLACES)) {
+      await about(place, () => plant(stage, outside, kind, place));
+    }
+  });
+}
+
+/** Has an error say which of many cases it is about. */
+async function about(what: string, act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    throw new Error(what, { cause: error });
   }
 }
 
@@ -76,6 +100,7 @@ const ODDITIES: [what: string, spoil: (root: string) => Promise<unknown>, pod?: 
   ["a FIFO as /etc/passwd", (root) => special(root, "/etc/passwd", "p"), { app: { user: "volo" } }],
   ["a FIFO as /etc/group", (root) => special(root, "/etc/group", "p"), { app: { group: "volo" } }],
   ["a FIFO as /etc/hosts", (root) => special(root, "/etc/hosts", "p")],
+  ["a FIFO as /etc/hostname", (root) => special(root, "/etc/hostname", "p")],
   ["a FIFO as the program", (root) => special(root, "/app", "p"), { app: { exec: ["/app"] } }],
   ["a FIFO as /tmp", (root) => special(root, "/tmp", "p")],
   ["a disk as /etc/passwd", (root) => special(root, "/etc/passwd", "b"), { app: { user: "volo" } }],
@@ -115,6 +140,13 @@ for (const [what, spoil, pod] of ODDITIES) {
     await attack(stage, {}, pod, spoil);
   });
 }
+
+isolatedScenario("an odd root does no harm", async (stage) => {
+  await makeOutside(stage.dir);
+  for (const [what, spoil, pod] of ODDITIES) {
+    await about(what, () => attack(stage, {}, pod, spoil));
+  }
+});
 
 function volume(path: string): (dir: string) => SimplePod {
   return (dir) => ({

@@ -17,6 +17,7 @@ const ALLOWED: Record<typeof PROGRAMS[number], string[]> = {
     "write sharedVolumes",
     "write rkt/env",
     "env RKT_LOCK_FD",
+    "env TERM",
     "dlopen libc",
   ],
   enter: ["read pod", "read the app's root", "env TERM", "dlopen libc"],

@@ -87,6 +87,25 @@ export function readProcess(pid: number): Process | undefined {
   }
 }
 
+/** The children of a process. */
+export function childrenOf(pid: number): Process[] {
+  return readProcesses().filter(({ parent }) => parent === pid);
+}
+
+/** Fields of `/proc/PID/status`, by their names. */
+export function readStatus(pid: number): Record<string, string> {
+  return parseStatus(Deno.readTextFileSync(`/proc/${pid}/status`));
+}
+
+/** The same, from its text. */
+export function parseStatus(text: string): Record<string, string> {
+  const lines = text.split("\n").filter((line) => line !== "");
+  return Object.fromEntries(lines.map((line) => {
+    const at = line.indexOf(":");
+    return [line.slice(0, at), line.slice(at + 1).trim()];
+  }));
+}
+
 /** Whether a process runs; one that has ended, but is not yet reaped, does not. */
 export function isAlive(pid: number): boolean {
   return readProcess(pid)?.zombie === false;

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertPrints } from "./expect.ts";
 import { eventually, mountTmpfs, must, SimulatedHost } from "./host.ts";
 import { isAlive, mountsUnder, readMounts } from "./procfs.ts";
-import { scenario, type SimplePod } from "./scenario.ts";
+import { onEachKernel, scenario, type SimplePod } from "./scenario.ts";
 
 const PROPAGATIONS = ["shared", "private"] as const;
 
@@ -21,19 +21,22 @@ function recursiveVolume(source: string): SimplePod {
 }
 
 for (const propagation of PROPAGATIONS) {
-  scenario(`a pod changes no mount of a host whose mounts are ${propagation}`, async (stage) => {
-    await using pod = await stage.script("mount -t tmpfs tmpfs /dev/shm && echo up && sleep 100");
-    await using host = await SimulatedHost.open(propagation);
-    const before = describeMounts(host);
-    const program = await pod.start({ host });
-    await program.prints("up");
-    assertEquals(describeMounts(host), before);
-    program.kill("SIGKILL");
-    await program.result;
-    assertEquals(describeMounts(host), before);
-  });
+  onEachKernel(
+    `a pod changes no mount of a host whose mounts are ${propagation}`,
+    async (stage) => {
+      await using pod = await stage.script("mount -t tmpfs tmpfs /dev/shm && echo up && sleep 100");
+      await using host = await SimulatedHost.open(propagation);
+      const before = describeMounts(host);
+      const program = await pod.start({ host });
+      await program.prints("up");
+      assertEquals(describeMounts(host), before);
+      program.kill("SIGKILL");
+      await program.result;
+      assertEquals(describeMounts(host), before);
+    },
+  );
 
-  scenario(
+  onEachKernel(
     `what a ${propagation} host mounts later in a volume appears`,
     async ({ dir, script }) => {
       const source = `${dir}/source`;
@@ -50,7 +53,7 @@ for (const propagation of PROPAGATIONS) {
     },
   );
 
-  scenario(`what the app mounts in a mount of a ${propagation} host appears`, async (stage) => {
+  onEachKernel(`what the app mounts in a mount of a ${propagation} host appears`, async (stage) => {
     const source = `${stage.dir}/source`;
     const text = "mkdir /data/inner && mount -t tmpfs tmpfs /data/inner && echo up && sleep 100";
     await Deno.mkdir(source);
@@ -64,7 +67,7 @@ for (const propagation of PROPAGATIONS) {
   });
 }
 
-scenario("what the app mounts outside its volumes stays inside", async ({ script }) => {
+onEachKernel("what the app mounts outside its volumes stays inside", async ({ script }) => {
   await using pod = await script(
     "mkdir /inner && mount -t tmpfs tmpfs /inner && echo up && sleep 100",
   );
@@ -74,7 +77,7 @@ scenario("what the app mounts outside its volumes stays inside", async ({ script
   assertEquals(readMounts(host.pid).filter(({ path }) => path.endsWith("/inner")), []);
 });
 
-scenario("a volume inside another does not reach the host", async ({ dir, script }) => {
+onEachKernel("a volume inside another does not reach the host", async ({ dir, script }) => {
   await Deno.mkdir(`${dir}/outer/inner`, { recursive: true });
   await Deno.mkdir(`${dir}/other`);
   await using pod = await script("true", {
@@ -93,7 +96,7 @@ scenario("a volume inside another does not reach the host", async ({ dir, script
   assertEquals(describeMounts(host), before);
 });
 
-scenario("what the host unmounts is unmounted in the pod as well", async ({ dir, script }) => {
+onEachKernel("what the host unmounts is unmounted in the pod as well", async ({ dir, script }) => {
   const source = `${dir}/source`;
   await Deno.mkdir(source);
   const wait = "echo up; while test -e /data/inner/file; do sleep .01; done; echo gone";

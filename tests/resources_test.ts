@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
-import { eventually, must, sleep } from "./host.ts";
+import { eventually, must, SimulatedHost, sleep } from "./host.ts";
 import { isAlive, readMounts } from "./procfs.ts";
 import { type Need, scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
@@ -159,19 +159,40 @@ scenario("cpu-shares are the app's share", async ({ script }) => {
   assertEquals(readLimits(path, expected), expected);
 }, CONTROLLERS);
 
-scenario("a limit of every block device is set on each", async ({ script }) => {
-  const isolators = [{ name: "resource/block-iops", value: { default: true, limit: "1000" } }];
-  await using pod = await script("exec sleep 100", { app: { isolators } });
-  await using _ = collecting(pod);
-  const program = await pod.start();
-  const controller = hierarchy("blkio") ? "blkio" : "io";
-  const { path, version } = await cgroup(pod, controller);
-  const file = version === 1 ? "blkio.throttle.write_iops_device" : "io.max";
-  const limited = Deno.readTextFileSync(`${path}/${file}`).trim().split("\n");
-  assertEquals(limited.length, [...Deno.readDirSync("/sys/block")].length);
-  // What version 1 does not limit is said.
-  assertEquals(/page cache/.test(program.stderr), version === 1);
-}, [hierarchy("blkio") ? controllerNeed("blkio") : controllerNeed("io")]);
+const BLOCK_LIMITS: [isolator: string, v1: string][] = [
+  ["resource/block-bandwidth", "blkio.throttle.write_bps_device"],
+  ["resource/block-iops", "blkio.throttle.write_iops_device"],
+];
+
+for (const [name, v1] of BLOCK_LIMITS) {
+  scenario(`a limit of every block device is set on each: ${name}`, async ({ script }) => {
+    const isolators = [{ name, value: { default: true, limit: "1000" } }];
+    await using pod = await script("exec sleep 100", { app: { isolators } });
+    await using _ = collecting(pod);
+    const program = await pod.start();
+    const controller = hierarchy("blkio") ? "blkio" : "io";
+    const { path, version } = await cgroup(pod, controller);
+    const limits = Deno.readTextFileSync(`${path}/${version === 1 ? v1 : "io.max"}`);
+    const limited = limits.split("\n").filter((line) => /[ =]1000( |$)/.test(line));
+    assertEquals(limited.length, [...Deno.readDirSync("/sys/block")].length);
+    // What version 1 does not limit is said.
+    assertEquals(/page cache/.test(program.stderr), version === 1);
+  }, [hierarchy("blkio") ? controllerNeed("blkio") : controllerNeed("io")]);
+}
+
+scenario("a limit is not enforced where no cgroup can have it, and that is said", async (stage) => {
+  await using pod = await stage.script("echo started", { app: { isolators: [MEMORY] } });
+  await using host = await SimulatedHost.open("private");
+  const cgroups = readMounts(host.pid).filter(({ type }) => /^cgroup2?$/.test(type));
+  for (const { path } of cgroups.toReversed()) await must(["umount", path], host);
+  const { code, stdout, stderr } = await pod.run({ host });
+  assertEquals({ code, stdout, stderr }, {
+    code: 0,
+    stdout: "started\n",
+    stderr: "run: apps[0].app.isolators[0] (resource/memory): not enforced: " +
+      "no cgroup that can be reached here has the controller memory\n",
+  });
+});
 
 const OOM_SCORE_ADJ = "os/linux/oom-score-adj";
 

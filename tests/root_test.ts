@@ -1,7 +1,7 @@
 /** The app's own root, and the kernel's paths in it. */
 
 import { assertPrints, assertRefused, editJson } from "./expect.ts";
-import { scenario } from "./scenario.ts";
+import { onEachKernel, scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
 function protect(pod: Pod, value = "true"): Promise<void> {
@@ -10,7 +10,7 @@ function protect(pod: Pod, value = "true"): Promise<void> {
   });
 }
 
-scenario("a read-only root cannot be written to, /tmp and volumes can", async ({ script }) => {
+onEachKernel("a read-only root cannot be written to, /tmp and volumes can", async ({ script }) => {
   await using pod = await script(
     "touch /new 2>/dev/null || echo refused; touch /tmp/new /data/new && echo written",
     {
@@ -36,7 +36,7 @@ scenario("the kernel's paths are left alone unless a pod asks", async ({ script 
   assertPrints(await pod.run(), "symbols\nmodules\n");
 });
 
-scenario("the kernel's paths are hidden or read-only where a pod asks", async ({ script }) => {
+onEachKernel("the kernel's paths are hidden or read-only where a pod asks", async ({ script }) => {
   await using pod = await script(PROBE);
   await protect(pod);
   assertPrints(await pod.run(), "read-only\n");

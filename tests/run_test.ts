@@ -1,9 +1,9 @@
 /** The app as a process: what it prints, how it ends, and what it inherits. */
 
 import { assert, assertEquals } from "@std/assert";
-import { assertCode, assertPrints, assertQuiet, assertRefused } from "./expect.ts";
+import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { isAlive, readProcess } from "./procfs.ts";
-import { scenario } from "./scenario.ts";
+import { onEachKernel, scenario } from "./scenario.ts";
 import { LOCK_FD } from "./stage0/pod.ts";
 
 scenario("run passes the app's output and exit code through", async ({ script }) => {
@@ -51,7 +51,19 @@ scenario(
   },
 );
 
-scenario("the app inherits no descriptor but 0 to 2 and the lock", async ({ pod: prepare }) => {
+scenario(
+  "nothing of the image's app counts where the pod manifest has one",
+  async ({ image, pod: prepare }) => {
+    const app = { exec: ["/bin/false"], environment: [{ name: "FROM", value: "the image" }] };
+    await using pod = await prepare({ image: await image({ app }) });
+    await editJson(`${pod.dir}/pod`, ({ apps }) => {
+      apps[0].app = { exec: ["/bin/sh", "-c", "echo ${FROM-the pod}"], user: "0", group: "0" };
+    });
+    assertPrints(await pod.run(), "the pod\n");
+  },
+);
+
+onEachKernel("the app inherits no descriptor but 0 to 2 and the lock", async ({ pod: prepare }) => {
   await using pod = await prepare({ app: { exec: ["/bin/ls", "/proc/self/fd"] } });
   const { stdout } = await pod.run({ extraFds: [5, 7] });
   // 3 is the directory that ls itself reads.
@@ -117,7 +129,7 @@ scenario("the pod is running until the last of its processes ends", async ({ scr
   assertEquals(await pod.isRunning(), false);
 });
 
-scenario("a pod that has run leaves no mounts beside stage0's", async ({ script }) => {
+onEachKernel("a pod that has run leaves no mounts beside stage0's", async ({ script }) => {
   await using pod = await script("true");
   assertQuiet(await pod.run());
   assertEquals(pod.foreignMounts(), []);

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { type Host, olderHost, type OldKernel, thisHost } from "./host.ts";
 import { BUSYBOX, type ImageOptions, makeImage } from "./images.ts";
 import { compareTraces, newProcesses, takeTraces } from "./leftovers.ts";
 import { type App, type AppOptions, type Pod, type PodOptions, Stage0 } from "./stage0.ts";
@@ -29,6 +30,8 @@ export interface Stage {
   pod(options?: SimplePod): Promise<Pod>;
   /** Composes a pod whose app is a shell script. */
   script(text: string, options?: SimplePod): Promise<Pod>;
+  /** Composes a pod of several apps, each of them a shell script, by their names. */
+  scripts(texts: Record<string, string>): Promise<Pod>;
 }
 
 /** Something that not every machine has. */
@@ -52,32 +55,94 @@ const BASIC_NEEDS: Need[] = [
   { what: "a static busybox", met: BUSYBOX !== undefined },
 ];
 
-/** The image under test. */
-export const STAGE1: string = Deno.env.get("STAGE1") ??
-  new URL("../dist/stage1-volo.aci", import.meta.url).pathname;
+/** The images under test: that whose pods are in the host's namespaces, and that whose pods have their own. */
+export const STAGE1: string = imageUnderTest("STAGE1", "stage1-volo.aci");
+export const ISOLATED_STAGE1: string = imageUnderTest(
+  "STAGE1_ISOLATED",
+  "stage1-volo-isolated.aci",
+);
+
+function imageUnderTest(variable: string, file: string): string {
+  return Deno.env.get(variable) ?? new URL(`../dist/${file}`, import.meta.url).pathname;
+}
+
+/** What a test may have otherwise than usual. */
+export interface Setting {
+  /** The kernel that the entrypoints find. */
+  kernel?: Host;
+  /** What is passed as `--net` where the test says nothing. */
+  net?: string;
+  /** How many milliseconds the test may take. */
+  patience?: number;
+}
 
 /** Declares a test; where a need is not met, it is ignored, and its name says why. */
 export function scenario(
   name: string,
   test: (stage: Stage) => Promise<void>,
   needs: Need[] = [],
+  setting: Setting = {},
+): void {
+  declare(name, test, needs, { stage1: STAGE1, net: "default", ...setting });
+}
+
+/** Declares a test of the image whose pods have namespaces of their own. They are in no network, unless it says so. */
+export function isolatedScenario(
+  name: string,
+  test: (stage: Stage) => Promise<void>,
+  needs: Need[] = [],
+  setting: Setting = {},
+): void {
+  declare(`${name}, isolated`, test, needs, { stage1: ISOLATED_STAGE1, net: "none", ...setting });
+}
+
+/** What a test is about. */
+interface Subject extends Setting {
+  /** The image. */
+  stage1: string;
+  net: string;
+}
+
+function declare(
+  name: string,
+  test: (stage: Stage) => Promise<void>,
+  needs: Need[],
+  { stage1, net, kernel = thisHost, patience = PATIENCE }: Subject,
 ): void {
   const missing = [...BASIC_NEEDS, ...needs].filter(({ met }) => !met).map(({ what }) => what);
   Deno.test({
     name: missing.length === 0 ? name : `${name} (needs ${missing.join(", ")})`,
     ignore: missing.length > 0,
-    fn: () => withoutLeftovers(() => onStage(test)),
+    fn: () => withoutLeftovers(() => onStage(test, { stage1, net, kernel }), patience),
   });
 }
 
-/** How many milliseconds a test may take. */
+const OLD_KERNELS: OldKernel[] = ["5.8", "5.10"];
+
+/** Declares a test, and once more for each older kernel that the entrypoints can find. */
+export function onEachKernel(
+  name: string,
+  test: (stage: Stage) => Promise<void>,
+  needs: Need[] = [],
+): void {
+  scenario(name, test, needs);
+  for (const old of OLD_KERNELS) {
+    scenario(`${name}, on Linux ${old}`, test, needs, { kernel: olderHost(old) });
+  }
+}
+
+/** How many milliseconds a test may take, unless it says otherwise. */
 const PATIENCE = 60_000;
 
 /** Why a test failed matters more than what it then left behind. */
-async function withoutLeftovers(test: () => Promise<void>): Promise<void> {
+async function withoutLeftovers(
+  test: () => Promise<void>,
+  milliseconds: number,
+): Promise<void> {
   const before = takeTraces(TEMP_DIR);
   // Without its processes, a test that waits in vain goes on, and fails.
-  const patience = setTimeout(() => killAll(newProcesses(before, takeTraces(TEMP_DIR))), PATIENCE);
+  const kill = () => killAll(newProcesses(before, takeTraces(TEMP_DIR)));
+  const patience = setTimeout(kill, milliseconds);
   const [outcome] = await Promise.allSettled([test()]);
   clearTimeout(patience);
   const after = takeTraces(TEMP_DIR);
@@ -99,10 +164,13 @@ function killAll(processes: [pid: number, line: string][]): void {
   }
 }
 
-async function onStage(test: (stage: Stage) => Promise<void>): Promise<void> {
+async function onStage(
+  test: (stage: Stage) => Promise<void>,
+  options: { stage1: string; net: string; kernel: Host },
+): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "scenario-" });
   try {
-    await using stage0 = await Stage0.open({ stage1: STAGE1, cache: CACHE! });
+    await using stage0 = await Stage0.open({ ...options, cache: CACHE! });
     await test(setStage(stage0, dir));
   } finally {
     await Deno.remove(dir, { recursive: true });
@@ -116,7 +184,16 @@ function setStage(stage0: Stage0, dir: string): Stage {
   const pod = (options: SimplePod = {}) => preparePod(stage0, options);
   const script = (text: string, options: SimplePod = {}) =>
     pod({ ...options, app: { ...options.app, exec: ["/bin/sh", "-c", text] } });
-  return { stage0, dir, image, pod, script };
+  const scripts = async (texts: Record<string, string>) => {
+    const image = await busyboxImage();
+    const apps = Object.entries(texts).map(([name, text]) => ({
+      image,
+      name,
+      app: { exec: ["/bin/sh", "-c", text] },
+    }));
+    return await stage0.prepare({ apps });
+  };
+  return { stage0, dir, image, pod, script, scripts };
 }
 
 async function preparePod(stage0: Stage0, options: SimplePod): Promise<Pod> {

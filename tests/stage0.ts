@@ -11,8 +11,8 @@
  * @module
  */
 
-import { execute } from "./host.ts";
-import { composePodDir, type PodOptions, removeTree } from "./stage0/pod_dir.ts";
+import { execute, type Host, thisHost } from "./host.ts";
+import { composePodDir, type PodOptions, removeTree, usesOverlay } from "./stage0/pod_dir.ts";
 import { Pod } from "./stage0/pod.ts";
 import { openTree, type Tree } from "./stage0/tree.ts";
 
@@ -28,6 +28,10 @@ export interface Stage0Options {
   stage1: string;
   /** Where ACIs are unpacked, for later use too; by default a place that is disposed of. */
   cache?: string;
+  /** The kernel that entrypoints find; by default this machine's. */
+  kernel?: Host;
+  /** What is passed as `--net` where a test says nothing; by default what rkt passes. */
+  net?: string;
 }
 
 /** A stage0, with a data directory of its own. */
@@ -35,13 +39,23 @@ export class Stage0 implements AsyncDisposable {
   readonly #dir: string;
   readonly #cache: string;
   readonly #stage1: Tree;
+  readonly #kernel: Host;
+  readonly #net: string;
   /** Whether the kernel mounts overlays over the data directory. */
   readonly overlay: boolean;
 
-  private constructor(dir: string, cache: string, stage1: Tree, overlay: boolean) {
+  private constructor(
+    dir: string,
+    cache: string,
+    stage1: Tree,
+    { kernel = thisHost, net = "default" }: Stage0Options,
+    overlay: boolean,
+  ) {
     this.#dir = dir;
     this.#cache = cache;
     this.#stage1 = stage1;
+    this.#kernel = kernel;
+    this.#net = net;
     this.overlay = overlay;
   }
 
@@ -51,7 +65,7 @@ export class Stage0 implements AsyncDisposable {
     try {
       const cache = options.cache ?? `${dir}/cache`;
       const stage1 = await openTree(options.stage1, cache);
-      return new Stage0(dir, cache, stage1, await mountsOverlays(dir));
+      return new Stage0(dir, cache, stage1, options, await mountsOverlays(dir));
     } catch (error) {
       await Deno.remove(dir, { recursive: true });
       throw error;
@@ -61,10 +75,12 @@ export class Stage0 implements AsyncDisposable {
   /** Composes a pod. */
   async prepare(options: PodOptions): Promise<Pod> {
     const dir = `${this.#dir}/pods/run/${crypto.randomUUID()}`;
-    const overlay = options.overlay ?? this.overlay;
-    const site = { dir, stage1: this.#stage1, cache: this.#cache, overlay };
+    const site = { dir, stage1: this.#stage1, cache: this.#cache, overlay: this.overlay };
     await composePodDir(site, options);
-    return new Pod(dir, this.#stage1, overlay);
+    const { privateUsers = "" } = options;
+    const overlay = usesOverlay(site, options);
+    const run = { kernel: this.#kernel, net: this.#net, privateUsers };
+    return new Pod(dir, this.#stage1, overlay, run);
   }
 
   /** Removes the data directory. */

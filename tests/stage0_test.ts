@@ -47,8 +47,14 @@ scenario("nobody else can lock a pod that runs", async ({ script }) => {
 });
 
 Deno.test("flags are spelled as rkt spells them", () => {
-  const flags = { debug: true, hostname: "db", dns: { resolv: "stage0" }, ipc: "parent" } as const;
-  assertEquals(spellFlags({}, 6), ["--net=default", "--local-config=/etc/rkt"]);
+  const flags = {
+    net: "default",
+    debug: true,
+    hostname: "db",
+    dns: { resolv: "stage0" },
+    ipc: "parent",
+  } as const;
+  assertEquals(spellFlags({ net: "default" }, 6), ["--net=default", "--local-config=/etc/rkt"]);
   assertEquals(spellFlags(flags, 6), [
     "--debug",
     "--net=default",
@@ -62,7 +68,7 @@ Deno.test("flags are spelled as rkt spells them", () => {
 Deno.test("flags that the interface does not have yet are left out", () => {
   const flags = { hostname: "db", dns: { hosts: "host" }, disable: ["paths"] } as const;
   assertEquals(
-    spellFlags({ ...flags, disable: [...flags.disable] }, 1),
+    spellFlags({ net: "default", ...flags, disable: [...flags.disable] }, 1),
     ["--net=default", "--local-config=/etc/rkt"],
   );
 });

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
 import { eventually } from "./host.ts";
 import { isAlive } from "./procfs.ts";
-import { scenario } from "./scenario.ts";
+import { onEachKernel, scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
 /** An app that says which signal it got. */
@@ -31,7 +31,7 @@ async function startOrphan(pod: Pod): Promise<number> {
   return orphan;
 }
 
-scenario("stop asks the app to terminate", async ({ script }) => {
+onEachKernel("stop asks the app to terminate", async ({ script }) => {
   await using pod = await script(TRAP);
   const program = await pod.start();
   await program.prints("up");

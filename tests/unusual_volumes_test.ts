@@ -4,7 +4,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { assertCode, assertPrints } from "./expect.ts";
 import { mountTmpfs, SimulatedHost } from "./host.ts";
 import { readMounts } from "./procfs.ts";
-import { scenario, type SimplePod } from "./scenario.ts";
+import { onEachKernel, scenario, type SimplePod } from "./scenario.ts";
 import type { Volume } from "./stage0.ts";
 
 function mounted(volume: Omit<Volume, "name" | "kind">, path: string): SimplePod {
@@ -32,7 +32,7 @@ scenario("a device can be a volume", async ({ script }) => {
   assertPrints(await pod.run(), "2\n");
 });
 
-scenario("a file can be a read-only volume", async ({ dir, script }) => {
+onEachKernel("a file can be a read-only volume", async ({ dir, script }) => {
   await Deno.writeTextFile(`${dir}/file`, "kept");
   await using pod = await script(
     "echo new 2>/dev/null >/srv/file || cat /srv/file",
@@ -57,7 +57,7 @@ for (const name of ["with spaces", "tab\tand\nnewline", "back\\slash\\040", "Å¼Ã
   });
 }
 
-scenario("the host's whole root can be a volume", async ({ dir, script }) => {
+onEachKernel("the host's whole root can be a volume", async ({ dir, script }) => {
   await Deno.writeTextFile(`${dir}/file`, "found\n");
   await using pod = await script(
     `cat /host${dir}/file && test -d /host/proc/self && echo all`,

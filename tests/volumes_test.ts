@@ -3,7 +3,8 @@
 import { assertEquals } from "@std/assert";
 import { assertCode, assertPrints, assertRefused, editJson } from "./expect.ts";
 import { mountTmpfs, SimulatedHost } from "./host.ts";
-import { scenario, type SimplePod } from "./scenario.ts";
+import { mountsUnder, readMounts } from "./procfs.ts";
+import { onEachKernel, scenario, type SimplePod } from "./scenario.ts";
 import type { Volume } from "./stage0.ts";
 
 /** A volume and its mount. */
@@ -80,6 +81,15 @@ scenario("one volume can be in two places", async ({ dir, script }) => {
   assertPrints(await pod.run(), "from the host\nfrom the host\n");
 });
 
+scenario("a mount's own volume goes before the pod's of that name", async ({ dir, script }) => {
+  const own = await makeSource(dir);
+  await using pod = await script("cat /data/file", mounted({ kind: "empty" }));
+  await editJson(`${pod.dir}/pod`, ({ apps }) => {
+    apps[0].mounts[0].appVolume = { name: "data", kind: "host", source: own };
+  });
+  assertPrints(await pod.run(), "from the host\n");
+});
+
 scenario("a volume inside another does not depend on their order", async ({ dir, script }) => {
   const source = await makeSource(dir);
   await Deno.mkdir(`${source}/inner`);
@@ -143,7 +153,7 @@ scenario("a target that points at the host creates nothing there", async (stage)
 
 const TRY_WRITING = "touch /data/new 2>/dev/null && echo written || echo refused";
 
-scenario("a read-only volume cannot be written to", async ({ dir, script }) => {
+onEachKernel("a read-only volume cannot be written to", async ({ dir, script }) => {
   const source = await makeSource(dir);
   await using pod = await script(TRY_WRITING, mounted({ kind: "host", source, readOnly: true }));
   assertPrints(await pod.run(), "refused\n");
@@ -173,7 +183,7 @@ const recursions: [recursive: boolean | undefined, seen: string][] = [
 ];
 
 for (const [recursive, seen] of recursions) {
-  scenario(`mounts inside a volume with recursive=${recursive}`, async ({ dir, script }) => {
+  onEachKernel(`mounts inside a volume with recursive=${recursive}`, async ({ dir, script }) => {
     const source = await makeSource(dir);
     await using _inner = await mountInside(source);
     const said = recursive === undefined ? {} : { recursive };
@@ -183,7 +193,7 @@ for (const [recursive, seen] of recursions) {
   });
 }
 
-scenario("a read-only volume is read-only in all its mounts", async ({ dir, script }) => {
+onEachKernel("a read-only volume is read-only in all its mounts", async ({ dir, script }) => {
   const source = await makeSource(dir);
   await using _inner = await mountInside(source, "nosuid,nodev,noexec");
   await using _innermost = await mountTmpfs(`${source}/inner/most`);
@@ -197,6 +207,27 @@ scenario("a read-only volume is read-only in all its mounts", async ({ dir, scri
   const options = (await pod.run()).stdout.trim().split(",");
   assertEquals(options.slice(0, 4), ["ro", "nosuid", "nodev", "noexec"]);
   await Deno.writeTextFile(`${source}/inner/still`, "writable for the host");
+});
+
+onEachKernel("the kernel calls every mount of a read-only volume so", async ({ dir, script }) => {
+  const source = await makeSource(dir);
+  await using _inner = await mountInside(source, "nosuid,noatime");
+  await using _innermost = await mountTmpfs(`${source}/inner/most`, undefined, "nodev,noexec");
+  await using _over = await mountTmpfs(`${source}/inner/most`, undefined, "nosuid,nodiratime");
+  await using pod = await script(
+    "echo up; sleep 100",
+    mounted({ kind: "host", source, readOnly: true }),
+  );
+  const program = await pod.start();
+  await program.prints("up");
+  // Of two mounts on one path, the latter counts: nothing leads to the other.
+  const visible = new Map(mountsUnder("/data", program.pid).map((mount) => [mount.path, mount]));
+  assertEquals([...visible.keys()], ["/data", "/data/inner", "/data/inner/most"]);
+  for (const { path, options, propagation } of visible.values()) {
+    const ofHost = readMounts().findLast((mount) => mount.path === path.replace("/data", source));
+    const expected = ofHost?.options.with(0, "ro") ?? ["ro", ...options.slice(1)];
+    assertEquals({ path, options, propagation }, { path, options: expected, propagation: [] });
+  }
 });
 
 scenario("an empty volume has the mode and owner that it asks for", async ({ script }) => {
@@ -218,7 +249,7 @@ scenario("an empty volume lives in the pod directory", async ({ script }) => {
   assertEquals(kept, "kept\n");
 });
 
-scenario("an empty volume can be read-only", async ({ script }) => {
+onEachKernel("an empty volume can be read-only", async ({ script }) => {
   await using pod = await script(TRY_WRITING, mounted({ kind: "empty", readOnly: true }));
   assertPrints(await pod.run(), "refused\n");
 });

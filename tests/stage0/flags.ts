@@ -30,6 +30,9 @@ export interface RunFlags {
   ipc?: string;
 }
 
+/** The same with all that rkt always passes. */
+export type AllRunFlags = RunFlags & { net: string };
+
 /** Who writes the files by which an app resolves names. */
 export interface DnsModes {
   /** For `/etc/resolv.conf`. */
@@ -42,17 +45,17 @@ export interface DnsModes {
 type Flag = [since: number, text: string | false];
 
 /** Spells the flags in rkt's order; those that the stage1 does not know yet are left out. */
-export function spellFlags(flags: RunFlags, interfaceVersion: number): string[] {
+export function spellFlags(flags: AllRunFlags, interfaceVersion: number): string[] {
   return allFlags(flags)
     .filter(([since]) => since <= interfaceVersion)
     .map(([, text]) => text)
     .filter((text) => text !== false);
 }
 
-function allFlags(flags: RunFlags): Flag[] {
+function allFlags(flags: AllRunFlags): Flag[] {
   return [
     [1, flags.debug === true && "--debug"],
-    [1, `--net=${flags.net ?? "default"}`],
+    [1, `--net=${flags.net}`],
     [1, flags.interactive === true && "--interactive"],
     [1, spell("private-users", flags.privateUsers)],
     [1, spell("mds-token", flags.mdsToken)],

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { eventually, type Result } from "../host.ts";
+import { eventually, type Host, type Result } from "../host.ts";
 import { type Mount, mountsUnder } from "../procfs.ts";
 import { type DnsModes, type RunFlags, spellFlags } from "./flags.ts";
 import { annotation } from "./manifest.ts";
@@ -45,12 +45,24 @@ export class Pod implements AsyncDisposable {
   readonly uuid: string;
   readonly #stage1: Tree;
   readonly #overlay: boolean;
+  readonly #kernel: Host;
+  /** What is passed as `--net` where a test says nothing. */
+  readonly net: string;
+  readonly #privateUsers: string;
   readonly #programs: Program[] = [];
   #dir: string;
 
   /** Takes over a composed directory, `…/run/UUID`. */
-  constructor(dir: string, stage1: Tree, overlay: boolean) {
+  constructor(
+    dir: string,
+    stage1: Tree,
+    overlay: boolean,
+    { kernel, net, privateUsers }: { kernel: Host; net: string; privateUsers: string },
+  ) {
     this.#dir = dir;
+    this.#kernel = kernel;
+    this.net = net;
+    this.#privateUsers = privateUsers;
     this.uuid = dir.split("/").at(-1)!;
     this.#stage1 = stage1;
     this.#overlay = overlay;
@@ -91,13 +103,18 @@ export class Pod implements AsyncDisposable {
     return await this.#launchRun(options);
   }
 
-  /** Runs a command in one of its apps. */
+  /** Runs a command in one of its apps, to its end. */
   enter(app: string, command: string[], options: EnterOptions = {}): Promise<Result> {
+    return this.startEnter(app, command, options).result;
+  }
+
+  /** Runs a command in one of its apps, in the background. */
+  startEnter(app: string, command: string[], options: EnterOptions = {}): Program {
     const pid = options.pid ?? this.readNumber("pid") ?? 0;
     const flags = [...options.flags ?? [], `--pid=${pid}`, `--appname=${app}`];
     // rkt starts this one from the tree that pods share, not through the pod's own mount.
     const program = entrypoint(this.#stage1, this.#stage1.rootfs, "enter");
-    return this.#launch([program, ...flags, "--", ...command], options).result;
+    return this.#launch([program, ...flags, "--", ...command], options);
   }
 
   /** Asks it to end. */
@@ -108,12 +125,17 @@ export class Pod implements AsyncDisposable {
 
   /** Moves it to the garbage, where stage0 puts pods that have ended, and lets stage1 clean up. */
   async gc(options: EndOptions = {}): Promise<Result> {
+    return await (await this.startGc(options)).result;
+  }
+
+  /** The same in the background. */
+  async startGc(options: EndOptions = {}): Promise<Program> {
     await this.#moveToGarbage();
     if (this.#overlay && mountsUnder(this.stage1Rootfs).length === 0) {
       await mountStage1(this.#dir, this.#stage1);
     }
     const args = options.args ?? ["--local-config", "/etc/rkt", this.uuid];
-    return await this.#launch([this.#own("gc"), ...args], options).result;
+    return this.#launch([this.#own("gc"), ...args], options);
   }
 
   /** Whether somebody holds its lock, as `rkt list` finds out. */
@@ -148,7 +170,8 @@ export class Pod implements AsyncDisposable {
   async #launchRun(options: RunOptions): Promise<Program> {
     await this.#writeDnsFiles(options.flags?.dns ?? {});
     const version = annotation(this.#stage1.manifest, "coreos.com/rkt/stage1/interface-version");
-    const flags = spellFlags(options.flags ?? {}, Number(version ?? 1));
+    const usual = { net: this.net, privateUsers: this.#privateUsers };
+    const flags = spellFlags({ ...usual, ...options.flags }, Number(version ?? 1));
     const argv = [this.#own("run"), ...options.args ?? [...flags, this.uuid]];
     return this.#launch(argv, options, LOCK_FD);
   }
@@ -159,8 +182,8 @@ export class Pod implements AsyncDisposable {
 
   #launch(argv: string[], options: LaunchOptions, lockFd?: number): Program {
     const env = lockFd === undefined ? CLEAN_ENV : { ...CLEAN_ENV, ...runEnv(lockFd) };
-    const command = { argv, dir: this.#dir, env, ...(lockFd === undefined ? {} : { lockFd }) };
-    const program = new Program(command, options);
+    const command = { argv, dir: this.#dir, env, kernel: this.#kernel };
+    const program = new Program(lockFd === undefined ? command : { ...command, lockFd }, options);
     this.#programs.push(program);
     return program;
   }

@@ -20,6 +20,8 @@ export interface PodOptions {
   manifest?: unknown;
   /** Whether trees are overlays, as rkt prefers, or copies; by default what the kernel allows. */
   overlay?: boolean;
+  /** The pod's own users, as `--private-users` has them: its trees are copies then, and belong to these. */
+  privateUsers?: string;
 }
 
 /** Where a pod is to be composed, and from what. */
@@ -37,18 +39,49 @@ export interface Site {
 /** Composes a pod directory. */
 export async function composePodDir(site: Site, options: PodOptions): Promise<void> {
   const { dir, stage1 } = site;
-  const overlay = options.overlay ?? site.overlay;
+  const overlay = usesOverlay(site, options);
   await Deno.mkdir(`${dir}/appsinfo`, { recursive: true, mode: 0o750 });
   await placeStage1(dir, stage1, overlay);
   const apps = await Promise.all(options.apps.map(async (app) => {
     const tree = await openTree(app.image, site.cache);
-    await placeApp(dir, app.name ?? appNameOf(tree.manifest), tree, overlay);
+    const name = app.name ?? appNameOf(tree.manifest);
+    await placeApp(dir, name, tree, overlay);
+    if (options.privateUsers) await shiftOwners(appRootfs(dir, name), options.privateUsers);
     return composeApp(app, tree.manifest, tree.id);
   }));
   await write(`${dir}/pod`, asText(options.manifest ?? composePod(apps, options.volumes)));
   await write(`${dir}/pod.lck`, "");
   await write(`${dir}/pod-created`, "");
   if (overlay) await write(`${dir}/overlay-prepared`, "");
+  // rkt gives the pod's users all of a stage1, which here is shared by links.
+  if (options.privateUsers) {
+    await must([
+      "chown",
+      options.privateUsers.replace(/:.*/, ""),
+      `${dir}/stage1/rootfs/rkt/status`,
+    ]);
+  }
+}
+
+/** Whether a pod's trees are overlays: where not, they can have owners of their own. */
+export function usesOverlay(site: Pick<Site, "overlay">, options: PodOptions): boolean {
+  return options.overlay ?? (site.overlay && !options.privateUsers);
+}
+
+function appRootfs(dir: string, app: string): string {
+  return `${dir}/stage1/rootfs/opt/stage2/${app}/rootfs`;
+}
+
+/** Gives each file to who is its owner in a pod with users of its own. */
+async function shiftOwners(rootfs: string, privateUsers: string): Promise<void> {
+  const shift = parseInt(privateUsers);
+  const owners = (await must(["find", rootfs, "-printf", "%U:%G\n"])).trim().split("\n");
+  for (const owner of new Set(owners)) {
+    const [uid, gid] = owner.split(":").map(Number) as [number, number];
+    const ofOwner = ["-uid", `${uid}`, "-gid", `${gid}`];
+    const chown = ["chown", "--no-dereference", `${uid + shift}:${gid + shift}`];
+    await must(["find", rootfs, ...ofOwner, "-exec", ...chown, "{}", "+"]);
+  }
 }
 
 function asText(manifest: unknown): string {

@@ -13,6 +13,8 @@ export interface LaunchOptions {
   env?: Record<string, string | undefined>;
   /** What the program reads; by default nothing. */
   stdin?: string;
+  /** Whether more can be written to it, until it ends. */
+  keepsStdin?: boolean;
   /** Whether it has the terminal of the tests, instead of pipes. */
   terminal?: boolean;
   /** Further descriptors of one digit that the caller forgot to close. */
@@ -37,6 +39,8 @@ export interface Command {
   env: Record<string, string>;
   /** A descriptor by which it holds its working directory, locked. */
   lockFd?: number;
+  /** The kernel that it has, on whatever host. */
+  kernel: Host;
 }
 
 /** A started program. */
@@ -44,6 +48,7 @@ export class Program {
   readonly #child: Deno.ChildProcess;
   readonly #out: Capture;
   readonly #err: Capture;
+  readonly #keepsStdin: boolean;
   /** Resolves when the program has ended. */
   readonly result: Promise<Result>;
   /** Whether it has ended. */
@@ -52,9 +57,12 @@ export class Program {
   /** Starts a program. */
   constructor(command: Command, options: LaunchOptions = {}) {
     this.#child = spawn(command, options);
+    this.#keepsStdin = options.keepsStdin ?? false;
     this.#out = new Capture(options.terminal ? undefined : this.#child.stdout);
     this.#err = new Capture(options.terminal ? undefined : this.#child.stderr);
-    this.result = this.#finish(options.terminal ? undefined : options.stdin ?? "");
+    this.result = this.#finish(
+      options.terminal || options.keepsStdin ? undefined : options.stdin ?? "",
+    );
   }
 
   /** Its process, which the shell that took the lock has become. */
@@ -81,6 +89,13 @@ export class Program {
     });
   }
 
+  /** Writes to what it reads, which has to be kept open. */
+  async write(text: string): Promise<void> {
+    const writer = this.#child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(text));
+    writer.releaseLock();
+  }
+
   /** Sends a signal, unless it has ended. */
   kill(signal: Deno.Signal): void {
     if (!this.ended) this.#child.kill(signal);
@@ -90,14 +105,18 @@ export class Program {
     if (stdin !== undefined) await feed(this.#child.stdin, stdin);
     const { code, signal } = await this.#child.status;
     this.ended = true;
+    if (this.#keepsStdin) await this.#child.stdin.close().catch(() => {});
     await Promise.all([this.#out.close(), this.#err.close()]);
     return { code, signal, stdout: this.stdout, stderr: this.stderr };
   }
 }
 
-function spawn({ argv, dir, env, lockFd }: Command, options: LaunchOptions): Deno.ChildProcess {
+function spawn(
+  { argv, dir, env, lockFd, kernel }: Command,
+  options: LaunchOptions,
+): Deno.ChildProcess {
   const [program, ...args] = (options.host ?? thisHost)
-    .wrap(["/bin/sh", "-c", prelude(lockFd, options), "stage0", dir, ...argv]);
+    .wrap(kernel.wrap(["/bin/sh", "-c", prelude(lockFd, options), "stage0", dir, ...argv]));
   const stdio = options.terminal ? "inherit" : "piped";
   return new Deno.Command(program!, {
     args,

@@ -1,0 +1,209 @@
+/** Each row of the table of fields has its test: which one, and that it is there. */
+
+import { assert } from "@std/assert";
+import { FIELD_RULES, type FieldName } from "../src/app/fields.ts";
+
+/** A test: the file beside this one, without its `_test.ts`, and the name. */
+type Proof = `${string}: ${string}`;
+
+/** What proves each row, on the compiled programs. A row without a proof is an error of types. */
+const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
+  "acKind, acVersion": [
+    "bad_input: run refuses a pod manifest of another kind",
+    "bad_input: run refuses a pod manifest of a version that is none",
+    "bad_input: run refuses an image manifest of another kind",
+  ],
+  "pod: apps": [
+    "run: run passes the app's output and exit code through",
+    "several_apps: a pod ends with its last app, and each has its status",
+    "several_apps: a pod ends with its last app, and each has its status, isolated",
+  ],
+  "pod: apps[].name": [
+    "environment: AC_APP_NAME is the app's name in the pod",
+    "enter: enter refuses an app that is not there",
+  ],
+  "pod: apps[].image": ["not_ours: run says nothing about which image an app is of"],
+  "pod: apps[].app": [
+    "run: the image's app runs where the pod manifest has none",
+    "run: nothing of the image's app counts where the pod manifest has one",
+  ],
+  "pod: apps[].readOnlyRootFS": [
+    "root: a read-only root cannot be written to, /tmp and volumes can",
+  ],
+  "pod: apps[].mounts": [
+    "volumes: one volume can be in two places",
+    "volumes: a mount's own volume goes before the pod's of that name",
+  ],
+  "pod: apps[].annotations": [
+    "several_apps: an app's annotations say where its streams lead",
+    "several_apps: an app's annotations say where its streams lead, isolated",
+    "not_ours: run says nothing about annotations of an app in the pod",
+  ],
+  "pod: volumes (host)": [
+    "volumes: a directory of the host is the same inside and outside",
+    "volumes: the kernel calls every mount of a read-only volume so",
+    "volumes: mounts inside a volume with recursive=true",
+    "volumes: mounts inside a volume with recursive=undefined",
+    "volumes: mounts inside a volume with recursive=false",
+  ],
+  "pod: volumes (host) behind a link": [
+    "volumes: a source behind a link is refused, with what the link means",
+    "volumes: a source behind a link is followed where the pod asks for it",
+  ],
+  "pod: volumes (empty)": ["volumes: an empty volume has the mode and owner that it asks for"],
+  "pod: isolators": [
+    "resources: the pod's limit bounds the app's, and that is said",
+    "resources: a kernel setting is refused unless it is so already",
+  ],
+  "pod: annotations": [
+    "volumes: a source behind a link is followed where the pod asks for it",
+    "root: the kernel's paths are hidden or read-only where a pod asks",
+    "not_ours: run says nothing about annotations of the pod",
+  ],
+  "pod: ports": ["bad_input: run says once that it ignores a port that is to be forwarded"],
+  "pod: ports, isolated": [
+    "network: a port of the host leads to the pod, by all addresses of the host",
+    "network: a port of one address of the host leads to the pod by that one alone",
+    "isolated_network: a pod is in the default network until gc takes it out, isolated",
+  ],
+  "userAnnotations, userLabels": [
+    "not_ours: run says nothing about what the user noted of the pod",
+    "not_ours: run says nothing about what the user noted of an app",
+  ],
+  "image: name, labels, dependencies, pathWhitelist": [
+    "not_ours: run says nothing about the image's name and labels",
+    "not_ours: run says nothing about the image's dependencies",
+    "not_ours: run says nothing about the paths that an image is to be pruned to",
+  ],
+  "image: annotations": ["not_ours: run says nothing about annotations of the image"],
+  "app.exec": [
+    "program: arguments arrive as they are, empty ones too",
+    "program: a path with a slash starts at the working directory",
+    "program: a bare name is looked up in the app's PATH",
+  ],
+  "app.user, app.group": [
+    "credentials: user and group may be numbers",
+    "credentials: user and group may be names of the app's own files",
+    "credentials: user and group may be the owner of a path",
+  ],
+  "app.supplementaryGIDs": [
+    "credentials: supplementary groups are the primary one and those listed",
+  ],
+  "app.workingDirectory": [
+    "program: the app starts in its working directory",
+    "program: run refuses a working directory that is not there",
+  ],
+  "app.environment": ["environment: the app's variables replace the defaults"],
+  "app.mountPoints": [
+    "volumes: a mount point of the image gets the volume of its name",
+    "volumes: a mount point is read-only unless the volume says otherwise",
+    "volume_errors: run refuses a mount point of the image without a volume",
+  ],
+  "app.mountPoints, isolated": [
+    "isolated_files: a mount point without a volume gets an empty one, isolated",
+    "isolated_files: in an image of docker's, it keeps what is there, isolated",
+    "isolated_files: a mount point of the image's that the app has not is none, isolated",
+  ],
+  "app.ports": ["bad_input: run refuses a port beyond the last"],
+  "app.ports[].socketActivated": [
+    "bad_input: run refuses a port whose socket somebody is to open",
+  ],
+  "app.eventHandlers (pre-start)": [
+    "events: a pre-start handler ends before the app starts, as the same user",
+  ],
+  "app.eventHandlers (post-stop)": [
+    "events: a post-stop handler runs when the app has ended, and leaves its status",
+  ],
+  "app.eventHandlers, isolated": [
+    "isolated_events: handlers are root's, with the capabilities and the filter of their app, isolated",
+  ],
+  "os/linux/capabilities-retain-set": ["privileges: a retain-set bounds what user volo can have"],
+  "os/linux/capabilities-remove-set": [
+    "privileges: a remove-set is taken from the default set of user volo",
+  ],
+  "os/linux/no-new-privileges": ["privileges: user volo can be without new privileges"],
+  "os/linux/seccomp-retain-set, -remove-set": [
+    "privileges: an allow-list can be as short as it gets for user volo",
+    "privileges: a refused call gives user volo the manifest's error",
+    "privileges: a filter takes new privileges from user volo unless root",
+    "privileges: the default whitelist has no mounts",
+  ],
+  "no word on capabilities or seccomp, isolated": [
+    "isolated_privileges: privileges: root has the spec's default set, and a filter, isolated",
+    "isolated_privileges: by default root does what apps do, and no more, isolated",
+  ],
+  "os/linux/selinux-context": [
+    "resources: a host without SELinux says that it ignores a context",
+  ],
+  "os/linux/apparmor-profile": ["resources: an AppArmor profile that is not there is refused"],
+  "os/linux/oom-score-adj": ["resources: oom_score_adj is the app's"],
+  "os/linux/cpu-shares": ["resources: cpu-shares are the app's share"],
+  "resource/memory": [
+    "resources: the app is in a cgroup of the pod's, with its limits",
+    "resources: an app that exceeds its memory is killed",
+  ],
+  "resource/cpu": ["resources: the app is in a cgroup of the pod's, with its limits"],
+  "resource/block-bandwidth, resource/block-iops": [
+    "resources: a limit of every block device is set on each: resource/block-bandwidth",
+    "resources: a limit of every block device is set on each: resource/block-iops",
+  ],
+  "os/linux/cpu-shares, resource/*, isolated": [
+    "isolated_resources: pod and app have cgroups of their own, with the limits of each, isolated",
+  ],
+  "resource/network-bandwidth, isolated": [
+    "isolated_resources: that no traffic is shaped is said, isolated",
+  ],
+  "resource/network-bandwidth": ["resources: what the host's network cannot give is said"],
+  "os/unix/sysctl": ["resources: a kernel setting is refused unless it is so already"],
+  "os/unix/sysctl, isolated": [
+    "isolated_resources: settings of the pod's own namespaces are the pod's, isolated",
+    "isolated_resources: a setting of the whole host is refused unless it is so already, isolated",
+  ],
+  "a limit that the host cannot enforce": [
+    "resources: a limit is not enforced where no cgroup can have it, and that is said",
+  ],
+  "unknown isolators": [
+    "bad_input: run says once that it ignores an isolator of the app that nobody knows",
+    "bad_input: run says once that it ignores an isolator of the pod that nobody knows",
+  ],
+  "other fields": ["bad_input: fields that nobody knows are neither errors nor remarked on"],
+};
+
+const declared = await collectTests(new Set(Object.values(PROOFS).flat().map(fileOf)));
+
+for (const [field, { treatment }] of Object.entries(FIELD_RULES)) {
+  Deno.test(`the row "${field}" has a test that it is ${treatment}`, () => {
+    for (const proof of PROOFS[field as FieldName]) {
+      assert(declared.some((it) => isProof(it, proof)), `there is no test "${proof}"`);
+    }
+  });
+}
+
+function fileOf(proof: Proof): string {
+  return proof.slice(0, proof.indexOf(": "));
+}
+
+/** Where this machine lacks what a test needs, its name ends by saying so. */
+function isProof(declared: string, proof: Proof): boolean {
+  return declared === proof || declared.startsWith(`${proof} (needs `);
+}
+
+/**
+ * The tests that files declare, as a run of them would: names in their source may be put together. Here they
+ * are only collected.
+ */
+async function collectTests(files: Iterable<string>): Promise<string[]> {
+  const { test } = Deno;
+  const found: string[] = [];
+  try {
+    for (const file of files) {
+      const collect = (it: string | { name: string }) =>
+        found.push(`${file}: ${typeof it === "string" ? it : it.name}`);
+      Object.assign(Deno, { test: collect });
+      await import(`./${file}_test.ts`);
+    }
+  } finally {
+    Object.assign(Deno, { test });
+  }
+  return found;
+}

@@ -1,0 +1,170 @@
+/** The isolated image on a host with cgroup v2 alone, and still on the kernel's first root. */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { assertCode, assertPrints, assertQuiet, assertRefused } from "./expect.ts";
+import { planMachine } from "./machine_scenario.ts";
+import { isolatedScenario } from "./scenario.ts";
+
+const MEMORY = { name: "resource/memory", value: { request: "16Mi", limit: "32Mi" } };
+const CPU = { name: "resource/cpu", value: { request: "250m", limit: "500m" } };
+const IOPS = { name: "resource/block-iops", value: { default: true, limit: "1000" } };
+const PROFILE = { name: "os/linux/apparmor-profile", value: { profile: "volo-test" } };
+
+const machineScenario = planMachine({
+  module: "apparmor",
+  // Everything is allowed but to read one file, wherever that is.
+  policy:
+    "profile volo-test flags=(attach_disconnected) { file, capability, deny /**/forbidden r, }\n",
+}, isolatedScenario);
+
+/** The pod's cgroup, and all of its cgroups; `POD` stands for the name. */
+const TREE = `
+  pod() { find /sys/fs/cgroup -type d -name "machine-rkt*"; }
+  tree() {
+    find /sys/fs/cgroup -mindepth 1 -type d | grep -e machine-rkt -e volo- | sort |
+      sed 's/machine-rkt[^/]*/POD/'
+  }`;
+
+/** Starts the pod where nothing else is in the caller's cgroup. */
+function startIn(cgroup: string): string {
+  return `${TREE}
+    rm -f /tmp/app
+    (join ${cgroup}; run >/tmp/app) &
+    until grep -q ready /tmp/app 2>/dev/null; do sleep .1; done`;
+}
+
+function lines(...texts: string[]): string {
+  return texts.map((text) => `${text}\n`).join("");
+}
+
+machineScenario("pod and app have cgroups of their own, with the limits of the app", {
+  script: "cat /proc/self/cgroup; echo ready; exec sleep 100",
+  app: { isolators: [MEMORY, CPU, IOPS], user: "1000", group: "1000" },
+  commands: `
+    ${startIn("service/one")}
+    cat /tmp/app; tree
+    cd "$(pod)/app-app"
+    grep -H . memory.max memory.low memory.swap.max cpu.max cpu.weight io.max
+    cat ../cgroup.procs ../../cgroup.procs; wc -l <cgroup.procs; wc -l <../init/cgroup.procs
+    ls /proc/$(cat $dir/pid)/root/sys/fs/cgroup | grep -e ^app -e ^init
+    sed 's/machine-rkt.*/POD/' $dir/subcgroup; echo
+    cd /; collect; tree`,
+}, (result) => {
+  assertQuiet(result);
+  assertEquals(result.stdout.trimEnd().split("\n"), [
+    ...["0::/app-app", "ready"],
+    "/sys/fs/cgroup/service/one/POD",
+    "/sys/fs/cgroup/service/one/POD/app-app",
+    "/sys/fs/cgroup/service/one/POD/init",
+    "/sys/fs/cgroup/service/one/volo-UUID",
+    ...["memory.max:33554432", "memory.low:16777216", "memory.swap.max:0"],
+    ...["cpu.max:50000 100000", "cpu.weight:25"],
+    "io.max:1:0 rbps=max wbps=max riops=1000 wiops=1000",
+    ...["1", "1", "app-app", "init", "/service/one/POD"],
+  ]);
+});
+
+machineScenario("without isolators run stays in its cgroup, beside others", {
+  script: "echo ready; exec sleep 100",
+  commands: `
+    ${TREE}
+    (join user/session
+      start >/tmp/app
+      until grep -q ready /tmp/app; do sleep .1; done
+      cat /sys/fs/cgroup/user/session/cgroup.subtree_control
+      tree; grep -qx $pod /sys/fs/cgroup/user/session/cgroup.procs && echo stays)
+    collect; tree`,
+}, (result) => {
+  assertQuiet(result);
+  assertEquals(result.stdout.trimEnd().split("\n"), [
+    "/sys/fs/cgroup/user/session/POD",
+    "/sys/fs/cgroup/user/session/POD/app-app",
+    "/sys/fs/cgroup/user/session/POD/init",
+    "stays",
+  ]);
+});
+
+machineScenario("a cgroup of threads has no pod below it", {
+  script: "echo ready; exec sleep 100",
+  commands: `
+    ${TREE}
+    mkdir /sys/fs/cgroup/threads && echo threaded >/sys/fs/cgroup/threads/cgroup.type
+    (join threads; start >/tmp/app; until grep -q ready /tmp/app; do sleep .1; done; tree)
+    collect`,
+}, (result) => {
+  assertQuiet(result);
+  assertPrints(
+    result,
+    lines("/sys/fs/cgroup/POD", "/sys/fs/cgroup/POD/app-app", "/sys/fs/cgroup/POD/init"),
+  );
+});
+
+machineScenario("an app that exceeds its memory is killed", {
+  script: "tail /dev/zero; echo ended with $?",
+  app: { isolators: [MEMORY] },
+}, (result) => assertPrints(result, "ended with 137\n"));
+
+machineScenario("an app has the standard devices, and can make no others", {
+  script: `
+    for name in null zero full random urandom ptmx; do (: </dev/$name) && echo $name; done
+    (mknod /dev/another c 1 3; : >/dev/another) && echo made
+    for device in "c 5 2" "c 1 11" "b 1 0"; do mknod /dev/other $device 2>/dev/null || echo none; done`,
+}, (result) => {
+  assertQuiet(result);
+  const standard = ["null", "zero", "full", "random", "urandom", "ptmx"];
+  assertPrints(result, lines(...standard, "made", "none", "none", "none"));
+});
+
+machineScenario("a host that lets no cgroup be made has pods without, and says so", {
+  script: "cat /proc/self/cgroup",
+  app: { isolators: [MEMORY] },
+  commands:
+    "mount -o remount,ro,bind /sys/fs/cgroup; (run); code=$?; mount -o remount,rw,bind /sys/fs/cgroup; exit $code",
+}, (result) => {
+  assertCode(result, 0);
+  assertEquals(result.stdout, "0::/\n");
+  assertMatch(result.stderr, /^run: apps\[0\].*resource\/memory\): not enforced: .*EROFS/m);
+  assertMatch(result.stderr, /^run: devices of the host: not enforced: .*EROFS/m);
+});
+
+machineScenario("gc ends what is left, and run can be killed", {
+  script: "echo ready; sleep 100 & exec sleep 100",
+  app: { isolators: [MEMORY] },
+  commands: `
+    ${startIn("service/two")}
+    first=$(cat $dir/pid); kill -9 $!; wait; tree | grep -c two
+    collect; tree | grep two; kill -0 $first 2>/dev/null || echo dead`,
+}, (result) => {
+  assertPrints(result, lines("4", "dead"));
+});
+
+machineScenario("an app is confined by its AppArmor profile", {
+  script:
+    "cat /proc/self/attr/current; cp /etc/passwd /etc/forbidden && cat /etc/forbidden || echo denied",
+  app: { isolators: [PROFILE] },
+}, (result) => {
+  assertCode(result, 0);
+  assertPrints(result, lines("volo-test (enforce)", "denied"));
+});
+
+machineScenario("an AppArmor profile that the host has not is refused", {
+  script: "true",
+  app: {
+    isolators: [{ name: "os/linux/apparmor-profile", value: { profile: "missing" } }],
+  },
+}, (result) => {
+  assertRefused(result, "run", /^run: apps\[0\]\.app\.isolators\[0\] .*missing is not available/);
+});
+
+machineScenario("no path leads out where the host's root cannot be pivoted from", {
+  script:
+    "ls /proc/1/root /proc/1/root/.. /.. | sort -u | tr '\\n' ' '; echo ready; exec sleep 100",
+  commands: `
+    start --debug --disable-capabilities-restriction --disable-seccomp >/tmp/app
+    until grep -q ready /tmp/app; do sleep .1; done
+    cat /tmp/app; enter /bin/ls /..`,
+}, ({ stdout, stderr }) => {
+  assertMatch(stderr, /^run: chroot instead: this host's root cannot be left$/m);
+  assertMatch(stdout, /\bhidden-file\b/);
+  assertEquals(/\bpods\b/.test(stdout), false, stdout);
+});

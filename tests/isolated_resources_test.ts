@@ -1,0 +1,362 @@
+/** What the apps of an isolated pod may use of the machine, and what the kernel says about it. */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
+import { eventually, execute, sleep } from "./host.ts";
+import { isAlive, readMounts } from "./procfs.ts";
+import { isolatedScenario, type Need } from "./scenario.ts";
+import type { Pod } from "./stage0.ts";
+
+/** One isolator of a manifest. */
+interface Isolator {
+  name: string;
+  value: unknown;
+}
+
+const MEMORY: Isolator = { name: "resource/memory", value: { request: "16Mi", limit: "32Mi" } };
+const CPU: Isolator = { name: "resource/cpu", value: { request: "250m", limit: "500m" } };
+
+/** The mount of version 1 that has a controller. */
+function v1(controller: string): string | undefined {
+  return readMounts().find(({ type, path }) =>
+    type === "cgroup" && path.split("/").at(-1)!.split(",").includes(controller)
+  )?.path;
+}
+
+function v1Need(controller: string): Need {
+  return { what: `the controller ${controller} in cgroup v1`, met: v1(controller) !== undefined };
+}
+
+/** Where version 2 is mounted. */
+const V2 = readMounts().find(({ type, options }) => type === "cgroup2" && options.includes("rw"))
+  ?.path;
+
+/** Where all of a pod's processes are found. */
+const TRACKER = v1("freezer") ?? V2;
+const TRACKER_NEED: Need = {
+  what: "the controller freezer in cgroup v1, or cgroup v2 to write to",
+  met: TRACKER !== undefined,
+};
+
+/** The topmost cgroups of a pod, wherever. */
+async function cgroups({ uuid }: Pod): Promise<string[]> {
+  const escaped = uuid.replaceAll("-", "\\\\x2d");
+  const names = ["-name", `*${escaped}*`, "-o", "-name", `*${uuid}*`];
+  // Those of others come and go meanwhile, which it complains about.
+  const found = await execute(["find", "/sys/fs/cgroup", "-type", "d", ...names]);
+  return found.stdout.split("\n").filter((path) => path !== "");
+}
+
+/** The pod's cgroup in a hierarchy. */
+async function cgroup(pod: Pod, hierarchy: string): Promise<string> {
+  const path = (await cgroups(pod)).find((it) => it.startsWith(`${hierarchy}/`));
+  assert(path !== undefined, `no cgroup in ${hierarchy}`);
+  return path;
+}
+
+/** Cgroups outlive a test that fails. */
+function collecting(pod: Pod): AsyncDisposable {
+  return {
+    async [Symbol.asyncDispose]() {
+      await pod.gc();
+      assertEquals(await cgroups(pod), []);
+    },
+  };
+}
+
+async function setPodIsolators(pod: Pod, isolators: Isolator[]): Promise<void> {
+  await editJson(`${pod.dir}/pod`, (manifest) => manifest.isolators = isolators);
+}
+
+function read(path: string): string {
+  return Deno.readTextFileSync(path).trim();
+}
+
+isolatedScenario(
+  "pod and app have cgroups of their own, with the limits of each",
+  async ({ script }) => {
+    await using pod = await script("echo ready; exec sleep 100", {
+      app: { isolators: [MEMORY, CPU], user: "1000", group: "1000" },
+    });
+    await using _ = collecting(pod);
+    await setPodIsolators(pod, [{ name: "resource/memory", value: { limit: "64Mi" } }]);
+    const program = await pod.start();
+    await program.prints("ready");
+    assertEquals(program.stderr, "");
+    const memory = await cgroup(pod, v1("memory")!);
+    assertEquals(read(`${memory}/memory.limit_in_bytes`), "67108864");
+    assertEquals(read(`${memory}/app-app/memory.limit_in_bytes`), "33554432");
+    assertEquals(read(`${memory}/app-app/memory.soft_limit_in_bytes`), "16777216");
+    assertEquals(read(`${memory}/cgroup.procs`), `${pod.readNumber("pid")}`);
+    const cpu = await cgroup(pod, v1("cpu")!);
+    assertEquals(read(`${cpu}/cpu.cfs_quota_us`), "-1");
+    assertEquals(read(`${cpu}/app-app/cpu.cfs_quota_us`), "50000");
+    assertEquals(read(`${cpu}/app-app/cpu.shares`), "256");
+    assertEquals(read(`${cpu}/app-app/cgroup.procs`), read(`${memory}/app-app/cgroup.procs`));
+  },
+  [v1Need("memory"), v1Need("cpu")],
+);
+
+isolatedScenario("an app sees its pod's cgroup as the first one", async ({ script }) => {
+  await using pod = await script("cat /proc/self/cgroup", { app: { isolators: [MEMORY] } });
+  await using _ = collecting(pod);
+  const result = await pod.run();
+  assertQuiet(result);
+  assertMatch(result.stdout, /^\d+:memory:\/app-app$/m);
+  assertMatch(result.stdout, /:(freezer)?:\/app-app$/m);
+}, [v1Need("memory"), TRACKER_NEED]);
+
+isolatedScenario("the pod's own root shows the pod's cgroups, read-only", async ({ script }) => {
+  await using pod = await script("exec sleep 100", { app: { isolators: [MEMORY] } });
+  await using _ = collecting(pod);
+  await pod.start();
+  const view = `/proc/${pod.readNumber("pid")}/root/sys/fs/cgroup`;
+  assertEquals(read(`${view}/memory/app-app/memory.limit_in_bytes`), "33554432");
+  for (const path of [view, `${view}/memory`, `${view}/memory/app-app`]) {
+    assertMatch((await execute(["mkdir", `${path}/test`])).stderr, /Read-only file system/);
+  }
+}, [v1Need("memory")]);
+
+isolatedScenario("an app that exceeds its memory is killed, and no other", async ({ script }) => {
+  await using pod = await script("tail /dev/zero; echo ended with $?", {
+    app: { isolators: [MEMORY] },
+  });
+  await using _ = collecting(pod);
+  const result = await pod.run();
+  assertCode(result, 0);
+  assertEquals(result.stdout, "ended with 137\n");
+}, [v1Need("memory")]);
+
+isolatedScenario("an app may be called as a file of a cgroup is", async ({ script }) => {
+  await using pod = await script("echo fine", { name: "tasks" });
+  await using _ = collecting(pod);
+  assertPrints(await pod.run(), "fine\n");
+});
+
+isolatedScenario(
+  "stage0 is told of the cgroup that all of the pod's processes are in",
+  async (stage) => {
+    await using pod = await stage.script("sleep 100 & echo ready; wait");
+    await using _ = collecting(pod);
+    const program = await pod.start();
+    await program.prints("ready");
+    const path = `${TRACKER}${Deno.readTextFileSync(`${pod.dir}/subcgroup`)}`;
+    assertEquals(await cgroup(pod, TRACKER!), path);
+    assertEquals(read(`${path}/app-app/cgroup.procs`).split("\n").length, 2);
+    const ofFirst = TRACKER === V2 ? `${path}/init` : path;
+    assertEquals(read(`${ofFirst}/cgroup.procs`), `${pod.readNumber("pid")}`);
+  },
+  [TRACKER_NEED],
+);
+
+/** What becomes of each attempt to use, or make, a device. */
+function tryDevice(name: string, command: string): string {
+  return `if (${command}) 2>/dev/null; then echo ${name}: yes; else echo ${name}: no; fi`;
+}
+
+isolatedScenario("an app has the standard devices, and can make no others", async ({ script }) => {
+  await using pod = await script([
+    ...["null", "zero", "full", "random", "urandom"].map((name) =>
+      tryDevice(name, `head -c 1 /dev/${name} >/dev/null`)
+    ),
+    tryDevice("ptmx", ": </dev/ptmx"),
+    tryDevice("make null", "mknod /dev/another c 1 3 && : >/dev/another"),
+    tryDevice("make ptmx", "mknod /dev/other c 5 2"),
+    tryDevice("make loop-control", "mknod /dev/loop-control c 10 237"),
+    tryDevice("make a disk", "mknod /dev/disk b 254 0"),
+  ].join("\n"));
+  await using _ = collecting(pod);
+  assertPrints(
+    await pod.run(),
+    [
+      ...["null", "zero", "full", "random", "urandom", "ptmx", "make null"].map((it) =>
+        `${it}: yes\n`
+      ),
+      ...["make ptmx", "make loop-control", "make a disk"].map((it) => `${it}: no\n`),
+    ].join(""),
+  );
+}, [v1Need("devices")]);
+
+isolatedScenario("device files are of no use outside /dev", async ({ script }) => {
+  const places = ["/", "/tmp/", "/dev/shm/", "/data/"];
+  await using pod = await script(
+    places.map((place) => `mknod ${place}file c 1 3 && ${tryDevice(place, `: 3>${place}file`)}`)
+      .join("\n"),
+    {
+      volumes: [{ name: "data", kind: "empty" }],
+      mounts: [{ volume: "data", path: "/data" }],
+    },
+  );
+  await using _ = collecting(pod);
+  assertPrints(await pod.run(), places.map((place) => `${place}: no\n`).join(""));
+});
+
+const LOOP_CONTROL = "/dev/loop-control";
+const LOOP_CONTROL_NEED: Need = {
+  what: LOOP_CONTROL,
+  met: (await execute(["test", "-c", LOOP_CONTROL])).code === 0,
+};
+
+isolatedScenario(
+  "a device that is a volume can be used, and no file be made for it",
+  async ({ script }) => {
+    await using pod = await script(
+      [
+        tryDevice("use", ": </tmp/device"),
+        tryDevice("make", "mknod /dev/loop-control c 10 237"),
+      ].join("\n"),
+      {
+        volumes: [{ name: "device", kind: "host", source: LOOP_CONTROL }],
+        mounts: [{ volume: "device", path: "/tmp/device" }],
+      },
+    );
+    await using _ = collecting(pod);
+    assertPrints(await pod.run(), "use: yes\nmake: no\n");
+  },
+  [LOOP_CONTROL_NEED, v1Need("devices")],
+);
+
+isolatedScenario("with paths left as they are, devices are not fenced", async ({ script }) => {
+  await using pod = await script(
+    tryDevice("made", "mknod /tmp/control c 10 237 && : </tmp/control"),
+  );
+  await using _ = collecting(pod);
+  assertPrints(await pod.run({ flags: { disable: ["paths"] } }), "made: yes\n");
+}, [LOOP_CONTROL_NEED]);
+
+isolatedScenario("oom_score_adj is the app's, and not its supervisor's", async ({ script }) => {
+  const own = read("/proc/self/oom_score_adj");
+  await using pod = await script("cat /proc/self/oom_score_adj; exec sleep 100", {
+    app: { isolators: [{ name: "os/linux/oom-score-adj", value: 321 }] },
+  });
+  await using _ = collecting(pod);
+  const program = await pod.start();
+  await program.prints("321\n");
+  assertEquals(read(`/proc/${program.pid}/oom_score_adj`), own);
+});
+
+isolatedScenario("that no traffic is shaped is said", async ({ script }) => {
+  const value = { default: true, limit: "1G" };
+  const isolators = [{ name: "resource/network-bandwidth", value }];
+  await using pod = await script("true", { app: { isolators } });
+  await using _ = collecting(pod);
+  const result = await pod.run();
+  assertCode(result, 0);
+  assertMatch(result.stderr, /^run: apps\[0\].*network-bandwidth\): not enforced: .*no traffic\n$/);
+});
+
+isolatedScenario("what an app leaves running ends with it", async ({ script }) => {
+  await using pod = await script("sleep 100 >/dev/null 2>&1 & echo $!", {
+    app: { eventHandlers: [{ name: "post-stop", exec: ["/bin/ps"] }] },
+  });
+  await using _ = collecting(pod);
+  const result = await pod.run();
+  assertCode(result, 0);
+  assertEquals(/sleep 100/.test(result.stdout), false, result.stdout);
+}, [TRACKER_NEED]);
+
+isolatedScenario("a command that enters is in the app's cgroups", async ({ script }) => {
+  await using pod = await script("exec sleep 100", { app: { isolators: [MEMORY] } });
+  await using _ = collecting(pod);
+  await pod.start();
+  const { stdout } = await pod.enter("app", ["/bin/cat", "/proc/self/cgroup"]);
+  assertMatch(stdout, /:memory:\/app-app$/m);
+  assertMatch(stdout, /:(freezer)?:\/app-app$/m);
+}, [v1Need("memory"), TRACKER_NEED]);
+
+const SYSCTL = "os/unix/sysctl";
+
+isolatedScenario("settings of the pod's own namespaces are the pod's", async ({ script }) => {
+  const host = read("/proc/sys/net/core/somaxconn");
+  await using pod = await script(
+    "cd /proc/sys && cat net/core/somaxconn kernel/msgmax fs/mqueue/msg_max",
+  );
+  await using _ = collecting(pod);
+  await setPodIsolators(pod, [{
+    name: SYSCTL,
+    value: { "net.core.somaxconn": "77", "kernel.msgmax": "4096", "fs.mqueue.msg_max": "33" },
+  }]);
+  assertPrints(await pod.run(), "77\n4096\n33\n");
+  assertEquals(read("/proc/sys/net/core/somaxconn"), host);
+});
+
+isolatedScenario(
+  "a setting that the kernel does not take is refused by its name",
+  async ({ script }) => {
+    for (const name of ["net.core.no_such_setting", "net.core.somaxconn"]) {
+      await using pod = await script("true");
+      await using _ = collecting(pod);
+      await setPodIsolators(pod, [{ name: SYSCTL, value: { [name]: "a word" } }]);
+      assertRefused(await pod.run(), "run", new RegExp(`isolators\\[0\\].*${name}=a word: `));
+    }
+  },
+);
+
+isolatedScenario(
+  "a setting of the whole host is refused unless it is so already",
+  async ({ script }) => {
+    const actual = read("/proc/sys/vm/swappiness");
+    await using same = await script("true");
+    await using _same = collecting(same);
+    await setPodIsolators(same, [{ name: SYSCTL, value: { "vm.swappiness": actual } }]);
+    assertQuiet(await same.run());
+    await using other = await script("true");
+    await setPodIsolators(other, [{ name: SYSCTL, value: { "vm.swappiness": "1" } }]);
+    assertRefused(await other.run(), "run", /vm\.swappiness=1 cannot be had.*on this host/);
+    assertEquals(await cgroups(other), []);
+  },
+);
+
+isolatedScenario("an app cannot ask for what would be the whole pod's", async ({ script }) => {
+  const isolators = [{ name: SYSCTL, value: { "net.core.somaxconn": "77" } }];
+  await using pod = await script("true", { app: { isolators } });
+  assertRefused(await pod.run(), "run", /apps\[0\].*somaxconn=77 cannot be had.*the whole pod's/);
+});
+
+isolatedScenario(
+  "gc removes the cgroups, also those that were made in them",
+  async ({ script }) => {
+    await using pod = await script("exec sleep 100", { app: { isolators: [MEMORY, CPU] } });
+    await using _ = collecting(pod);
+    const program = await pod.start();
+    for (const path of await cgroups(pod)) {
+      await Deno.mkdir(`${path}/app-app/one/two`, { recursive: true });
+    }
+    program.kill("SIGKILL");
+    await program.result;
+    assertQuiet(await pod.gc());
+    assertEquals(await cgroups(pod), []);
+    assertQuiet(await pod.gc());
+  },
+);
+
+isolatedScenario(
+  "gc ends what has come into the pod's cgroups from outside",
+  async ({ script }) => {
+    await using pod = await script("true");
+    await using _ = collecting(pod);
+    await pod.run();
+    const stranger = new Deno.Command("sleep", { args: ["100"] }).spawn();
+    await Deno.writeTextFile(
+      `${await cgroup(pod, TRACKER!)}/app-app/cgroup.procs`,
+      `${stranger.pid}`,
+    );
+    assertQuiet(await pod.gc());
+    assertEquals((await stranger.status).signal, "SIGKILL");
+  },
+  [TRACKER_NEED],
+);
+
+isolatedScenario("run can be killed at any moment, and gc leaves nothing", async ({ script }) => {
+  for (let delay = 0; delay <= 150; delay += 15) {
+    await using pod = await script("sleep 100", { app: { isolators: [MEMORY, CPU] } });
+    const program = await pod.launch();
+    await sleep(delay);
+    program.kill("SIGKILL");
+    await program.result;
+    const first = pod.readNumber("pid");
+    assertQuiet(await pod.gc());
+    assertEquals(await cgroups(pod), [], `killed after ${delay} ms`);
+    await eventually("the pod's end", () => first === undefined || !isAlive(first));
+  }
+});

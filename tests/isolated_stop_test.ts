@@ -1,0 +1,111 @@
+/** Ending a pod that has namespaces of its own, and nothing but that pod. */
+
+import { assert, assertEquals } from "@std/assert";
+import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
+import { eventually } from "./host.ts";
+import { childrenOf, isAlive, readProcess } from "./procfs.ts";
+import { isolatedScenario } from "./scenario.ts";
+import type { Program } from "./stage0.ts";
+
+/** An app that says which signal it got. */
+const TRAP = "trap 'echo terminated; exit 0' TERM; echo up; while :; do sleep .01; done";
+const STUBBORN = "trap '' TERM; echo up; while :; do sleep .05; done";
+
+/** All processes that descend from a program, itself included. */
+function family(program: Program): number[] {
+  const withDescendants = (pid: number): number[] => [
+    pid,
+    ...childrenOf(pid).flatMap((child) => withDescendants(child.pid)),
+  ];
+  return withDescendants(program.pid);
+}
+
+isolatedScenario("stop has every app asked to terminate", async ({ scripts }) => {
+  await using pod = await scripts({ one: TRAP, two: TRAP });
+  const program = await pod.start();
+  await eventually("both apps", () => program.stdout.match(/up/g)?.length === 2);
+  assertQuiet(await pod.stop());
+  const result = await program.result;
+  assertEquals(result.stdout.match(/terminated/g)?.length, 2, result.stdout);
+  assertCode(result, 0);
+  assertEquals(await pod.isRunning(), false);
+});
+
+isolatedScenario("stop --force kills all of the pod at once", async ({ script }) => {
+  await using pod = await script(`sleep 100 & ${STUBBORN}`);
+  const program = await pod.start();
+  await program.prints("up");
+  const members = family(program);
+  assert(members.length >= 4, `${members}`);
+  assertQuiet(await pod.stop());
+  assertEquals(program.ended, false);
+  assertQuiet(await pod.stop({ force: true }));
+  await program.result;
+  await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+  assertEquals(await pod.isRunning(), false);
+});
+
+isolatedScenario("a pod ends when run is killed, and stop finds nothing", async ({ script }) => {
+  await using pod = await script(STUBBORN);
+  const program = await pod.start();
+  await program.prints("up");
+  const members = family(program);
+  program.kill("SIGKILL");
+  await program.result;
+  await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+  for (const force of [false, true]) {
+    assertRefused(await pod.stop({ force }), "stop", /no process/);
+  }
+});
+
+for (const force of [false, true]) {
+  const name = `stop${force ? " --force" : ""}`;
+
+  isolatedScenario(`${name} spares what is not the pod's`, async ({ script }) => {
+    await using one = await script("true");
+    assertCode(await one.run(), 0);
+    await using other = await script("echo up; exec sleep 100");
+    const program = await other.start();
+    await program.prints("up");
+    const strangers = [1, Deno.pid, program.pid, other.readNumber("pid")!];
+    for (const pid of strangers) {
+      await Deno.writeTextFile(`${one.dir}/pid`, `${pid}\n`);
+      assertRefused(await one.stop({ force }), "stop", /no process/);
+      assert(isAlive(pid), `${pid}: ${readProcess(pid)?.argv}`);
+    }
+    assertEquals(program.ended, false);
+  });
+
+  isolatedScenario(`${name} spares who only works in the pod directory`, async ({ script }) => {
+    await using pod = await script("true");
+    assertCode(await pod.run(), 0);
+    const shell = new Deno.Command("sh", {
+      args: ["-c", "sleep 100; true"],
+      cwd: pod.dir,
+      stdin: "null",
+    }).spawn();
+    try {
+      await eventually("its child", () => childrenOf(shell.pid).length === 1);
+      const [child] = childrenOf(shell.pid);
+      for (const pid of [shell.pid, child!.pid]) {
+        await Deno.writeTextFile(`${pod.dir}/pid`, `${pid}\n`);
+        assertRefused(await pod.stop({ force }), "stop", /no process/);
+        assert(isAlive(pid));
+      }
+    } finally {
+      const child = childrenOf(shell.pid);
+      for (const { pid } of [{ pid: shell.pid }, ...child]) Deno.kill(pid, "SIGKILL");
+      await shell.status;
+    }
+  });
+}
+
+isolatedScenario("stop says with --debug whom it signals", async ({ script }) => {
+  await using pod = await script(TRAP);
+  const program = await pod.start();
+  await program.prints("up");
+  const result = await pod.stop({ args: ["--debug", pod.uuid] });
+  assertCode(result, 0);
+  assert(result.stderr.includes(`stop: signal 15 to ${program.pid}\n`), result.stderr);
+  await program.result;
+});

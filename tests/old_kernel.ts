@@ -1,0 +1,59 @@
+/**
+ * Becomes another program, for which this machine's kernel lacks what came after an older one. It says so as
+ * that one would, by ENOSYS or EINVAL.
+ *
+ * `deno run -A tests/old_kernel.ts VERSION PROGRAM [ARGUMENT…]`
+ *
+ * @module
+ */
+
+import { failedWith } from "../src/linux/errno.ts";
+import { syscall } from "../src/linux/libc.ts";
+import { type NamedFilter, resolveFilter } from "../src/linux/named_filter.ts";
+import { execute } from "../src/linux/process.ts";
+import { prepareFilter } from "../src/linux/seccomp.ts";
+import { ARCHITECTURE } from "../src/linux/syscall_numbers.ts";
+
+/** Calls that neither 5.8 nor 5.10 has; 5.11 has the first. */
+const AFTER_5_10 = [
+  ...["epoll_pwait2", "mount_setattr", "quotactl_fd", "landlock_create_ruleset"],
+  ...["landlock_add_rule", "landlock_restrict_self", "memfd_secret", "process_mrelease"],
+  ...["futex_waitv", "set_mempolicy_home_node", "cachestat", "fchmodat2", "map_shadow_stack"],
+  ...["futex_wake", "futex_wait", "futex_requeue", "statmount", "listmount"],
+];
+
+/** What each version refuses. */
+const REFUSED: Record<string, NamedFilter[]> = {
+  "5.8": [
+    {
+      mode: "deny",
+      syscalls: ["close_range", "process_madvise", ...AFTER_5_10],
+      errno: "ENOSYS",
+    },
+  ],
+  "5.10": [
+    // There is the call, but not yet the flag that it is made with here.
+    { mode: "deny", syscalls: ["close_range"], errno: "EINVAL" },
+    { mode: "deny", syscalls: AFTER_5_10, errno: "ENOSYS" },
+  ],
+  "5.11": [{ mode: "deny", syscalls: AFTER_5_10.slice(1), errno: "ENOSYS" }],
+};
+
+const [version = "", path, ...args] = Deno.args;
+const filters = REFUSED[version];
+if (filters === undefined || path === undefined) throw new Error("a version or program is missing");
+
+const environment = Object.entries(Deno.env.toObject()).map(([name, value]) => `${name}=${value}`);
+for (const filter of filters) prepareFilter(resolveFilter(filter, ARCHITECTURE))();
+requireMissing();
+execute({ path, argv: [path, ...args], environment, keepFds: [] });
+
+/** A test on a kernel that is not old would prove nothing. */
+function requireMissing(): void {
+  try {
+    syscall("mount_setattr", -1, "", 0, null, 0);
+  } catch (error) {
+    if (failedWith(error, "ENOSYS")) return;
+  }
+  throw new Error("this kernel still has mount_setattr(2)");
+}

@@ -1,0 +1,162 @@
+/**
+ * What the soak's pods may not leave on their host, which is a private one: see `tests/soak.ts`.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { must, which } from "../host.ts";
+import { pathsHeldBy, readMounts, readProcesses } from "../procfs.ts";
+import type { Pod } from "../stage0.ts";
+
+/** Where the pods' directories are. */
+const TEMP_DIR = Deno.env.get("TMPDIR") ?? "/tmp";
+
+/** Where plugins keep what they know of the addresses that are taken, and of results. */
+const STATE = "/var/lib/cni";
+
+/** What is left of a pod that has been collected, one line each. */
+export async function findLeftovers(pod: Pod): Promise<string[]> {
+  const { uuid } = pod;
+  const isOfPod = (text: string) => text.includes(uuid) || text.includes(chainName(uuid));
+  const mounts = [
+    ...pod.foreignMounts(),
+    ...readMounts().filter(({ path }) => isPinned(path, uuid)),
+  ];
+  const processes = readProcesses().filter(({ pid, zombie }) =>
+    pid !== Deno.pid && !zombie && pathsHeldBy(pid).some(isOfPod)
+  );
+  return [
+    ...mounts.map(({ path }) => `mount: ${path}`),
+    ...processes.map(({ pid, argv }) => `process ${pid}: ${argv.join(" ")}`),
+    ...findPodCgroups([uuid]).map((path) => `cgroup: ${path}`),
+    ...listFiles("/run").filter(isOfPod).map((path) => `file: ${path}`),
+    ...listFiles(STATE).filter((path) => isOfPod(readText(path))).map((path) => `lease: ${path}`),
+    ...(await listRules()).filter(isOfPod).map((rule) => `rule: ${rule}`),
+  ];
+}
+
+/** What plugins call the pod's chain of the network `default`. */
+function chainName(uuid: string): string {
+  return `CNI-${createHash("sha512").update(`default${uuid}`).digest("hex").slice(0, 24)}`;
+}
+
+function isPinned(path: string, uuid: string): boolean {
+  return path === `/run/netns/cni-${uuid}`;
+}
+
+/** All cgroups that have a pod's UUID in their name, as `volo-UUID` or as systemd spells it. */
+export function findPodCgroups(uuids: readonly string[]): string[] {
+  const isOfPods = (name: string) =>
+    uuids.some((uuid) => name.replaceAll("\\x2d", "-").includes(uuid));
+  const hierarchies = readMounts().filter(({ type }) => type === "cgroup" || type === "cgroup2");
+  return hierarchies.flatMap(({ path }) => listDirectories(path)).filter((path) =>
+    isOfPods(path.slice(path.lastIndexOf("/") + 1))
+  );
+}
+
+/** The host as a whole. */
+export interface HostState {
+  /** What can be counted or listed, one line each. */
+  lines: ReadonlySet<string>;
+  /** How many namespaces processes are in. */
+  namespaces: number;
+}
+
+/** Looks at all that pods could change on their host. */
+export async function readHost(): Promise<HostState> {
+  const lines = new Set([
+    ...readMounts().map(({ path, type }) => `mount: ${type} on ${path}`),
+    ...readProcesses().filter(({ zombie }) => !zombie).map(({ pid, argv }) =>
+      `process ${pid}: ${argv.join(" ")}`
+    ),
+    ...["/run", "/var/lib", TEMP_DIR].flatMap(listFiles).map((path) => `file: ${path}`),
+    ...await listLines(["ip", "-o", "link"], (line) => `link: ${line.split(": ")[1]}`),
+    ...await listLines(
+      ["ip", "-o", "address"],
+      (line) => `address: ${line.split(" valid_lft")[0]}`,
+    ),
+    ...(await listRules()).map((rule) => `rule: ${rule}`),
+  ]);
+  return { lines, namespaces: listNamespaces().size };
+}
+
+/** What is there now, and was not before, and the other way round. */
+export function compareHosts(before: HostState, after: HostState): string[] {
+  return [
+    ...[...after.lines].filter((line) => !before.lines.has(line)).map((line) => `left: ${line}`),
+    ...[...before.lines].filter((line) => !after.lines.has(line)).map((line) => `gone: ${line}`),
+    ...(after.namespaces === before.namespaces
+      ? []
+      : [`namespaces: ${before.namespaces}, now ${after.namespaces}`]),
+  ];
+}
+
+/** What a link to a namespace reads as: namespaces(7). */
+const NAMESPACE =
+  /^(cgroup|ipc|mnt|net|pid|pid_for_children|time|time_for_children|user|uts):\[\d+\]$/;
+
+/** Those that processes are in, and those that they hold open. */
+function listNamespaces(): Set<string> {
+  const links = readProcesses().filter(({ zombie }) => !zombie).flatMap(({ pid }) =>
+    [`/proc/${pid}/ns`, `/proc/${pid}/fd`].flatMap(readLinks)
+  );
+  return new Set(links.filter((link) => NAMESPACE.test(link)));
+}
+
+function readLinks(directory: string): string[] {
+  return listNames(directory).flatMap((name) => {
+    try {
+      return [Deno.readLinkSync(`${directory}/${name}`)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Counters change, and say nothing. */
+async function listRules(): Promise<string[]> {
+  const lines = await listLines(["iptables-save"], (line) => line.replace(/ \[\d+:\d+\]$/, ""));
+  return lines.filter((line) => /^-A|^:CNI/.test(line));
+}
+
+/** Of a program that this host may not have: without it there is nothing to list. */
+async function listLines(argv: string[], form: (line: string) => string): Promise<string[]> {
+  if (which(argv[0]!) === undefined) return [];
+  return (await must(argv)).split("\n").filter((line) => line !== "").map(form);
+}
+
+function listFiles(directory: string): string[] {
+  return listEntries(directory).flatMap(({ name, isDirectory }) => {
+    const path = `${directory}/${name}`;
+    return [path, ...(isDirectory ? listFiles(path) : [])];
+  });
+}
+
+function listDirectories(directory: string): string[] {
+  return listEntries(directory).filter(({ isDirectory }) => isDirectory).flatMap(({ name }) => {
+    const path = `${directory}/${name}`;
+    return [path, ...listDirectories(path)];
+  });
+}
+
+function listNames(directory: string): string[] {
+  return listEntries(directory).map(({ name }) => name);
+}
+
+/** Much of this comes and goes while it is looked at. */
+function listEntries(directory: string): Deno.DirEntry[] {
+  try {
+    return [...Deno.readDirSync(directory)];
+  } catch {
+    return [];
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * The life of one pod of the soak, from its start until it has been collected.
+ *
+ * @module
+ */
+
+import { editJson } from "../expect.ts";
+import { sleep } from "../host.ts";
+import { readProcesses } from "../procfs.ts";
+import type { Pod, Program, Stage0 } from "../stage0.ts";
+import { findLeftovers } from "./leftovers.ts";
+import { type Kill, type PodPlan, PROGRAMS, type Victim } from "./plan.ts";
+import { findVictims, type Programs } from "./victims.ts";
+
+/** Where the pods are made. */
+export interface Site {
+  /** By the image. */
+  stage0: Readonly<Record<PodPlan["image"], Stage0>>;
+  /** The image of all apps. */
+  app: string;
+}
+
+/** What became of a pod. */
+export interface Outcome {
+  plan: PodPlan;
+  uuid: string;
+  /** Whose processes were killed. */
+  killed: Victim[];
+  /** How `run` ended. */
+  code: number;
+  /** What its programs complained about. */
+  words: string;
+  /** What is wrong, one line each. */
+  faults: string[];
+}
+
+/** How many milliseconds something may take. What hangs is told, and killed. */
+const PATIENCE = { begin: 20_000, end: 20_000, entrypoint: 20_000, leave: 5_000 };
+
+/** How often victims are looked for, in milliseconds. */
+const GLANCE = 2;
+
+/** An isolator for each way to limit. */
+const LIMITS = [
+  { name: "resource/memory", value: { limit: "256Mi" } },
+  { name: "resource/cpu", value: { limit: "500m" } },
+];
+
+/** Takes a pod through its life, and looks for what is left of it. */
+export async function liveThrough(plan: PodPlan, site: Site): Promise<Outcome> {
+  const faults: string[] = [];
+  await using pod = await preparePod(plan, site);
+  const programs: Programs = { enters: [] };
+  const over = new AbortController();
+  const kills = plan.kills.map((kill) => killWhenSeen(kill, programs, over.signal));
+  const code = await runPod(plan, pod, programs, faults);
+  await collect(pod, programs, faults);
+  over.abort();
+  const killed = (await Promise.all(kills)).filter((victim) => victim !== undefined);
+  await inTime("enter", Promise.all(programs.enters.map(({ result }) => result)), faults);
+  faults.push(...await settle(() => findLeftovers(pod)));
+  const words = [programs.run, ...programs.enters, programs.gc].map((it) => it?.stderr).join("");
+  return { plan, uuid: pod.uuid, killed, code, words, faults };
+}
+
+async function preparePod(plan: PodPlan, { stage0, app: image }: Site): Promise<Pod> {
+  const handler = { exec: ["/bin/sh", "-c", "sleep 0.05"] };
+  const app = {
+    ...(plan.hasHandlers &&
+      { eventHandlers: ["pre-start", "post-stop"].map((name) => ({ name, ...handler })) }),
+    ...(plan.hasLimits && { isolators: LIMITS }),
+    ...(plan.hasPort && { ports: [{ name: "http", protocol: "tcp", port: 80 }] }),
+  };
+  const apps = plan.apps.map((program, i) => ({
+    image,
+    name: `app${i}`,
+    app: { ...app, exec: ["/bin/sh", "-c", PROGRAMS[program]] },
+  }));
+  const pod = await stage0[plan.image].prepare({ apps });
+  if (plan.hasPort) {
+    await editJson(`${pod.dir}/pod`, (manifest) => {
+      manifest.ports = [{ name: "http", hostPort: FIRST_PORT + plan.number }];
+      for (const { app } of manifest.apps.slice(1)) delete app.ports;
+    });
+  }
+  return pod;
+}
+
+/** A port of the host's for each pod. */
+const FIRST_PORT = 20_000;
+
+async function runPod(
+  plan: PodPlan,
+  pod: Pod,
+  programs: Programs,
+  faults: string[],
+): Promise<number> {
+  const run = programs.run = await pod.launch({ flags: { net: plan.net } });
+  const begun = () => run.ended || pod.readNumber("pid") !== undefined;
+  if (!await waitFor(begun, PATIENCE.begin)) {
+    faults.push(`run has not begun: ${whereabouts(run.pid)}`);
+  }
+  const enters = plan.enters.map(async ({ after, ends }, i) => {
+    await sleep(after);
+    const command = ["/bin/sh", "-c", ends ? "sleep 0.02" : "sleep 1000 & exec sleep 1000"];
+    programs.enters.push(pod.startEnter(`app${i % plan.apps.length}`, command));
+  });
+  await sleep(plan.endAfter);
+  await end(plan, pod, run, faults);
+  await Promise.all(enters);
+  return (await inTime("run", run.result, faults))?.code ?? await killHung(run);
+}
+
+async function killHung(program: Program): Promise<number> {
+  program.kill("SIGKILL");
+  return (await program.result).code;
+}
+
+async function end(plan: PodPlan, pod: Pod, run: Program, faults: string[]): Promise<void> {
+  const stop = (force = false) => inTime("stop", pod.stop({ force }), faults);
+  if (plan.ending === "killed") return run.kill("SIGKILL");
+  if (plan.ending === "stop --force") {
+    await stop(true);
+  } else if (plan.ending !== "by itself") {
+    await stop();
+    if (plan.ending === "stop twice") await stop();
+  }
+}
+
+/** Once more where `gc` was killed: the second time it has to do it all. */
+async function collect(pod: Pod, programs: Programs, faults: string[]): Promise<void> {
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const gc = programs.gc = await pod.startGc();
+    const result = await inTime("gc", gc.result, faults);
+    if (result === undefined) await killHung(gc);
+    else if (result.signal === "SIGKILL") continue;
+    else if (result.code !== 0) faults.push(`gc: exit code ${result.code}: ${result.stderr}`);
+    return;
+  }
+  faults.push("gc: killed again and again");
+}
+
+/** Kills one process, once there is one; never, if there is none until it is over. */
+async function killWhenSeen(
+  { victim, after, which }: Kill,
+  programs: Programs,
+  over: AbortSignal,
+): Promise<Victim | undefined> {
+  const find = async () => {
+    for (;;) {
+      const found = findVictims(victim, programs);
+      if (found.length > 0 || over.aborted) return found;
+      await sleep(GLANCE);
+    }
+  };
+  await find();
+  await sleep(after);
+  const found = await find();
+  const pid = found[Math.floor(which * found.length)];
+  if (pid === undefined) return undefined;
+  try {
+    Deno.kill(pid, "SIGKILL");
+    return victim;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+async function inTime<T>(what: string, work: Promise<T>, faults: string[]): Promise<T | undefined> {
+  let timer: number | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => {
+      const processes = readProcesses().map(({ pid, parent, argv }) =>
+        `  ${pid} of ${parent}, ${whereabouts(pid)}: ${argv.join(" ").slice(0, 120)}`
+      );
+      faults.push([`${what} hangs, among`, ...processes].join("\n"));
+      resolve(undefined);
+    }, PATIENCE.entrypoint);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The system call that a process waits in, and its first arguments: proc_pid_syscall(5). */
+function whereabouts(pid: number): string {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/syscall`).split(" ").slice(0, 4).join(" ").trim();
+  } catch {
+    return "gone";
+  }
+}
+
+async function waitFor(ask: () => boolean, milliseconds: number): Promise<boolean> {
+  const deadline = Date.now() + milliseconds;
+  while (!ask()) {
+    if (Date.now() > deadline) return false;
+    await sleep(5);
+  }
+  return true;
+}
+
+/** What is killed ends on its own time. */
+async function settle(find: () => Promise<string[]>): Promise<string[]> {
+  const deadline = Date.now() + PATIENCE.leave;
+  for (;;) {
+    const found = await find();
+    if (found.length === 0 || Date.now() > deadline) return found;
+    await sleep(50);
+  }
+}

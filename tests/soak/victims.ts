@@ -1,0 +1,74 @@
+/**
+ * The processes that the soak kills: all that descend from a pod's programs, told apart by what they are.
+ *
+ * @module
+ */
+
+import { readProcess } from "../procfs.ts";
+import type { Program } from "../stage0.ts";
+import type { Victim } from "./plan.ts";
+
+/** The programs that stage0 has started for a pod. */
+export interface Programs {
+  run?: Program;
+  enters: Program[];
+  gc?: Program;
+}
+
+/** The processes that are such victims now, each before those that it has started. */
+export function findVictims(victim: Victim, programs: Programs): number[] {
+  switch (victim) {
+    case "run":
+      return idsOf([programs.run]);
+    case "gc":
+      return idsOf([programs.gc]);
+    case "enter":
+      return idsOf(programs.enters);
+    default: {
+      const all = descendantsOf([programs.run, ...programs.enters]);
+      return all.filter((pid) => kindOf(pid) === victim);
+    }
+  }
+}
+
+function idsOf(programs: readonly (Program | undefined)[]): number[] {
+  return programs.filter((program) => program && !program.ended).map((program) => program!.pid);
+}
+
+function descendantsOf(programs: readonly (Program | undefined)[]): number[] {
+  return idsOf(programs).flatMap(descendants);
+}
+
+function descendants(pid: number): number[] {
+  return readChildren(pid).flatMap((child) => [child, ...descendants(child)]);
+}
+
+/** Of all threads: plugins have several. */
+function readChildren(pid: number): number[] {
+  try {
+    return [...Deno.readDirSync(`/proc/${pid}/task`)]
+      .map(({ name }) => Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`))
+      .flatMap((text) => text.split(" ").filter((word) => word !== "").map(Number));
+  } catch {
+    // It has ended.
+    return [];
+  }
+}
+
+function kindOf(pid: number): "init" | "plugin" | "app" | undefined {
+  const process = readProcess(pid);
+  if (process === undefined || process.zombie) return undefined;
+  if (process.argv[0] === "init") return "init";
+  const command = pluginCommand(pid);
+  if (command === "ADD") return "plugin";
+  return command === undefined ? "app" : undefined;
+}
+
+/** Plugins are told what to do in their environment, and pass it on to what they start. */
+function pluginCommand(pid: number): string | undefined {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/environ`).match(/\0CNI_COMMAND=(\w*)\0/)?.[1];
+  } catch {
+    return undefined;
+  }
+}

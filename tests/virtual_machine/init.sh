@@ -1,0 +1,31 @@
+#!/bin/busybox sh
+# The first program of the virtual machine: it makes a host with cgroup v2 alone, works through the
+# cases, and writes one line about each to the second serial port.
+
+/bin/busybox mkdir -p /proc /sys /dev /tmp /etc
+/bin/busybox --install -s /bin
+export PATH=/programs:/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+
+# A disk of 16 MiB of memory.
+insmod /brd.ko rd_nr=1
+# The kernel takes a policy in one write only.
+load() { dd if=/policy of="$1" bs=1M 2>/dev/null; }
+if [ -d /sys/fs/selinux ]; then
+  mount -t selinuxfs selinuxfs /sys/fs/selinux
+  load /sys/fs/selinux/load
+  echo 1 >/sys/fs/selinux/enforce
+else
+  mount -t securityfs securityfs /sys/kernel/security
+  load /sys/kernel/security/apparmor/.load
+fi
+
+stty raw </dev/ttyS1
+for case in /cases/*; do
+  timeout 60 sh "$case" >/tmp/stdout 2>/tmp/stderr </dev/null
+  echo "$? $(base64 -w0 </tmp/stdout) $(base64 -w0 </tmp/stderr)" >/dev/ttyS1
+done
+poweroff -f
