@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
-import { eventually, must, SimulatedHost, sleep } from "./host.ts";
+import { eventually, execute, must, SimulatedHost, sleep } from "./host.ts";
 import { isAlive, readMounts } from "./procfs.ts";
 import { type Need, scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
@@ -59,8 +59,9 @@ const CONTROLLERS = ["memory", "cpu"].map(controllerNeed);
 
 /** Every cgroup of a pod, wherever. */
 async function cgroups(pod: Pod): Promise<string[]> {
-  const found = await must(["find", "/sys/fs/cgroup", "-type", "d", "-name", `*${pod.uuid}*`]);
-  return found.split("\n").filter((path) => path !== "");
+  // Those of others come and go meanwhile, which it complains about.
+  const found = await execute(["find", "/sys/fs/cgroup", "-type", "d", "-name", `*${pod.uuid}*`]);
+  return found.stdout.split("\n").filter((path) => path !== "");
 }
 
 /** The pod's cgroup that has a controller. */
