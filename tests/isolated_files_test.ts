@@ -203,6 +203,15 @@ isolatedScenario("volumes of the host are the same inside and outside", async ({
   assertEquals(await Deno.readTextFile(`${source}/answer`), "answer\n");
 });
 
+isolatedScenario("a volume in /sys stands there alone", async ({ dir, script }) => {
+  const volume: Volume = { name: "class", kind: "host", source: await makeSource(dir) };
+  await using pod = await script("ls /sys; cat /sys/class/file", {
+    volumes: [volume],
+    mounts: [{ volume: "class", path: "/sys/class" }],
+  });
+  assertPrints(await pod.run(), "class\nfrom the host\n");
+});
+
 isolatedScenario("mounts inside a volume come along, and are read-only with it", async (stage) => {
   const source = await makeSource(stage.dir);
   await using _inner = await mountTmpfs(`${source}/inner`);

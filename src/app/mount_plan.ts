@@ -156,13 +156,17 @@ export function planMounts(
 ): MountPlan {
   const { isolation, hostname, ids, dns, readOnlyRoot, fenceDevices } = options;
   const protector = options.protectKernelPaths;
+  const ofKernel = [
+    ...(isolation === "pod" ? podFileSystems() : hostFileSystems()),
+    tmpfs("/tmp", fenceDevices, ids),
+    ...(protector === undefined ? [] : protectKernelPaths(facts.kernelPaths, protector, options)),
+  ];
+  const hasSys = isolation === "host" || !volumes.some(({ target }) => isInSys(target));
   return {
     share: unique(volumes.flatMap((mount) => shareFor(mount, facts))),
     directories: uniqueBy(volumes.flatMap((mount) => directoryFor(mount, ids)), "path"),
     mounts: [
-      ...(isolation === "pod" ? podFileSystems() : hostFileSystems()),
-      tmpfs("/tmp", fenceDevices, ids),
-      ...(protector === undefined ? [] : protectKernelPaths(facts.kernelPaths, protector, options)),
+      ...ofKernel.filter(({ target }) => hasSys || !isInSys(target)),
       ...fallbackFiles(dns, hostname),
       ...(hostname === undefined ? [] : [HOSTNAME_FILE]),
       ...volumes.map((mount) => bindVolume(mount, fenceDevices && !isDevice(mount, facts))),
@@ -171,6 +175,11 @@ export function planMounts(
     readOnlyRoot,
     noDevices: fenceDevices,
   };
+}
+
+/** An isolated app that has a volume there has nothing of the kernel's beside it, as in rkt's default stage1. */
+function isInSys(target: string): boolean {
+  return isWithin(target.replaceAll(/\/+/g, "/"), "/sys");
 }
 
 /** The host's own, with what the host mounts there later; nothing of the app's comes back. */

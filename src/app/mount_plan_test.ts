@@ -144,6 +144,19 @@ Deno.test("the kernel's paths are protected when asked for, before volumes can c
   assertEquals(mounts.at(-1)?.target, "/data");
 });
 
+Deno.test("an isolated app with a volume in /sys has nothing of the kernel's there", () => {
+  const inSys = (isolation: MountOptions["isolation"], ...volumes: string[]): string[] => {
+    const mounts = volumes.map((target) => ({ ...volumeMount(host()), target }));
+    return planMounts(mounts, { ...OPTIONS, isolation }, facts("private", false)).mounts
+      .map(({ target }) => target).filter((target) => target.startsWith("/sys"));
+  };
+  assertEquals(inSys("pod", "/system"), ["/sys", "/system"]);
+  assertEquals(inSys("pod", "/sys"), ["/sys"]);
+  assertEquals(inSys("pod", "/sys//class"), ["/sys//class"]);
+  assertEquals(inSys("pod", "/sys/class"), ["/sys/class"]);
+  assertEquals(inSys("host", "/sys/class"), ["/sys", "/sys/class"]);
+});
+
 Deno.test("an isolated pod's settings of the kernel are read-only, but for its own network's", () => {
   const paths = ["/proc/sys/kernel/modprobe", "/proc/bus"];
   const facts = { ...NOTHING, kernelPaths: new Set(paths) };
