@@ -37,10 +37,10 @@ const LIBC_PATHS: Readonly<Record<string, readonly string[]>> = {
 export type Bytes = Uint8Array<ArrayBuffer>;
 
 /**
- * What a system call takes: a number, a text that becomes a C string, bytes by address, a null, or the address of
- * a structure of such words.
+ * What a system call takes: a number, as a bigint where it has more than 53 bits, a text that
+ * becomes a C string, bytes by address, a null, or the address of a structure of such words.
  */
-export type Argument = number | string | Bytes | null | readonly Argument[];
+export type Argument = number | bigint | string | Bytes | null | readonly Argument[];
 
 /** Makes a system call, or records it for another process: {@linkcode syscall} is one. */
 export type Call = (name: SyscallName, ...args: Argument[]) => number;
@@ -161,7 +161,9 @@ function borrowing<T>(args: readonly Argument[], act: (words: readonly bigint[])
 
 function wordOf(argument: Argument): bigint {
   if (argument === null) return 0n;
-  if (typeof argument === "number") return BigInt(argument);
+  if (typeof argument === "number" || typeof argument === "bigint") {
+    return BigInt.asIntN(64, BigInt(argument));
+  }
   if (typeof argument === "string" || argument instanceof Uint8Array) {
     return BigInt(keepInMemory(argument));
   }

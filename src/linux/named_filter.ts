@@ -5,18 +5,37 @@
  */
 
 import { errnoNumber } from "./errno_table.ts";
-import type { SyscallFilter } from "./seccomp_program.ts";
+import type { ArgumentRule, ArgumentTest, Mode, SyscallFilter } from "./seccomp_program.ts";
 import type { Architecture } from "./syscall_numbers.ts";
 import { syscallNumber } from "./syscall_table.ts";
 
 /** A {@linkcode SyscallFilter} in names. */
 export interface NamedFilter {
   /** Whether the calls named are those that work, or those that are refused. */
-  mode: "allow" | "deny";
+  mode: Mode;
   /** Names of calls; what the architecture does not have is passed over. */
   syscalls: readonly string[];
+  /**
+   * By name, the calls that an argument decides about. A call that is in `syscalls` as well is not
+   * among them.
+   */
+  rules?: NamedRules;
   /** The name of the error that a refused call returns; without it, the call ends the process with SIGSYS. */
   errno?: string;
+}
+
+/** Rules by the names of their calls. */
+export type NamedRules = Readonly<Record<string, NamedRule>>;
+
+/** An {@linkcode ArgumentRule} in names. */
+export interface NamedRule {
+  /**
+   * The name of the error that the call returns where it is refused, also if the filter ends
+   * processes.
+   */
+  errno: string;
+  /** When it works; without a test, never. */
+  test?: ArgumentTest;
 }
 
 /**
@@ -32,13 +51,38 @@ export interface NamedFilter {
  * ```
  */
 export function resolveFilter(
-  { mode, syscalls, errno }: NamedFilter,
+  { mode, syscalls, rules, errno }: NamedFilter,
   architecture: Architecture,
 ): SyscallFilter {
   const numbers = syscalls.map((name) => syscallNumber(name, architecture))
     .filter((number) => number !== undefined);
-  if (errno === undefined) return { mode, syscalls: numbers };
-  const number = errnoNumber(errno);
-  if (number === undefined) throw new RangeError(`${JSON.stringify(errno)} is no error of Linux`);
-  return { mode, syscalls: numbers, errno: number };
+  return {
+    mode,
+    syscalls: numbers,
+    ...(rules ? { rules: resolveRules(rules, architecture) } : {}),
+    ...(errno === undefined ? {} : { errno: requireErrno(errno) }),
+  };
+}
+
+/**
+ * The rules in numbers, by the numbers of their calls.
+ *
+ * @throws {RangeError} when Linux has no error of a rule's name.
+ */
+export function resolveRules(
+  rules: NamedRules,
+  architecture: Architecture,
+): Map<number, ArgumentRule> {
+  const resolved = new Map<number, ArgumentRule>();
+  for (const [name, rule] of Object.entries(rules)) {
+    const number = syscallNumber(name, architecture);
+    if (number !== undefined) resolved.set(number, { ...rule, errno: requireErrno(rule.errno) });
+  }
+  return resolved;
+}
+
+function requireErrno(name: string): number {
+  const number = errnoNumber(name);
+  if (number === undefined) throw new RangeError(`${JSON.stringify(name)} is no error of Linux`);
+  return number;
 }

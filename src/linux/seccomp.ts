@@ -44,7 +44,8 @@ export function prepareFilter(filter: SyscallFilter): () => void {
 }
 
 /**
- * Puts a filter in force for the process that a script is for. Nothing that the filter refuses can follow.
+ * Puts a filter in force for the process that a script is for. Nothing that the filter refuses can
+ * follow, but with its pass, if it has one.
  */
 export function recordFilter(filter: SyscallFilter, call: Call): void {
   const program = assemble(filter);

@@ -11,12 +11,62 @@ import type { Architecture } from "./syscall_numbers.ts";
 /** Which system calls a program may make. */
 export interface SyscallFilter {
   /** Whether the calls listed are those that work, or those that are refused. */
-  mode: "allow" | "deny";
-  /** Numbers of calls, in any order. */
+  mode: Mode;
+  /** Numbers of calls, in any order. What is listed here is judged by no rule. */
   syscalls: readonly number[];
+  /** By number, the calls that an argument decides about. */
+  rules?: ReadonlyMap<number, ArgumentRule>;
   /** The number of the error that a refused call returns; without it, the call ends the process with SIGSYS. */
   errno?: number;
+  /** What lets some calls through all the same. */
+  pass?: Pass;
 }
+
+/** Whether what is listed is what works, or what is refused. */
+export type Mode = "allow" | "deny";
+
+/** What becomes of a call that an argument decides about. */
+export interface ArgumentRule {
+  /**
+   * The number of the error that the call returns where it is refused, also if the filter ends
+   * processes.
+   */
+  errno: number;
+  /** When it works; without a test, never. */
+  test?: ArgumentTest;
+}
+
+/**
+ * A comparison of an argument's lower 32 bits, which are all that the kernel reads of an `int` or
+ * of flags: who compared the upper ones as well would take for something else what the kernel takes
+ * for the same.
+ */
+export interface ArgumentTest {
+  /** Which argument, from 0 on. */
+  argument: number;
+  /** The bits that count, if not all. */
+  mask?: number;
+  /** Whether the values are those with which the call works, or is refused. */
+  mode: Mode;
+  /** Without sign, in any order. */
+  values: readonly number[];
+}
+
+/**
+ * A way through a filter for who knows two secret words, given as the arguments that a call
+ * ignores: {@linkcode PASS_ARGUMENTS}.
+ */
+export interface Pass {
+  /** Numbers of the calls that it lets through. */
+  syscalls: readonly number[];
+  /** By number, those that it lets through as far as the rule does. */
+  rules?: ReadonlyMap<number, ArgumentRule>;
+  /** 64 bits each, without sign. */
+  words: readonly [bigint, bigint];
+}
+
+/** The arguments, from 0 on, that the words of a {@linkcode Pass} are given as: the last two. */
+export const PASS_ARGUMENTS = [4, 5] as const;
 
 /** One instruction: `struct sock_filter`. */
 export interface Instruction {
@@ -30,6 +80,8 @@ export interface Instruction {
 
 /** `BPF_LD | BPF_W | BPF_ABS`: loads a word of the call's description. */
 export const LOAD_WORD = 0x20;
+/** `BPF_ALU | BPF_AND | BPF_K`: keeps the bits of the word that `k` has. */
+export const AND = 0x54;
 /** `BPF_JMP | BPF_JA`: skips `k` instructions. */
 export const JUMP = 0x05;
 /** `BPF_JMP | BPF_JEQ | BPF_K`: is the word `k`? */
@@ -43,6 +95,10 @@ export const RETURN = 0x06;
 export const NUMBER_OFFSET = 0;
 /** Where it has the architecture that the call was made for. */
 export const ARCHITECTURE_OFFSET = 4;
+/** Where it has the arguments. */
+const ARGUMENTS_OFFSET = 16;
+/** An argument in bytes: on both architectures, the lower half comes first. */
+const ARGUMENT_SIZE = 8;
 
 export const SECCOMP_RET_KILL_PROCESS = 0x8000_0000;
 export const SECCOMP_RET_ERRNO = 0x0005_0000;
@@ -57,16 +113,29 @@ export const AUDIT_ARCH: Readonly<Record<Architecture, number>> = {
 /** On x86-64, this bit in a number asks for the x32 ABI: the same calls once more. */
 const X32_SYSCALL_BIT = 0x4000_0000;
 
+/** The last word that there is. */
+const LAST_WORD = 0xffff_ffff;
+
 /** The most that a conditional jump can skip. */
 const LONGEST_JUMP = 255;
 
 /** `struct sock_filter` in bytes. */
 const INSTRUCTION_SIZE = 8;
 
-/** Numbers from one on, up to where the next verdict begins. */
+/** What becomes of a call: a verdict, or what else it depends on. */
+type Outcome = number | ArgumentRule | Passage;
+
+/** Who has the words gets one outcome, others get the other. */
+interface Passage {
+  words: Pass["words"];
+  passed: Outcome;
+  otherwise: Outcome;
+}
+
+/** Numbers from one on, up to where the next outcome begins. */
 interface Interval {
   from: number;
-  verdict: number;
+  outcome: Outcome;
 }
 
 /**
@@ -75,13 +144,19 @@ interface Interval {
  * Calls for another architecture, which has other numbers, end the process whatever the filter says. Calls of
  * the x32 ABI are refused.
  *
- * Numbers with the same verdict lie in a few dozen intervals, in which the program searches by halves: six or
- * seven comparisons a call, where a list of names would take hundreds.
+ * Numbers with the same outcome lie in a few dozen intervals, in which the program searches by
+ * halves: six or seven comparisons a call, where a list of names would take hundreds.
+ *
+ * Arguments are looked at last, and only where they decide. From Linux 5.11 on, the kernel finds
+ * out when it gets a filter which numbers are always allowed, and does not run the program for
+ * those: one look at an argument before the search, and there would be none.
+ *
+ * @throws {RangeError} when a rule of a pass has so many values that no jump leads over them.
  */
 export function assembleFilter(filter: SyscallFilter, architecture: Architecture): Instruction[] {
   // Written from its end, so that each jump is known to be as long as what there is already.
   const reversed: Instruction[] = [];
-  appendSearch(intervalsOf(filter, architecture), reversed);
+  appendSearch(intervalsOfNumbers(filter, architecture), reversed);
   reversed.push(
     instruction(LOAD_WORD, NUMBER_OFFSET),
     instruction(RETURN, SECCOMP_RET_KILL_PROCESS),
@@ -102,18 +177,55 @@ export function programLength(encoded: Bytes): number {
   return encoded.length / INSTRUCTION_SIZE;
 }
 
-function intervalsOf(filter: SyscallFilter, architecture: Architecture): Interval[] {
+/**
+ * Where `struct seccomp_data` has the lower half of an argument. The upper half follows.
+ *
+ * @param argument Which one, from 0 on.
+ */
+export function argumentOffset(argument: number): number {
+  return ARGUMENTS_OFFSET + argument * ARGUMENT_SIZE;
+}
+
+function intervalsOfNumbers(filter: SyscallFilter, architecture: Architecture): Interval[] {
   const refusal = refusalOf(filter);
-  const [ofListed, ofOthers] = filter.mode === "allow"
-    ? [SECCOMP_RET_ALLOW, refusal]
-    : [refusal, SECCOMP_RET_ALLOW];
-  const intervals: Interval[] = [{ from: 0, verdict: ofOthers }];
-  for (const number of [...new Set(filter.syscalls)].sort((a, b) => a - b)) {
-    beginInterval(intervals, { from: number, verdict: ofListed });
-    beginInterval(intervals, { from: number + 1, verdict: ofOthers });
-  }
+  const [ofListed, ofOthers] = verdicts(filter.mode, refusal);
+  const outcomes = outcomesOf(filter, ofListed);
+  if (filter.pass) addPassages(filter.pass, ofOthers, outcomes);
+  const intervals = intervalsOf(outcomes, ofOthers);
   if (architecture === "x86_64") {
-    beginInterval(intervals, { from: X32_SYSCALL_BIT, verdict: refusal });
+    beginInterval(intervals, { from: X32_SYSCALL_BIT, outcome: refusal });
+  }
+  return intervals;
+}
+
+function verdicts(mode: Mode, refusal: number): [ofListed: number, ofOthers: number] {
+  return mode === "allow" ? [SECCOMP_RET_ALLOW, refusal] : [refusal, SECCOMP_RET_ALLOW];
+}
+
+function outcomesOf(
+  { syscalls, rules = new Map() }: Pick<SyscallFilter, "syscalls" | "rules">,
+  ofListed: number,
+): Map<number, Outcome> {
+  return new Map<number, Outcome>([
+    ...rules,
+    ...syscalls.map((number) => [number, ofListed] as const),
+  ]);
+}
+
+/** What is always allowed needs no pass. */
+function addPassages(pass: Pass, ofOthers: number, outcomes: Map<number, Outcome>): void {
+  for (const [number, passed] of outcomesOf(pass, SECCOMP_RET_ALLOW)) {
+    const otherwise = outcomes.get(number) ?? ofOthers;
+    if (otherwise === SECCOMP_RET_ALLOW) continue;
+    outcomes.set(number, { words: pass.words, passed, otherwise });
+  }
+}
+
+function intervalsOf(outcomes: ReadonlyMap<number, Outcome>, ofOthers: Outcome): Interval[] {
+  const intervals: Interval[] = [{ from: 0, outcome: ofOthers }];
+  for (const [number, outcome] of [...outcomes].sort(([a], [b]) => a - b)) {
+    beginInterval(intervals, { from: number, outcome });
+    if (number < LAST_WORD) beginInterval(intervals, { from: number + 1, outcome: ofOthers });
   }
   return intervals;
 }
@@ -121,10 +233,10 @@ function intervalsOf(filter: SyscallFilter, architecture: Architecture): Interva
 /** An interval that begins where the one before it does leaves nothing of that one. */
 function beginInterval(intervals: Interval[], next: Interval): void {
   if (intervals.at(-1)!.from === next.from) intervals.pop();
-  if (intervals.at(-1)?.verdict !== next.verdict) intervals.push(next);
+  if (intervals.at(-1)?.outcome !== next.outcome) intervals.push(next);
 }
 
-function refusalOf({ errno }: SyscallFilter): number {
+function refusalOf({ errno }: { errno?: number }): number {
   return errno === undefined ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | errno;
 }
 
@@ -139,7 +251,7 @@ function appendSearch(
   end = intervals.length,
 ): void {
   if (end - first === 1) {
-    reversed.push(instruction(RETURN, intervals[first]!.verdict));
+    appendOutcome(intervals[first]!.outcome, reversed);
     return;
   }
   const middle = (first + end) >> 1;
@@ -156,6 +268,51 @@ function appendSkip(k: number, distance: number, reversed: Instruction[]): void 
   } else {
     reversed.push(instruction(JUMP, distance), instruction(JUMP_IF_AT_LEAST, k, 0, 1));
   }
+}
+
+function appendOutcome(outcome: Outcome, reversed: Instruction[]): void {
+  if (typeof outcome === "number") reversed.push(instruction(RETURN, outcome));
+  else if ("words" in outcome) appendPassage(outcome, reversed);
+  else appendRule(outcome, reversed);
+}
+
+function appendRule({ errno, test }: ArgumentRule, reversed: Instruction[]): void {
+  const refusal = refusalOf({ errno });
+  if (test === undefined) {
+    reversed.push(instruction(RETURN, refusal));
+    return;
+  }
+  const [ofListed, ofOthers] = verdicts(test.mode, refusal);
+  const outcomes = new Map(test.values.map((value) => [value, ofListed]));
+  appendSearch(intervalsOf(outcomes, ofOthers), reversed);
+  if (test.mask !== undefined) reversed.push(instruction(AND, test.mask));
+  reversed.push(instruction(LOAD_WORD, argumentOffset(test.argument)));
+}
+
+/**
+ * Compares one half of a word after the other; the first that differs leads to the other outcome.
+ */
+function appendPassage({ words, passed, otherwise }: Passage, reversed: Instruction[]): void {
+  appendOutcome(otherwise, reversed);
+  const others = reversed.length;
+  appendOutcome(passed, reversed);
+  for (const [offset, half] of halvesOf(words)) {
+    const distance = reversed.length - others;
+    if (distance > LONGEST_JUMP) throw new RangeError(`a pass of ${distance} instructions`);
+    reversed.push(instruction(JUMP_IF_EQUAL, half, 0, distance), instruction(LOAD_WORD, offset));
+  }
+}
+
+/** Each half of the words of a pass, and where a call has to have it. */
+function halvesOf(words: Pass["words"]): [offset: number, half: number][] {
+  return words.flatMap((word, i): [number, number][] => {
+    const offset = argumentOffset(PASS_ARGUMENTS[i]!);
+    return [[offset, lowerHalf(word)], [offset + ARGUMENT_SIZE / 2, lowerHalf(word >> 32n)]];
+  });
+}
+
+function lowerHalf(word: bigint): number {
+  return Number(BigInt.asUintN(32, word));
 }
 
 function instruction(code: number, k: number, jt = 0, jf = 0): Instruction {

@@ -1,58 +1,52 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { type NamedFilter, resolveFilter } from "./named_filter.ts";
 import {
-  ARCHITECTURE_OFFSET,
   assembleFilter,
   AUDIT_ARCH,
   encodeProgram,
   type Instruction,
-  JUMP,
-  JUMP_IF_AT_LEAST,
   JUMP_IF_EQUAL,
-  LOAD_WORD,
-  NUMBER_OFFSET,
+  type Pass,
   programLength,
   RETURN,
   SECCOMP_RET_ALLOW,
   SECCOMP_RET_ERRNO,
   SECCOMP_RET_KILL_PROCESS,
+  type SyscallFilter,
 } from "./seccomp_program.ts";
+import { interpret, verdictOf } from "./seccomp_testing.ts";
 import type { Architecture } from "./syscall_numbers.ts";
 import { syscallNumber } from "./syscall_table.ts";
 
 const ARCHITECTURES: Architecture[] = ["x86_64", "aarch64"];
 const AUDIT_ARCH_I386 = 0x4000_0003;
 const X32 = 0x4000_0000;
+const EPERM = 1;
 const ENOTTY = 25;
+const ENOSYS = 38;
+/** Bits above those that the kernel reads of an int. */
+const ABOVE = 0xdead_beefn << 32n;
 /** The most instructions that the kernel takes. */
 const BPF_MAXINSNS = 4096;
-
-/** What the kernel's machine makes of a call, and after how many instructions. */
-function interpret(program: readonly Instruction[], architecture: number, number: number) {
-  const data = new Map([[ARCHITECTURE_OFFSET, architecture], [NUMBER_OFFSET, number]]);
-  let word = 0;
-  let steps = 0;
-  for (let at = 0;; at++) {
-    steps++;
-    const { code, jt, jf, k } = program[at]!;
-    if (Math.max(jt, jf) > 255) throw new RangeError(`a jump too long for a byte at ${at}`);
-    if (code === RETURN) return { verdict: k, steps };
-    else if (code === LOAD_WORD) word = data.get(k)!;
-    else if (code === JUMP) at += k;
-    else if (code === JUMP_IF_EQUAL) at += word === k ? jt : jf;
-    else if (code === JUMP_IF_AT_LEAST) at += word >= k ? jt : jf;
-    else throw new Error(`unknown instruction ${code}`);
-  }
-}
 
 function assemble(filter: NamedFilter, architecture: Architecture): Instruction[] {
   return assembleFilter(resolveFilter(filter, architecture), architecture);
 }
 
 /** Asks for a call by name, natively. */
-function verdict(filter: NamedFilter, architecture: Architecture, name: string): number {
+function verdict(
+  filter: NamedFilter,
+  architecture: Architecture,
+  name: string,
+  ...args: bigint[]
+): number {
   const number = syscallNumber(name, architecture)!;
-  return interpret(assemble(filter, architecture), AUDIT_ARCH[architecture], number).verdict;
+  return verdictOf(resolveFilter(filter, architecture), architecture, number, args);
+}
+
+/** Asks for a call by number, on x86-64. */
+function ask(filter: SyscallFilter, number: number, ...args: bigint[]) {
+  return interpret(assembleFilter(filter, "x86_64"), AUDIT_ARCH.x86_64, number, args);
 }
 
 for (const architecture of ARCHITECTURES) {
@@ -155,6 +149,176 @@ Deno.test("an instruction takes eight bytes, as struct sock_filter has it", () =
   ]);
   assertEquals([...encoded], [0x15, 0, 1, 255, 0x3e, 0, 0, 0xc0, 6, 0, 0, 0, 0, 0, 0, 0x80]);
   assertEquals(programLength(encoded), 2);
+});
+
+const MASKED: NamedFilter = {
+  mode: "allow",
+  syscalls: ["read"],
+  rules: {
+    clone: { errno: "EPERM", test: { argument: 0, mask: 0xff00_0000, mode: "allow", values: [0] } },
+    clone3: { errno: "ENOSYS" },
+  },
+};
+
+for (const architecture of ARCHITECTURES) {
+  Deno.test(`a rule judges the bits of its mask, on ${architecture}`, () => {
+    const cases: [argument: bigint, verdict: number][] = [
+      [0n, SECCOMP_RET_ALLOW],
+      [0xff_ffffn, SECCOMP_RET_ALLOW],
+      [0x100_0000n, SECCOMP_RET_ERRNO | EPERM],
+      [0x8000_0000n, SECCOMP_RET_ERRNO | EPERM],
+      // What the kernel does not read decides nothing, in either direction.
+      [ABOVE | 0x11n, SECCOMP_RET_ALLOW],
+      [ABOVE | 0x8000_0011n, SECCOMP_RET_ERRNO | EPERM],
+    ];
+    for (const [argument, expected] of cases) {
+      assertEquals(verdict(MASKED, architecture, "clone", argument), expected, `${argument}`);
+    }
+  });
+
+  Deno.test(`a rule without a test refuses with its own error, on ${architecture}`, () => {
+    assertEquals(verdict(MASKED, architecture, "clone3"), SECCOMP_RET_ERRNO | ENOSYS);
+    assertEquals(verdict(MASKED, architecture, "write"), SECCOMP_RET_KILL_PROCESS);
+    const filter: NamedFilter = { ...MASKED, errno: "ENOTTY" };
+    assertEquals(verdict(filter, architecture, "clone3"), SECCOMP_RET_ERRNO | ENOSYS);
+    assertEquals(verdict(filter, architecture, "write"), SECCOMP_RET_ERRNO | ENOTTY);
+  });
+}
+
+Deno.test("a rule has values that work or that are refused, up to the last word", () => {
+  const values = [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff];
+  const probes = [...values, 1, 7, 9, 0x2_0001, 0x4_0000, 0x8000_0000, 0xffff_fffe];
+  for (const mode of ["allow", "deny"] as const) {
+    const test = { argument: 2, mode, values };
+    const filter: SyscallFilter = {
+      mode: "allow",
+      syscalls: [],
+      rules: new Map([[7, { errno: EPERM, test }]]),
+    };
+    for (const probe of probes) {
+      const works = values.includes(probe) === (mode === "allow");
+      const expected = works ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EPERM;
+      for (const argument of [BigInt(probe), ABOVE | BigInt(probe)]) {
+        assertEquals(ask(filter, 7, 1n, 1n, argument).verdict, expected, `${mode} ${argument}`);
+      }
+    }
+  }
+});
+
+Deno.test("what is listed is judged by no rule", () => {
+  const rules = new Map([[7, { errno: EPERM }]]);
+  assertEquals(ask({ mode: "allow", syscalls: [7], rules }, 7).verdict, SECCOMP_RET_ALLOW);
+  assertEquals(ask({ mode: "deny", syscalls: [7], rules }, 7).verdict, SECCOMP_RET_KILL_PROCESS);
+  const denied = ask({ mode: "deny", syscalls: [], rules }, 7);
+  assertEquals(denied.verdict, SECCOMP_RET_ERRNO | EPERM);
+});
+
+Deno.test("neighbours of a call with a rule keep their verdicts", () => {
+  const test = { argument: 0, mode: "allow", values: [3] } as const;
+  const rules = new Map([5, 6, 8].map((number) => [number, { errno: EPERM, test }]));
+  const filter: SyscallFilter = { mode: "allow", syscalls: [4, 7], rules };
+  const verdicts = (argument: bigint) =>
+    [3, 4, 5, 6, 7, 8, 9].map((number) => ask(filter, number, argument).verdict);
+  const [allow, kill] = [SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_PROCESS];
+  assertEquals(verdicts(3n), [kill, allow, allow, allow, allow, allow, kill]);
+  const refuse = SECCOMP_RET_ERRNO | EPERM;
+  assertEquals(verdicts(4n), [kill, allow, refuse, refuse, allow, refuse, kill]);
+});
+
+/** Lets two calls through, the second one as long as its first argument is 1. */
+const PASS: Pass = {
+  syscalls: [7],
+  rules: new Map([[9, { errno: EPERM, test: { argument: 0, mode: "allow", values: [1] } }]]),
+  words: [0x8000_0001_ffff_fffen, 0x0123_4567_89ab_cdefn],
+};
+const WORDS = PASS.words;
+
+/**
+ * Words that are nearly right: one bit of each half is another, or they are exchanged, or missing.
+ */
+const WRONG_WORDS: [bigint, bigint][] = [
+  ...[0n, 31n, 32n, 63n].flatMap((bit): [bigint, bigint][] => [
+    [WORDS[0] ^ 1n << bit, WORDS[1]],
+    [WORDS[0], WORDS[1] ^ 1n << bit],
+  ]),
+  [WORDS[1], WORDS[0]],
+  [WORDS[0], 0n],
+  [0n, WORDS[1]],
+  [0n, 0n],
+];
+
+Deno.test("a pass lets its calls through whatever the filter, and only with both words", () => {
+  for (const mode of ["allow", "deny"] as const) {
+    const syscalls = mode === "allow" ? [3] : [7, 8, 9];
+    for (const errno of [undefined, ENOTTY]) {
+      const filter: SyscallFilter = { mode, syscalls, pass: PASS, ...(errno ? { errno } : {}) };
+      const refusal = errno ? SECCOMP_RET_ERRNO | errno : SECCOMP_RET_KILL_PROCESS;
+      const by = (number: number, words: readonly bigint[], argument = 1n) =>
+        ask(filter, number, argument, 2n, 3n, 4n, ...words).verdict;
+      assertEquals([7, 8, 9].map((number) => by(number, WORDS)), [
+        SECCOMP_RET_ALLOW,
+        refusal,
+        SECCOMP_RET_ALLOW,
+      ]);
+      assertEquals(by(9, WORDS, 2n), SECCOMP_RET_ERRNO | EPERM);
+      for (const words of WRONG_WORDS) {
+        for (const number of [7, 8, 9]) assertEquals(by(number, words), refusal, `${words}`);
+      }
+    }
+  }
+});
+
+Deno.test("who has no pass is judged by the rule, if there is one", () => {
+  const test = { argument: 0, mode: "deny", values: [1, 2] } as const;
+  const filter: SyscallFilter = {
+    mode: "allow",
+    syscalls: [],
+    rules: new Map([[7, { errno: ENOTTY, test }]]),
+    pass: PASS,
+  };
+  const by = (argument: bigint, words: readonly bigint[]) =>
+    ask(filter, 7, argument, 0n, 0n, 0n, ...words).verdict;
+  assertEquals([1n, 2n, 3n].map((argument) => by(argument, [0n, 0n])), [
+    SECCOMP_RET_ERRNO | ENOTTY,
+    SECCOMP_RET_ERRNO | ENOTTY,
+    SECCOMP_RET_ALLOW,
+  ]);
+  assertEquals(by(1n, WORDS), SECCOMP_RET_ALLOW);
+});
+
+Deno.test("neither the words nor the arguments of unrelated calls are looked at", () => {
+  const filter: SyscallFilter = {
+    mode: "allow",
+    syscalls: [3, 7],
+    rules: new Map([[8, { errno: EPERM }]]),
+    pass: PASS,
+  };
+  const looks = (number: number) => ask(filter, number, 1n, 2n, 3n, 4n, ...WORDS).looked;
+  // 7 works without a pass.
+  assertEquals([0, 3, 7, 8, 9, 10].map(looks), [false, false, false, false, true, false]);
+});
+
+Deno.test("a foreign call has no pass", () => {
+  const filter: SyscallFilter = { mode: "allow", syscalls: [], errno: ENOTTY, pass: PASS };
+  const program = assembleFilter(filter, "x86_64");
+  const args = [0n, 0n, 0n, 0n, ...WORDS];
+  const foreign = interpret(program, AUDIT_ARCH_I386, 7, args);
+  assertEquals(foreign.verdict, SECCOMP_RET_KILL_PROCESS);
+  const x32 = interpret(program, AUDIT_ARCH.x86_64, X32 + 7, args);
+  assertEquals(x32.verdict, SECCOMP_RET_ERRNO | ENOTTY);
+});
+
+Deno.test("a pass whose rule is too long for a jump is refused", () => {
+  const values = Array.from({ length: 200 }, (_, i) => i * 2);
+  const rules = new Map(
+    [[7, { errno: EPERM, test: { argument: 0, mode: "allow", values } }]] as const,
+  );
+  const filter: SyscallFilter = {
+    mode: "allow",
+    syscalls: [],
+    pass: { ...PASS, syscalls: [], rules },
+  };
+  assertThrows(() => assembleFilter(filter, "x86_64"), RangeError, "instructions");
 });
 
 /** The table the other way around: every word of its source that is a call's name. */

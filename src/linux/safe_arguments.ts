@@ -1,0 +1,74 @@
+/**
+ * What of calls that programs need is harmless, told by an argument.
+ *
+ * @module
+ */
+
+import { NAMESPACE_FLAGS } from "./namespaces.ts";
+import type { ArgumentTest } from "./seccomp_program.ts";
+
+/** `TIOCSTI` and `TIOCLINUX`: ioctl_tty(2), ioctl_console(2). */
+const TIOCSTI = 0x5412;
+const TIOCLINUX = 0x541c;
+
+/** `linux/socket.h`. */
+const AF_ISDN = 34;
+const AF_ALG = 38;
+const AF_VSOCK = 40;
+const AF_QIPCRTR = 42;
+/** The last family that there is as this is written. */
+const AF_MCTP = 45;
+
+/**
+ * Families that reach the host from any network namespace: `AF_VSOCK` its virtual machines or the
+ * machine that it is one in, `AF_QIPCRTR` its modem's services, `AF_ISDN` its telephone cards.
+ * `AF_ALG` is the kernel's cryptography: no network, but code of the kernel's that few programs
+ * need, and that many have broken.
+ */
+const UNCONFINED_FAMILIES = [AF_ISDN, AF_ALG, AF_VSOCK, AF_QIPCRTR];
+
+/** `linux/personality.h`. */
+const PER_LINUX = 0;
+const PER_LINUX32 = 0x8;
+const UNAME26 = 0x20000;
+/** Asks for the personality that there is. */
+const GET_PERSONALITY = 0xffff_ffff;
+
+/**
+ * clone(2) that makes a process or a thread, and no namespace. (`CLONE_NEWTIME` it does not know:
+ * the bit is part of the signal there.)
+ */
+export const WITHOUT_NEW_NAMESPACES: ArgumentTest = {
+  argument: 0,
+  mask: Object.values(NAMESPACE_FLAGS).reduce((flags, flag) => flags | flag),
+  mode: "allow",
+  values: [0],
+};
+
+/**
+ * socket(2) and socketpair(2) of families that a network namespace confines. Those of later kernels
+ * wait for a look.
+ */
+export const CONFINED_FAMILIES: ArgumentTest = {
+  argument: 0,
+  mode: "allow",
+  values: Array.from({ length: AF_MCTP + 1 }, (_, family) => family)
+    .filter((family) => !UNCONFINED_FAMILIES.includes(family)),
+};
+
+/**
+ * personality(2) that changes what uname(2) says, and nothing that protects memory: no
+ * `READ_IMPLIES_EXEC`, no `MMAP_PAGE_ZERO`, no addresses that can be foretold.
+ */
+export const HARMLESS_PERSONALITIES: ArgumentTest = {
+  argument: 0,
+  mode: "allow",
+  values: [PER_LINUX, PER_LINUX32, UNAME26, UNAME26 | PER_LINUX32, GET_PERSONALITY],
+};
+
+/** ioctl(2) that does not type into a terminal, for which the shell of another would take it. */
+export const WITHOUT_TYPING: ArgumentTest = {
+  argument: 1,
+  mode: "deny",
+  values: [TIOCSTI, TIOCLINUX],
+};
