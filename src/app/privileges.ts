@@ -16,8 +16,9 @@ import {
 import { type Credentials, takeCredentials } from "../linux/credentials.ts";
 import { errnoNumber } from "../linux/errno_table.ts";
 import type { Call } from "../linux/libc.ts";
-import { type NamedFilter, resolveFilter } from "../linux/named_filter.ts";
+import { type NamedFilter, type NamedRules, resolveFilter } from "../linux/named_filter.ts";
 import { prepareFilter, recordFilter, setNoNewPrivileges } from "../linux/seccomp.ts";
+import type { Pass } from "../linux/seccomp_program.ts";
 import { ARCHITECTURE } from "../linux/syscall_numbers.ts";
 import { isSyscall } from "../linux/syscall_table.ts";
 import {
@@ -26,6 +27,7 @@ import {
   expandWildcard,
   LIFE_CYCLE,
   NO_SYSCALL,
+  rulesOf,
 } from "./seccomp_sets.ts";
 
 /** What decides about an app's privileges beside its manifests. */
@@ -152,9 +154,15 @@ export function recordUser(plan: PrivilegePlan, credentials: Credentials, call: 
   if (needsNoNewPrivileges(plan, credentials.uid)) setNoNewPrivileges(call);
 }
 
-/** Records the filter, if there is one. What follows has to be execve(2). */
-export function recordSyscallFilter({ seccomp }: PrivilegePlan, call: Call): void {
-  if (seccomp) recordFilter(resolveFilter(seccomp, ARCHITECTURE), call);
+/**
+ * Records the filter, if there is one.
+ *
+ * @param pass What lets more calls than execve(2) follow, made with its words.
+ */
+export function recordSyscallFilter({ seccomp }: PrivilegePlan, call: Call, pass?: Pass): void {
+  if (seccomp === undefined) return;
+  const filter = resolveFilter(seccomp, ARCHITECTURE);
+  recordFilter(pass ? { ...filter, pass } : filter, call);
 }
 
 /**
@@ -196,10 +204,10 @@ function planFilter(
   const errno = requireErrno(isolator);
   if (isolator.set.includes(EVERY_SYSCALL)) return undefined;
   if (isolator.set.includes(NO_SYSCALL)) return allowOnly([DEFAULT_FILTER], errno);
-  const syscalls = isolator.set.flatMap((name, i) => expandEntry(name, isolator, i, ignored));
+  const known = isolator.set.filter((name, i) => isKnown(name, isolator, i, ignored));
   return isolator.mode === "retain"
-    ? allowOnly(syscalls, errno)
-    : { mode: "deny", syscalls: unique(syscalls), ...errno };
+    ? allowOnly(known, errno)
+    : { mode: "deny", syscalls: unique(known.flatMap(expand)), ...errno };
 }
 
 /** What the spec gives no meaning to, and what would either filter nothing or let nothing start. */
@@ -223,31 +231,40 @@ function requireErrno({ errno, field }: SeccompIsolator): { errno?: string } {
  * A name that nobody knows is reported where the filter is stricter without it, and an error where it would let
  * through what was to be refused. Names of other architectures are neither: there is no such call here.
  */
-function expandEntry(
-  name: string,
-  isolator: SeccompIsolator,
-  i: number,
-  ignored: string[],
-): string[] {
-  if (name.startsWith("@")) return requireWildcard(name, isolator, i);
-  if (isSyscall(name)) return [name];
+function isKnown(name: string, isolator: SeccompIsolator, i: number, ignored: string[]): boolean {
+  if (name.startsWith("@")) {
+    requireWildcard(name, isolator, i);
+    return true;
+  }
+  if (isSyscall(name)) return true;
   const unknown = `${JSON.stringify(name)} is no system call that this image knows`;
   if (isolator.mode === "remove") throw new Error(`${entry(isolator, i)}: ${unknown}`);
   ignored.push(`${entry(isolator, i)}: ignored: ${unknown}`);
-  return [];
+  return false;
 }
 
-function requireWildcard(name: string, isolator: SeccompIsolator, i: number): string[] {
-  const syscalls = expandWildcard(name);
-  if (syscalls === undefined) {
+function requireWildcard(name: string, isolator: SeccompIsolator, i: number): void {
+  if (expandWildcard(name) === undefined) {
     throw new Error(`${entry(isolator, i)}: ${JSON.stringify(name)} is no set of system calls`);
   }
-  return syscalls;
 }
 
-function allowOnly(names: readonly string[], errno: { errno?: string } = {}): NamedFilter {
-  const syscalls = [LIFE_CYCLE, ...names].flatMap((name) => expandWildcard(name) ?? [name]);
-  return { mode: "allow", syscalls: unique(syscalls), ...errno };
+/**
+ * A call that another entry of the list stands for is allowed whatever a wildcard's rule says of
+ * its arguments.
+ */
+function allowOnly(entries: readonly string[], errno: { errno?: string } = {}): NamedFilter {
+  const all = [LIFE_CYCLE, ...entries];
+  const rules: NamedRules = Object.assign({}, ...all.map(rulesOf));
+  const syscalls = all.flatMap((name) =>
+    expand(name).filter((syscall) => !Object.hasOwn(rulesOf(name), syscall))
+  );
+  return { mode: "allow", syscalls: unique(syscalls), rules, ...errno };
+}
+
+/** What an entry of a list stands for: a call for itself. */
+function expand(name: string): string[] {
+  return expandWildcard(name) ?? [name];
 }
 
 function unique(names: readonly string[]): string[] {

@@ -1,5 +1,14 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { SeccompIsolator, SetIsolator } from "../appc/isolators.ts";
+import { ERRNO, type Errno } from "../linux/errno.ts";
+import { resolveFilter } from "../linux/named_filter.ts";
+import {
+  SECCOMP_RET_ALLOW,
+  SECCOMP_RET_ERRNO,
+  SECCOMP_RET_KILL_PROCESS,
+} from "../linux/seccomp_program.ts";
+import { verdictOf } from "../linux/seccomp_testing.ts";
+import { syscallNumber } from "../linux/syscall_table.ts";
 import { needsNoNewPrivileges, planPrivileges, type PrivilegeOptions } from "./privileges.ts";
 import { expandWildcard } from "./seccomp_sets.ts";
 
@@ -99,8 +108,99 @@ Deno.test("@appc.io/empty in a remove-set masks all else: this image's own filte
   const isolators = seccomp("remove", ["@appc.io/empty", "read"], "EPERM");
   const { seccomp: filter } = planPrivileges(isolators, HOST);
   assertEquals([filter?.mode, filter?.errno], ["allow", "EPERM"]);
-  const expected = new Set(expandWildcard("@rkt/default-whitelist"));
-  assertEquals(new Set(filter?.syscalls), expected);
+  const allowed = [...filter!.syscalls, ...Object.keys(filter!.rules!)];
+  assertEquals(new Set(allowed), new Set(expandWildcard("@rkt/default-whitelist")));
+  assertEquals(allowed.length, new Set(allowed).size);
+});
+
+const CLONE_NEWUSER = 0x1000_0000n;
+const SIGCHLD = 17n;
+const ALLOWED = SECCOMP_RET_ALLOW;
+const KILLED = SECCOMP_RET_KILL_PROCESS;
+const refusedWith = (errno: Errno) => SECCOMP_RET_ERRNO | ERRNO[errno];
+
+/** What becomes of a call with these isolators in an isolated pod. */
+function verdict(isolators: Parameters<typeof planPrivileges>[0], name: string, ...args: bigint[]) {
+  const filter = planPrivileges(isolators, ISOLATED).seccomp!;
+  return verdictOf(resolveFilter(filter, "x86_64"), "x86_64", syscallNumber(name, "x86_64")!, args);
+}
+
+/** The sets that end up as the filter by default. */
+const DEFAULTS: [what: string, isolators: Parameters<typeof planPrivileges>[0]][] = [
+  ["nothing", {}],
+  ["@rkt/default-whitelist", seccomp("retain", ["@rkt/default-whitelist"])],
+  ["@docker/default-whitelist", seccomp("retain", ["@docker/default-whitelist"])],
+  ["both", seccomp("retain", ["@docker/default-whitelist", "@rkt/default-whitelist"], "ENOTTY")],
+  ["@appc.io/empty", seccomp("remove", ["@appc.io/empty"])],
+];
+
+const judged: [name: string, argument: bigint, verdict: number][] = [
+  ["clone", SIGCHLD, ALLOWED],
+  // What the C libraries start a thread with.
+  ["clone", 0x3d_0f00n, ALLOWED],
+  ["clone", SIGCHLD | CLONE_NEWUSER, refusedWith("EPERM")],
+  ["clone", SIGCHLD | CLONE_NEWUSER | 1n << 40n, refusedWith("EPERM")],
+  ...[0x2_0000n, 0x200_0000n, 0x400_0000n, 0x800_0000n, 0x2000_0000n, 0x4000_0000n].map((flag) =>
+    ["clone", SIGCHLD | flag, refusedWith("EPERM")] as [string, bigint, number]
+  ),
+  ["clone3", 0n, refusedWith("ENOSYS")],
+  // AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET.
+  ...[1n, 2n, 10n, 16n, 17n].map((family) =>
+    ["socket", family, ALLOWED] as [string, bigint, number]
+  ),
+  // AF_ISDN, AF_ALG, AF_VSOCK, AF_QIPCRTR, and what nobody knows yet.
+  ...[34n, 38n, 40n, 42n, 46n, 0xffff_ffffn].flatMap((family): [string, bigint, number][] => [
+    ["socket", family, refusedWith("EPERM")],
+    ["socket", family | 1n << 32n, refusedWith("EPERM")],
+    ["socketpair", family, refusedWith("EPERM")],
+  ]),
+  ["socketpair", 1n, ALLOWED],
+  ...[0n, 8n, 0x2_0000n, 0x2_0008n, 0xffff_ffffn, 0xffff_ffff_ffff_ffffn].map((persona) =>
+    ["personality", persona, ALLOWED] as [string, bigint, number]
+  ),
+  // READ_IMPLIES_EXEC, ADDR_NO_RANDOMIZE, MMAP_PAGE_ZERO.
+  ...[0x40_0000n, 0x4_0000n, 0x10_0000n].map((persona) =>
+    ["personality", persona, refusedWith("EPERM")] as [string, bigint, number]
+  ),
+  ["syslog", 3n, refusedWith("EPERM")],
+];
+
+for (const [what, isolators] of DEFAULTS) {
+  Deno.test(`arguments decide where a set is ${what}`, () => {
+    for (const [name, argument, expected] of judged) {
+      assertEquals(verdict(isolators, name, argument), expected, `${name}(${argument})`);
+    }
+    // TCGETS, TIOCSTI, TIOCLINUX, and TIOCSTI as another word that the kernel takes for it.
+    const ioctl = (request: bigint) => verdict(isolators, "ioctl", 0n, request);
+    assertEquals([0x5401n, 0x5412n, 0x541cn, 0x1_0000_5412n].map(ioctl), [
+      ALLOWED,
+      refusedWith("EPERM"),
+      refusedWith("EPERM"),
+      refusedWith("EPERM"),
+    ]);
+  });
+}
+
+Deno.test("a call that is named, or in another set, is allowed with all arguments", () => {
+  const named = seccomp("retain", ["socket", "@rkt/default-whitelist"]);
+  assertEquals(verdict(named, "socket", 40n), ALLOWED);
+  assertEquals(verdict(named, "socketpair", 40n), refusedWith("EPERM"));
+  const process = seccomp("retain", ["@docker/default-whitelist", "@systemd/process"]);
+  assertEquals(verdict(process, "clone", CLONE_NEWUSER), ALLOWED);
+  assertEquals(verdict(process, "clone3", 0n), ALLOWED);
+  assertEquals(verdict(process, "personality", 0x40_0000n), refusedWith("EPERM"));
+});
+
+Deno.test("a set without the default one has no rules", () => {
+  const isolators = seccomp("retain", ["@systemd/process", "read"]);
+  assertEquals(verdict(isolators, "clone3", 0n), ALLOWED);
+  assertEquals(verdict(isolators, "socket", 1n), KILLED);
+});
+
+Deno.test("a call is removed with all its arguments", () => {
+  const isolators = seccomp("remove", ["@rkt/default-whitelist"], "ENOTTY");
+  assertEquals(verdict(isolators, "clone", SIGCHLD), refusedWith("ENOTTY"));
+  assertEquals(verdict(isolators, "clone3", 0n), refusedWith("ENOTTY"));
 });
 
 const refused: [what: string, isolator: { seccomp: SeccompIsolator }, message: string][] = [

@@ -8,6 +8,14 @@
  * @module
  */
 
+import {
+  CONFINED_FAMILIES,
+  HARMLESS_PERSONALITIES,
+  WITHOUT_NEW_NAMESPACES,
+  WITHOUT_TYPING,
+} from "../linux/safe_arguments.ts";
+import type { NamedRules } from "../linux/named_filter.ts";
+
 /** What systemd calls its sets. `@name` includes another. */
 const SYSTEMD_SETS: Readonly<Record<string, string>> = {
   default: `
@@ -101,6 +109,25 @@ const DEFAULT_WHITELIST = `
   setpriority setrlimit setsid shmat shmctl shmdt shmget splice sysinfo syslog tee tgkill times tkill
   umask uname vfork vmsplice wait4 waitid`;
 
+/**
+ * What of the default whitelist depends on arguments. Errors, not the end of the process, as
+ * programs try these calls and go on without.
+ */
+const DEFAULT_RULES: NamedRules = {
+  clone: { errno: "EPERM", test: WITHOUT_NEW_NAMESPACES },
+  // Its flags are in memory, where no filter sees them. C libraries go on with clone.
+  clone3: { errno: "ENOSYS" },
+  ioctl: { errno: "EPERM", test: WITHOUT_TYPING },
+  personality: { errno: "EPERM", test: HARMLESS_PERSONALITIES },
+  socket: { errno: "EPERM", test: CONFINED_FAMILIES },
+  // It makes the sockets, and loads the family's module, before it finds that the family has no
+  // pairs.
+  socketpair: { errno: "EPERM", test: CONFINED_FAMILIES },
+  // The messages are the host's kernel's, and readable without privileges where dmesg_restrict is
+  // off.
+  syslog: { errno: "EPERM" },
+};
+
 /** What reaches the machine, its other users or the kernel's odder corners. */
 const DEFAULT_BLACKLIST = `
   @clock @keyring @module @raw-io @reboot @swap
@@ -126,7 +153,8 @@ export const DEFAULT_FILTER = "@rkt/default-whitelist";
 export const LIFE_CYCLE = "@systemd/default";
 
 /**
- * The system calls that a wildcard stands for.
+ * The system calls that a wildcard stands for, of some of them only those with certain arguments:
+ * {@linkcode rulesOf}.
  *
  * @returns `undefined` when there is no such wildcard. {@linkcode EVERY_SYSCALL} and {@linkcode NO_SYSCALL}
  * stand for no list.
@@ -152,6 +180,22 @@ export function expandWildcard(wildcard: string): string[] | undefined {
   }
   const [scope, name = ""] = wildcard.split("/", 2);
   return scope === "@systemd" ? systemdSet(name) : undefined;
+}
+
+/**
+ * The rules for those of a wildcard's calls that it stands for with some arguments only.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(rulesOf("@docker/default-whitelist").clone3, { errno: "ENOSYS" });
+ * assertEquals(rulesOf("@systemd/process"), {});
+ * ```
+ */
+export function rulesOf(wildcard: string): NamedRules {
+  return wildcard === "@rkt/default-whitelist" || wildcard === "@docker/default-whitelist"
+    ? DEFAULT_RULES
+    : {};
 }
 
 function systemdSet(name: string): string[] | undefined {
