@@ -2,6 +2,13 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints } from "./expect.ts";
+import {
+  BY_DEFAULT,
+  COMPILER,
+  FILTER_PROBE,
+  imageWithProbe,
+  readAttempts,
+} from "./filter_probe.ts";
 import { eventually } from "./host.ts";
 import { readStatus } from "./procfs.ts";
 import { processOf, startUp } from "./pod_processes.ts";
@@ -179,6 +186,34 @@ isolatedScenario("a refused call is an error, and a filter says which", async ({
   const { code } = await killed.run();
   assertEquals(code, 128 + 31);
 });
+
+for (const [who, app] of [["root", {}], ["a user", VOLO]] as const) {
+  isolatedScenario(`by default arguments decide what ${who} is refused`, async (stage) => {
+    const image = await imageWithProbe(stage);
+    await using pod = await stage.pod({ image, app: { ...app, exec: [FILTER_PROBE] } });
+    const result = await pod.run();
+    assertCode(result, 0);
+    assertEquals(readAttempts(result.stdout), BY_DEFAULT);
+  }, COMPILER);
+}
+
+isolatedScenario("a manifest may name what arguments decide about", async (stage) => {
+  const image = await imageWithProbe(stage);
+  const set = ["@rkt/default-whitelist", "clone3", "personality"];
+  const isolators = [isolator("seccomp-retain-set", { set, errno: "EPERM" })];
+  await using pod = await stage.pod({ image, app: { exec: [FILTER_PROBE], isolators } });
+  const result = await pod.run();
+  assertCode(result, 0);
+  const attempts = readAttempts(result.stdout);
+  assertEquals(attempts, {
+    ...BY_DEFAULT,
+    "clone3": "ok",
+    // It may make user namespaces as far as the host lets anyone.
+    "clone3-user": attempts["clone3-user"]!,
+    "personality-execute": "ok",
+    "personality-foretold": "ok",
+  });
+}, COMPILER);
 
 isolatedScenario("pid 1 is bounded by what all apps may have together", async (stage) => {
   const tree = await stage.image({});

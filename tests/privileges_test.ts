@@ -2,6 +2,13 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused } from "./expect.ts";
+import {
+  BY_DEFAULT,
+  COMPILER,
+  FILTER_PROBE,
+  imageWithProbe,
+  readAttempts,
+} from "./filter_probe.ts";
 import { scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
@@ -168,6 +175,15 @@ scenario("a shell lives well with the default whitelist", async ({ script }) => 
   await using pod = await script(text, { app: { isolators } });
   assertPrints(await pod.run(), "TEXT\n");
 });
+
+scenario("the default whitelist depends on arguments", async (stage) => {
+  const isolators = [seccomp("retain", ["@docker/default-whitelist"])];
+  const image = await imageWithProbe(stage);
+  await using pod = await stage.pod({ image, app: { exec: [FILTER_PROBE], isolators } });
+  const result = await pod.run();
+  assertCode(result, 0);
+  assertEquals(readAttempts(result.stdout), BY_DEFAULT);
+}, COMPILER);
 
 scenario("the default whitelist has no mounts", async ({ script }) => {
   const isolators = [seccomp("retain", ["@rkt/default-whitelist"], "EPERM")];
