@@ -44,6 +44,29 @@ isolatedScenario("gc unmounts what is left anywhere in the pod directory", async
   assertEquals(pod.foreignMounts(), []);
 });
 
+isolatedScenario("a network's plugins get nothing of gc's caller", async ({ dir, script }) => {
+  await using pod = await script("true");
+  assertQuiet(await pod.run());
+  const plugin = `${dir}/plugin`;
+  const list = 'for fd in /proc/$$/fd/*; do readlink "$fd" || :; done';
+  await Deno.writeTextFile(plugin, `#!/bin/sh\n${list} >${dir}/seen\n`, { mode: 0o755 });
+  const call = { type: "plugin", path: plugin, cniVersion: "0.4.0", configuration: "{}" };
+  const network = { name: "lan", ifName: "eth0", args: "", calls: [call] };
+  const record = { searchPath: dir, networks: [network] };
+  await Deno.writeTextFile(`${pod.dir}/networks.json`, JSON.stringify(record));
+  await Deno.writeTextFile(`${pod.dir}/netns`, "");
+  assertQuiet(await pod.gc({ extraFds: [5, 7] }));
+  const seen = (await Deno.readTextFile(`${dir}/seen`)).trim().split("\n");
+  // The shell itself reads its script and writes what is seen.
+  const own = [plugin, `${dir}/seen`];
+  const given = seen.filter((path) => !own.includes(path) && !path.startsWith("pipe:"));
+  assertEquals(given.toSorted(), [
+    "/memfd:stdin (deleted)",
+    "/memfd:stdout (deleted)",
+    `${pod.dir}/networks.lock`,
+  ]);
+});
+
 isolatedScenario("run can be killed at any moment, and nothing is left", async ({ script }) => {
   const before = new Set(readMounts().map(({ path }) => path));
   for (let delay = 0; delay <= 200; delay += 10) {

@@ -23,7 +23,7 @@ import type { Credentials } from "../linux/credentials.ts";
 import { type Fd, O_PATH, openFile } from "../linux/file.ts";
 import { recordDieWith, startProcess } from "../linux/init.ts";
 import { withChildrenIn } from "../linux/namespaces.ts";
-import { closeAllAtExec, resetSignals } from "../linux/process.ts";
+import { resetSignals } from "../linux/process.ts";
 import type { EnterArguments } from "../stage1/arguments.ts";
 import { loadEnvironment } from "../stage1/environment_file.ts";
 import { readIsolation } from "../stage1/isolation.ts";
@@ -61,7 +61,6 @@ interface Restrictions {
  */
 export function enterPod({ pid, appName, command, debug }: EnterArguments): never {
   const trace = tracer("enter", debug);
-  closeAllAtExec();
   const pod = loadPod(".");
   const app = findApp(pod, appName);
   const environment = withTerm(loadEnvironment(appName), Deno.env.get(TERM));

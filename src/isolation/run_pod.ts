@@ -13,7 +13,7 @@ import { findProgram, programCandidates } from "../app/program.ts";
 import { resolveCredentials } from "../app/user.ts";
 import { type Fd, replaceFileAt } from "../linux/file.ts";
 import { changeDirectory } from "../linux/namespaces.ts";
-import { closeAllAtExec, ownProcessGroup, prepareProgram } from "../linux/process.ts";
+import { ownProcessGroup, prepareProgram } from "../linux/process.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
 import { saveEnvironment } from "../stage1/environment_file.ts";
 import { readIsolation } from "../stage1/isolation.ts";
@@ -40,7 +40,6 @@ import { type Trace, tracer } from "./trace.ts";
  */
 export function runPod(args: RunArguments): void {
   const trace = tracer("run", args.debug);
-  closeAllAtExec();
   const lock = findLock(Deno.env.get(RKT_LOCK_FD));
   const isolation = readIsolation();
   const pod = loadPod(".");

@@ -1,23 +1,25 @@
 /**
- * What the four entrypoints have in common: how they end.
+ * What the four entrypoints have in common: how they begin and end.
  *
  * @module
  */
 
+import { closeAllAtExec } from "../linux/process.ts";
 import { complain } from "./terminal.ts";
 
 /** The exit status that tells rkt of an error inside stage1. */
 export const STAGE1_FAILURE = 254;
 
 /**
- * Runs an entrypoint. An error becomes one line on stderr and exit status 254, with the stack behind it
- * only when `--debug` was given.
+ * Runs an entrypoint. No program that it starts or becomes inherits what the caller left open. An error
+ * becomes one line on stderr and exit status 254, with the stack behind it only when `--debug` was given.
  *
  * @param name The entrypoint's name, which begins each of its lines.
  * @param main What it does with its arguments; returning means exit status 0.
  */
 export function entrypoint(name: string, main: (args: readonly string[]) => void): void {
   try {
+    closeAllAtExec();
     main(Deno.args);
     // All is done, and nothing waits; returning would have V8 tidied up first.
     Deno.exit(0);
