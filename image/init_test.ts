@@ -1,37 +1,68 @@
 import { assert, assertEquals } from "@std/assert";
 import {
+  ALLOWED_ERROR_SHIFT,
+  CHILD_ADDRESS,
+  CHILD_SIZE,
   ENTRY_WORDS,
+  ERROR_COUNT,
+  ERROR_TEXT_SIZE,
+  EXPECTED_WORD,
+  HEADER_WORDS,
   HOW_WORD,
   MAY_FAIL,
-  PARENT_ENDS,
-  RESULT_WORD,
+  ONLY_AT_EXPECTED,
+  REPORT_ADDRESS,
+  REPORT_SIZE,
   SCRIPT_ADDRESS,
   SCRIPT_FAILURE,
+  SCRIPT_OFFSET,
+  SCRIPT_SIZE,
+  TAKES_RESULT,
 } from "../src/linux/call_script.ts";
-import { initInstructions, initProgram } from "./init.ts";
+import { compileInit, type InitArchitecture } from "./init.ts";
 
-/** A processor's `init`, what executes it here, and what reads its code. */
+/** A processor's `init`, and what compiles and executes it here. */
 interface Machine {
-  arch: "amd64" | "aarch64";
+  arch: InitArchitecture;
+  compiler: string;
   /** The emulator, if one is needed. */
   emulator: string[];
-  /** The disassembler of binutils and its options. */
-  disassembler: string[];
-  calls: Record<"write" | "close" | "mmap" | "clone" | "exit_group", number>;
+  calls: Record<
+    "write" | "read" | "close" | "dup" | "mmap" | "madvise" | "clone" | "exit_group",
+    number
+  >;
 }
 
 const MACHINES: readonly Machine[] = [
   {
     arch: "amd64",
+    compiler: Deno.build.arch === "x86_64" ? "gcc" : "x86_64-linux-gnu-gcc",
     emulator: Deno.build.arch === "x86_64" ? [] : ["qemu-x86_64-static"],
-    disassembler: ["objdump", "-m", "i386:x86-64", "-M", "intel"],
-    calls: { write: 1, close: 3, mmap: 9, clone: 56, exit_group: 231 },
+    calls: {
+      read: 0,
+      write: 1,
+      close: 3,
+      mmap: 9,
+      madvise: 28,
+      dup: 32,
+      clone: 56,
+      exit_group: 231,
+    },
   },
   {
     arch: "aarch64",
+    compiler: Deno.build.arch === "aarch64" ? "gcc" : "aarch64-linux-gnu-gcc",
     emulator: Deno.build.arch === "aarch64" ? [] : ["qemu-aarch64-static"],
-    disassembler: ["aarch64-linux-gnu-objdump", "-m", "aarch64"],
-    calls: { write: 64, close: 57, mmap: 222, clone: 220, exit_group: 94 },
+    calls: {
+      dup: 23,
+      close: 57,
+      read: 63,
+      write: 64,
+      exit_group: 94,
+      clone: 220,
+      mmap: 222,
+      madvise: 233,
+    },
   },
 ];
 
@@ -40,54 +71,70 @@ interface Call {
   name: keyof Machine["calls"];
   args: readonly number[];
   how?: number;
+  expected?: number;
+  /** Whether the text from 0 on is said when it fails. */
+  complains?: boolean;
 }
 
-/** Where the text is, in the file and in memory. */
+/** Where the text is, in the list and in memory. */
 const TEXT_OFFSET = 0x1_0000;
 const TEXT = SCRIPT_ADDRESS + TEXT_OFFSET;
+/** Where the texts of errors are. */
+const ERRORS_OFFSET = 0x2_0000;
 /** More than one digit, which `init` has to read. */
 const FD = 12;
-const NO_RESULT = -1n << 63n;
 
 /** What became of a list of calls. */
 interface Outcome {
   code: number;
   stdout: string;
-  results: (bigint | "not made")[];
+  /** The call that ended the list, counted from 1, and its result. */
+  report: [entry: number, result: number];
 }
 
 /** Has `init` make calls. */
 async function runInit(machine: Machine, calls: readonly Call[], text = ""): Promise<Outcome> {
+  const { stderr: _stderr, ...outcome } = await runWithStderr(machine, calls, text);
+  return outcome;
+}
+
+async function runWithStderr(machine: Machine, calls: readonly Call[], text = "") {
   const directory = await Deno.makeTempDir();
   const [program, file] = [`${directory}/init`, `${directory}/list`];
   try {
-    await Deno.writeFile(program, initProgram(machine.arch), { mode: 0o755 });
+    await Deno.writeFile(program, compileInit(machine.arch).bytes, { mode: 0o755 });
     await Deno.writeFile(file, encode(machine, calls, text));
     const command = [...machine.emulator, program, `${FD}`];
-    const { code, stdout } = await new Deno.Command("bash", {
+    const { code, stdout, stderr } = await new Deno.Command("bash", {
       args: ["-c", `exec ${FD}<>"$1"; shift; exec "$@"`, "bash", file, ...command],
       stdin: "null",
     }).output();
-    const words = new BigInt64Array((await Deno.readFile(file)).buffer);
-    const results = calls.map((_, i) => words[i * ENTRY_WORDS + RESULT_WORD]!)
-      .map((result) => result === NO_RESULT ? "not made" : result);
-    return { code, stdout: new TextDecoder().decode(stdout), results };
+    const [entry = 0n, result = 0n] = new BigInt64Array((await Deno.readFile(file)).buffer);
+    const report: Outcome["report"] = [Number(entry), Number(result)];
+    const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { code, stdout: decode(stdout), stderr: decode(stderr), report };
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
 }
 
 function encode(machine: Machine, calls: readonly Call[], text: string): Uint8Array {
-  const bytes = new Uint8Array(TEXT_OFFSET + 0x1000);
-  const words = new BigInt64Array(bytes.buffer);
-  calls.forEach(({ name, args, how = 0 }, i) => {
-    const entry = words.subarray(i * ENTRY_WORDS, (i + 1) * ENTRY_WORDS);
+  const bytes = new Uint8Array(SCRIPT_OFFSET + ERRORS_OFFSET + ERROR_COUNT * ERROR_TEXT_SIZE);
+  const words = new BigInt64Array(bytes.buffer, SCRIPT_OFFSET);
+  words[HEADER_WORDS - 1] = BigInt(SCRIPT_ADDRESS + ERRORS_OFFSET);
+  calls.forEach(({ name, args, how = 0, expected = 0, complains = false }, i) => {
+    const at = HEADER_WORDS + i * ENTRY_WORDS;
+    const entry = words.subarray(at, at + ENTRY_WORDS);
     entry[0] = BigInt(machine.calls[name]);
     args.forEach((argument, at) => entry[at + 1] = BigInt(argument));
     entry[HOW_WORD] = BigInt(how);
-    entry[RESULT_WORD] = NO_RESULT;
+    entry[EXPECTED_WORD] = BigInt(expected);
+    entry[ENTRY_WORDS - 1] = BigInt(complains ? TEXT : 0);
   });
-  bytes.set(new TextEncoder().encode(text), TEXT_OFFSET);
+  const put = (text: string, at: number) =>
+    bytes.set(new TextEncoder().encode(text), SCRIPT_OFFSET + at);
+  put(text, TEXT_OFFSET);
+  put("EBADF\n", ERRORS_OFFSET + EBADF * ERROR_TEXT_SIZE);
   return bytes;
 }
 
@@ -103,12 +150,12 @@ function isInstalled(program: string | undefined): boolean {
 /** Declares a test for each processor; where it needs a program that is not there, it says so. */
 function onEachMachine(
   name: string,
-  needs: (machine: Machine) => string | undefined,
+  needs: (machine: Machine) => (string | undefined)[],
   test: (machine: Machine) => Promise<void>,
 ): void {
   for (const machine of MACHINES) {
-    const need = needs(machine);
-    const missing = isInstalled(need) ? "" : ` (needs ${need})`;
+    const missed = needs(machine).filter((program) => !isInstalled(program));
+    const missing = missed.length === 0 ? "" : ` (needs ${missed.join(", ")})`;
     Deno.test({
       name: `${name}: ${machine.arch}${missing}`,
       ignore: missing !== "",
@@ -119,7 +166,7 @@ function onEachMachine(
 
 /** Declares a test that executes `init`. */
 function executing(name: string, test: (machine: Machine) => Promise<void>): void {
-  onEachMachine(name, ({ emulator }) => emulator[0], test);
+  onEachMachine(name, ({ compiler, emulator }) => [compiler, emulator[0]], test);
 }
 
 const write = (from: number, to: number): Call => ({
@@ -128,74 +175,134 @@ const write = (from: number, to: number): Call => ({
 });
 const exit = (status: number): Call => ({ name: "exit_group", args: [status] });
 const SIGCHLD = 17;
-const EBADF = 9n;
+const CLONE_PARENT_SETTID = 0x10_0000;
+const EBADF = 9;
 const BAD_FD = 99;
+const NOTHING: Outcome["report"] = [0, 0];
 
-executing("init makes the calls in order, and tells their results", async (machine) => {
+executing("init makes the calls in order", async (machine) => {
   const outcome = await runInit(machine, [write(0, 6), write(6, 11), exit(7)], "hello world");
-  assertEquals(outcome, { code: 7, stdout: "hello world", results: [6n, 5n, "not made"] });
+  assertEquals(outcome, { code: 7, stdout: "hello world", report: NOTHING });
 });
 
 executing("init passes all six arguments", async (machine) => {
-  const [address, readWrite, privateFixed] = [0x2000_0000, 3, 0x12];
-  const mmap = [address, 0x1000, readWrite, privateFixed, FD, TEXT_OFFSET];
+  const [address, readWrite, anonymousFixed] = [0x2000_0000, 3, 0x32];
+  const mmap = [address, 0x1000, readWrite, anonymousFixed, -1, 0];
   const outcome = await runInit(machine, [
-    { name: "mmap", args: mmap },
+    { name: "mmap", args: mmap, how: ONLY_AT_EXPECTED, expected: address },
     { name: "write", args: [1, address, 6] },
     exit(0),
-  ], "mapped");
-  assertEquals(outcome, { code: 0, stdout: "mapped", results: [BigInt(address), 6n, "not made"] });
+  ]);
+  assertEquals(outcome, { code: 0, stdout: "\0".repeat(6), report: NOTHING });
 });
 
-executing("init ends at a call that fails", async (machine) => {
+executing("init ends at a call that fails, and tells which", async (machine) => {
   const close: Call = { name: "close", args: [BAD_FD] };
-  const outcome = await runInit(machine, [close, write(0, 2), exit(0)], "no");
-  const results: Outcome["results"] = [-EBADF, "not made", "not made"];
-  assertEquals(outcome, { code: SCRIPT_FAILURE, stdout: "", results });
+  const outcome = await runInit(machine, [write(0, 2), close, write(0, 2), exit(0)], "no");
+  assertEquals(outcome, { code: SCRIPT_FAILURE, stdout: "no", report: [2, -EBADF] });
+});
+
+executing("init says what failed where nobody else is left to", async (machine) => {
+  const close: Call = { name: "close", args: [BAD_FD], complains: true };
+  const { code, stderr } = await runWithStderr(machine, [close, exit(0)], "run: close(): \0");
+  assertEquals({ code, stderr }, { code: SCRIPT_FAILURE, stderr: "run: close(): EBADF\n" });
 });
 
 executing("init goes on after a call that may fail", async (machine) => {
   const close: Call = { name: "close", args: [BAD_FD], how: MAY_FAIL };
   const outcome = await runInit(machine, [close, write(0, 3), exit(0)], "yes");
-  assertEquals(outcome, { code: 0, stdout: "yes", results: [-EBADF, 3n, "not made"] });
+  assertEquals(outcome, { code: 0, stdout: "yes", report: NOTHING });
+});
+
+executing("a call may fail with one error and no other", async (machine) => {
+  const closing = (error: number): Call => ({
+    name: "close",
+    args: [BAD_FD],
+    how: MAY_FAIL | error << ALLOWED_ERROR_SHIFT,
+  });
+  assertEquals((await runInit(machine, [closing(EBADF), exit(3)])).code, 3);
+  const { code, report } = await runInit(machine, [closing(EBADF + 1), exit(3)]);
+  assertEquals({ code, report }, { code: SCRIPT_FAILURE, report: [1, -EBADF] });
+});
+
+executing("a call can have the result of the one before", async (machine) => {
+  const writing: Call = { ...write(0, 2), how: TAKES_RESULT };
+  const outcome = await runInit(machine, [{ name: "dup", args: [1] }, writing, exit(0)], "ok");
+  assertEquals(outcome, { code: 0, stdout: "ok", report: NOTHING });
 });
 
 executing("a parent ends where only the child is to go on", async (machine) => {
-  const clone: Call = { name: "clone", args: [SIGCHLD, 0, 0, 0, 0], how: PARENT_ENDS };
+  const how = ONLY_AT_EXPECTED;
+  const clone: Call = { name: "clone", args: [SIGCHLD, 0, 0, 0, 0], how };
   const { code, stdout } = await runInit(machine, [clone, write(0, 5), exit(3)], "child");
   assertEquals({ code, stdout }, { code: 0, stdout: "child" });
 });
 
+executing("the list is out of reach once it is begun", async (machine) => {
+  const read: Call = { name: "read", args: [FD, TEXT, 1] };
+  const { report } = await runInit(machine, [read, exit(0)]);
+  assertEquals(report, [1, -EBADF]);
+});
+
+onEachMachine("a child has no way to where its number is told", ({ compiler, emulator }) => [
+  compiler,
+  // An emulator's child has all that its parent has.
+  ...emulator.map(() => "this processor itself"),
+], async (machine) => {
+  const flags = CLONE_PARENT_SETTID | SIGCHLD;
+  const EFAULT = 14;
+  const clone: Call = { name: "clone", args: [flags, 0, CHILD_ADDRESS, 0, 0], how: 2 };
+  const { report } = await runInit(machine, [clone, {
+    name: "write",
+    args: [1, CHILD_ADDRESS, 4],
+  }, exit(0)]);
+  assertEquals(report, [2, -EFAULT]);
+});
+
+Deno.test("init.c has the numbers of call_script.ts", async () => {
+  const source = await Deno.readTextFile(new URL("init.c", import.meta.url));
+  const defined = new Map(
+    [...source.matchAll(/^#define (\w+) (0x[0-9a-f]+|[0-9]+)L?\b/gm)]
+      .map(([, name, value]) => [name!, Number(value)]),
+  );
+  const expected = {
+    ALLOWED_ERROR_SHIFT,
+    CHILD_ADDRESS,
+    CHILD_SIZE,
+    ERROR_COUNT,
+    ERROR_TEXT_SIZE,
+    MAY_FAIL,
+    ONLY_AT_EXPECTED,
+    REPORT_ADDRESS,
+    REPORT_SIZE,
+    SCRIPT_ADDRESS,
+    SCRIPT_FAILURE,
+    SCRIPT_SIZE,
+    TAKES_RESULT,
+  };
+  const found = Object.keys(expected).map((name) => [name, defined.get(name)]);
+  assertEquals(Object.fromEntries(found), expected);
+});
+
 onEachMachine(
-  "a disassembler finds the instructions that the source says",
-  ({ disassembler }) => disassembler[0],
-  async ({ arch, disassembler: [program, ...options] }) => {
-    const instructions = initInstructions(arch);
-    const code = Uint8Array.fromHex(instructions.map(([digits]) => digits).join(""));
-    const file = await Deno.makeTempFile();
-    await Deno.writeFile(file, code);
-    const args = ["-D", "-z", "--no-show-raw-insn", "-b", "binary", ...options, file];
-    const { stdout } = await new Deno.Command(program!, { args }).output();
-    await Deno.remove(file);
-    const found = new TextDecoder().decode(stdout).matchAll(/^ +([0-9a-f]+):\s+(\S+)/gm);
-    let offset = 0;
-    const expected = instructions.map(([digits, text]) => {
-      const line = [offset.toString(16), text.split(" ")[0]!];
-      offset += digits.length / 2;
-      return line;
-    });
-    assertEquals([...found].map(([, at, mnemonic]) => [at, mnemonic]), expected);
+  "init is small, and nothing of it is both writable and executable",
+  ({ compiler }) => [compiler],
+  (machine) => {
+    const { bytes } = compileInit(machine.arch);
+    assert(bytes.length < 2048, `${bytes.length} bytes`);
+    assertEquals(compileInit(machine.arch).bytes, bytes);
+    const headers = programHeaders(bytes);
+    const [PT_LOAD, PT_GNU_STACK] = [1, 0x6474_e551];
+    const [EXECUTABLE, WRITABLE] = [1, 2];
+    assertEquals(headers.map(({ type }) => type), [PT_LOAD, PT_GNU_STACK]);
+    for (const { flags } of headers) assert((flags & (EXECUTABLE | WRITABLE)) !== 3);
+    return Promise.resolve();
   },
 );
 
-Deno.test("init is small, and nothing of it is both writable and executable", () => {
-  for (const { arch } of MACHINES) {
-    const program = initProgram(arch);
-    assert(program.length < 512, `${arch}: ${program.length} bytes`);
-    const view = new DataView(program.buffer);
-    const headers = [64, 120].map((at) => [view.getUint32(at, true), view.getUint32(at + 4, true)]);
-    const [load, stack] = headers;
-    assertEquals(load, [1, 4 | 1]);
-    assertEquals(stack, [0x6474_e551, 4 | 2]);
-  }
-});
+function programHeaders(program: Uint8Array<ArrayBuffer>): { type: number; flags: number }[] {
+  const view = new DataView(program.buffer);
+  const [size, count] = [view.getUint16(54, true), view.getUint16(56, true)];
+  return Array.from({ length: count }, (_, i) => 64 + i * size)
+    .map((at) => ({ type: view.getUint32(at, true), flags: view.getUint32(at + 4, true) }));
+}

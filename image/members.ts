@@ -25,8 +25,9 @@ export const MEMBERS: readonly Member[] = [
   // The apps' root file systems are mounted or unpacked below this.
   directory("rootfs/opt"),
   directory("rootfs/opt/stage2"),
-  // `run` leaves each app's environment and exit status here.
+  // `run` leaves here whom each app runs as, its environment and its exit status.
   directory("rootfs/rkt"),
+  directory("rootfs/rkt/credentials"),
   directory("rootfs/rkt/env"),
   directory("rootfs/rkt/status"),
   { path: "rootfs/run", type: "file", mode: 0o755, program: "run" },

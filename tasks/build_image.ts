@@ -5,7 +5,7 @@
  */
 
 import type { PublicKey } from "openpgp";
-import { initProgram } from "../image/init.ts";
+import { compileInit, RECORDED_COMPILER } from "../image/init.ts";
 import { IMAGE_NAMES, type ImageLabels, imageManifest } from "../image/manifest.ts";
 import { type Member, MEMBERS } from "../image/members.ts";
 import { type Isolation, ISOLATIONS } from "../src/stage1/isolation.ts";
@@ -80,10 +80,11 @@ export interface BuiltImage {
  */
 export async function buildImages(build: ImageBuild = DEFAULT_BUILD): Promise<BuiltImage[]> {
   const programs = await compileEntrypoints(build);
+  const init = await buildInit(build);
   const images: BuiltImage[] = [];
   for (const isolation of ISOLATIONS) {
     const output = build.outputs[isolation];
-    if (output) images.push(await packImage({ output, isolation, programs }, build));
+    if (output) images.push(await packImage({ output, isolation, programs, init }, build));
   }
   return images;
 }
@@ -93,16 +94,16 @@ interface ImageParts {
   output: string;
   isolation: Isolation;
   programs: readonly Program[];
+  init: Uint8Array;
 }
 
 async function packImage(
-  { output, isolation, programs }: ImageParts,
+  { output, isolation, programs, init }: ImageParts,
   { architecture: { appc: arch }, compression }: ImageBuild,
 ): Promise<BuiltImage> {
   const title = `image ${IMAGE_NAMES[isolation]}, ${describe(compression)}`;
   const id = await step(title, (progress) => {
     const manifest = manifestText({ version: VERSION, arch, isolation });
-    const init = initProgram(arch);
     const options = { output, compression, date: sourceDate() };
     const inputs = digestInputs([MEMBERS, manifest, [...init], programs, options]);
     const contents = MEMBERS.map((member) => contentOf(member, manifest, programs, init));
@@ -112,6 +113,15 @@ async function packImage(
     });
   });
   return { path: output, id };
+}
+
+/** Another compiler makes other bytes of the same source, and so another image: that has to be known. */
+async function buildInit({ architecture: { appc } }: ImageBuild): Promise<Uint8Array> {
+  const { bytes, compiler } = await step("init", () => Promise.resolve(compileInit(appc)));
+  if (compiler !== RECORDED_COMPILER) {
+    say(`  init is ${compiler}'s; ${RECORDED_COMPILER} makes the images of the releases`);
+  }
+  return bytes;
 }
 
 async function compileEntrypoints(build: ImageBuild): Promise<Program[]> {

@@ -6,7 +6,7 @@
 
 import { createTarDecoder, type ParsedTarEntry, type TarHeader } from "modern-tar";
 import * as z from "zod/mini";
-import { initProgram } from "../image/init.ts";
+import { compileInit } from "../image/init.ts";
 import { imageManifest } from "../image/manifest.ts";
 import { type Member, MEMBERS } from "../image/members.ts";
 import { formatPath, parseManifest } from "../src/appc/parse.ts";
@@ -139,9 +139,9 @@ async function inspectProgram(
 }
 
 function requireInit(bytes: Uint8Array, target: Architecture): void {
-  const expected = initProgram(target.appc);
+  const expected = compileInit(target.appc).bytes;
   const same = bytes.length === expected.length && bytes.every((byte, i) => byte === expected[i]);
-  if (!same) throw new Error("it is not the one of image/init.ts");
+  if (!same) throw new Error("it is not what this machine's compiler makes of image/init.c");
 }
 
 /**

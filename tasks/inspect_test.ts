@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { initProgram } from "../image/init.ts";
+import { compileInit } from "../image/init.ts";
 import { imageManifest } from "../image/manifest.ts";
 import { type Member, MEMBERS } from "../image/members.ts";
 import { type Content, writeImage } from "./aci.ts";
@@ -44,7 +44,7 @@ function contents(isolation: Isolation = "host"): Content[] {
   return MEMBERS.map((member) => {
     if (member.type === "directory") return { member };
     if (member.program === undefined) return { member, from: new TextEncoder().encode(manifest) };
-    return { member, from: member.program === "init" ? initProgram(TARGET.appc) : program() };
+    return { member, from: member.program === "init" ? compileInit(TARGET.appc).bytes : program() };
   });
 }
 
@@ -122,11 +122,11 @@ Deno.test("a manifest that has another kind's name is a fault", async () => {
 });
 
 Deno.test("an init of another making is a fault", async () => {
-  const from = initProgram(TARGET.appc);
+  const from = compileInit(TARGET.appc).bytes;
   from[from.length - 1]! ^= 1;
   await assertFault(
     changed("rootfs/init", { from }),
-    "rootfs/init: it is not the one of image/init.ts",
+    "rootfs/init: it is not what this machine's compiler makes of image/init.c",
   );
 });
 

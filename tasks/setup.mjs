@@ -15,6 +15,7 @@ const PROGRAMS = [
   { program: "gpg", package: "gnupg" },
   { program: "xz", package: "xz-utils" },
   { program: "busybox", package: "busybox-static", accept: isStatic },
+  { program: "gcc", package: "gcc" },
   { program: "unshare", package: "util-linux" },
   { program: "flock", package: "util-linux" },
   { program: "mount", package: "mount" },

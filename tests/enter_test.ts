@@ -87,10 +87,10 @@ entering("a command has the caller's soft limit of open files", async (pod) => {
 
 entering("a command may end after its app", async (pod, program) => {
   const command = ["/bin/sh", "-c", "echo in; sleep .3; echo still here"];
-  const entered = pod.enter("app", command);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  const entered = pod.startEnter("app", command);
+  await entered.prints("in");
   program.kill("SIGKILL");
-  assertPrints(await entered, "in\nstill here\n");
+  assertPrints(await entered.result, "in\nstill here\n");
 });
 
 entering("enter tells what it does with --debug", async (pod) => {

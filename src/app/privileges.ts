@@ -9,16 +9,16 @@ import type { Isolators, SeccompIsolator, SetIsolator } from "../appc/isolators.
 import {
   CAPABILITIES,
   type Capability,
-  clearInherited,
   findCapability,
   limitBoundingSet,
 } from "../linux/capabilities.ts";
 import { type Credentials, takeCredentials } from "../linux/credentials.ts";
 import { errnoNumber } from "../linux/errno_table.ts";
+import type { CallScript } from "../linux/call_script.ts";
+import { makePass } from "../linux/launch_pass.ts";
 import type { Call } from "../linux/libc.ts";
 import { type NamedFilter, type NamedRules, resolveFilter } from "../linux/named_filter.ts";
-import { prepareFilter, recordFilter, setNoNewPrivileges } from "../linux/seccomp.ts";
-import type { Pass } from "../linux/seccomp_program.ts";
+import { recordFilter, setNoNewPrivileges } from "../linux/seccomp.ts";
 import { ARCHITECTURE } from "../linux/syscall_numbers.ts";
 import { isSyscall } from "../linux/syscall_table.ts";
 import {
@@ -112,67 +112,24 @@ export function needsNoNewPrivileges(
 }
 
 /**
- * Takes on the credentials, and gives up all that the plan takes, but for the system calls: what puts the
- * filter in force is {@linkcode prepareSyscallFilter}, once nothing but execve(2) is left to do.
- *
- * The order is the only one in which each step still has the privilege that it needs, and none gives back what
- * another took:
- *
- * 1. the bounding set, which takes `CAP_SETPCAP`;
- * 2. the inheritable and the ambient set, since execve(2) lets what is in them pass by the bounding set;
- * 3. groups, group and user, which take `CAP_SETGID` and `CAP_SETUID`, kept by the app or not. A user other than
- *    root has no capabilities from here on: the spec's sets bound what a program can get, they give nothing;
- * 4. no new privileges, if need be.
+ * Records that a process takes on the credentials, and can have no more capabilities than the plan says. Its
+ * inheritable set has to be empty.
  *
  * What is permitted to root is left alone: execve(2) makes it the bounding set, and until then it is what the
  * filter of a root that keeps its new privileges takes, `CAP_SYS_ADMIN`.
- *
- * @throws {SyscallError}
  */
-export function becomeUser(plan: PrivilegePlan, credentials: Credentials): void {
-  if (plan.capabilities) {
-    limitBoundingSet(plan.capabilities.keep);
-    clearInherited();
-  }
-  takeCredentials(credentials);
-  if (needsNoNewPrivileges(plan, credentials.uid)) setNoNewPrivileges();
-}
-
-/**
- * Records all that {@linkcode becomeUser} does, and the system call filter, for a process that begins with nothing
- * in its inheritable set. What follows has to be execve(2).
- */
-export function recordPrivileges(plan: PrivilegePlan, credentials: Credentials, call: Call): void {
-  recordUser(plan, credentials, call);
-  recordSyscallFilter(plan, call);
-}
-
-/** Records all of {@linkcode recordPrivileges} but the filter. */
 export function recordUser(plan: PrivilegePlan, credentials: Credentials, call: Call): void {
   if (plan.capabilities) limitBoundingSet(plan.capabilities.keep, call);
   takeCredentials(credentials, call);
   if (needsNoNewPrivileges(plan, credentials.uid)) setNoNewPrivileges(call);
 }
 
-/**
- * Records the filter, if there is one.
- *
- * @param pass What lets more calls than execve(2) follow, made with its words.
- */
-export function recordSyscallFilter({ seccomp }: PrivilegePlan, call: Call, pass?: Pass): void {
+/** Records the filter, if there is one. All calls that follow pass it. */
+export function recordSyscallFilter({ seccomp }: PrivilegePlan, script: CallScript): void {
   if (seccomp === undefined) return;
-  const filter = resolveFilter(seccomp, ARCHITECTURE);
-  recordFilter(pass ? { ...filter, pass } : filter, call);
-}
-
-/**
- * Makes the app's filter ready, if it has one.
- *
- * @returns What puts it in force. From then on each call of this process is judged like the app's; execve(2) is
- * in every allow-list.
- */
-export function prepareSyscallFilter({ seccomp }: PrivilegePlan): () => void {
-  return seccomp ? prepareFilter(resolveFilter(seccomp, ARCHITECTURE)) : () => {};
+  const pass = makePass();
+  recordFilter({ ...resolveFilter(seccomp, ARCHITECTURE), pass }, script.call);
+  script.passFilter(pass.words);
 }
 
 function planCapabilities(

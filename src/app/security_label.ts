@@ -16,7 +16,7 @@ export interface SecurityModules {
 
 /** A label to be taken on at the next execve(2). */
 export interface LabelStep {
-  /** The kernel's file, which is each thread's own. */
+  /** The kernel's file, which is each thread's own, relative to /proc. */
   path: string;
   text: string;
   /** The profile or context alone, as messages name it. */
@@ -75,7 +75,7 @@ function planSelinux(
   }
   const { user, role, type, level } = wanted;
   const text = [user, role, type, level].join(":");
-  plan.labels.push({ path: "/proc/thread-self/attr/exec", text, label: text, isolator });
+  plan.labels.push({ path: "thread-self/attr/exec", text, label: text, isolator });
 }
 
 /** An app must not run without the profile that it was to be confined by, whatever the reason. */
@@ -91,7 +91,7 @@ function planApparmor(
     throw new Error(`${isolator}: ${profile} is not available: this host has no AppArmor`);
   }
   plan.labels.push({
-    path: "/proc/thread-self/attr/apparmor/exec",
+    path: "thread-self/attr/apparmor/exec",
     text: `exec ${profile}`,
     label: profile,
     isolator,

@@ -4,35 +4,19 @@
  * @module
  */
 
-import type { CallScript } from "../linux/call_script.ts";
 import { openCgroupsOf } from "../linux/cgroup.ts";
-import { type Fd, O_DIRECTORY, O_PATH, openFile, pathOf } from "../linux/file.ts";
-import {
-  changeRoot,
-  CLONE_NEWUSER,
-  isElsewhere,
-  NAMESPACE_FLAGS,
-  type NamespaceKind,
-  openNamespace,
-} from "../linux/namespaces.ts";
+import { type Fd, O_DIRECTORY, O_PATH, openFile, pathOf, statFd, statPath } from "../linux/file.ts";
+import { inMounts, isElsewhere, type NamespaceKind, openNamespace } from "../linux/namespaces.ts";
 import { childrenOf, listProcesses } from "../linux/process.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
-import { isMember, supervisorOf } from "./members.ts";
 import { machineCgroupName, podCgroupName } from "./cgroup_names.ts";
+import type { Surroundings } from "./launch.ts";
+import { isMember, supervisorOf } from "./members.ts";
 
 /** What a process of an app joins. Nothing is there twice: what this process shares with the app is left out. */
-export interface AppEntry {
+export interface AppEntry extends Surroundings {
   /** A process of the app. */
   pid: number;
-  /** The `cgroup.procs` of each cgroup of the pod's that the app is in. */
-  cgroups: readonly Fd[];
-  /** In the order in which they are joined. */
-  namespaces: readonly { kind: NamespaceKind; fd: Fd }[];
-  root: Fd;
-  /** Joined last, since it takes the host's privileges. */
-  userNamespace: Fd | undefined;
-  /** Not joined, but what a child is started into. */
-  pidNamespace: Fd | undefined;
 }
 
 /** The namespaces that are the pod's; an app's own is that of mounts. */
@@ -51,30 +35,25 @@ export function openAppEntry(pid: number, appName: string): AppEntry {
   const process = findAppProcess(pid, appName);
   const open = (of: number, kind: NamespaceKind) =>
     isElsewhere(of, kind) ? [{ kind, fd: openNamespace(of, kind) }] : [];
+  const mounts = openNamespace(process, "mnt");
   const entry: AppEntry = {
     pid: process,
     cgroups: openPodCgroups(process),
-    namespaces: [...POD_NAMESPACES.flatMap((kind) => open(pid, kind)), ...open(process, "mnt")],
-    root: openFile(`/proc/${process}/root`, O_PATH | O_DIRECTORY),
-    userNamespace: open(pid, "user")[0]?.fd,
+    namespaces: POD_NAMESPACES.flatMap((kind) => open(pid, kind)),
+    mounts,
+    root: openRootOf(mounts, appName),
+    users: open(pid, "user")[0]?.fd,
     pidNamespace: open(pid, "pid")[0]?.fd,
   };
   if (findAppProcess(pid, appName) !== process) throw new Error(`app "${appName}" has just ended`);
   return entry;
 }
 
-/** Everything that {@linkcode recordEntry} refers to. */
-export function descriptorsOf({ cgroups, namespaces, root, userNamespace }: AppEntry): Fd[] {
-  const all = [...cgroups, ...namespaces.map(({ fd }) => fd), root, userNamespace];
-  return all.filter((fd) => fd !== undefined);
-}
-
-/** Records the way in: it ends in the app's root, with all privileges that root has there. */
-export function recordEntry(entry: AppEntry, { call }: CallScript): void {
-  for (const { number } of entry.cgroups) call("write", number, "0", 1);
-  for (const { kind, fd } of entry.namespaces) call("setns", fd.number, NAMESPACE_FLAGS[kind]);
-  changeRoot(entry.root, call);
-  if (entry.userNamespace) call("setns", entry.userNamespace.number, CLONE_NEWUSER);
+/** The namespace's own root: that of a process may be one that it has chosen. */
+function openRootOf(mounts: Fd, appName: string): Fd {
+  const root = inMounts(mounts, () => openFile("/", O_PATH | O_DIRECTORY));
+  if (statFd(root).identity === statPath(appRootfs(appName)).identity) return root;
+  throw new Error(`app "${appName}" is in mounts that are not this pod's`);
 }
 
 /** The app's own program comes first, then whatever else it has running. */

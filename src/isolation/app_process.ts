@@ -8,24 +8,17 @@
 import { environmentEntries } from "../app/environment.ts";
 import type { PodTreeStep, RebindStep } from "../app/mount_plan.ts";
 import type { AppPlan } from "../app/plan.ts";
-import { recordSyscallFilter, recordUser } from "../app/privileges.ts";
 import { findProgram, programCandidates } from "../app/program.ts";
 import { resolveCredentials } from "../app/user.ts";
-import type { CallScript } from "../linux/call_script.ts";
 import type { Credentials } from "../linux/credentials.ts";
 import { type Fd, O_DIRECTORY, O_PATH, openFile, openInRoot } from "../linux/file.ts";
-import { recordDieWith, startProcess } from "../linux/init.ts";
-import { takeTerminal } from "../linux/terminal.ts";
-import type { Stdio } from "./streams.ts";
-import { CLONE_NEWUSER, inOwnMounts, openNamespace, withChildrenIn } from "../linux/namespaces.ts";
-import { resetSignals } from "../linux/process.ts";
+import { inOwnMounts, openNamespace } from "../linux/namespaces.ts";
 import { naming } from "../stage1/naming.ts";
-import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { assembleRoot, moveIntoRoot } from "./app_root.ts";
-import { recordJoinCgroups } from "./cgroup_tree.ts";
-import { type PodNamespaces, recordJoin } from "./pod_namespaces.ts";
-import { clonePodTrees, type OwnRoot, recordMoveInto } from "./pod_root.ts";
-import { recordLabels } from "./process_attributes.ts";
+import { launch } from "./launch.ts";
+import type { PodNamespaces } from "./pod_namespaces.ts";
+import { clonePodTrees, type OwnRoot } from "./pod_root.ts";
+import type { Stdio } from "./streams.ts";
 import type { Trace } from "./trace.ts";
 
 /** An app whose root is built. */
@@ -87,38 +80,28 @@ export function startProgram(
   namespaces: PodNamespaces | undefined,
   stdio: Stdio,
 ): number {
-  const { plan, root } = app;
-  const environment = environmentEntries(forTerminal(plan.environment, stdio));
-  using spare = openFile("/", O_PATH);
-  requireWorkingDirectory(app);
-  return naming(`${program.field}.exec[0]`, () => {
-    const path = locate(app, program);
-    const argv = [path, ...program.exec.slice(1)];
-    const start = () =>
-      startProcess({
-        init: POD_PATHS.init,
-        fds: [
-          root.mounts,
-          root.root,
-          ...(namespaces?.joined ?? []).map(({ fd }) => fd),
-          ...(namespaces?.users ? [namespaces.users] : []),
-          ...stdio.fds,
-          ...app.cgroups,
-          spare,
-        ],
-        record: (script, starter) => {
-          recordJoinCgroups(app.cgroups, script);
-          recordLabels(plan.isolation.labels, spare, script);
-          recordEntry(app, namespaces, stdio, script);
-          recordUser(plan.isolation.privileges, program.credentials, script.call);
-          // With a PID namespace all of the pod does so; elsewhere it is for `gc` to find the others.
-          recordDieWith(starter, script);
-          recordSyscallFilter(plan.isolation.privileges, script.call);
-          script.call("execve", path, [...argv, null], [...environment, null]);
-        },
-      });
-    return namespaces ? withChildrenIn(namespaces.pidNamespace, start) : start();
-  });
+  const { plan, root, cgroups } = app;
+  const { labels, privileges } = plan.isolation;
+  using workingDirectory = openWorkingDirectory(plan, root.root);
+  using proc = openFile("/proc", O_PATH | O_DIRECTORY);
+  return naming(`${program.field}.exec[0]`, () =>
+    launch({
+      ...root,
+      cgroups,
+      namespaces: namespaces?.joined ?? [],
+      pidNamespace: namespaces?.pidNamespace,
+      users: namespaces?.users,
+      workingDirectory,
+      labels,
+      proc,
+      privileges,
+      credentials: program.credentials,
+      program: {
+        ...locateProgram(plan, root.root, program.exec),
+        environment: environmentEntries(forTerminal(plan.environment, stdio)),
+      },
+      streams: stdio,
+    }));
 }
 
 /** Who has a terminal has to know what it can do, unless its manifest says so. */
@@ -130,35 +113,32 @@ function forTerminal(
   return new Map([["TERM", terminalType], ...environment]);
 }
 
-/** Looked for beforehand, as what fails later is the program's start. */
-function requireWorkingDirectory({ plan, root }: BuiltApp): void {
-  naming(
-    `${plan.field}.app.workingDirectory`,
-    () => openInRoot(root.root, plan.workingDirectory, O_PATH | O_DIRECTORY),
-  )[Symbol.dispose]();
+/**
+ * Opens the directory in which an app's programs begin.
+ *
+ * @param root The app's, with its volumes in place.
+ * @throws {Error} which names the manifest's field.
+ */
+export function openWorkingDirectory({ field, workingDirectory }: AppPlan, root: Fd): Fd {
+  return naming(
+    `${field}.app.workingDirectory`,
+    () => openInRoot(root, workingDirectory, O_PATH | O_DIRECTORY),
+  );
 }
 
-function locate({ plan, root }: BuiltApp, { exec: [name] }: AppProgram): string {
-  const searchPath = plan.environment.get("PATH") ?? "";
-  return findProgram(root.root, name, programCandidates(name, searchPath, plan.workingDirectory));
-}
-
-/** All that takes the host's privileges, which end with the user namespace. */
-function recordEntry(
-  { plan, root }: BuiltApp,
-  namespaces: PodNamespaces | undefined,
-  { fds, hasTerminal, isCallers }: Stdio,
-  script: CallScript,
-): void {
-  const { call } = script;
-  resetSignals(call);
-  if (namespaces) recordJoin(namespaces, script);
-  recordMoveInto(root, script);
-  call("chdir", plan.workingDirectory);
-  if (!isCallers) call("setsid");
-  fds.forEach(({ number }, fd) => {
-    if (number !== fd) call("dup3", number, fd, 0);
-  });
-  if (hasTerminal) takeTerminal(0, call);
-  if (namespaces?.users) call("setns", namespaces.users.number, CLONE_NEWUSER);
+/**
+ * Finds one of an app's programs.
+ *
+ * @param root The app's, with its volumes in place.
+ * @throws {Error} which says what was looked for, and where.
+ */
+export function locateProgram(
+  { environment, workingDirectory }: AppPlan,
+  root: Fd,
+  [name, ...args]: AppProgram["exec"],
+): { path: string; argv: string[] } {
+  const searchPath = environment.get("PATH") ?? "";
+  const candidates = programCandidates(name, searchPath, workingDirectory);
+  const path = findProgram(root, name, candidates);
+  return { path, argv: [path, ...args] };
 }

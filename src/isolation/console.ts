@@ -1,6 +1,6 @@
 /**
- * The terminal of an interactive pod: what is typed in the caller's goes to the app's, and what the
- * app's shows is shown in the caller's.
+ * A terminal of the pod's own, that of an interactive app or of a command of `enter`'s: what is typed in the caller's
+ * goes to it, and what it shows is shown in the caller's.
  *
  * The caller's terminal is raw meanwhile, so that the app's alone decides what a key means. Nothing
  * here waits: it says what to wait for, and is told what has come.
@@ -33,8 +33,8 @@ const END_OF_INPUT = Uint8Array.of(4);
 export interface ConsoleOptions {
   /** The master of the app's terminal, which does not wait. It stays its owner's to close. */
   master: Fd;
-  /** The caller's terminal. */
-  input: number;
+  /** The caller's terminal, where what is typed there is for the app. */
+  input: number | undefined;
   /** Where the app's terminal is shown. */
   output: number;
   /** Hears why nothing more is shown. */
@@ -45,8 +45,8 @@ export interface ConsoleOptions {
 export class Console implements Disposable {
   readonly #master: Fd;
   readonly #terminal: number;
-  readonly #rawMode: RawMode;
-  readonly #input: SharedInput;
+  readonly #rawMode: RawMode | undefined;
+  readonly #input: SharedInput | undefined;
   readonly #screen: Sink;
   readonly #shown: Feed;
   readonly #escape = new EscapeKeys();
@@ -64,11 +64,11 @@ export class Console implements Disposable {
   constructor({ master, input, output, complain }: ConsoleOptions) {
     using undo = new DisposableStack();
     this.#master = master;
-    this.#terminal = input;
-    this.#input = undo.use(openSharedInput(input));
+    this.#terminal = input ?? output;
+    this.#input = undo.use(input === undefined ? undefined : openSharedInput(input));
     this.#screen = undo.use(new Sink(output, complain));
     this.#shown = this.#screen.addFeed();
-    this.#rawMode = undo.use(new RawMode(input));
+    this.#rawMode = undo.use(input === undefined ? undefined : new RawMode(input));
     this.resize();
     undo.move();
   }
@@ -93,6 +93,11 @@ export class Console implements Disposable {
     return this.#hasEscaped;
   }
 
+  /** Whether something that the app's terminal showed is not shown yet. */
+  get isShowing(): boolean {
+    return this.#screen.isWaiting;
+  }
+
   /** What to wait for. */
   interests(): PollEvents[] {
     const isTyping = this.#typed.length > 0;
@@ -101,7 +106,7 @@ export class Console implements Disposable {
     const typing = !this.#appEnded && !this.#inputEnded && !isTyping ? POLLIN : 0;
     return [
       { fd: this.#master.number, events: showing | taking },
-      { fd: this.#input.fd, events: typing },
+      ...(this.#input ? [{ fd: this.#input.fd, events: typing }] : []),
       ...this.#screen.interests(),
     ].filter(({ events }) => events !== 0);
   }
@@ -114,7 +119,7 @@ export class Console implements Disposable {
    */
   onReady(ready: readonly PollEvents[]): void {
     const fds = new Set(ready.map(({ fd }) => fd));
-    if (fds.has(this.#input.fd)) this.#readTyping();
+    if (this.#input && fds.has(this.#input.fd)) this.#readTyping(this.#input);
     this.#passTyping();
     if (fds.has(this.#master.number)) this.#readScreen();
     this.#screen.flush();
@@ -122,13 +127,13 @@ export class Console implements Disposable {
 
   /** Gives the caller's terminal back as it was. */
   [Symbol.dispose](): void {
-    this.#rawMode[Symbol.dispose]();
+    this.#rawMode?.[Symbol.dispose]();
     this.#screen[Symbol.dispose]();
-    this.#input[Symbol.dispose]();
+    this.#input?.[Symbol.dispose]();
   }
 
-  #readTyping(): void {
-    const typed = this.#input.read(TYPING_SIZE);
+  #readTyping(input: SharedInput): void {
+    const typed = input.read(TYPING_SIZE);
     if (typed === undefined) return;
     this.#inputEnded = typed.length === 0;
     this.#typed = this.#inputEnded ? END_OF_INPUT : typed;

@@ -6,47 +6,30 @@
  */
 
 import { readIsolators } from "../appc/isolators.ts";
-import { parsePrivateUsers } from "../app/id_range.ts";
-import { requestUser } from "../app/plan.ts";
-import {
-  planPrivileges,
-  type PrivilegePlan,
-  recordSyscallFilter,
-  recordUser,
-} from "../app/privileges.ts";
+import { hostId, parsePrivateUsers } from "../app/id_range.ts";
+import { planPrivileges, type PrivilegePlan } from "../app/privileges.ts";
 import { findProgram, programCandidates } from "../app/program.ts";
 import { type LabelPlan, lookAtSecurityModules, planLabels } from "../app/security_label.ts";
-import { resolveCredentials } from "../app/user.ts";
-import type { CallScript } from "../linux/call_script.ts";
 import { clearInherited } from "../linux/capabilities.ts";
-import type { Credentials } from "../linux/credentials.ts";
-import { type Fd, O_PATH, openFile } from "../linux/file.ts";
-import { recordDieWith, startProcess } from "../linux/init.ts";
-import { withChildrenIn } from "../linux/namespaces.ts";
-import { resetSignals } from "../linux/process.ts";
+import { failedWith } from "../linux/errno.ts";
+import { type Fd, O_DIRECTORY, O_PATH, openFile, openInRoot } from "../linux/file.ts";
+import { isDevpts } from "../linux/terminal.ts";
 import type { EnterArguments } from "../stage1/arguments.ts";
+import { loadCredentials } from "../stage1/credentials_file.ts";
 import { loadEnvironment } from "../stage1/environment_file.ts";
 import { readIsolation } from "../stage1/isolation.ts";
 import { loadPod, type Pod, type PodApp } from "../stage1/pod.ts";
-import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { loadDisabledIsolators, loadPrivateUsers } from "../stage1/runtime_config.ts";
-import { type AppEntry, descriptorsOf, openAppEntry, recordEntry } from "./app_entry.ts";
+import { openAppEntry } from "./app_entry.ts";
+import { CallerStreams } from "./caller_streams.ts";
 import { fenceForGood, fenceUntilExec } from "./fence.ts";
-import { namingLabels, recordLabels } from "./process_attributes.ts";
-import { standInFor } from "./proxy.ts";
+import { type Launch, launch } from "./launch.ts";
+import { namingLabels } from "./process_attributes.ts";
+import { forwardSignals } from "./signal_proxy.ts";
 import { tracer } from "./trace.ts";
 
 /** The one variable of the caller's that the command gets: it describes the caller's terminal. */
 export const TERM = "TERM";
-
-/** A command of a user's, found in the app. */
-interface Command {
-  path: string;
-  argv: string[];
-  environment: string[];
-  credentials: Credentials;
-  restrictions: Restrictions;
-}
 
 /** What of an app's isolators holds for its commands as well. */
 interface Restrictions {
@@ -65,20 +48,44 @@ export function enterPod({ pid, appName, command, debug }: EnterArguments): neve
   const app = findApp(pod, appName);
   const environment = withTerm(loadEnvironment(appName), Deno.env.get(TERM));
   const restrictions = planRestrictions(pod, app);
+  const credentials = loadCredentials(appName);
+  const users = loadPrivateUsers();
   clearInherited();
   fenceUntilExec("enter", trace);
 
   const entry = openAppEntry(pid, appName);
-  const ids = entry.userNamespace && parsePrivateUsers(loadPrivateUsers());
-  const credentials = resolveCredentials(entry.root, requestUser(app), ids);
+  const ids = entry.users && parsePrivateUsers(users);
   const path = locate(entry.root, command, environment);
   const kinds = entry.namespaces.map(({ kind }) => kind);
   trace(`join ${entry.pid}: cgroups ${entry.cgroups.length}, namespaces ${kinds.join(", ")}`);
   trace(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
   trace(`execute ${command[0]} as ${path}`);
-  const start = () =>
-    startInApp(entry, { path, argv: command, environment, credentials, restrictions });
-  standInFor(start, () => fenceForGood("waiting", trace));
+  const streams = new CallerStreams({
+    openTerminals: () => openTerminals(entry.root),
+    uid: hostId(credentials.uid, ids),
+  });
+  const process: Launch = {
+    ...entry,
+    ...restrictions,
+    credentials,
+    workingDirectory: entry.root,
+    proc: openFile("/proc", O_PATH | O_DIRECTORY),
+    program: { path, argv: command, environment },
+    streams: streams.streams,
+  };
+  const start = () => namingLabels(restrictions.labels, () => launch(process));
+  forwardSignals(streams, start, () => fenceForGood("waiting", trace));
+}
+
+/** Those that the app sees, so that the command's has a name there; the host's, where it sees none. */
+function openTerminals(root: Fd): Fd {
+  try {
+    const terminals = openInRoot(root, "/dev/pts", O_PATH | O_DIRECTORY);
+    if (isDevpts(terminals)) return terminals;
+  } catch (error) {
+    if (!failedWith(error, "ENOENT", "ENOTDIR", "ELOOP", "EACCES")) throw error;
+  }
+  return openFile("/dev/pts", O_PATH | O_DIRECTORY);
 }
 
 /**
@@ -97,39 +104,6 @@ function planRestrictions({ manifest }: Pod, { app, field }: PodApp): Restrictio
 function locate(root: Fd, [name = ""]: readonly string[], environment: readonly string[]): string {
   const searchPath = environment.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? "";
   return findProgram(root, name, programCandidates(name, searchPath, "/"));
-}
-
-function startInApp(entry: AppEntry, command: Command): number {
-  const { labels } = command.restrictions;
-  using spare = openFile("/", O_PATH);
-  const start = () =>
-    startProcess({
-      init: POD_PATHS.init,
-      fds: [...descriptorsOf(entry), spare],
-      record: (script, starter) => {
-        recordLabels(labels, spare, script);
-        recordCommand(entry, command, starter, script);
-      },
-    });
-  return namingLabels(
-    labels,
-    () => entry.pidNamespace ? withChildrenIn(entry.pidNamespace, start) : start(),
-  );
-}
-
-function recordCommand(
-  entry: AppEntry,
-  command: Command,
-  starter: Fd,
-  script: CallScript,
-): void {
-  const { path, argv, environment, credentials, restrictions: { privileges } } = command;
-  resetSignals(script.call);
-  recordEntry(entry, script);
-  recordUser(privileges, credentials, script.call);
-  recordDieWith(starter, script);
-  recordSyscallFilter(privileges, script.call);
-  script.call("execve", path, [...argv, null], [...environment, null]);
 }
 
 /**

@@ -45,7 +45,16 @@ const NEEDED = {
     "CAP_SYS_PTRACE",
     "CAP_SYS_RESOURCE",
   ],
-  enter: ["CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE"],
+  enter: [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_KILL",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_PTRACE",
+  ],
   // Who has started all that there is to start: what is left to do is to pass on signals and output.
   waiting: ["CAP_KILL"],
   gc: ["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE"],

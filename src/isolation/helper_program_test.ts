@@ -1,24 +1,7 @@
 import "../linux/libc_testing.ts";
 import { assert, assertEquals } from "@std/assert";
-import { initProgram } from "../../image/init.ts";
-import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { runHelper } from "./helper_program.ts";
-
-/** Does something in a pod directory that has nothing but `init`. */
-function inPodDirectory(test: () => void): void {
-  const before = Deno.cwd();
-  const directory = Deno.makeTempDirSync();
-  Deno.chdir(directory);
-  try {
-    Deno.mkdirSync(POD_PATHS.stage1Rootfs, { recursive: true });
-    const program = initProgram(Deno.build.arch === "aarch64" ? "aarch64" : "amd64");
-    Deno.writeFileSync(POD_PATHS.init, program, { mode: 0o755 });
-    test();
-  } finally {
-    Deno.chdir(before);
-    Deno.removeSync(directory, { recursive: true });
-  }
-}
+import { inPodDirectory } from "./pod_directory_testing.ts";
 
 function runShell(text: string, stdin = "") {
   const environment = ["PATH=/usr/bin:/bin"];

@@ -11,6 +11,7 @@ import type { CallScript } from "../linux/call_script.ts";
 import { type Capability, limitBoundingSet, noCapabilities } from "../linux/capabilities.ts";
 import { Fd, makePipe } from "../linux/file.ts";
 import { startProcess } from "../linux/init.ts";
+import { recordOwnSessionKeyring } from "../linux/keyring.ts";
 import {
   CLONE_NEWNET,
   CLONE_NEWPID,
@@ -23,6 +24,7 @@ import {
 import {
   childrenOf,
   ignoreChildren,
+  makeUndumpable,
   openProcess,
   resetSignals,
   SIGCHLD,
@@ -72,7 +74,6 @@ export interface PodNamespaces extends Disposable {
   end(): void;
 }
 
-const PR_SET_DUMPABLE = 4;
 const PR_SET_NAME = 15;
 
 /**
@@ -153,8 +154,9 @@ function startFirstProcess(
         call("sethostname", name, name.length);
       }
       // Who unshares a PID namespace is not in it. Its child is, which here becomes run's own.
-      script.onlyAtZero("clone", CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+      script.onlyAt(0, "clone", CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
       recordJoinCgroups(stay, script);
+      recordOwnSessionKeyring(script);
       resetSignals(call);
       if (plan.capabilities) limitBoundingSet(plan.capabilities, call);
       call("dup3", lifeline.number, 0, 0);
@@ -175,7 +177,7 @@ function recordWaiting(script: CallScript): void {
   call("prctl", PR_SET_NAME, "init", 0, 0, 0);
   ignoreChildren(call);
   // No process of the pod may look at, or hold on to, what the first one has.
-  call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0);
+  makeUndumpable(call);
   noCapabilities(call);
   recordUntilClosed(script);
 }

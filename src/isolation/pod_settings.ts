@@ -63,7 +63,8 @@ function startWriter(
       recordMoveInto(root, script);
       recordJoin(namespaces, script);
       if (users) recordBecomeRoot(users, script.call);
-      recordSetting(path, value, root.mounts, script);
+      // A process that has changed its root is in the root of that.
+      recordSetting(root.root, path.slice(1), value, script);
     },
   });
 }

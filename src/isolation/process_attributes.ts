@@ -10,8 +10,11 @@ import type { LabelPlan, LabelStep } from "../app/security_label.ts";
 import type { CallScript } from "../linux/call_script.ts";
 import { failedWith, SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/file.ts";
+import { startProcess } from "../linux/init.ts";
 import { readSetting, recordSetting, writeSetting } from "../linux/kernel_file.ts";
+import { waitFor } from "../linux/process.ts";
 import { naming } from "../stage1/naming.ts";
+import { POD_PATHS } from "../stage1/pod_directory.ts";
 import type { Trace } from "./trace.ts";
 
 const OOM_SCORE_ADJ = "/proc/self/oom_score_adj";
@@ -58,12 +61,23 @@ export function withOomScore<T>(
 }
 
 /**
- * Records the request for the labels of whatever a process executes next. Its /proc still has to be the host's.
+ * Records the request for the labels of whatever a process executes next.
  *
- * @param spare A descriptor that the process has, and needs no more.
+ * @param proc The host's /proc: one in the app's root may be anything.
  */
-export function recordLabels({ labels }: LabelPlan, spare: Fd, script: CallScript): void {
-  for (const { path, text } of labels) recordSetting(path, text, spare, script);
+export function recordLabels({ labels }: LabelPlan, proc: Fd, script: CallScript): void {
+  for (const { path, text } of labels) recordSetting(proc, path, text, script);
+}
+
+/**
+ * Finds out whether the kernel takes the labels, by a process that asks for them and ends.
+ *
+ * @throws {Error} which names the isolator: the host has no such profile or context, or does not allow it.
+ */
+export function tryLabels(plan: LabelPlan, proc: Fd): void {
+  if (plan.labels.length === 0) return;
+  const record = (script: CallScript) => recordLabels(plan, proc, script);
+  namingLabels(plan, () => waitFor(startProcess({ init: POD_PATHS.init, fds: [proc], record })));
 }
 
 /**
@@ -81,28 +95,6 @@ export function namingLabels<T>({ labels }: LabelPlan, start: () => T): T {
     return naming(step.isolator, () => {
       throw explain(failed, step);
     });
-  }
-}
-
-/**
- * Asks for the labels of whatever this thread executes next.
- *
- * To be called while /proc is the host's, as one in the app's root may be anything.
- *
- * @throws {Error} which names the isolator: the host has no such profile or context, or does not allow it.
- */
-export function requestLabels({ labels }: LabelPlan, trace: Trace): void {
-  for (const step of labels) {
-    trace(`security label at exec: ${step.label}`);
-    naming(step.isolator, () => requestLabel(step));
-  }
-}
-
-function requestLabel(step: LabelStep): void {
-  try {
-    writeSetting(step.path, step.text);
-  } catch (error) {
-    throw explain(error, step);
   }
 }
 

@@ -1,22 +1,25 @@
 import "../linux/libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
 import { SyscallError } from "../linux/errno.ts";
+import { O_DIRECTORY, O_PATH, openFile } from "../linux/file.ts";
 import { describeError } from "../stage1/entrypoint.ts";
-import { namingLabels, requestLabels } from "./process_attributes.ts";
+import { inPodDirectory } from "./pod_directory_testing.ts";
+import { namingLabels, tryLabels } from "./process_attributes.ts";
 
 const STEP = {
-  path: "/proc/thread-self/no-such-file",
+  path: "thread-self/no-such-file",
   text: "exec web",
   label: "web",
   isolator: "app (os/linux/apparmor-profile)",
 };
 
 function request(path: string): void {
-  requestLabels({ labels: [{ ...STEP, path }], notes: [] }, () => {});
+  using proc = openFile("/proc", O_PATH | O_DIRECTORY);
+  inPodDirectory(() => tryLabels({ labels: [{ ...STEP, path }], notes: [] }, proc));
 }
 
 Deno.test("a label that the kernel does not know is named, and that the host lacks it", () => {
-  const error = assertThrows(() => request("/proc/thread-self/no-such-file"), Error);
+  const error = assertThrows(() => request("thread-self/no-such-file"), Error);
   assertEquals(
     describeError(error),
     "app (os/linux/apparmor-profile): web is not available: this host does not know it",
@@ -24,10 +27,10 @@ Deno.test("a label that the kernel does not know is named, and that the host lac
 });
 
 Deno.test("another error of the kernel's is said as it is", () => {
-  const error = assertThrows(() => request("/proc/thread-self"), Error);
+  const error = assertThrows(() => request("thread-self"), Error);
   assertEquals(
     describeError(error),
-    'app (os/linux/apparmor-profile): openat("/proc/thread-self"): EISDIR, is a directory',
+    'app (os/linux/apparmor-profile): openat("thread-self"): EISDIR, is a directory',
   );
 });
 

@@ -15,6 +15,7 @@ import {
   replaceFileAt,
   setOwnerAt,
 } from "../linux/file.ts";
+import { saveCredentials } from "../stage1/credentials_file.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { complain } from "../stage1/terminal.ts";
 import { type AppProgram, buildApp, type BuiltApp, startProgram } from "./app_process.ts";
@@ -84,6 +85,7 @@ export function buildPod(plan: SupervisedPlan, { uuid, lock, trace }: Site): Rea
   const build = (app: AppPlan) =>
     buildApp(app, streams.consoleOf(app.name), namespaces, members.get(app.name) ?? [], trace);
   const apps = new Map(plan.apps.map((app) => [app.name, build(app)]));
+  for (const [name, { credentials }] of apps) saveCredentials(name, credentials);
   const held = undo.move();
   const dispose = () => held.dispose();
   return { apps, namespaces, cgroups, streams, lock, trace, [Symbol.dispose]: dispose };

@@ -8,13 +8,16 @@
 import { environmentEntries } from "../app/environment.ts";
 import { type AppPlan, planApp } from "../app/plan.ts";
 import { tellIgnoredPorts } from "../app/ports.ts";
-import { becomeUser, prepareSyscallFilter } from "../app/privileges.ts";
-import { findProgram, programCandidates } from "../app/program.ts";
+import type { PrivilegePlan } from "../app/privileges.ts";
 import { resolveCredentials } from "../app/user.ts";
-import { type Fd, replaceFileAt } from "../linux/file.ts";
-import { changeDirectory } from "../linux/namespaces.ts";
-import { ownProcessGroup, prepareProgram } from "../linux/process.ts";
+import { clearInherited } from "../linux/capabilities.ts";
+import type { Credentials } from "../linux/credentials.ts";
+import { type Fd, O_DIRECTORY, O_PATH, openFile, replaceFileAt } from "../linux/file.ts";
+import { openInit } from "../linux/init.ts";
+import { openNamespace } from "../linux/namespaces.ts";
+import { ownProcessGroup } from "../linux/process.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
+import { saveCredentials } from "../stage1/credentials_file.ts";
 import { saveEnvironment } from "../stage1/environment_file.ts";
 import { readIsolation } from "../stage1/isolation.ts";
 import { findLock, RKT_LOCK_FD } from "../stage1/lock.ts";
@@ -23,13 +26,16 @@ import { loadPod, type Pod } from "../stage1/pod.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { metadataUrl, saveRuntimeConfig } from "../stage1/runtime_config.ts";
 import { complain } from "../stage1/terminal.ts";
+import { locateProgram, openWorkingDirectory } from "./app_process.ts";
 import { podCgroupName } from "./cgroup_names.ts";
 import { recordCgroups } from "./cgroup_record.ts";
 import { fenceUntilExec } from "./fence.ts";
 import { buildRoot, moveIntoRoot } from "./app_root.ts";
 import { ignoredArguments } from "./ignored_arguments.ts";
+import { becomeApp } from "./launch.ts";
+import { startLockHolder } from "./lock_holder.ts";
 import { enterPodCgroups, openPodCgroups } from "./pod_cgroup.ts";
-import { adjustOomScore, requestLabels } from "./process_attributes.ts";
+import { adjustOomScore, tryLabels } from "./process_attributes.ts";
 import { runSupervised } from "./supervised_pod.ts";
 import { type Trace, tracer } from "./trace.ts";
 
@@ -67,59 +73,68 @@ function becomePod(pod: Pod, args: RunArguments, lock: Fd, trace: Trace): void {
   for (const line of [...ignoredArguments(args), ...tellIgnoredPorts(pod), ...plan.ignored]) {
     complain("run", line);
   }
-  // Without new privileges, exec gives nothing back: what run gave up, the app would lack.
-  if (!plan.isolation.privileges.noNewPrivileges) fenceUntilExec("run", trace);
+  fenceUntilExec("run", trace);
 
   saveRuntimeConfig(args);
   saveEnvironment(plan.name, environmentEntries(plan.environment));
   replaceFileAt(lock, POD_PATHS.processGroup, `${ownProcessGroup()}\n`);
+  const host = openNamespace("self", "mnt");
   const root = buildRoot(plan, trace);
-  becomeApp(plan, { root, lock, uuid: args.uuid, trace });
+  leaveForApp(plan, { root, host, lock, uuid: args.uuid, trace });
 }
 
-/** What it takes to start an app whose root is built. */
+/** What it takes to become an app whose root is built. */
 interface Start {
   root: Fd;
+  /** The host's mount namespace. */
+  host: Fd;
   lock: Fd;
   uuid: string;
   trace: Trace;
 }
 
 /**
- * The order matters: what is looked up in the root comes before the host is out of sight, the pid file
- * before the privilege to write it is gone, and it comes last of all that `enter` relies on.
+ * The order matters: what is looked up in the root, or needs the host's files, comes before the host is out of sight;
+ * the pid file comes last of all that `enter` relies on.
  */
-function becomeApp(plan: AppPlan, { root, lock, uuid, trace }: Start): void {
-  const credentials = resolveCredentials(root, plan.user);
-  const { path, argv } = locateProgram(plan, root);
+function leaveForApp(plan: AppPlan, { root, host, lock, uuid, trace }: Start): never {
   const { privileges, resources, labels } = plan.isolation;
+  const credentials = resolveCredentials(root, plan.user);
+  saveCredentials(plan.name, credentials);
+  const workingDirectory = openWorkingDirectory(plan, root);
+  const program = naming(programField(plan), () => locateProgram(plan, root, plan.exec));
+  const proc = openFile("/proc", O_PATH | O_DIRECTORY);
+  tryLabels(labels, proc);
+  const init = openInit(POD_PATHS.init);
+  const kept = isRestricted(privileges, credentials) ? startLockHolder(lock, host) : lock;
   const oomNotes = adjustOomScore(resources, trace);
-  requestLabels(labels, trace);
   const cgroupName = podCgroupName(uuid);
   recordCgroups(lock, resources.cgroups.map(({ parent }) => `${parent}/${cgroupName}`));
   const cgroups = openPodCgroups(resources);
   moveIntoRoot(root, trace);
-  naming(`${plan.field}.app.workingDirectory`, () => changeDirectory(plan.workingDirectory));
   const notes = [...oomNotes, ...enterPodCgroups(cgroups, uuid, trace)];
   for (const line of notes) complain("run", line);
   replaceFileAt(lock, POD_PATHS.pid, `${Deno.pid}\n`);
-  const restrict = prepareSyscallFilter(privileges);
   trace(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
-  becomeUser(privileges, credentials);
-  trace(`execute ${path}`);
+  trace(`execute ${program.path}`);
+  // What is inherited passes by the bounding set.
+  if (privileges.capabilities) clearInherited();
   const environment = environmentEntries(plan.environment);
-  const becomeProgram = prepareProgram({ path, argv, environment, keepFds: [lock.number] });
-  // From here on the filter holds for this program as well, and it may allow as good as nothing.
-  restrict();
-  naming(programField(plan), becomeProgram);
+  const identity = { workingDirectory, labels, proc, credentials, privileges };
+  return becomeApp(
+    { ...identity, program: { ...program, environment } },
+    init,
+    kept,
+    (call) => `run: ${call.startsWith("execve") ? `${programField(plan)}: ` : ""}${call}: `,
+  );
 }
 
-function locateProgram(plan: AppPlan, root: Fd): { path: string; argv: string[] } {
-  const [name, ...args] = plan.exec;
-  const searchPath = plan.environment.get("PATH") ?? "";
-  const candidates = programCandidates(name, searchPath, plan.workingDirectory);
-  const path = naming(programField(plan), () => findProgram(root, name, candidates));
-  return { path, argv: [path, ...args] };
+/** Whether an app is kept from anything that the root of the host can do. */
+function isRestricted(
+  { capabilities, seccomp, noNewPrivileges }: PrivilegePlan,
+  { uid }: Credentials,
+): boolean {
+  return uid !== 0 || noNewPrivileges || capabilities !== undefined || seccomp !== undefined;
 }
 
 function programField({ field }: AppPlan): string {

@@ -13,7 +13,7 @@ import type { AppPlan } from "../app/plan.ts";
 import type { CallScript } from "../linux/call_script.ts";
 import { takeCredentials } from "../linux/credentials.ts";
 import { failedWith } from "../linux/errno.ts";
-import { type Fd, makePipe, statPath } from "../linux/file.ts";
+import { type Fd, LAST_FD, makePipe, statPath } from "../linux/file.ts";
 import { startProcess } from "../linux/init.ts";
 import { writeSetting } from "../linux/kernel_file.ts";
 import type { Call } from "../linux/libc.ts";
@@ -27,8 +27,6 @@ export interface PodUsers {
   ids: IdRange;
   namespace: Fd;
 }
-
-const LAST_FD = 0xffff_ffff;
 
 /**
  * Makes the namespace.

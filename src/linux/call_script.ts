@@ -1,66 +1,128 @@
 /**
- * System calls that another process is to make: a list, written here and carried out by the image's `init`.
+ * System calls that another process is to make: a list, written here and carried out by the image's `init`
+ * (`image/init.c`).
  *
  * Deno cannot fork, and a second program of Deno's takes tens of milliseconds to start. What has to happen inside
  * a new process, such as joining namespaces or giving up privileges, is therefore recorded as what it comes down
- * to. `init` maps the list and goes through it; results come back through the same memory.
+ * to. `init` takes a private copy of the list and goes through it; which call ended it, if one did, comes back
+ * through a page of memory that it shares with who wrote the list.
  *
  * @module
  */
 
-import { SyscallError } from "./errno.ts";
+import { describeCall, describeErrno, SyscallError } from "./errno.ts";
 import type { Fd } from "./file.ts";
-import { type Argument, type Bytes, type Call, cString, syscall } from "./libc.ts";
+import { type Argument, asBytes, type Bytes, type Call, cString, syscall } from "./libc.ts";
+import type { Pass } from "./seccomp_program.ts";
 import { SYSCALL_NUMBERS, type SyscallName } from "./syscall_numbers.ts";
 
-/** Where `init` maps the list, and how much of it: there is nothing else in its lower memory. */
+/**
+ * Where `init` maps the page with its report, one that its children do not have, and the list: there is nothing else in
+ * its lower memory.
+ */
+export const REPORT_ADDRESS = 0x0f00_0000;
+export const REPORT_SIZE = 0x1000;
+export const CHILD_ADDRESS = 0x0f00_1000;
+export const CHILD_SIZE = 0x1000;
 export const SCRIPT_ADDRESS = 0x1000_0000;
 export const SCRIPT_SIZE = 0x100_0000;
 
-/** Each entry is nine words: the call's number, six arguments, how to take its result, and the result. */
-export const ENTRY_WORDS = 9;
+/** Words before the first entry: the pass, and where the texts of errors are. */
+export const HEADER_WORDS = 3;
+/**
+ * Each entry is ten words: the call's number, six arguments, how to take its result, what that has to be, and what to
+ * say when the call fails.
+ */
+export const ENTRY_WORDS = 10;
 export const HOW_WORD = 7;
-export const RESULT_WORD = 8;
+export const EXPECTED_WORD = 8;
 
-/** How a result is taken: go on although the call failed. */
+/** How a result is taken: go on although the call failed; with one error alone if it stands in the bits above. */
 export const MAY_FAIL = 1;
-/** How a result is taken: end when it is more than 0, as it is for the parent in clone(2). */
-export const PARENT_ENDS = 2;
+/** How a result is taken: end, as at the end of the list, when it is another than expected. */
+export const ONLY_AT_EXPECTED = 2;
+/** How a call is made: its first argument is the result of the one before. */
+export const TAKES_RESULT = 4;
+export const ALLOWED_ERROR_SHIFT = 8;
+
+/** How the texts of errors lie in memory: so many bytes each, from error 0 on. */
+export const ERROR_TEXT_SIZE = 64;
+export const ERROR_COUNT = 134;
 
 /** The exit status of `init` when a call failed that must not. */
 export const SCRIPT_FAILURE = 254;
 
+/** Where the list is in the file. */
+export const SCRIPT_OFFSET = REPORT_SIZE + CHILD_SIZE;
+
 /** What calls point to follows the list, which can have this many bytes. */
 const DATA_OFFSET = 0x1_0000;
 const WORD = 8;
-/** Stands in the place of a result until there is one: no call returns it. */
-const NO_RESULT = -(2n ** 63n);
+/** The first of the two arguments in which a call has its pass. */
+const PASS_ARGUMENT = 4;
 
 /** One recorded call. */
 interface Entry {
   name: SyscallName;
   args: readonly Argument[];
   how: number;
+  expected: number;
 }
+
+/** The words of a {@linkcode Pass}. */
+type PassWords = Pass["words"];
 
 /** A list of system calls. */
 export class CallScript {
   readonly #entries: Entry[] = [];
+  #describeFailure: ((call: string) => string) | undefined;
+  #pass: PassWords | undefined;
 
   /** Records a call. It has no result yet, so 0 stands for it. */
-  readonly call: Call = (name, ...args) => this.#add(name, args, 0);
+  readonly call: Call = (name, ...args) => {
+    this.#add(name, args);
+    return 0;
+  };
 
   /** Records a call that may fail. */
   try(name: SyscallName, ...args: Argument[]): void {
-    this.#add(name, args, MAY_FAIL);
+    this.#add(name, args, { how: MAY_FAIL });
+  }
+
+  /** Records a call that may fail with this one error, by its number. */
+  allowing(errno: number, name: SyscallName, ...args: Argument[]): void {
+    this.#add(name, args, { how: MAY_FAIL | errno << ALLOWED_ERROR_SHIFT });
+  }
+
+  /** Records a call that has the result of the one before for its first argument. These are the others. */
+  withResult(name: SyscallName, ...args: Argument[]): void {
+    this.#add(name, [0, ...args], { how: TAKES_RESULT });
   }
 
   /**
-   * Records a call after which the process goes on only where it returns 0: the child, after clone(2). Where it
-   * returns more, the process ends, as if it had come to the end of its list.
+   * Records a call after which the process goes on only where it returns this: 0 is what the child gets of
+   * clone(2). Otherwise the process ends, as if it had come to the end of its list.
    */
-  onlyAtZero(name: SyscallName, ...args: Argument[]): void {
-    this.#add(name, args, PARENT_ENDS);
+  onlyAt(expected: number, name: SyscallName, ...args: Argument[]): void {
+    this.#add(name, args, { how: ONLY_AT_EXPECTED, expected });
+  }
+
+  /**
+   * Has all further calls carry two words by which a filter lets them through, whatever else it refuses. They can have
+   * four arguments at the most.
+   */
+  passFilter(words: PassWords): void {
+    this.#pass = words;
+  }
+
+  /**
+   * Has the process itself say on its standard error which call failed: for a list that is carried out by who wrote
+   * it, so that nobody is left to read the report.
+   *
+   * @param describe Makes a call, such as `execve("/app")`, the beginning of a line that ends with the error.
+   */
+  complainAs(describe: (call: string) => string): void {
+    this.#describeFailure = describe;
   }
 
   /**
@@ -71,18 +133,67 @@ export class CallScript {
    * @throws {RangeError} when there is too much of it.
    */
   writeTo(memory: Fd): WrittenScript {
-    const bytes = encodeScript(this.#entries);
-    syscall("pwrite64", memory.number, bytes, bytes.length, 0);
+    const bytes = this.#encode();
+    syscall("pwrite64", memory.number, bytes, bytes.length, SCRIPT_OFFSET);
     return new WrittenScript(memory, this.#entries);
   }
 
-  #add(name: SyscallName, args: readonly Argument[], how: number): number {
-    this.#entries.push({ name, args, how });
-    return 0;
+  #add(name: SyscallName, args: readonly Argument[], { how = 0, expected = 0 } = {}): void {
+    this.#entries.push({ name, args: this.#withPass(name, args), how, expected });
+  }
+
+  /** The list as `init` reads it. It ends with a call that ends the process. */
+  #encode(): Bytes {
+    const all = [...this.#entries, this.#end()];
+    const data = new ScriptData();
+    const words = [...this.#header(data), ...all.flatMap((entry) => this.#words(entry, data))];
+    const list = new BigInt64Array(words);
+    if (list.byteLength > DATA_OFFSET) throw new RangeError(`${all.length} calls: too many`);
+    const bytes = new Uint8Array(DATA_OFFSET + data.length);
+    bytes.set(new Uint8Array(list.buffer));
+    data.copyTo(bytes, DATA_OFFSET);
+    if (bytes.length > SCRIPT_SIZE) {
+      throw new RangeError(`${bytes.length} bytes: too much to pass on`);
+    }
+    return bytes;
+  }
+
+  #end(): Entry {
+    return { name: "exit_group", args: this.#withPass("exit_group", [0]), how: 0, expected: 0 };
+  }
+
+  #withPass(name: SyscallName, args: readonly Argument[]): readonly Argument[] {
+    if (this.#pass === undefined) return args;
+    const room = PASS_ARGUMENT - args.length;
+    if (room < 0) throw new RangeError(`${name}: its arguments leave no room for the pass`);
+    return [...args, ...new Array<number>(room).fill(0), ...this.#pass];
+  }
+
+  #header(data: ScriptData): bigint[] {
+    const pass = (this.#pass ?? [0n, 0n]).map((word) => data.place(word));
+    return [...pass, this.#describeFailure ? data.place(errorTexts()) : 0n];
+  }
+
+  #words({ name, args, how, expected }: Entry, data: ScriptData): bigint[] {
+    const values = args.map((argument) => data.place(argument));
+    const padding = new Array<bigint>(6 - values.length).fill(0n);
+    const complaint = data.place(this.#describeFailure?.(describeCall(name, args)) ?? null);
+    const rest = [BigInt(how), BigInt(expected), complaint];
+    return [BigInt(SYSCALL_NUMBERS[name]), ...values, ...padding, ...rest];
   }
 }
 
-/** A list that a process has been given, and the results that are in it by now. */
+/** The texts of all errors, each at its number, and with a newline behind it. */
+function errorTexts(): Bytes {
+  const bytes = new Uint8Array(ERROR_COUNT * ERROR_TEXT_SIZE);
+  for (let number = 0; number < ERROR_COUNT; number++) {
+    const text = new TextEncoder().encode(`${describeErrno(number)}\n`);
+    bytes.set(text.subarray(0, ERROR_TEXT_SIZE), number * ERROR_TEXT_SIZE);
+  }
+  return bytes;
+}
+
+/** A list that a process has been given, and what it has reported of it by now. */
 export class WrittenScript {
   readonly #memory: Fd;
   readonly #entries: readonly Entry[];
@@ -96,44 +207,30 @@ export class WrittenScript {
   /**
    * The error that ended the list, if one did.
    *
+   * A process that is in the pod already may be made to report anything, by an app that may look into it.
+   *
    * @throws {SyscallError} when the memory cannot be read.
    */
   failure(): SyscallError | undefined {
-    const results = this.#readResults();
-    const failed = results.findLastIndex((result) => result !== NO_RESULT);
-    const entry = this.#entries[failed];
-    const result = results[failed];
-    if (entry === undefined || result === undefined) return undefined;
-    if (result >= 0n || entry.how & MAY_FAIL) return undefined;
-    return new SyscallError(entry.name, entry.args, Number(-result));
-  }
-
-  #readResults(): bigint[] {
-    const bytes = new Uint8Array(this.#entries.length * ENTRY_WORDS * WORD);
+    const report = new BigInt64Array(2);
+    const bytes = new Uint8Array(report.buffer);
     syscall("pread64", this.#memory.number, bytes, bytes.length, 0);
-    const words = new BigInt64Array(bytes.buffer);
-    return this.#entries.map((_, i) => words[i * ENTRY_WORDS + RESULT_WORD]!);
+    const [index = 0n, result = 0n] = report;
+    const entry = this.#entries[Number(index) - 1];
+    return entry && new SyscallError(entry.name, entry.args, Number(-result));
   }
-}
 
-/** The list as `init` reads it. It ends with a call that ends the process. */
-function encodeScript(entries: readonly Entry[]): Bytes {
-  const all = [...entries, { name: "exit_group", args: [0], how: 0 } as const];
-  const data = new ScriptData();
-  const words = all.flatMap(({ name, args, how }) => {
-    const values = args.map((argument) => data.place(argument));
-    const padding = new Array<bigint>(6 - values.length).fill(0n);
-    return [BigInt(SYSCALL_NUMBERS[name]), ...values, ...padding, BigInt(how), NO_RESULT];
-  });
-  const list = new BigInt64Array(words);
-  if (list.byteLength > DATA_OFFSET) throw new RangeError(`${all.length} calls: too many`);
-  const bytes = new Uint8Array(DATA_OFFSET + data.length);
-  bytes.set(new Uint8Array(list.buffer));
-  data.copyTo(bytes, DATA_OFFSET);
-  if (bytes.length > SCRIPT_SIZE) {
-    throw new RangeError(`${bytes.length} bytes: too much to pass on`);
+  /**
+   * The number of the child that was made with `CLONE_PARENT_SETTID` and {@linkcode CHILD_ADDRESS}.
+   *
+   * @returns `undefined` when none was made.
+   * @throws {SyscallError} when the memory cannot be read.
+   */
+  child(): number | undefined {
+    const pid = new Int32Array(1);
+    syscall("pread64", this.#memory.number, asBytes(pid), pid.byteLength, REPORT_SIZE);
+    return pid[0] === 0 ? undefined : pid[0];
   }
-  return bytes;
 }
 
 /** What calls point to. */

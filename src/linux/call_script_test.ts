@@ -1,13 +1,18 @@
 import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
 import {
+  ALLOWED_ERROR_SHIFT,
   CallScript,
   ENTRY_WORDS,
+  EXPECTED_WORD,
+  HEADER_WORDS,
   HOW_WORD,
   MAY_FAIL,
-  PARENT_ENDS,
-  RESULT_WORD,
+  ONLY_AT_EXPECTED,
+  REPORT_SIZE,
   SCRIPT_ADDRESS,
+  SCRIPT_OFFSET,
+  TAKES_RESULT,
 } from "./call_script.ts";
 import { errnoNumber } from "./errno_table.ts";
 import { type Fd, makeMemoryFile } from "./file.ts";
@@ -19,7 +24,7 @@ class Memory implements Disposable {
   readonly fd: Fd = makeMemoryFile("init");
 
   word(entry: number, word: number): bigint {
-    return this.wordAt(BigInt(SCRIPT_ADDRESS + (entry * ENTRY_WORDS + word) * 8));
+    return this.wordAt(BigInt(SCRIPT_ADDRESS + (HEADER_WORDS + entry * ENTRY_WORDS + word) * 8));
   }
 
   wordAt(address: bigint): bigint {
@@ -30,15 +35,20 @@ class Memory implements Disposable {
     return new TextDecoder().decode(this.bytesAt(address, length));
   }
 
-  setResult(entry: number, result: bigint): void {
-    const bytes = new Uint8Array(new BigInt64Array([result]).buffer);
-    const offset = (entry * ENTRY_WORDS + RESULT_WORD) * 8;
-    syscall("pwrite64", this.fd.number, bytes, bytes.length, offset);
+  /** Tells of a call, counted from 1, what `init` would. */
+  report(entry: number, result: number): void {
+    const bytes = new Uint8Array(new BigInt64Array([BigInt(entry), BigInt(result)]).buffer);
+    syscall("pwrite64", this.fd.number, bytes, bytes.length, 0);
+  }
+
+  setChild(pid: number): void {
+    const bytes = new Uint8Array(new Int32Array([pid]).buffer);
+    syscall("pwrite64", this.fd.number, bytes, bytes.length, REPORT_SIZE);
   }
 
   bytesAt(address: bigint, length: number): Bytes {
     const bytes = new Uint8Array(length);
-    const offset = address - BigInt(SCRIPT_ADDRESS);
+    const offset = address - BigInt(SCRIPT_ADDRESS - SCRIPT_OFFSET);
     assertEquals(syscall("pread64", this.fd.number, bytes, length, Number(offset)), length);
     return bytes;
   }
@@ -53,13 +63,33 @@ Deno.test("each call is its number, its arguments, and how to take its result", 
   const script = new CallScript();
   assertEquals(script.call("setns", 5, 0x4000_0000), 0);
   script.try("close", 7);
-  script.onlyAtZero("clone", 17, 0, 0, 0, 0);
+  script.allowing(38, "close", 8);
+  script.onlyAt(3, "clone", 17, 0, 0, 0, 0);
+  script.withResult("write", "x", 1);
   script.writeTo(memory.fd);
-  const words = (entry: number) => [0, 1, 2, HOW_WORD].map((word) => memory.word(entry, word));
-  assertEquals(words(0), [BigInt(SYSCALL_NUMBERS.setns), 5n, 0x4000_0000n, 0n]);
-  assertEquals(words(1), [BigInt(SYSCALL_NUMBERS.close), 7n, 0n, BigInt(MAY_FAIL)]);
-  assertEquals(words(2), [BigInt(SYSCALL_NUMBERS.clone), 17n, 0n, BigInt(PARENT_ENDS)]);
-  assertEquals(words(3), [BigInt(SYSCALL_NUMBERS.exit_group), 0n, 0n, 0n]);
+  const words = (entry: number) =>
+    [0, 1, HOW_WORD, EXPECTED_WORD].map((word) => Number(memory.word(entry, word)));
+  assertEquals(words(0), [SYSCALL_NUMBERS.setns, 5, 0, 0]);
+  assertEquals(words(1), [SYSCALL_NUMBERS.close, 7, MAY_FAIL, 0]);
+  assertEquals(words(2), [SYSCALL_NUMBERS.close, 8, MAY_FAIL | 38 << ALLOWED_ERROR_SHIFT, 0]);
+  assertEquals(words(3), [SYSCALL_NUMBERS.clone, 17, ONLY_AT_EXPECTED, 3]);
+  assertEquals(words(4), [SYSCALL_NUMBERS.write, 0, TAKES_RESULT, 0]);
+  assertEquals(words(5), [SYSCALL_NUMBERS.exit_group, 0, 0, 0]);
+});
+
+Deno.test("calls carry the pass from where it is given on, in their last two arguments", () => {
+  using memory = new Memory();
+  const script = new CallScript();
+  script.call("close", 7);
+  script.passFilter([5n, 2n ** 63n]);
+  script.call("setsid");
+  assertThrows(() => script.call("ppoll", null, 0, null, null, 0), RangeError, "no room");
+  script.writeTo(memory.fd);
+  const last = (entry: number) => [5, 6].map((word) => memory.word(entry, word));
+  assertEquals(last(0), [0n, 0n]);
+  assertEquals(last(1), [5n, -(2n ** 63n)]);
+  assertEquals(last(2), [5n, -(2n ** 63n)]);
+  assertEquals([0, 1].map((word) => memory.wordAt(BigInt(SCRIPT_ADDRESS + word * 8))), last(1));
 });
 
 Deno.test("texts, bytes and structures are passed by the address that they will have", () => {
@@ -79,27 +109,36 @@ Deno.test("texts, bytes and structures are passed by the address that they will 
   assertEquals(memory.word(2, 1), -100n);
 });
 
-/** A list of three calls, the second of which may fail, and what its results come to. */
-function failureAfter(...results: number[]): string | undefined {
+/** A list of two calls, and what a report of it comes to. */
+function failureAt(entry: number, result: number): string | undefined {
   using memory = new Memory();
   const script = new CallScript();
   script.call("chdir", "/a");
-  script.try("chdir", "/b");
-  script.call("chdir", "/c");
+  script.call("chdir", "/b");
   const written = script.writeTo(memory.fd);
-  results.forEach((result, entry) => memory.setResult(entry, BigInt(result)));
+  memory.report(entry, result);
   return written.failure()?.message;
 }
 
 const ENOENT = errnoNumber("ENOENT")!;
 
-Deno.test("the call that ended a list is the one that failed last, and had to succeed", () => {
-  assertEquals(failureAfter(), undefined);
-  assertEquals(failureAfter(0), undefined);
-  assertEquals(failureAfter(-ENOENT)?.split(": ")[0], 'chdir("/a")');
-  assertEquals(failureAfter(0, -ENOENT), undefined);
-  assertEquals(failureAfter(0, -ENOENT, 0), undefined);
-  assertEquals(failureAfter(0, -ENOENT, -ENOENT), 'chdir("/c"): ENOENT, no such file or directory');
+Deno.test("the call that ended a list is the one that was reported", () => {
+  assertEquals(failureAt(0, 0), undefined);
+  assertEquals(failureAt(1, -ENOENT), 'chdir("/a"): ENOENT, no such file or directory');
+  assertEquals(failureAt(2, -ENOENT), 'chdir("/b"): ENOENT, no such file or directory');
+});
+
+Deno.test("a report of a call that there is not is none", () => {
+  assertEquals(failureAt(3, -ENOENT), undefined);
+  assertEquals(failureAt(-1, -ENOENT), undefined);
+});
+
+Deno.test("a list tells which child it made, if it made one", () => {
+  using memory = new Memory();
+  const written = new CallScript().writeTo(memory.fd);
+  assertEquals(written.child(), undefined);
+  memory.setChild(77);
+  assertEquals(written.child(), 77);
 });
 
 Deno.test("too many calls, too much data, and a NUL in a text are refused", () => {

@@ -119,11 +119,7 @@ export function clearInherited(): void {
  * @throws {SyscallError}
  */
 export function limitPermitted(keep: readonly Capability[]): void {
-  const mask = new Uint32Array(2);
-  for (const capability of keep) {
-    const number = CAPABILITIES.indexOf(capability);
-    mask[number >> 5]! |= 1 << (number & 31);
-  }
+  const mask = maskOf(keep);
   changeSets((sets) => {
     for (const words of [EFFECTIVE_WORDS, PERMITTED_WORDS]) {
       words.forEach((word, i) => sets[word]! &= mask[i]!);
@@ -133,8 +129,37 @@ export function limitPermitted(keep: readonly Capability[]): void {
 
 /** Gives up every capability. */
 export function noCapabilities(call: Call): void {
+  recordCapabilities([], call);
+}
+
+/**
+ * Gives up all other capabilities: those that are kept are in force and permitted, and what is executed inherits none
+ * of them. For a process that has all that this one's bounding set has.
+ *
+ * @throws {SyscallError} when the process does not have one of them.
+ */
+export function recordCapabilities(keep: readonly Capability[], call: Call): void {
   const header = asBytes(new Uint32Array([CAPABILITY_VERSION_3, 0]));
-  call("capset", header, asBytes(new Uint32Array(6)));
+  const mask = maskOf(keep.filter(isInBoundingSet));
+  const sets = new Uint32Array(6);
+  for (const words of [EFFECTIVE_WORDS, PERMITTED_WORDS]) {
+    words.forEach((word, i) => sets[word] = mask[i]!);
+  }
+  call("capset", header, asBytes(sets));
+}
+
+function isInBoundingSet(capability: Capability): boolean {
+  const number = CAPABILITIES.indexOf(capability);
+  return isKnownToKernel(number) && syscall("prctl", PR_CAPBSET_READ, number) === 1;
+}
+
+function maskOf(capabilities: readonly Capability[]): Uint32Array {
+  const mask = new Uint32Array(2);
+  for (const capability of capabilities) {
+    const number = CAPABILITIES.indexOf(capability);
+    mask[number >> 5]! |= 1 << (number & 31);
+  }
+  return mask;
 }
 
 function changeSets(change: (sets: Uint32Array) => void): void {

@@ -91,11 +91,7 @@ export class SyscallError extends Error {
    * @param errno The error number.
    */
   constructor(call: string, args: readonly unknown[], errno: number) {
-    super(
-      `${call}(${args.filter(isText).map((text) => JSON.stringify(text)).join(", ")}): ${
-        describeErrno(errno)
-      }`,
-    );
+    super(`${describeCall(call, args)}: ${describeErrno(errno)}`);
     this.call = call;
     this.errno = errno;
   }
@@ -104,6 +100,19 @@ export class SyscallError extends Error {
   is(...names: Errno[]): boolean {
     return names.some((name) => ERRNO[name] === this.errno);
   }
+}
+
+/**
+ * Says a system call in words: its name, and those of its arguments that tell a person something.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(describeCall("openat", [-100, "/etc", 0]), 'openat("/etc")');
+ * ```
+ */
+export function describeCall(call: string, args: readonly unknown[]): string {
+  return `${call}(${args.filter(isText).map((text) => JSON.stringify(text)).join(", ")})`;
 }
 
 /**

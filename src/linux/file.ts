@@ -7,6 +7,7 @@
  */
 
 import { concatenate } from "./bytes.ts";
+import type { CallScript } from "./call_script.ts";
 import { ERRNO, failedWith, SyscallError } from "./errno.ts";
 import { asBytes, type Bytes, type Call, syscall } from "./libc.ts";
 
@@ -52,10 +53,18 @@ const LOCK_NB = 4;
 const LOCK_UN = 8;
 
 const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+const F_ADD_SEALS = 1033;
+/** `F_SEAL_SEAL`, `F_SEAL_SHRINK`, `F_SEAL_GROW` and `F_SEAL_WRITE`. */
+const EVERY_SEAL = 0xf;
 
 const F_GETFD = 1;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
+
+/** The first descriptor that is no program's by custom, and the last that there can be. */
+export const FIRST_FD = 3;
+export const LAST_FD = 0xffff_ffff;
 
 const READ_CHUNK = 64 * 1024;
 
@@ -142,6 +151,17 @@ export function statFd(fd: Fd | number): FileStatus {
 }
 
 /**
+ * The kind of file system that a file is in, by its magic number: fstatfs(2).
+ *
+ * @throws {SyscallError}
+ */
+export function fileSystemType(fd: Fd): number {
+  const status = new BigInt64Array(15);
+  syscall("fstatfs", fd.number, new Uint8Array(status.buffer));
+  return Number(status[0]);
+}
+
+/**
  * What a path refers to, links followed.
  *
  * @throws {SyscallError}
@@ -189,6 +209,17 @@ export function pathOf(fd: Fd): string {
  * @throws {RangeError} when the file is longer than `limit`.
  */
 export function readText(fd: Fd, limit: number): string {
+  return new TextDecoder().decode(readBytes(fd, limit));
+}
+
+/**
+ * Everything that a descriptor holds.
+ *
+ * @param limit The most bytes that are read; a longer file is refused.
+ * @throws {SyscallError}
+ * @throws {RangeError} when the file is longer than `limit`.
+ */
+export function readBytes(fd: Fd, limit: number): Bytes {
   const chunks: Bytes[] = [];
   let total = 0;
   for (;;) {
@@ -199,7 +230,7 @@ export function readText(fd: Fd, limit: number): string {
     if (total > limit) throw new RangeError(`longer than ${limit} bytes`);
     chunks.push(chunk.subarray(0, length));
   }
-  return new TextDecoder().decode(concatenate(chunks));
+  return concatenate(chunks);
 }
 
 /**
@@ -476,6 +507,23 @@ export function keepAcrossExec(fd: number, call: Call = syscall): void {
 }
 
 /**
+ * Records that a process closes every descriptor but 0 to 2, and one more where it keeps one.
+ *
+ * @param known All those that it was given: before Linux 5.9 there is no close_range(2).
+ */
+export function recordCloseAll(known: readonly Fd[], script: CallScript, kept?: Fd): void {
+  const ranges = kept === undefined
+    ? [[FIRST_FD, LAST_FD]]
+    : [[FIRST_FD, kept.number - 1], [kept.number + 1, LAST_FD]];
+  for (const { number } of known) {
+    if (number >= FIRST_FD && number !== kept?.number) script.try("close", number);
+  }
+  for (const [first, last] of ranges) {
+    if (first! <= last!) script.try("close_range", first!, last!, 0);
+  }
+}
+
+/**
  * Makes a file that is in memory alone, and goes with its last descriptor: memfd_create(2).
  *
  * @param name What /proc calls it.
@@ -483,6 +531,22 @@ export function keepAcrossExec(fd: number, call: Call = syscall): void {
  */
 export function makeMemoryFile(name: string): Fd {
   return new Fd(syscall("memfd_create", name, MFD_CLOEXEC));
+}
+
+/**
+ * Copies a file to one in memory that nobody can write to any more, and opens that for reading and executing.
+ *
+ * @throws {SyscallError}
+ */
+export function makeSealedCopy(path: string): Fd {
+  using memory = new Fd(syscall("memfd_create", path, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  {
+    using file = openFile(path, O_RDONLY);
+    writeAll(memory, readBytes(file, Infinity));
+  }
+  syscall("fcntl", memory.number, F_ADD_SEALS, EVERY_SEAL);
+  // What is open for writing cannot be executed.
+  return openFile(`/proc/self/fd/${memory.number}`, O_RDONLY);
 }
 
 /**

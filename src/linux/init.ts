@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CallScript, type WrittenScript } from "./call_script.ts";
+import { CallScript, CHILD_ADDRESS, type WrittenScript } from "./call_script.ts";
 import {
   AT_EMPTY_PATH,
   closeAtExec,
@@ -12,13 +12,14 @@ import {
   keepAcrossExec,
   makeMemoryFile,
   makePipe,
-  O_PATH,
-  openFile,
+  makeSealedCopy,
   readText,
 } from "./file.ts";
-import { posixSpawn } from "./libc.ts";
-import { recordOnlyUnlessReady } from "./poll.ts";
-import { dieWithParent, waitFor } from "./process.ts";
+import { posixSpawn, syscall } from "./libc.ts";
+import { cloneReadOnly } from "./mount.ts";
+import { CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_VFORK } from "./namespaces.ts";
+import { POLLIN, waitForEvents } from "./poll.ts";
+import { openProcess, SIGCHLD, SIGKILL, signalProcess, waitFor } from "./process.ts";
 
 /** The last of the descriptors that a program has anyway, and keeps. */
 const STDERR = 2;
@@ -27,14 +28,18 @@ const STDERR = 2;
 export interface Beginning {
   /** Where `init` is, in this process's root. */
   init: string;
-  /** What the list refers to: the new process has them under the same numbers until it executes its program. */
+  /** What the list refers to: the new process has them under the same numbers until its list closes them. */
   fds: readonly Fd[];
+}
+
+/** A process that this one starts, and that is in nobody's sight before it is ready. */
+export interface ProcessBeginning extends Beginning {
   /**
    * Records the list. It has to end with execve(2), or close everything when the process is ready.
    *
-   * @param starter For {@linkcode recordDieWith}.
+   * @param unready What it holds until then, in all its copies, and is waited for.
    */
-  record: (script: CallScript, starter: Fd) => void;
+  record: (script: CallScript, unready: Fd) => void;
   /**
    * Records a second list, which ends so in the place of the first. It is for `init` once more: a process's memory
    * belongs to the user namespace in which the process executed its program.
@@ -43,14 +48,14 @@ export interface Beginning {
 }
 
 /**
- * Records that the process ends with the one that starts it, also if that ends before the list is done. Whatever
- * changes its credentials takes that back.
+ * Opens `init` so that it can be executed, and nobody who then finds it as the program of a process can write to it
+ * or change its mode: through a read-only mount that is in place nowhere. Before Linux 5.12 there is none, and it
+ * is a sealed copy in memory.
  *
- * @param starter What the process can tell by whether that other one is there: it holds the other end.
+ * @throws {SyscallError}
  */
-export function recordDieWith(starter: Fd, script: CallScript): void {
-  dieWithParent(script.call);
-  recordOnlyUnlessReady({ fd: starter.number, events: 0 }, script);
+export function openInit(path: string): Fd {
+  return cloneReadOnly(path) ?? makeSealedCopy(path);
 }
 
 /**
@@ -59,15 +64,15 @@ export function recordDieWith(starter: Fd, script: CallScript): void {
  * @returns Its process id, as this process sees it.
  * @throws {SyscallError} the one that ended its list, if one did.
  */
-export function startProcess({ init, fds, record, recordAgain }: Beginning): number {
+export function startProcess({ init: path, fds, record, recordAgain }: ProcessBeginning): number {
   using opened = new DisposableStack();
+  const init = opened.use(openInit(path));
   const memory = opened.use(makeMemoryFile("init"));
-  const sequel = recordAgain && prepareSequel(init, recordAgain, opened);
+  const sequel = recordAgain && prepareSequel(path, recordAgain, opened);
   const pipe = makePipe();
   opened.use(pipe.readEnd);
   const ofSequel = sequel ? [sequel.init, sequel.memory] : [];
-  const ofCaller = fds.filter(({ number }) => number > STDERR);
-  const passed = [memory, pipe.writeEnd, ...ofSequel, ...ofCaller];
+  const passed = [pipe.writeEnd, ...ofSequel, ...beyondStderr(fds)];
   const script = new CallScript();
   for (const { number } of passed) closeAtExec(number, script.call);
   record(script, pipe.writeEnd);
@@ -97,7 +102,7 @@ function prepareSequel(
 ): Sequel {
   const script = new CallScript();
   record(script);
-  const init = opened.use(openFile(path, O_PATH));
+  const init = opened.use(openInit(path));
   const memory = opened.use(makeMemoryFile("init"));
   return { init, memory, written: script.writeTo(memory) };
 }
@@ -108,11 +113,115 @@ function recordSequel({ init, memory }: Sequel, writer: Fd, { call }: CallScript
   call("execveat", init.number, "", ["init", `${memory.number}`, null], [null], AT_EMPTY_PATH);
 }
 
-function spawn(init: string, memory: Fd, passed: readonly Fd[]): number {
+/** A process that joins others, who may be its enemies, as the last thing that it does. */
+export interface LaunchBeginning extends Beginning {
+  /**
+   * Records the list: all that is joined and given up, then {@linkcode recordEntrance}, and what is left to do in
+   * sight of the others, which ends with execve(2). Nothing may be open before that but descriptors 0 to 2.
+   */
+  record: (script: CallScript) => void;
+}
+
+/** How long a process may take to execute its program once it is in sight of others, in milliseconds. */
+const LAUNCH_PATIENCE = 2000;
+
+/** How long one that has failed to may take to end. */
+const END_PATIENCE = 1000;
+
+/**
+ * Records the step from the process that prepares all to the one that becomes the program: its copy, which is a child
+ * of who started it, and in the PID namespace that it has chosen for its children. It waits until the copy
+ * has executed its program, and ends.
+ */
+export function recordEntrance(script: CallScript): void {
+  const flags = CLONE_VFORK | CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD;
+  script.onlyAt(0, "clone", flags, 0, CHILD_ADDRESS, 0);
+}
+
+/**
+ * Starts a process as two: one that prepares all out of the others' sight, and its copy, which is in their sight and
+ * becomes the program.
+ *
+ * The copy may be stopped before it has done so, by those others. That is not waited for: it counts as
+ * started then.
+ *
+ * @returns The process id of the copy, as this process sees it.
+ * @throws {SyscallError} the one that ended the list, if one did.
+ */
+export function launchProcess({ init: path, fds, record }: LaunchBeginning): number {
+  using init = openInit(path);
+  using memory = makeMemoryFile("init");
+  const script = new CallScript();
+  record(script);
+  const written = script.writeTo(memory);
+  const preparer = spawn(init, memory, beyondStderr(fds));
+  awaitPreparer(preparer);
+  const pid = written.child();
+  const status = waitFor(preparer);
+  const failure = written.failure();
+  if (pid === undefined) {
+    throw failure ?? new Error(`who prepares the process has ended with status ${status}`);
+  }
+  if (failure === undefined) return pid;
+  endFailed(pid);
+  throw failure;
+}
+
+function awaitPreparer(pid: number): void {
+  // A child cannot come to be another process before it has been waited for.
+  using preparer = openProcess(pid)!;
+  const interest = { fd: preparer.number, events: POLLIN };
+  if (waitForEvents([interest], LAUNCH_PATIENCE).length === 0) signalProcess(preparer, SIGKILL);
+}
+
+/** Its report may be somebody else's, so it may not even be about to end. */
+function endFailed(pid: number): void {
+  {
+    using process = openProcess(pid)!;
+    waitForEvents([{ fd: process.number, events: POLLIN }], END_PATIENCE);
+    signalProcess(process, SIGKILL);
+  }
+  waitFor(pid);
+}
+
+/** What this process becomes. */
+export interface Becoming extends Omit<Beginning, "init"> {
+  /** What {@linkcode openInit} opened. */
+  init: Fd;
+  /** Records the list, which has to end with execve(2) and close the descriptors. */
+  record: (script: CallScript) => void;
+  /** Makes a call, such as `execve("/app")`, the beginning of a line that tells of its failure. */
+  describe: (call: string) => string;
+}
+
+/**
+ * Has this very process go on as `init`, which makes the calls of the list and becomes the program. Nobody is left then
+ * to tell of a failure but `init`.
+ *
+ * @throws {SyscallError} when not even `init` can be executed.
+ */
+export function becomeProcess({ init, fds, record, describe }: Becoming): never {
+  using memory = makeMemoryFile("init");
+  const script = new CallScript();
+  script.complainAs(describe);
+  record(script);
+  script.writeTo(memory);
+  for (const { number } of [memory, ...beyondStderr(fds)]) keepAcrossExec(number);
+  const argv = ["init", `${memory.number}`, null];
+  syscall("execveat", init.number, "", argv, [null], AT_EMPTY_PATH);
+  throw new Error("execveat has returned");
+}
+
+function beyondStderr(fds: readonly Fd[]): Fd[] {
+  return fds.filter(({ number }) => number > STDERR);
+}
+
+function spawn(init: Fd, memory: Fd, passed: readonly Fd[]): number {
+  const kept = [memory, ...passed];
   try {
-    for (const { number } of passed) keepAcrossExec(number);
-    return posixSpawn(init, ["init", `${memory.number}`], []);
+    for (const { number } of kept) keepAcrossExec(number);
+    return posixSpawn(`/proc/self/fd/${init.number}`, ["init", `${memory.number}`], []);
   } finally {
-    for (const { number } of passed) closeAtExec(number);
+    for (const { number } of kept) closeAtExec(number);
   }
 }

@@ -1,17 +1,37 @@
 import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
-import { initProgram } from "../../image/init.ts";
+import { compileInit, OWN_ARCHITECTURE } from "../../image/init.ts";
 import type { CallScript } from "./call_script.ts";
 import { SyscallError } from "./errno.ts";
-import { type Fd, makePipe, readText } from "./file.ts";
-import { recordDieWith, startProcess } from "./init.ts";
-import { changeOf, childrenOf, dieWithParent, endOf, parentOf, SIGTERM } from "./process.ts";
+import {
+  type Fd,
+  makePipe,
+  makeSealedCopy,
+  O_RDONLY,
+  O_RDWR,
+  openFile,
+  readBytes,
+  readText,
+  setMode,
+  writeText,
+} from "./file.ts";
+import { launchProcess, openInit, recordEntrance, startProcess } from "./init.ts";
+import {
+  changeOf,
+  childrenOf,
+  dieWithParent,
+  endOf,
+  parentOf,
+  SIGKILL,
+  SIGTERM,
+  waitForAllUntil,
+} from "./process.ts";
 
 /** Where `init` is, while a test runs. */
 function withInit(test: (init: string) => void): void {
   const init = Deno.makeTempFileSync();
   try {
-    Deno.writeFileSync(init, initProgram(Deno.build.arch === "aarch64" ? "aarch64" : "amd64"));
+    Deno.writeFileSync(init, compileInit(OWN_ARCHITECTURE).bytes);
     Deno.chmodSync(init, 0o755);
     test(init);
   } finally {
@@ -114,22 +134,71 @@ Deno.test("a call that fails is this process's error, and no process is left", (
   });
 });
 
-Deno.test("a process does not become its program once who starts it is gone", () => {
+/** A process that is launched, and becomes a shell. */
+function launchShell(init: string, text: string, inSight?: (script: CallScript) => void): number {
+  return launchProcess({
+    init,
+    fds: [],
+    record: (script) => {
+      recordEntrance(script);
+      inSight?.(script);
+      recordShell(script, text);
+    },
+  });
+}
+
+Deno.test("a process that is launched is this one's child, not who prepared it", () => {
   withInit((init) => {
-    const { readEnd: reader, writeEnd: writer } = makePipe();
-    using starter = writer;
-    const start = () =>
-      startProcess({
-        init,
-        fds: [starter],
-        record: (script) => {
-          recordDieWith(starter, script);
-          recordShell(script, "exit 3");
-        },
-      });
-    assertEquals(endOf(start()), { status: 3 });
-    reader[Symbol.dispose]();
-    assertEquals(endOf(start()), { status: 0 });
+    const pid = launchShell(init, "exit 3");
+    assertEquals(parentOf(pid), Deno.pid);
+    assertEquals(endOf(pid), { status: 3 });
+    assertThrows(() => waitForAllUntil(0), SyscallError, "ECHILD");
+  });
+});
+
+Deno.test("what fails on either side of the entrance is this process's error, and none is left", () => {
+  withInit((init) => {
+    const before = childrenOf(Deno.pid);
+    const message = 'chdir("/nowhere"): ENOENT';
+    const fail = (script: CallScript) => script.call("chdir", "/nowhere");
+    assertThrows(() => launchShell(init, "exit 3", fail), SyscallError, message);
+    const record = (script: CallScript) => {
+      fail(script);
+      recordEntrance(script);
+    };
+    assertThrows(() => launchProcess({ init, fds: [], record }), SyscallError, message);
+    assertEquals(childrenOf(Deno.pid), before);
+  });
+});
+
+Deno.test("a launched process that does not come to its program counts as started", () => {
+  withInit((init) => {
+    const wait = (script: CallScript) => script.call("ppoll", null, 0, null, null, 0);
+    const pid = launchShell(init, "exit 3", wait);
+    assertEquals(changeOf(pid), undefined);
+    Deno.kill(pid, "SIGKILL");
+    assertEquals(endOf(pid), { signal: SIGKILL });
+  });
+});
+
+const root = { ignore: Deno.uid() !== 0 };
+
+Deno.test("nobody can write to what is executed as init, nor change its mode", root, () => {
+  withInit((path) => {
+    using init = openInit(path);
+    const through = `/proc/self/fd/${init.number}`;
+    assertThrows(() => openFile(through, O_RDWR), SyscallError, "EROFS");
+    using again = openFile(through, O_RDONLY);
+    assertThrows(() => setMode(again, 0), SyscallError, "EROFS");
+  });
+});
+
+Deno.test("nobody can write to a sealed copy", () => {
+  withInit((path) => {
+    using init = makeSealedCopy(path);
+    using again = openFile(`/proc/self/fd/${init.number}`, O_RDWR);
+    assertThrows(() => writeText(again, "x"), SyscallError, "EPERM");
+    assertEquals(readBytes(init, Infinity), Deno.readFileSync(path));
   });
 });
 

@@ -6,15 +6,7 @@
 
 import type { CallScript } from "./call_script.ts";
 import { failedWith } from "./errno.ts";
-import {
-  AT_FDCWD,
-  type Fd,
-  O_CLOEXEC,
-  O_WRONLY,
-  openFile,
-  readKernelFile,
-  writeText,
-} from "./file.ts";
+import { type Fd, O_CLOEXEC, O_WRONLY, openFile, readKernelFile, writeText } from "./file.ts";
 
 /**
  * A setting's text, without the newline at its end.
@@ -42,18 +34,16 @@ export function writeSetting(path: string, value: string): void {
 }
 
 /**
- * Records a change of a setting, for another process.
+ * Records a change of a setting, for another process, which has a further descriptor open from then on.
  *
- * What openat(2) returns there cannot be known here. But it takes the lowest number that is free, so 0 is made
- * so meanwhile.
- *
- * @param spare A descriptor that the process has, and needs no more: it takes the place of descriptor 0.
+ * @param path Relative to the directory, unless absolute.
  */
-export function recordSetting(path: string, value: string, spare: Fd, script: CallScript): void {
-  const { call } = script;
-  script.try("dup3", 0, spare.number, O_CLOEXEC);
-  script.try("close", 0);
-  call("openat", AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0);
-  call("write", 0, value, new TextEncoder().encode(value).length);
-  call("dup3", spare.number, 0, 0);
+export function recordSetting(
+  directory: Fd,
+  path: string,
+  value: string,
+  script: CallScript,
+): void {
+  script.call("openat", directory.number, path, O_WRONLY | O_CLOEXEC, 0);
+  script.withResult("write", value, new TextEncoder().encode(value).length);
 }

@@ -28,6 +28,7 @@ export const PASSED_SYSCALLS = [
   "ioctl",
   "prctl",
   "setsid",
+  "writev",
 ] as const;
 
 /**

@@ -172,6 +172,24 @@ export function cloneTreeAt(source: Fd, recursive: boolean): Fd {
 }
 
 /**
+ * Opens a file through a mount of its own that is read-only and in place nowhere, so that whoever comes by the file
+ * that way can neither write to it nor change what it is like.
+ *
+ * @returns `undefined` before Linux 5.12, which cannot change a mount that is not in place, and for who may not mount.
+ * @throws {SyscallError}
+ */
+export function cloneReadOnly(path: string): Fd | undefined {
+  try {
+    const tree = cloneTree(path, false);
+    if (setAttributes(tree, { readOnly: true }, 0)) return tree;
+    tree[Symbol.dispose]();
+  } catch (error) {
+    if (!failedWith(error, "EPERM")) throw error;
+  }
+  return undefined;
+}
+
+/**
  * Takes a mount down at once, with all below it, even if it is in use. What uses it keeps it until done.
  *
  * @throws {SyscallError}

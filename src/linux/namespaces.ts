@@ -4,13 +4,16 @@
  * @module
  */
 
+import { failedWith } from "./errno.ts";
 import { type Fd, O_DIRECTORY, O_PATH, O_RDONLY, openFile, statPath } from "./file.ts";
 import { type Call, syscall } from "./libc.ts";
 
 /** Flags of clone(2), unshare(2) and setns(2). */
 export const CLONE_FS = 0x200;
+export const CLONE_VFORK = 0x4000;
 export const CLONE_PARENT = 0x8000;
 export const CLONE_NEWNS = 0x20000;
+export const CLONE_PARENT_SETTID = 0x10_0000;
 export const CLONE_NEWCGROUP = 0x200_0000;
 export const CLONE_NEWUTS = 0x400_0000;
 export const CLONE_NEWIPC = 0x800_0000;
@@ -59,6 +62,25 @@ export function openNamespace(pid: number | "self" | "thread-self", kind: Namesp
 export function isElsewhere(pid: number, kind: NamespaceKind): boolean {
   const identity = (process: number | "self") => statPath(`/proc/${process}/ns/${kind}`).identity;
   return identity(pid) !== identity("self");
+}
+
+/**
+ * Which namespace of a kind a process is in, in the form of {@linkcode FileStatus.identity}. The kernel gives it to
+ * another one when nobody holds this one any more.
+ *
+ * @returns `undefined` when the process is gone, or a zombie.
+ * @throws {SyscallError}
+ */
+export function namespaceIdentity(
+  pid: number | "thread-self",
+  kind: NamespaceKind,
+): string | undefined {
+  try {
+    return statPath(`/proc/${pid}/ns/${kind}`).identity;
+  } catch (error) {
+    if (failedWith(error, "ENOENT", "ESRCH", "EACCES")) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -112,13 +134,30 @@ export function inNetwork<T>(network: Fd, act: () => T): T {
  * @throws {SyscallError}
  */
 export function inOwnMounts<T>(act: () => T): T {
-  using before = openNamespace("self", "mnt");
+  return elsewhere(unshareMounts, act);
+}
+
+/**
+ * Does something with this thread in another mount namespace, in the root of that one, and comes back.
+ *
+ * @param mounts The namespace.
+ * @throws {SyscallError}
+ */
+export function inMounts<T>(mounts: Fd, act: () => T): T {
+  return elsewhere(() => joinMounts(mounts), act);
+}
+
+/** Its caller may have changed this thread's root, which a namespace that is joined does not know. */
+function elsewhere<T>(go: () => void, act: () => T): T {
+  using before = openNamespace("thread-self", "mnt");
+  using root = openFile("/", O_PATH | O_DIRECTORY);
   using directory = openFile(".", O_PATH | O_DIRECTORY);
-  unshareMounts();
+  go();
   try {
     return act();
   } finally {
     joinMounts(before);
+    changeRoot(root);
     syscall("fchdir", directory.number);
   }
 }

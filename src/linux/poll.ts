@@ -54,13 +54,9 @@ export function waitForEvents(interests: readonly PollEvents[], timeout?: number
   return ready;
 }
 
-/**
- * Records that a process goes on only if a descriptor has none of some events, and no error or hang-up, at that
- * moment.
- */
-export function recordOnlyUnlessReady(interest: PollEvents, script: CallScript): void {
-  const records = new Uint8Array(encodePollFds([interest]).buffer);
-  script.onlyAtZero("ppoll", records, 1, timespec(0), null, 0);
+/** Records that a process waits until a descriptor has one of some events, an error or a hang-up. */
+export function recordWaitFor(interest: PollEvents, { call }: CallScript): void {
+  call("ppoll", new Uint8Array(encodePollFds([interest]).buffer), 1, null, null, 0);
 }
 
 function encodePollFds(interests: readonly PollEvents[]): DataView<ArrayBuffer> {

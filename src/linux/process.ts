@@ -1,26 +1,27 @@
 /**
- * Processes: signalling them safely, and becoming another program.
+ * Processes: looking at them, signalling them safely, and waiting for them.
  *
  * @module
  */
 
-import { failedWith, SyscallError } from "./errno.ts";
+import { failedWith } from "./errno.ts";
 import {
   closeAtExec,
   Fd,
+  FIRST_FD,
   isOpen,
-  keepAcrossExec,
+  LAST_FD,
   listDirectory,
   readKernelFile,
   statPath,
 } from "./file.ts";
-import { asBytes, type Bytes, type Call, cStringArray, keepInMemory, syscall } from "./libc.ts";
+import { asBytes, type Bytes, type Call, syscall } from "./libc.ts";
 
 export const SIGKILL = 9;
 export const SIGTERM = 15;
 export const SIGCHLD = 17;
 export const SIGCONT = 18;
-const SIGSTOP = 19;
+export const SIGSTOP = 19;
 
 /** The highest signal number: signal(7). */
 const SIGRTMAX = 64;
@@ -38,9 +39,6 @@ const STOPPED = 0x7f;
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_DUMPABLE = 4;
 const CLOSE_RANGE_CLOEXEC = 4;
-/** The first descriptor that is no program's by custom. */
-const FIRST_FD = 3;
-const LAST_FD = 0xffff_ffff;
 
 /** This process's group. */
 export function ownProcessGroup(): number {
@@ -94,7 +92,15 @@ export function ownEnvironment(): string[] {
  * @throws {SyscallError}
  */
 export function dieWithParent(call: Call): void {
-  call("prctl", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  call("prctl", PR_SET_PDEATHSIG, SIGKILL);
+}
+
+/**
+ * Keeps a process's memory, descriptors and directories from whoever has the same user: `PR_SET_DUMPABLE` of prctl(2).
+ * That ends with execve(2).
+ */
+export function makeUndumpable(call: Call): void {
+  call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
 /** The ids of all processes that /proc shows. */
@@ -157,51 +163,6 @@ export function parentOf(pid: number): number | undefined {
   }
 }
 
-/** A program, ready to be started. */
-export interface Program {
-  /** Where it is, in this process's root. */
-  path: string;
-  argv: readonly string[];
-  /** `NAME=value` each. */
-  environment: readonly string[];
-  /** The descriptors that it gets, beside 0 to 2 and those without the mark of {@linkcode closeAllAtExec}. */
-  keepFds: readonly number[];
-}
-
-/**
- * Becomes the program: execve(2), with default signal dispositions and an empty signal mask.
- *
- * On success it does not return.
- *
- * @throws {SyscallError} when the kernel refuses.
- */
-export function execute(program: Program): void {
-  prepareProgram(program)();
-}
-
-/**
- * Does all of {@linkcode execute} but the last call, and takes all memory that this needs, so that a system
- * call filter can be put in force in between.
- *
- * @returns What makes that call, and no other.
- * @throws {SyscallError}
- */
-export function prepareProgram({ path, argv, environment, keepFds }: Program): () => void {
-  resetSignals();
-  keepFds.forEach((fd) => keepAcrossExec(fd));
-  const where = keepInMemory(path);
-  const args = keepInMemory(cStringArray(argv));
-  const variables = keepInMemory(cStringArray(environment));
-  return () => {
-    try {
-      syscall("execve", where, args, variables);
-    } catch (error) {
-      // An address tells a person nothing.
-      throw error instanceof SyscallError ? new SyscallError("execve", [path], error.errno) : error;
-    }
-  };
-}
-
 /** How a process ended: with an exit status, or by a signal. */
 export type End = { status: number } | { signal: number };
 
@@ -235,7 +196,7 @@ export function changeOf(pid: number): End | "stopped" | undefined {
 export function endAs(end: End): never {
   if ("status" in end) Deno.exit(end.status);
   // The memory image that some signals leave behind would be of this program, not of that one.
-  syscall("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0);
+  makeUndumpable(syscall);
   resetSignals();
   signalSelf(end.signal);
   Deno.exit(128 + end.signal);

@@ -11,6 +11,9 @@ import { readAvailable } from "./stream.ts";
 export const SIGHUP = 1;
 export const SIGINT = 2;
 export const SIGQUIT = 3;
+export const SIGTSTP = 20;
+export const SIGTTIN = 21;
+export const SIGTTOU = 22;
 export const SIGWINCH = 28;
 
 /**

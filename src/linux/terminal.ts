@@ -5,8 +5,11 @@
  */
 
 import { failedWith } from "./errno.ts";
-import { Fd, O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDWR, openAt } from "./file.ts";
+import { Fd, fileSystemType, O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDWR, openAt } from "./file.ts";
 import { asBytes, type Bytes, type Call, syscall } from "./libc.ts";
+
+/** Of statfs(2). */
+const DEVPTS_SUPER_MAGIC = 0x1cd1;
 
 const TCGETS = 0x5401;
 const TCSETS = 0x5402;
@@ -162,6 +165,11 @@ export function openPty(devpts: Fd): Pty {
     master[Symbol.dispose]();
     throw error;
   }
+}
+
+/** Whether a directory is a devpts: where terminals are, and nothing that somebody else has made. */
+export function isDevpts(directory: Fd): boolean {
+  return fileSystemType(directory) === DEVPTS_SUPER_MAGIC;
 }
 
 /** Makes a terminal the one that the calling process controls: it has to lead a session that has none. */

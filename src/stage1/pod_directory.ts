@@ -28,6 +28,7 @@ export const POD_PATHS = {
   run: "stage1/rootfs/run",
   statuses: "stage1/rootfs/rkt/status",
   environments: "stage1/rootfs/rkt/env",
+  credentials: "stage1/rootfs/rkt/credentials",
   resolvConf: "stage1/rootfs/etc/rkt-resolv.conf",
   hosts: "stage1/rootfs/etc/rkt-hosts",
   networkPlugins: "stage1/rootfs/usr/lib/rkt/plugins/net",

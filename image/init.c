@@ -1,0 +1,186 @@
+/*
+ * init: makes system calls that it finds in a list, one after the other, and knows nothing else.
+ *
+ * `run`, `enter` and `gc` write the list (src/linux/call_script.ts) to a file in memory, and start this program with
+ * the number of its descriptor as the only argument. What is to be done is decided in TypeScript; this only does it.
+ *
+ * It is what every process of a pod begins as, so it is small and needs nothing: no libc, no dynamic loader, no
+ * memory but its stack and the list. The list is a private copy, whose descriptor is closed before the first call:
+ * nobody who comes to see this process can change what it will do. What `run` is told goes to pages of its own: the call
+ * that failed, and, on one that no child has, the number of the child that clone(2) made.
+ */
+
+typedef long word;
+
+/* The same values as in src/linux/call_script.ts, which a test compares. */
+#define REPORT_ADDRESS 0x0f000000L
+#define REPORT_SIZE 0x1000L
+#define CHILD_ADDRESS 0x0f001000L
+#define CHILD_SIZE 0x1000L
+#define SCRIPT_ADDRESS 0x10000000L
+#define SCRIPT_SIZE 0x1000000L
+#define SCRIPT_FAILURE 254
+
+/* How a call is made, and its result is taken. */
+#define MAY_FAIL 1          /* go on although the call failed: with any error, or with the one in the bits above */
+#define ONLY_AT_EXPECTED 2  /* end, as at the end of the list, where the result is another than the expected one */
+#define TAKES_RESULT 4      /* the first argument is the result of the call before */
+#define ALLOWED_ERROR_SHIFT 8
+
+#define LARGEST_ERROR 4095
+
+#define PROT_READ_WRITE 3
+#define MAP_SHARED_FIXED 0x11
+#define MAP_PRIVATE_FIXED 0x12
+#define MADV_DONTFORK 10
+#define STDERR 2
+
+struct entry {
+    word number;
+    word arguments[6];
+    word how;
+    word expected;
+    const char *complaint; /* what to say before the error, where nobody is left to read the report */
+};
+
+/* What an error is called, at its number: so many bytes each. */
+#define ERROR_TEXT_SIZE 64
+#define ERROR_COUNT 134
+
+struct script {
+    word pass[2]; /* two secret words, with which the last calls pass the system call filter of the app */
+    const char (*error_texts)[ERROR_TEXT_SIZE];
+    struct entry entries[];
+};
+
+struct report {
+    word entry; /* counted from 1; 0 where none has failed */
+    word result;
+};
+
+struct iovec {
+    const char *start;
+    word length;
+};
+
+#if defined(__x86_64__)
+enum { CLOSE = 3, MMAP = 9, WRITEV = 20, MADVISE = 28, EXIT_GROUP = 231 };
+
+__asm__(
+    ".globl _start\n"
+    "_start:\n"
+    "  xor %ebp, %ebp\n"
+    "  mov %rsp, %rdi\n"
+    "  and $-16, %rsp\n"
+    "  call begin\n");
+
+static word make(word number, const word a[6]) {
+    word result;
+    register word r10 __asm__("r10") = a[3];
+    register word r8 __asm__("r8") = a[4];
+    register word r9 __asm__("r9") = a[5];
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+#elif defined(__aarch64__)
+enum { CLOSE = 57, WRITEV = 66, EXIT_GROUP = 94, MMAP = 222, MADVISE = 233 };
+
+__asm__(
+    ".globl _start\n"
+    "_start:\n"
+    "  mov x29, xzr\n"
+    "  mov x30, xzr\n"
+    "  mov x0, sp\n"
+    "  b begin\n");
+
+static word make(word number, const word a[6]) {
+    register word x8 __asm__("x8") = number;
+    register word x0 __asm__("x0") = a[0];
+    register word x1 __asm__("x1") = a[1];
+    register word x2 __asm__("x2") = a[2];
+    register word x3 __asm__("x3") = a[3];
+    register word x4 __asm__("x4") = a[4];
+    register word x5 __asm__("x5") = a[5];
+    __asm__ volatile("svc #0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory");
+    return x0;
+}
+#else
+#error "no such processor"
+#endif
+
+static struct script *const script = (struct script *)SCRIPT_ADDRESS;
+static struct report *const report = (struct report *)REPORT_ADDRESS;
+
+static int failed(word result) {
+    return result < 0 && result >= -LARGEST_ERROR;
+}
+
+static int may_go_on(const struct entry *entry, word result) {
+    word allowed = entry->how >> ALLOWED_ERROR_SHIFT;
+    return (entry->how & MAY_FAIL) && (allowed == 0 || allowed == -result);
+}
+
+static void end(word status) {
+    const word arguments[6] = {status, 0, 0, 0, script->pass[0], script->pass[1]};
+    make(EXIT_GROUP, arguments);
+    __builtin_trap();
+}
+
+static word length_of(const char *text) {
+    word length = 0;
+    while (text[length]) length++;
+    return length;
+}
+
+static void complain(const char *complaint, word error) {
+    const char *text = script->error_texts[error < ERROR_COUNT ? error : 0];
+    struct iovec line[2] = {{complaint, length_of(complaint)}, {text, length_of(text)}};
+    const word arguments[6] = {STDERR, (word)line, 2, 0, script->pass[0], script->pass[1]};
+    make(WRITEV, arguments);
+}
+
+static void map(word address, word size, word flags, word fd, word offset) {
+    const word arguments[6] = {address, size, PROT_READ_WRITE, flags, fd, offset};
+    /* Without the list there is nobody to tell, and no way to go on. */
+    if (make(MMAP, arguments) != address) __builtin_trap();
+}
+
+static word number_in(const char *digits) {
+    word number = 0;
+    while (*digits) number = number * 10 + (*digits++ - '0');
+    return number;
+}
+
+static void carry_out(void) {
+    word result = 0;
+    for (struct entry *entry = script->entries;; entry++) {
+        if (entry->how & TAKES_RESULT) entry->arguments[0] = result;
+        result = make(entry->number, entry->arguments);
+        if (failed(result)) {
+            if (may_go_on(entry, result)) continue;
+            report->result = result;
+            report->entry = entry - script->entries + 1;
+            if (entry->complaint) complain(entry->complaint, -result);
+            end(SCRIPT_FAILURE);
+        }
+        if ((entry->how & ONLY_AT_EXPECTED) && result != entry->expected) end(0);
+    }
+}
+
+/* The stack holds the number of arguments, the program's name, and the argument. */
+__attribute__((used)) void begin(const word *stack) {
+    word fd = number_in((const char *)stack[2]);
+    map(REPORT_ADDRESS, REPORT_SIZE + CHILD_SIZE, MAP_SHARED_FIXED, fd, 0);
+    map(SCRIPT_ADDRESS, SCRIPT_SIZE, MAP_PRIVATE_FIXED, fd, REPORT_SIZE + CHILD_SIZE);
+    const word alone[6] = {CHILD_ADDRESS, CHILD_SIZE, MADV_DONTFORK};
+    make(MADVISE, alone);
+    const word mapped[6] = {fd};
+    make(CLOSE, mapped);
+    carry_out();
+}
