@@ -3,7 +3,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertQuiet, assertRefused } from "./expect.ts";
 import { eventually, mountTmpfs, must, SimulatedHost, sleep } from "./host.ts";
-import { isAlive, mountsUnder, readMounts } from "./procfs.ts";
+import { isAlive, mountsUnder, readMounts, readProcess } from "./procfs.ts";
+import { inJail, MAKE_JAIL } from "./jail.ts";
 import { onEachKernel, scenario, type SimplePod } from "./scenario.ts";
 
 /** Enough mounts that there is something to leave behind. */
@@ -46,6 +47,16 @@ onEachKernel("gc ends what the app left behind", async ({ script }) => {
   await using pod = await script("sleep 100 >/dev/null 2>&1 & echo $!");
   const orphan = Number((await pod.run()).stdout);
   assert(isAlive(orphan));
+  assertQuiet(await pod.gc());
+  await eventually("the orphan's end", () => !isAlive(orphan));
+  assertEquals(await pod.isRunning(), false);
+});
+
+onEachKernel("gc ends what the app left behind after chroot", async ({ script }) => {
+  const text = `${MAKE_JAIL}; ${inJail("sleep 100")} >/dev/null 2>&1 & echo $!`;
+  await using pod = await script(text);
+  const orphan = Number((await pod.run()).stdout);
+  await eventually("its program", () => readProcess(orphan)?.argv[0] === "/bin/busybox");
   assertQuiet(await pod.gc());
   await eventually("the orphan's end", () => !isAlive(orphan));
   assertEquals(await pod.isRunning(), false);

@@ -2,8 +2,9 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
-import { eventually } from "./host.ts";
-import { childrenOf, isAlive, readStatus } from "./procfs.ts";
+import { eventually, must, SimulatedHost } from "./host.ts";
+import { inJail, MAKE_JAIL } from "./jail.ts";
+import { childrenOf, isAlive, readProcess, readProcesses, readStatus } from "./procfs.ts";
 import { processOf, startUp } from "./pod_processes.ts";
 import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
 import type { App, Pod } from "./stage0.ts";
@@ -173,6 +174,37 @@ eitherScenario("each app can be entered, in its own root, as its own user", asyn
   assertPrints(await pod.enter("one", show), "1\nroot\none\n");
   assertPrints(await pod.enter("two", show), "2\nvolo\ntwo\n");
   assertRefused(await pod.enter("three", show), "enter", /three/);
+});
+
+eitherScenario("an app that has called chroot can be entered", async ({ scripts }) => {
+  const text = `${MAKE_JAIL}; echo up; exec ${inJail("sleep 100")}`;
+  await using pod = await scripts({ one: text, two: UP });
+  const program = await startUp(pod, 2);
+  const one = processOf(program, "one");
+  await eventually("its program", () => readProcess(one)?.argv[0] === "/bin/busybox");
+  assertPrints(
+    await pod.enter("one", shell("pwd; ls -d /jail/name; echo $AC_APP_NAME")),
+    "/\n/jail/name\none\n",
+  );
+});
+
+scenario("where there are no cgroups, a pod's end reaches who has called chroot", async (stage) => {
+  const seconds = 1000 + Math.floor(Math.random() * 1e6);
+  const sleep = `sleep ${seconds}`;
+  const text = `${MAKE_JAIL}; ${inJail(sleep)} >/dev/null 2>&1 & echo up; sleep .5`;
+  await using pod = await stage.scripts({ one: text, two: "echo up; sleep .5" });
+  await using host = await SimulatedHost.open();
+  await must(["umount", "--lazy", "/sys/fs/cgroup"], host);
+  const program = await startUp(pod, 2, { host });
+  const jailed = () =>
+    readProcesses().filter(({ argv }) => argv.join(" ") === `/bin/busybox ${sleep}`);
+  await eventually("its program", () => jailed().length === 1);
+  try {
+    assertQuiet(await program.result);
+    await eventually("its end", () => jailed().length === 0);
+  } finally {
+    for (const { pid } of jailed()) Deno.kill(pid, "SIGKILL");
+  }
 });
 
 eitherScenario("each app has its own privileges", async (stage) => {

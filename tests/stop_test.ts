@@ -3,7 +3,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
 import { eventually } from "./host.ts";
-import { isAlive } from "./procfs.ts";
+import { inJail, MAKE_JAIL } from "./jail.ts";
+import { isAlive, readProcess } from "./procfs.ts";
 import { onEachKernel, scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
@@ -12,6 +13,14 @@ const TRAP = "trap 'echo terminated; exit 5' TERM; echo up; while :; do sleep .0
 
 /** An app that ends, and leaves a process. */
 const ORPHAN = "sleep 100 >/dev/null 2>&1 & echo $!";
+
+/** The same, and that process has called chroot(2). */
+const JAILED_ORPHAN = `${MAKE_JAIL}; ${inJail("sleep 100")} >/dev/null 2>&1 & echo $!`;
+
+/** The same, in a mount namespace of its own below the app's. */
+const REMOTE_ORPHAN = `${MAKE_JAIL}; unshare -m ${
+  inJail("sleep 100")
+} >/dev/null 2>&1 & sleep .1; echo $!`;
 
 /** A process that belongs to no pod, but to the tests' own process group. */
 function startBystander(): { pid: number } & AsyncDisposable {
@@ -28,6 +37,7 @@ function startBystander(): { pid: number } & AsyncDisposable {
 async function startOrphan(pod: Pod): Promise<number> {
   const orphan = Number((await pod.run()).stdout);
   assert(isAlive(orphan));
+  await eventually("its program", () => readProcess(orphan)?.argv.includes("sleep") ?? false);
   return orphan;
 }
 
@@ -62,16 +72,40 @@ scenario("stop --force kills all of the pod", async ({ script }) => {
   assertEquals(await pod.isRunning(), false);
 });
 
+scenario("stop reaches an app that has called chroot", async ({ script }) => {
+  await using pod = await script(`${MAKE_JAIL}; echo up; exec ${inJail("sleep 100")}`);
+  const program = await pod.start();
+  await eventually("its program", () => readProcess(program.pid)?.argv.includes("sleep") ?? false);
+  assertQuiet(await pod.stop());
+  assertEquals((await program.result).signal, "SIGTERM");
+});
+
+scenario("stop --force kills a child that has called chroot", async ({ script }) => {
+  const text = `${MAKE_JAIL}; ${inJail("sleep 100")} & echo $!; exec sleep 100`;
+  await using pod = await script(text);
+  const program = await pod.start();
+  await program.prints("\n");
+  const child = Number(program.stdout);
+  await eventually("its program", () => readProcess(child)?.argv.includes("/bin/busybox") ?? false);
+  assertQuiet(await pod.stop({ force: true }));
+  assertEquals((await program.result).signal, "SIGKILL");
+  await eventually("the child's end", () => !isAlive(child));
+  assertEquals(await pod.isRunning(), false);
+});
+
 for (const force of [false, true]) {
-  scenario(
-    `stop${force ? " --force" : ""} reaches what the app left behind`,
-    async ({ script }) => {
-      await using pod = await script(ORPHAN);
-      const orphan = await startOrphan(pod);
-      assertQuiet(await pod.stop({ force }));
-      await eventually("the orphan's end", () => !isAlive(orphan));
-    },
-  );
+  const left = { "": ORPHAN, " in a jail": JAILED_ORPHAN, " in a remote jail": REMOTE_ORPHAN };
+  for (const [where, text] of Object.entries(left)) {
+    scenario(
+      `stop${force ? " --force" : ""} reaches what the app left behind${where}`,
+      async ({ script }) => {
+        await using pod = await script(text);
+        const orphan = await startOrphan(pod);
+        assertQuiet(await pod.stop({ force }));
+        await eventually("the orphan's end", () => !isAlive(orphan));
+      },
+    );
+  }
 
   scenario(`stop${force ? " --force" : ""} spares a foreign process in pid`, async ({ script }) => {
     await using bystander = startBystander();

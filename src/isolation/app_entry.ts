@@ -5,13 +5,13 @@
  */
 
 import { openCgroupsOf } from "../linux/cgroup.ts";
-import { type Fd, O_DIRECTORY, O_PATH, openFile, pathOf, statFd, statPath } from "../linux/file.ts";
-import { inMounts, isElsewhere, type NamespaceKind, openNamespace } from "../linux/namespaces.ts";
+import { type Fd, O_DIRECTORY, O_PATH, openFile, pathOf } from "../linux/file.ts";
+import { isElsewhere, type NamespaceKind, openNamespace } from "../linux/namespaces.ts";
 import { childrenOf, listProcesses } from "../linux/process.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
 import { machineCgroupName, podCgroupName } from "./cgroup_names.ts";
 import type { Surroundings } from "./launch.ts";
-import { isMember, supervisorOf } from "./members.ts";
+import { type AppMarks, isMember, openAppMarks, openAppRoot, supervisorOf } from "./members.ts";
 
 /** What a process of an app joins. Nothing is there twice: what this process shares with the app is left out. */
 export interface AppEntry extends Surroundings {
@@ -32,33 +32,28 @@ const POD_NAMESPACES = ["cgroup", "ipc", "uts", "net"] as const;
  * @throws {Error} when that process is not this pod's, or the app does not run.
  */
 export function openAppEntry(pid: number, appName: string): AppEntry {
-  const process = findAppProcess(pid, appName);
+  using marks = openAppMarks([appRootfs(appName)], [pid, ...childrenOf(supervisorOf(pid) ?? pid)]);
+  const process = findAppProcess(pid, appName, marks);
+  const root = openAppRoot(process, marks);
   const open = (of: number, kind: NamespaceKind) =>
     isElsewhere(of, kind) ? [{ kind, fd: openNamespace(of, kind) }] : [];
-  const mounts = openNamespace(process, "mnt");
-  const entry: AppEntry = {
+  const entry = {
     pid: process,
     cgroups: openPodCgroups(process),
     namespaces: POD_NAMESPACES.flatMap((kind) => open(pid, kind)),
-    mounts,
-    root: openRootOf(mounts, appName),
+    mounts: openNamespace(process, "mnt"),
     users: open(pid, "user")[0]?.fd,
     pidNamespace: open(pid, "pid")[0]?.fd,
   };
-  if (findAppProcess(pid, appName) !== process) throw new Error(`app "${appName}" has just ended`);
-  return entry;
-}
-
-/** The namespace's own root: that of a process may be one that it has chosen. */
-function openRootOf(mounts: Fd, appName: string): Fd {
-  const root = inMounts(mounts, () => openFile("/", O_PATH | O_DIRECTORY));
-  if (statFd(root).identity === statPath(appRootfs(appName)).identity) return root;
-  throw new Error(`app "${appName}" is in mounts that are not this pod's`);
+  if (root === undefined || findAppProcess(pid, appName, marks) !== process) {
+    throw new Error(`app "${appName}" has just ended`);
+  }
+  return { ...entry, root };
 }
 
 /** The app's own program comes first, then whatever else it has running. */
-function findAppProcess(pid: number, appName: string): number {
-  const isOfApp = (pid: number) => isMember(pid, appRootfs(appName));
+function findAppProcess(pid: number, appName: string, marks: AppMarks): number {
+  const isOfApp = (pid: number) => isMember(pid, marks);
   if (isOfApp(pid)) return pid;
   const supervisor = supervisorOf(pid);
   if (supervisor === undefined) {

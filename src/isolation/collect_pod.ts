@@ -10,7 +10,7 @@ import { isWithin, readMounts } from "../linux/mountinfo.ts";
 import type { GcArguments } from "../stage1/arguments.ts";
 import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
 import { fenceForGood } from "./fence.ts";
-import { killMembersOf } from "./members.ts";
+import { killMembersOf, openAppMarks } from "./members.ts";
 import { leavePodNetwork } from "./leave_network.ts";
 import { removePodCgroups } from "./remove_cgroups.ts";
 import { type Trace, tracer } from "./trace.ts";
@@ -24,10 +24,11 @@ export function collectPod({ debug, uuid }: GcArguments): void {
   const trace = tracer("gc", debug);
   const roots = listAppRoots();
   const hasNetworks = isThere(POD_PATHS.netns);
+  using apps = openAppMarks(roots);
   // The plugins of networks would be inside the fence as well.
   if (!hasNetworks) fenceForGood("gc", trace);
   // Who is killed first makes nothing new.
-  for (const rootfs of roots) killMembersOf(rootfs, trace);
+  killMembersOf(apps, trace);
   removePodCgroups(uuid, trace);
   if (hasNetworks) {
     leavePodNetwork("gc", uuid, trace);

@@ -1,13 +1,16 @@
 /**
- * Which processes belong to a pod: those whose root directory is that of one of its apps, and `run` where it stays.
+ * Which processes belong to a pod: those of its apps, and `run` where it stays.
  *
- * The kernel vouches for that; a number in a file does not, since numbers are used again.
+ * A process is an app's if its root directory is the app's, or if it is in a mount namespace that begins in the
+ * app's root: chroot(2) changes the one, and not the other. The kernel vouches for both; a number in a file does
+ * not, since numbers are used again.
  *
  * @module
  */
 
 import { failedWith } from "../linux/errno.ts";
-import { type Fd, statPath } from "../linux/file.ts";
+import { type Fd, O_DIRECTORY, O_PATH, openFile, statFd, statPath } from "../linux/file.ts";
+import { inMounts, namespaceIdentity, openNamespace } from "../linux/namespaces.ts";
 import {
   listProcesses,
   openProcess,
@@ -25,56 +28,126 @@ export interface Member {
   process: Fd;
 }
 
-/**
- * Looks at one process.
- *
- * @param rootfs The root file system of an app, relative to the pod directory.
- * @returns `undefined` when it is not the pod's, or gone.
- * @throws {SyscallError}
- */
-export function findMember(pid: number, rootfs: string): Member | undefined {
-  return hold(pid, () => isMember(pid, rootfs));
+/** What tells the processes of some apps from all others. */
+export interface AppMarks extends Disposable {
+  /** The apps' root directories, in the form of {@linkcode FileStatus.identity}. */
+  roots: ReadonlySet<string>;
+  /** The mount namespaces that begin in one of them, likewise. They are held, so that no other gets their numbers. */
+  namespaces: ReadonlyMap<string, Fd>;
 }
 
 /**
- * All processes of the pod.
+ * Finds out what tells the processes of some apps.
  *
+ * Where a namespace begins can be seen only from inside, so this thread visits each that it is not in itself. That
+ * takes `CAP_SYS_ADMIN` and `CAP_SYS_CHROOT`; to compare processes with the marks takes neither.
+ *
+ * @param rootfs The apps' root file systems, relative to the pod directory.
+ * @param pids The processes whose namespaces may be the apps': all, if it is not said.
  * @throws {SyscallError}
  */
-export function findMembers(rootfs: string): Member[] {
-  return listProcesses()
-    .map((pid) => findMember(pid, rootfs))
-    .filter((member) => member !== undefined);
+export function openAppMarks(rootfs: readonly string[], pids = listProcesses()): AppMarks {
+  const roots = new Set(rootfs.map(identityOf).filter((root) => root !== undefined));
+  const namespaces = new Map<string, Fd>();
+  for (const namespace of otherMountNamespaces(pids)) {
+    const root = inMounts(namespace, () => statPath("/").identity);
+    if (roots.has(root)) namespaces.set(statFd(namespace).identity, namespace);
+    else namespace[Symbol.dispose]();
+  }
+  const dispose = () => namespaces.forEach((namespace) => namespace[Symbol.dispose]());
+  return { roots, namespaces, [Symbol.dispose]: dispose };
 }
 
-/**
- * Kills all processes of an app, also those that others start before it is their turn.
- *
- * @throws {SyscallError}
- */
-export function killMembersOf(rootfs: string, trace: Trace): void {
-  const killed = new Set<number>();
-  for (;;) {
-    // Who is killed may still be there for a while, but starts nothing any more.
-    const members = findMembers(rootfs).filter(({ pid }) => !killed.has(pid));
-    if (members.length === 0) return;
-    for (const { pid, process } of members) {
-      trace(`kill ${pid}`);
-      signalProcess(process, SIGKILL);
-      process[Symbol.dispose]();
-      killed.add(pid);
+/** Opens each mount namespace of processes once, but for this thread's own. They are the caller's to close. */
+function* otherMountNamespaces(pids: readonly number[]): Generator<Fd> {
+  const seen = new Set([namespaceIdentity("thread-self", "mnt")]);
+  for (const pid of pids) {
+    if (seen.has(namespaceIdentity(pid, "mnt"))) continue;
+    const namespace = unlessGone(() => openNamespace(pid, "mnt"));
+    if (namespace === undefined) continue;
+    // The process may have gone elsewhere since it was looked at.
+    const identity = statFd(namespace).identity;
+    if (seen.has(identity)) {
+      namespace[Symbol.dispose]();
+      continue;
     }
+    seen.add(identity);
+    yield namespace;
   }
 }
 
 /**
- * Whether a process has an app's root for its own, at this moment.
+ * Looks at one process.
+ *
+ * @returns `undefined` when it is not one of the apps', or gone.
+ * @throws {SyscallError}
+ */
+export function findMember(pid: number, marks: AppMarks): Member | undefined {
+  // Most processes are nobody's, and need not be held to see that.
+  return isMember(pid, marks) ? hold(pid, () => isMember(pid, marks)) : undefined;
+}
+
+/**
+ * Looks for all processes of some apps. Each is held until the next one is asked for: they may be more than a
+ * process can have descriptors.
  *
  * @throws {SyscallError}
  */
-export function isMember(pid: number, rootfs: string): boolean {
-  const root = identityOf(rootfs);
-  return root !== undefined && rootIdentity(pid) === root;
+export function* findMembers(marks: AppMarks): Generator<Member> {
+  for (const pid of listProcesses()) {
+    const member = findMember(pid, marks);
+    if (member === undefined) continue;
+    using _held = member.process;
+    yield member;
+  }
+}
+
+/**
+ * Kills all processes of some apps, also those that others start before it is their turn.
+ *
+ * @returns How many there were.
+ * @throws {SyscallError}
+ */
+export function killMembersOf(marks: AppMarks, trace: Trace): number {
+  const killed = new Set<number>();
+  for (;;) {
+    // Who is killed may still be there for a while, but starts nothing any more.
+    const before = killed.size;
+    for (const { pid, process } of findMembers(marks)) {
+      if (killed.has(pid)) continue;
+      trace(`kill ${pid}`);
+      signalProcess(process, SIGKILL);
+      killed.add(pid);
+    }
+    if (killed.size === before) return before;
+  }
+}
+
+/**
+ * Whether a process is one of the apps', at this moment.
+ *
+ * @throws {SyscallError}
+ */
+export function isMember(pid: number, { roots, namespaces }: AppMarks): boolean {
+  const root = rootIdentity(pid);
+  if (root !== undefined && roots.has(root)) return true;
+  const namespace = namespaces.size === 0 ? undefined : namespaceIdentity(pid, "mnt");
+  return namespace !== undefined && namespaces.has(namespace);
+}
+
+/**
+ * Opens the root of an app whose process may have another one by now.
+ *
+ * @param pid One of the app's processes.
+ * @returns `undefined` when it is not one of the app's, or gone.
+ * @throws {SyscallError}
+ */
+export function openAppRoot(pid: number, { roots, namespaces }: AppMarks): Fd | undefined {
+  const root = unlessGone(() => openFile(`/proc/${pid}/root`, O_PATH | O_DIRECTORY));
+  if (root === undefined || roots.has(statFd(root).identity)) return root;
+  root[Symbol.dispose]();
+  const namespace = namespaces.get(namespaceIdentity(pid, "mnt") ?? "");
+  return namespace && inMounts(namespace, () => openFile("/", O_PATH | O_DIRECTORY));
 }
 
 /**
@@ -128,8 +201,13 @@ function isSupervisor(pid: number): boolean {
 }
 
 function identityOf(path: string): string | undefined {
+  return unlessGone(() => statPath(path).identity);
+}
+
+/** What is in /proc goes with its process. */
+function unlessGone<T>(look: () => T): T | undefined {
   try {
-    return statPath(path).identity;
+    return look();
   } catch (error) {
     if (failedWith(error, "ENOENT", "ENOTDIR", "ESRCH", "EACCES")) return undefined;
     throw error;

@@ -29,7 +29,7 @@ import {
 } from "./cgroup_tree.ts";
 import { recordCgroups } from "./cgroup_record.ts";
 import { fenceForGood } from "./fence.ts";
-import { killMembersOf } from "./members.ts";
+import { killMembersOf, openAppMarks } from "./members.ts";
 import type { ActivePhase } from "./pod_life.ts";
 import { makePodNamespaces, type PodNamespaces } from "./pod_namespaces.ts";
 import { applySettings } from "./pod_settings.ts";
@@ -165,7 +165,8 @@ function endPod({ apps, namespaces, cgroups, trace }: ReadyPod): void {
   if (namespaces) return namespaces.end();
   for (const { plan } of apps.values()) {
     killApp(cgroups, plan.name, trace);
-    killMembersOf(plan.rootfs, trace);
+    using marks = openAppMarks([plan.rootfs]);
+    killMembersOf(marks, trace);
   }
 }
 

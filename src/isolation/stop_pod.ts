@@ -7,19 +7,22 @@
  * @module
  */
 
-import { childrenOf, SIGKILL, signalProcess, SIGTERM } from "../linux/process.ts";
+import { childrenOf, listProcesses, SIGKILL, signalProcess, SIGTERM } from "../linux/process.ts";
 import type { StopArguments } from "../stage1/arguments.ts";
 import { parsePid } from "../stage1/arguments.ts";
 import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
 import { fenceForGood } from "./fence.ts";
 import {
+  type AppMarks,
   findFirstProcess,
   findMember,
   findMembers,
   findSupervisor,
+  killMembersOf,
   type Member,
+  openAppMarks,
 } from "./members.ts";
-import { tracer } from "./trace.ts";
+import { type Trace, tracer } from "./trace.ts";
 
 /**
  * Stops the pod. Returns as soon as the signals are sent.
@@ -28,22 +31,17 @@ import { tracer } from "./trace.ts";
  */
 export function stopPod({ force, debug }: StopArguments): void {
   const trace = tracer("stop", debug);
-  const signal = force ? SIGKILL : SIGTERM;
   const roots = listAppRoots();
   const pid = readLeader();
-  fenceForGood("stop", trace);
-
   const leader = pid === undefined ? undefined : findLeader(pid, roots, force);
   if (pid !== undefined && leader === undefined) {
     trace(`${pid} is gone, or not of this pod any more`);
   }
-  const others = leader === undefined || force ? roots.flatMap(findMembers) : [];
-  const members = [leader, ...others].filter((member) => member !== undefined);
-  if (members.length === 0) throw new Error("no process of this pod is running");
-  for (const { pid, process } of members) {
-    trace(`signal ${signal} to ${pid}`);
-    signalProcess(process, signal);
-  }
+  // Visiting namespaces is behind the fence, and takes a while.
+  using apps = openAppMarks(roots, leader && !force ? [] : listProcesses());
+  fenceForGood("stop", trace);
+  const signalled = force ? killAll(leader, apps, trace) : ask(leader, apps, trace);
+  if (signalled === 0) throw new Error("no process of this pod is running");
 }
 
 /**
@@ -53,8 +51,29 @@ export function stopPod({ force, debug }: StopArguments): void {
  * @param pid What the pod has for its process.
  */
 function findLeader(pid: number, roots: readonly string[], force: boolean): Member | undefined {
-  const ofApp = roots.map((root) => findMember(pid, root)).find((member) => member !== undefined);
-  return ofApp ?? (force ? findFirstProcess(pid) : findSupervisor(pid));
+  using ofApps = openAppMarks(roots, [pid]);
+  return findMember(pid, ofApps) ?? (force ? findFirstProcess(pid) : findSupervisor(pid));
+}
+
+/** @returns How many processes have been asked to end. */
+function ask(leader: Member | undefined, apps: AppMarks, trace: Trace): number {
+  let asked = 0;
+  for (const member of leader ? [leader] : findMembers(apps)) {
+    signalMember(member, SIGTERM, trace);
+    asked++;
+  }
+  return asked;
+}
+
+/** @returns How many processes have been killed. */
+function killAll(leader: Member | undefined, apps: AppMarks, trace: Trace): number {
+  if (leader) signalMember(leader, SIGKILL, trace);
+  return (leader ? 1 : 0) + killMembersOf(apps, trace);
+}
+
+function signalMember({ pid, process }: Member, signal: number, trace: Trace): void {
+  trace(`signal ${signal} to ${pid}`);
+  signalProcess(process, signal);
 }
 
 /** The app's process, or what is known of it: the one child of a `run` that stayed behind. */

@@ -1,7 +1,35 @@
 import "./libc_testing.ts";
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { AT_FDCWD, Fd, isOpen, readKernelFile, readLinkAt, statFd, statPath } from "./file.ts";
-import { inNetwork, makeNetwork } from "./namespaces.ts";
+import {
+  AT_FDCWD,
+  Fd,
+  isOpen,
+  O_DIRECTORY,
+  O_PATH,
+  openFile,
+  readKernelFile,
+  readLinkAt,
+  statFd,
+  statPath,
+} from "./file.ts";
+import { syscall } from "./libc.ts";
+import {
+  attachTree,
+  cloneTree,
+  detachMount,
+  makeTmpfs,
+  pivotRoot,
+  setPropagation,
+} from "./mount.ts";
+import {
+  changeRoot,
+  inMounts,
+  inNetwork,
+  inOwnMounts,
+  makeNetwork,
+  namespaceIdentity,
+  openNamespace,
+} from "./namespaces.ts";
 import { LOOPBACK, setInterfaceUp } from "./network_interface.ts";
 
 const root = { ignore: Deno.uid() !== 0 };
@@ -37,6 +65,59 @@ Deno.test("inNetwork() is there, and comes back also when what it does fails", r
     "no",
   );
   assertEquals(ownNetwork(), before);
+});
+
+/** A mount namespace that begins in a file system of its own, and that file system. */
+function makeMounts(): { mounts: Fd; root: Fd } {
+  return inOwnMounts(() => {
+    const mounts = openNamespace("thread-self", "mnt");
+    setPropagation("/", "private", true);
+    const root = makeTmpfs({});
+    using place = openFile("/tmp", O_PATH | O_DIRECTORY);
+    attachTree(root, place);
+    pivotRoot(root);
+    return { mounts, root };
+  });
+}
+
+Deno.test("inMounts() is in the root of another namespace, and comes back", root, () => {
+  const whereabouts =
+    () => [namespaceIdentity("thread-self", "mnt"), statPath("/").identity, Deno.cwd()];
+  const before = whereabouts();
+  const { mounts, root } = makeMounts();
+  using _mounts = mounts;
+  using _root = root;
+  assertEquals(whereabouts(), before);
+  const there = inMounts(mounts, () => [statPath("/").identity, statPath(".").identity]);
+  assertEquals(there, [statFd(root).identity, statFd(root).identity]);
+  assertEquals(whereabouts(), before);
+  assertThrows(() => inMounts(mounts, () => statPath("/etc")), Error, "ENOENT");
+  assertEquals(whereabouts(), before);
+});
+
+Deno.test("who has come back has the root that its caller gave it", root, () => {
+  const directory = Deno.makeTempDirSync();
+  using before = openFile("/", O_PATH | O_DIRECTORY);
+  using work = openFile(".", O_PATH | O_DIRECTORY);
+  using place = openFile(directory, O_PATH | O_DIRECTORY);
+  using tree = cloneTree("/", true);
+  attachTree(tree, place);
+  try {
+    changeRoot(tree);
+    inOwnMounts(() => {});
+    assertEquals(statPath("/").mountId, statFd(tree).mountId);
+  } finally {
+    changeRoot(before);
+    syscall("fchdir", work.number);
+    setPropagation(directory, "private", true);
+    detachMount(directory);
+    Deno.removeSync(directory);
+  }
+});
+
+Deno.test("namespaceIdentity() has none of a process that is not there", () => {
+  assertEquals(namespaceIdentity(Deno.pid, "mnt"), namespaceIdentity("thread-self", "mnt"));
+  assertEquals(namespaceIdentity(0x7fff_ffff, "mnt"), undefined);
 });
 
 Deno.test("inNetwork() refuses what is no network, and leaves nothing open", root, () => {
