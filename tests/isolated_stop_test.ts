@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
-import { eventually } from "./host.ts";
+import { eventually, sleep } from "./host.ts";
 import { childrenOf, isAlive, readProcess } from "./procfs.ts";
 import { isolatedScenario } from "./scenario.ts";
 import type { Program } from "./stage0.ts";
@@ -57,6 +57,85 @@ isolatedScenario("a pod ends when run is killed, and stop finds nothing", async 
     assertRefused(await pod.stop({ force }), "stop", /no process/);
   }
 });
+
+/** Descriptors of the pipes that a program has open for writing, opened once more. */
+function openPipesOf({ pid }: Program): Deno.FsFile[] {
+  const numbers = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => name);
+  return numbers.filter((number) => {
+    const flags = Deno.readTextFileSync(`/proc/${pid}/fdinfo/${number}`).match(/flags:\t(\d+)/)![1];
+    const isPipe = Deno.readLinkSync(`/proc/${pid}/fd/${number}`).startsWith("pipe:");
+    return Number(number) > 2 && isPipe && (parseInt(flags!, 8) & 1) === 1;
+  }).map((number) => Deno.openSync(`/proc/${pid}/fd/${number}`, { write: true, read: false }));
+}
+
+isolatedScenario("stop --force kills a pod that has outlived run", async ({ script }) => {
+  await using pod = await script(`sleep 100 & ${STUBBORN}`);
+  const program = await pod.start();
+  await program.prints("up");
+  const members = family(program).filter((pid) => pid !== program.pid);
+  // Pid 1 waits for the other end of a pipe to close, which is run's alone unless a process of its own is stuck.
+  const pipes = openPipesOf(program);
+  try {
+    program.kill("SIGKILL");
+    await program.result;
+    assert(isAlive(pod.readNumber("pid")!), "pid 1 does not know");
+    assertQuiet(await pod.stop({ force: true }));
+    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+    assertRefused(await pod.stop({ force: true }), "stop", /no process/);
+  } finally {
+    pipes.forEach((pipe) => pipe.close());
+  }
+});
+
+isolatedScenario("stop --force ends a pod whose run has been stopped", async ({ script }) => {
+  await using pod = await script(STUBBORN);
+  const program = await pod.start();
+  await program.prints("up");
+  const members = family(program);
+  program.kill("SIGSTOP");
+  assertQuiet(await pod.stop({ force: true }));
+  await program.result;
+  await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+  assertEquals(await Deno.readTextFile(`${pod.stage1Rootfs}/rkt/status/app`), "137\n");
+});
+
+isolatedScenario("stop --force kills processes that have been stopped", async ({ script }) => {
+  await using pod = await script("sleep 100 & echo up; exec sleep 100");
+  const program = await pod.start();
+  await program.prints("up");
+  const members = family(program).filter((pid) => pid !== program.pid);
+  for (const pid of members) Deno.kill(pid, "SIGSTOP");
+  assertQuiet(await pod.stop({ force: true }));
+  await program.result;
+  await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+});
+
+for (const force of [false, true]) {
+  const name = `stop${force ? " --force" : ""}`;
+
+  isolatedScenario(`${name} finds a pod that has no pid file`, async ({ script }) => {
+    await using pod = await script("echo up; exec sleep 100");
+    const program = await pod.start();
+    await program.prints("up");
+    const members = family(program);
+    await Deno.remove(`${pod.dir}/pid`);
+    assertQuiet(await pod.stop({ force }));
+    await program.result;
+    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+  });
+
+  isolatedScenario(`${name} ends a pod whose apps have yet to begin`, async ({ script }) => {
+    for (let delay = 20; delay <= 140; delay += 20) {
+      await using pod = await script("sleep 100");
+      const program = await pod.launch();
+      await sleep(delay);
+      await eventually("run", async () => (await pod.stop({ force })).code === 0);
+      const { code } = await program.result;
+      assert(code !== 0 || !force, `${code}`);
+      assertEquals(await pod.isRunning(), false);
+    }
+  });
+}
 
 for (const force of [false, true]) {
   const name = `stop${force ? " --force" : ""}`;

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
 import { eventually } from "./host.ts";
 import { inJail, MAKE_JAIL } from "./jail.ts";
-import { isAlive, readProcess } from "./procfs.ts";
+import { childrenOf, isAlive, readProcess } from "./procfs.ts";
 import { onEachKernel, scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
@@ -91,6 +91,43 @@ scenario("stop --force kills a child that has called chroot", async ({ script })
   assertEquals((await program.result).signal, "SIGKILL");
   await eventually("the child's end", () => !isAlive(child));
   assertEquals(await pod.isRunning(), false);
+});
+
+scenario("stop --force kills processes that have been stopped", async ({ script }) => {
+  await using pod = await script("sleep 100 & echo $!; sleep 100");
+  const program = await pod.start();
+  await program.prints("\n");
+  const child = Number(program.stdout);
+  for (const pid of [program.pid, child]) Deno.kill(pid, "SIGSTOP");
+  assertQuiet(await pod.stop({ force: true }));
+  await program.result;
+  await eventually("the child's end", () => !isAlive(child));
+});
+
+for (const force of [false, true]) {
+  scenario(`stop${force ? " --force" : ""} finds a pod without its pid file`, async (stage) => {
+    await using one = await stage.script("echo up; exec sleep 100");
+    await using two = await stage.scripts({ one: "echo up; exec sleep 100", two: "sleep 100" });
+    for (const pod of [one, two]) {
+      const program = await pod.start();
+      await program.prints("up");
+      await Deno.remove(`${pod.dir}/pid`);
+      assertQuiet(await pod.stop({ force }));
+      await program.result;
+      assertEquals(await pod.isRunning(), false);
+    }
+  });
+}
+
+scenario("stop --force ends a pod of several whose run has been stopped", async ({ scripts }) => {
+  await using pod = await scripts({ one: "echo up; exec sleep 100", two: "sleep 100" });
+  const program = await pod.start();
+  await program.prints("up");
+  const members = childrenOf(program.pid).map(({ pid }) => pid);
+  program.kill("SIGSTOP");
+  assertQuiet(await pod.stop({ force: true }));
+  await program.result;
+  await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
 });
 
 for (const force of [false, true]) {

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { monotonicMicroseconds } from "../linux/clock.ts";
 import { failedWith } from "../linux/errno.ts";
 import { type Fd, O_DIRECTORY, O_PATH, openFile, statFd, statPath } from "../linux/file.ts";
 import { inMounts, namespaceIdentity, openNamespace } from "../linux/namespaces.ts";
@@ -18,9 +19,14 @@ import {
   rootIdentity,
   SIGKILL,
   signalProcess,
+  SIGSTOP,
+  startOf,
 } from "../linux/process.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import type { Trace } from "./trace.ts";
+
+/** How many milliseconds there is for processes that start others faster than they are killed. */
+const PATIENCE = 10_000;
 
 /** A process of the pod, held so that its number cannot come to mean another. */
 export interface Member {
@@ -106,20 +112,49 @@ export function* findMembers(marks: AppMarks): Generator<Member> {
  * Kills all processes of some apps, also those that others start before it is their turn.
  *
  * @returns How many there were.
+ * @throws {Error} when they start others faster than these can be found.
  * @throws {SyscallError}
  */
 export function killMembersOf(marks: AppMarks, trace: Trace): number {
-  const killed = new Set<number>();
-  for (;;) {
-    // Who is killed may still be there for a while, but starts nothing any more.
-    const before = killed.size;
-    for (const { pid, process } of findMembers(marks)) {
-      if (killed.has(pid)) continue;
-      trace(`kill ${pid}`);
-      signalProcess(process, SIGKILL);
-      killed.add(pid);
+  const killed = new SignalledOnce(marks, SIGKILL, trace);
+  if (killed.signalMore() === 0 || killed.signalMore() === 0) return killed.count;
+  // Who is stopped starts nothing, and keeps the place that another one would get.
+  const stopped = new SignalledOnce(marks, SIGSTOP, trace);
+  const deadline = monotonicMicroseconds() + 1000 * PATIENCE;
+  const isTime = () => monotonicMicroseconds() < deadline;
+  do {
+    while (stopped.signalMore() > 0 && isTime());
+    if (killed.signalMore() === 0) return killed.count;
+  } while (isTime());
+  throw new Error("the pod's processes start others faster than they can be killed");
+}
+
+/** A signal that each process of some apps gets once. Who is killed may be there for a while, and be found again. */
+class SignalledOnce {
+  readonly #known = new Set<string>();
+
+  constructor(
+    readonly marks: AppMarks,
+    readonly signal: number,
+    readonly trace: Trace,
+  ) {}
+
+  /** How many have got it. */
+  get count(): number {
+    return this.#known.size;
+  }
+
+  /** @returns How many have got it now. */
+  signalMore(): number {
+    const before = this.count;
+    for (const { pid, process } of findMembers(this.marks)) {
+      const name = `${pid} ${startOf(pid)}`;
+      if (this.#known.has(name)) continue;
+      this.trace(`signal ${this.signal} to ${pid}`);
+      signalProcess(process, this.signal);
+      this.#known.add(name);
     }
-    if (killed.size === before) return before;
+    return this.count - before;
   }
 }
 
@@ -162,16 +197,16 @@ export function findFirstProcess(pid: number): Member | undefined {
 }
 
 /**
- * The `run` that stays with a pod whose apps are supervised.
+ * The `run` that stays with a pod whose apps are supervised, or has yet to start them.
  *
  * It is told by its program, which is the one in this pod, and by its working directory, which is the pod's.
  *
- * @param pid As for {@linkcode findFirstProcess}.
- * @returns `undefined` when that process is not this pod's, or gone.
+ * @param pid As for {@linkcode findFirstProcess}; without it, all processes are looked at.
+ * @returns `undefined` when there is none.
  * @throws {SyscallError}
  */
-export function findSupervisor(pid: number): Member | undefined {
-  const supervisor = supervisorOf(pid);
+export function findSupervisor(pid?: number): Member | undefined {
+  const supervisor = pid === undefined ? listProcesses().find(isSupervisor) : supervisorOf(pid);
   return supervisor === undefined ? undefined : hold(supervisor, () => isSupervisor(supervisor));
 }
 

@@ -1,19 +1,17 @@
 /**
  * `stop`: SIGTERM, or with `--force` SIGKILL. Where `run` has stayed with the pod, it is the one that is asked, and
- * ends the apps in their order; by force, the pod's first process is killed, and with it all the others. Elsewhere
- * the pod's first process is meant; and all others of the pod too when that one is gone already or force is asked
- * for.
+ * ends the apps in their order. Elsewhere the app's process is asked, or, when that one is gone, all others of the
+ * pod. By force, all of the pod is killed, whatever has become of `run` and of what it has left in the pod directory.
  *
  * @module
  */
 
-import { childrenOf, listProcesses, SIGKILL, signalProcess, SIGTERM } from "../linux/process.ts";
+import { listProcesses, SIGCONT, SIGKILL, signalProcess, SIGTERM } from "../linux/process.ts";
 import type { StopArguments } from "../stage1/arguments.ts";
 import { parsePid } from "../stage1/arguments.ts";
 import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
 import { fenceForGood } from "./fence.ts";
 import {
-  type AppMarks,
   findFirstProcess,
   findMember,
   findMembers,
@@ -22,53 +20,71 @@ import {
   type Member,
   openAppMarks,
 } from "./members.ts";
+import { killInPodCgroups } from "./remove_cgroups.ts";
 import { type Trace, tracer } from "./trace.ts";
+
+/** A pod, as it is found. */
+interface FoundPod {
+  uuid: string;
+  /** The root file systems of its apps. */
+  roots: readonly string[];
+  /** What it has for its process; nothing before its apps have begun. */
+  pid: number | undefined;
+  trace: Trace;
+}
 
 /**
  * Stops the pod. Returns as soon as the signals are sent.
  *
  * @throws {Error} when no process of the pod is left.
  */
-export function stopPod({ force, debug }: StopArguments): void {
-  const trace = tracer("stop", debug);
-  const roots = listAppRoots();
-  const pid = readLeader();
-  const leader = pid === undefined ? undefined : findLeader(pid, roots, force);
-  if (pid !== undefined && leader === undefined) {
-    trace(`${pid} is gone, or not of this pod any more`);
-  }
+export function stopPod({ force, debug, uuid }: StopArguments): void {
+  const pod = { uuid, roots: listAppRoots(), pid: readPid(), trace: tracer("stop", debug) };
+  const isDone = force ? killPod(pod) : askPod(pod);
+  if (!isDone) throw new Error("no process of this pod is running");
+}
+
+/** @returns Whether there was anybody to ask. */
+function askPod({ roots, pid, trace }: FoundPod): boolean {
+  const leader = findLeader(roots, pid) ?? findSupervisor(pid) ?? findSupervisor();
   // Visiting namespaces is behind the fence, and takes a while.
-  using apps = openAppMarks(roots, leader && !force ? [] : listProcesses());
+  using apps = openAppMarks(roots, leader ? [] : listProcesses());
   fenceForGood("stop", trace);
-  const signalled = force ? killAll(leader, apps, trace) : ask(leader, apps, trace);
-  if (signalled === 0) throw new Error("no process of this pod is running");
-}
-
-/**
- * Whom to signal first: the app's process, or the supervisor, unless it is to be by force, for then nobody is left
- * to act on it.
- *
- * @param pid What the pod has for its process.
- */
-function findLeader(pid: number, roots: readonly string[], force: boolean): Member | undefined {
-  using ofApps = openAppMarks(roots, [pid]);
-  return findMember(pid, ofApps) ?? (force ? findFirstProcess(pid) : findSupervisor(pid));
-}
-
-/** @returns How many processes have been asked to end. */
-function ask(leader: Member | undefined, apps: AppMarks, trace: Trace): number {
   let asked = 0;
   for (const member of leader ? [leader] : findMembers(apps)) {
     signalMember(member, SIGTERM, trace);
     asked++;
   }
-  return asked;
+  return asked > 0;
 }
 
-/** @returns How many processes have been killed. */
-function killAll(leader: Member | undefined, apps: AppMarks, trace: Trace): number {
+/**
+ * Kills what is in the pod's cgroups first: there, nobody hides, whoever has been stopped or killed meanwhile. Then
+ * come the pod's first process, with which the kernel ends all others of a pod's own namespaces, and whoever else is
+ * found.
+ *
+ * A `run` whose apps have all ended does the rest: it keeps their exit statuses, and gives the caller's terminal back.
+ *
+ * @returns Whether there was anybody to kill.
+ */
+function killPod({ uuid, roots, pid, trace }: FoundPod): boolean {
+  const supervisor = findSupervisor(pid) ?? findSupervisor();
+  const leader = findLeader(roots, pid) ?? (pid === undefined ? supervisor : findFirstProcess(pid));
+  using apps = openAppMarks(roots);
+  fenceForGood("stop", trace);
+  const hadCgroups = killInPodCgroups(uuid, trace);
   if (leader) signalMember(leader, SIGKILL, trace);
-  return (leader ? 1 : 0) + killMembersOf(apps, trace);
+  const killed = killMembersOf(apps, trace);
+  // Should it have been stopped, it would not notice.
+  if (supervisor) signalMember(supervisor, SIGCONT, trace);
+  return hadCgroups || leader !== undefined || killed > 0;
+}
+
+/** The pod's one app, if it is that which the `pid` file names. */
+function findLeader(roots: readonly string[], pid: number | undefined): Member | undefined {
+  if (pid === undefined) return undefined;
+  using apps = openAppMarks(roots, [pid]);
+  return findMember(pid, apps);
 }
 
 function signalMember({ pid, process }: Member, signal: number, trace: Trace): void {
@@ -76,21 +92,13 @@ function signalMember({ pid, process }: Member, signal: number, trace: Trace): v
   signalProcess(process, signal);
 }
 
-/** The app's process, or what is known of it: the one child of a `run` that stayed behind. */
-function readLeader(): number | undefined {
-  const pid = readPid(POD_PATHS.pid);
-  if (pid !== undefined) return pid;
-  const parent = readPid(POD_PATHS.parentPid);
-  return parent === undefined ? undefined : childrenOf(parent)[0];
-}
-
-function readPid(file: string): number | undefined {
+function readPid(): number | undefined {
   let text: string;
   try {
-    text = Deno.readTextFileSync(file);
+    text = Deno.readTextFileSync(POD_PATHS.pid);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new Error(`${file}: cannot be read`, { cause: error });
+    throw new Error(`${POD_PATHS.pid}: cannot be read`, { cause: error });
   }
   return parsePid(text.trim());
 }

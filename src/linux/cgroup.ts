@@ -248,14 +248,33 @@ export function killAtOnce(directory: string): boolean {
 }
 
 /**
- * Halts all processes in a cgroup and in those below it, or has them go on. Only version 1's `freezer` does, and
- * not at once: elsewhere nothing happens.
+ * Has all processes in a cgroup and in those below it halt, which takes them a moment. Version 2 does, and version
+ * 1's `freezer`: elsewhere nothing happens.
  *
  * @throws {SyscallError}
  */
-export function halt(directory: string, halted: boolean): void {
-  const state = halted ? "FROZEN" : "THAWED";
-  unlessGone(() => writeSetting(`${directory}/freezer.state`, state));
+export function halt(directory: string): void {
+  unlessGone(() => writeSetting(`${directory}/freezer.state`, "FROZEN"));
+  unlessGone(() => writeSetting(`${directory}/cgroup.freeze`, "1"));
+}
+
+/** Whether some of those that {@linkcode halt} was meant for have yet to. */
+export function isHalting(directory: string): boolean {
+  const state = readSetting(`${directory}/freezer.state`);
+  if (state !== undefined) return state === "FREEZING";
+  return readSetting(`${directory}/cgroup.events`)?.includes("frozen 0") ?? false;
+}
+
+/**
+ * Has them go on, whoever halted them.
+ *
+ * @throws {SyscallError}
+ */
+export function resume(directory: string): void {
+  for (const each of [directory, ...descendants(directory)]) {
+    unlessGone(() => writeSetting(`${each}/freezer.state`, "THAWED"));
+    unlessGone(() => writeSetting(`${each}/cgroup.freeze`, "0"));
+  }
 }
 
 /**

@@ -1,6 +1,18 @@
 import "./libc_testing.ts";
 import { assert, assertEquals } from "@std/assert";
-import { cgroupPathOf, isCgroupPath, killAtOnce, locateCgroups, readCgroups } from "./cgroup.ts";
+import {
+  cgroupPathOf,
+  halt,
+  isCgroupPath,
+  isHalting,
+  killAtOnce,
+  locateCgroups,
+  readCgroups,
+  removeCgroup,
+  resume,
+} from "./cgroup.ts";
+import { waitMilliseconds } from "./clock.ts";
+import { readKernelFile } from "./file.ts";
 import { parseMountinfo, readMounts } from "./mountinfo.ts";
 
 const HYBRID = parseMountinfo([
@@ -78,4 +90,41 @@ Deno.test("cgroupPathOf() names this process's cgroups as the kernel does", () =
 
 Deno.test("killAtOnce() says where it cannot", () => {
   assertEquals(killAtOnce("/sys/fs/cgroup/of-this-name-there-is-none"), false);
+});
+
+/** The cgroups of this process that can be made to halt: version 1's freezer, and version 2. */
+function haltable(): string[] {
+  const { v1, v2 } = locateCgroups(readKernelFile("/proc/self/cgroup"), readMounts());
+  const freezer = v1.filter(({ controllers }) => controllers.includes("freezer"));
+  return [...freezer.map(({ directory }) => directory), ...v2.slice(-1)];
+}
+
+for (const parent of Deno.uid() === 0 ? haltable() : []) {
+  Deno.test(`processes in a cgroup below ${parent} halt, and go on`, async () => {
+    const directory = `${parent}/volo-test-${crypto.randomUUID()}`;
+    Deno.mkdirSync(directory);
+    const child = new Deno.Command("sh", { args: ["-c", "while :; do :; done"] }).spawn();
+    try {
+      Deno.writeTextFileSync(`${directory}/cgroup.procs`, `${child.pid}`);
+      halt(directory);
+      while (isHalting(directory)) waitMilliseconds(1);
+      const timeUsed = () => readKernelFile(`/proc/${child.pid}/stat`).split(" ")[13];
+      const before = timeUsed();
+      waitMilliseconds(50);
+      assertEquals(timeUsed(), before);
+      resume(directory);
+      while (timeUsed() === before) waitMilliseconds(10);
+    } finally {
+      child.kill("SIGKILL");
+      await child.status;
+      while (!removeCgroup(directory)) waitMilliseconds(10);
+    }
+  });
+}
+
+Deno.test("what cannot halt is not waited for", () => {
+  const directory = "/sys/fs/cgroup/of-this-name-there-is-none";
+  halt(directory);
+  assertEquals(isHalting(directory), false);
+  resume(directory);
 });

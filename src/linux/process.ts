@@ -152,11 +152,27 @@ export function closeAllAtExec(): void {
  * @throws {SyscallError}
  */
 export function parentOf(pid: number): number | undefined {
+  const parent = readStat(pid)?.[1];
+  return parent === undefined ? undefined : Number(parent);
+}
+
+/**
+ * When a process began, in clock ticks since the machine did: proc_pid_stat(5). With its number, that tells it from
+ * those that had the number before and those that will.
+ *
+ * @returns `undefined` when there is no such process.
+ * @throws {SyscallError}
+ */
+export function startOf(pid: number): string | undefined {
+  return readStat(pid)?.[19];
+}
+
+/** What comes after the process's name: its state is the first. */
+function readStat(pid: number): string[] | undefined {
   try {
     const text = readKernelFile(`/proc/${pid}/stat`);
-    // The name before has parentheses around it, and may hold anything.
-    const [, parent] = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return Number(parent);
+    // The name has parentheses around it, and may hold anything.
+    return text.slice(text.lastIndexOf(")") + 2).split(" ");
   } catch (error) {
     if (failedWith(error, "ENOENT", "ESRCH")) return undefined;
     throw error;

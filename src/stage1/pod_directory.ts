@@ -10,7 +10,6 @@ export const POD_PATHS = {
   /** Where the pod's cgroups are, for `gc`. */
   cgroups: "cgroups",
   pid: "pid",
-  parentPid: "ppid",
   processGroup: "pgid",
   cgroup: "subcgroup",
   runtimeConfig: "runtime-config",
