@@ -6,8 +6,8 @@
 
 import { basename } from "node:path";
 import { describeFields } from "../src/app/fields.ts";
-import { planApp } from "../src/app/plan.ts";
-import { describePlan } from "../src/app/plan_text.ts";
+import { planApp, planPodMasks } from "../src/app/plan.ts";
+import { describeMask, describePlan } from "../src/app/plan_text.ts";
 import { readIsolation } from "../src/stage1/isolation.ts";
 import { loadPod } from "../src/stage1/pod.ts";
 import { paint, runTask, say, taskArguments } from "./console.ts";
@@ -50,6 +50,9 @@ function explainPod(directory: string): void {
     ? `rkt-${basename(Deno.realPathSync(directory))}`
     : undefined;
   const options = { ...DEFAULTS, isolation, hasNetwork: isolation === "pod", hostname };
+  const masks = planPodMasks(pod, options);
+  if (masks.length > 0) say("in the pod's own /proc and /sys:");
+  for (const mask of masks) say(`  ${describeMask(mask)}`);
   for (const app of pod.apps) {
     for (const line of describePlan(planApp(pod, app, options))) say(line);
   }

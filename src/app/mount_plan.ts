@@ -10,7 +10,7 @@ import { isWithin, type Mount, type Propagation } from "../linux/mountinfo.ts";
 import type { DnsConfMode } from "../stage1/arguments.ts";
 import type { Isolation } from "../stage1/isolation.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import { protectKernelPaths } from "./kernel_paths.ts";
+import { type Mask, planMasks } from "./kernel_paths.ts";
 import { naming } from "../stage1/naming.ts";
 import { hostId, type IdRange, rootOf } from "./id_range.ts";
 import type { VolumeMount } from "./volumes.ts";
@@ -38,30 +38,42 @@ export interface BindStep {
   target: string;
   recursive: boolean;
   readOnly: boolean;
-  /** Which later mounts travel: as they do to and from the source, only to the app, or none. */
-  propagation: "as-source" | "slave" | "private";
+  /** Which later mounts travel: as they do to and from the source, or none. */
+  propagation: "as-source" | "private";
   /** Whether device files in it are of no use. */
   noDevices: boolean;
   /** What asks for it. */
   field: string;
 }
 
-/** What a pod with namespaces of its own has of the kernel's file systems: each app gets them from the pod. */
-export type PodTree = "dev" | "proc" | "sys" | "network-settings" | "hidden-file";
+/** Where the kernel's file systems are, in the app as on the host. */
+export const KERNEL_TREES = ["/dev", "/proc", "/sys"] as const;
 
-/** One of the pod's own trees that appears in the app. */
+/** One of the host's file systems of the kernel, with what the host mounts in it later. */
+export interface HostTreeStep {
+  kind: "host-tree";
+  target: typeof KERNEL_TREES[number];
+  field: string;
+}
+
+/** What the root of a pod with namespaces of its own has at a path, with all mounts there. */
 export interface PodTreeStep {
   kind: "pod-tree";
-  tree: PodTree;
+  /** The path in the pod's own root. */
+  source: string;
   target: string;
   readOnly: boolean;
   field: string;
 }
 
-/** A path of the app that appears at another one, or at the same: there it can be read-only, or not, for itself. */
+/** A path of the host's file systems of the kernel that is hidden, or read-only, in the app. */
+export interface MaskStep extends Mask {
+  kind: "mask";
+}
+
+/** What is at a path of the app already becomes a mount of its own, which can be read-only. */
 export interface RebindStep {
   kind: "rebind";
-  source: string;
   target: string;
   readOnly: boolean;
   field: string;
@@ -86,7 +98,14 @@ export interface FileStep {
 }
 
 /** One thing that becomes visible in the app's root. */
-export type MountStep = BindStep | PodTreeStep | RebindStep | TmpfsStep | FileStep;
+export type MountStep =
+  | BindStep
+  | HostTreeStep
+  | PodTreeStep
+  | MaskStep
+  | RebindStep
+  | TmpfsStep
+  | FileStep;
 
 /** All that is done to the host's and the app's file systems, in order. */
 export interface MountPlan {
@@ -133,8 +152,6 @@ export interface HostFacts {
   mounts: readonly Mount[];
   /** By the path that the volume's `source` gives. */
   sources: ReadonlyMap<string, SourceFacts>;
-  /** Those of {@linkcode KERNEL_PATHS} that there are. */
-  kernelPaths: ReadonlySet<string>;
 }
 
 /** What an app without an /etc/hosts gets. */
@@ -155,18 +172,13 @@ export function planMounts(
   facts: HostFacts,
 ): MountPlan {
   const { isolation, hostname, ids, dns, readOnlyRoot, fenceDevices } = options;
-  const protector = options.protectKernelPaths;
-  const ofKernel = [
-    ...(isolation === "pod" ? podFileSystems() : hostFileSystems()),
-    tmpfs("/tmp", fenceDevices, ids),
-    ...(protector === undefined ? [] : protectKernelPaths(facts.kernelPaths, protector, options)),
-  ];
-  const hasSys = isolation === "host" || !volumes.some(({ target }) => isInSys(target));
+  const hasSys = !volumes.some(({ target }) => isInSys(target));
   return {
     share: unique(volumes.flatMap((mount) => shareFor(mount, facts))),
     directories: uniqueBy(volumes.flatMap((mount) => directoryFor(mount, ids)), "path"),
     mounts: [
-      ...ofKernel.filter(({ target }) => hasSys || !isInSys(target)),
+      ...(isolation === "pod" ? podFileSystems(hasSys) : hostFileSystems(options)),
+      tmpfs("/tmp", fenceDevices, ids),
       ...fallbackFiles(dns, hostname),
       ...(hostname === undefined ? [] : [HOSTNAME_FILE]),
       ...volumes.map((mount) => bindVolume(mount, fenceDevices && !isDevice(mount, facts))),
@@ -182,27 +194,24 @@ function isInSys(target: string): boolean {
   return isWithin(target.replaceAll(/\/+/g, "/"), "/sys");
 }
 
-/** The host's own, with what the host mounts there later; nothing of the app's comes back. */
-function hostFileSystems(): MountStep[] {
-  return ["/dev", "/proc", "/sys"].map((path): BindStep => ({
-    kind: "bind",
-    source: path,
-    target: path,
-    recursive: true,
-    readOnly: false,
-    propagation: "slave",
-    noDevices: false,
-    field: path,
-  }));
+/** The host's own, and what is done about paths in them. */
+function hostFileSystems(options: MountOptions): (HostTreeStep | MaskStep)[] {
+  const { protectKernelPaths: field } = options;
+  const masks = field === undefined ? [] : planMasks(field, options);
+  return [
+    ...KERNEL_TREES.map((target): HostTreeStep => ({ kind: "host-tree", target, field: target })),
+    ...masks.map((mask): MaskStep => ({ kind: "mask", ...mask })),
+  ];
 }
 
-function podFileSystems(): MountStep[] {
-  return (["dev", "proc", "sys"] as const).map((tree): PodTreeStep => ({
+/** In the pod's own, the paths are hidden and read-only that have to be. */
+function podFileSystems(hasSys: boolean): PodTreeStep[] {
+  return KERNEL_TREES.filter((path) => hasSys || path !== "/sys").map((path): PodTreeStep => ({
     kind: "pod-tree",
-    tree,
-    target: `/${tree}`,
-    readOnly: tree === "sys",
-    field: `/${tree}`,
+    source: path,
+    target: path,
+    readOnly: path === "/sys",
+    field: path,
   }));
 }
 
@@ -220,7 +229,7 @@ function bindVolume(
   { volume, target, readOnly, field }: VolumeMount,
   noDevices: boolean,
 ): BindStep | RebindStep {
-  if (volume.kind === "own") return { kind: "rebind", source: target, target, readOnly, field };
+  if (volume.kind === "own") return { kind: "rebind", target, readOnly, field };
   const recursive = volume.kind === "host" && isRecursive(volume);
   return {
     kind: "bind",
@@ -290,8 +299,8 @@ function fallbackFiles({ hosts }: DnsConfMode, hostname?: string): FileStep[] {
 }
 
 /** The kernel's own word, so that it stays true whoever changes the name. */
-const HOSTNAME_FILE: RebindStep = {
-  kind: "rebind",
+const HOSTNAME_FILE: PodTreeStep = {
+  kind: "pod-tree",
   source: "/proc/sys/kernel/hostname",
   target: "/etc/hostname",
   readOnly: true,

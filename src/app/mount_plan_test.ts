@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { Volume } from "../appc/manifest.ts";
 import type { Mount, Propagation } from "../linux/mountinfo.ts";
+import { planMasks } from "./kernel_paths.ts";
 import { type BindStep, type HostFacts, type MountOptions, planMounts } from "./mount_plan.ts";
 import type { VolumeMount } from "./volumes.ts";
 
@@ -14,7 +15,7 @@ const OPTIONS: MountOptions = {
   fenceDevices: false,
   protectKernelPaths: undefined,
 };
-const NOTHING: HostFacts = { mounts: [], sources: new Map(), kernelPaths: new Set() };
+const NOTHING: HostFacts = { mounts: [], sources: new Map() };
 
 function mountAt(id: number, mountPoint: string, propagation: Propagation): Mount {
   const mount = { parentId: 1, root: "/", options: ["rw"], type: "ext4", superOptions: "rw" };
@@ -46,7 +47,6 @@ function facts(propagation: Propagation, isMountRoot: boolean): HostFacts {
       "/srv",
       { realPath: "/srv", mountId: 1, isMountRoot, device: undefined },
     ]]),
-    kernelPaths: new Set(),
   };
 }
 
@@ -59,13 +59,17 @@ function volumeStep(mount: VolumeMount, known = facts("private", false)): BindSt
   return mounts.find((step): step is BindStep => step.kind === "bind" && step.target === "/data");
 }
 
-Deno.test("the host's own file systems only listen to the host", () => {
-  const { mounts } = planMounts([], OPTIONS, NOTHING);
-  const binds = mounts.filter((step) => step.kind === "bind");
-  assertEquals(binds.map(({ target }) => target), ["/dev", "/proc", "/sys"]);
+Deno.test("an app has the kernel's file systems first: of the host, or of the pod", () => {
+  const first = (isolation: MountOptions["isolation"]) =>
+    planMounts([], { ...OPTIONS, isolation }, NOTHING).mounts.slice(0, 3);
+  assertEquals(first("host").map(({ kind, target }) => [kind, target]), [
+    ["host-tree", "/dev"],
+    ["host-tree", "/proc"],
+    ["host-tree", "/sys"],
+  ]);
   assertEquals(
-    binds.every(({ propagation, recursive }) => propagation === "slave" && recursive),
-    true,
+    first("pod").map((step) => step.kind === "pod-tree" && [step.source, step.target]),
+    [["/dev", "/dev"], ["/proc", "/proc"], ["/sys", "/sys"]],
   );
 });
 
@@ -131,17 +135,23 @@ Deno.test("the host's OPTIONS files are read-only, the pod's own are not", () =>
   ]);
 });
 
-Deno.test("the kernel's paths are protected when asked for, before volumes can cover them", () => {
-  const facts = { ...NOTHING, kernelPaths: new Set(["/proc/kcore", "/sys/kernel", "/sys/fs"]) };
+Deno.test("the kernel's paths are protected when asked for, before anything can cover them", () => {
   const options = { ...OPTIONS, protectKernelPaths: "annotations[0]" };
   const volume = volumeMount({ name: "v", kind: "empty" });
-  const { mounts } = planMounts([volume], options, facts);
-  assertEquals(mounts.slice(4, 7).map(({ target }) => target), [
-    "/sys/kernel",
-    "/sys/fs",
-    "/proc/kcore",
-  ]);
-  assertEquals(mounts.at(-1)?.target, "/data");
+  const { mounts } = planMounts([volume], options, NOTHING);
+  const masks = mounts.filter((step) => step.kind === "mask");
+  assertEquals(masks.map(({ kind: _, ...mask }) => mask), planMasks("annotations[0]", options));
+  assertEquals(mounts.slice(3, 3 + masks.length), masks);
+  assertEquals(
+    planMounts([volume], OPTIONS, NOTHING).mounts.some(({ kind }) => kind === "mask"),
+    false,
+  );
+});
+
+Deno.test("the kernel's paths of an isolated pod are no matter of each app's", () => {
+  const options = { ...OPTIONS, isolation: "pod", protectKernelPaths: "annotations[0]" } as const;
+  const { mounts } = planMounts([], options, NOTHING);
+  assertEquals(mounts.filter(({ kind }) => kind === "mask"), []);
 });
 
 Deno.test("an isolated app with a volume in /sys has nothing of the kernel's there", () => {
@@ -155,20 +165,6 @@ Deno.test("an isolated app with a volume in /sys has nothing of the kernel's the
   assertEquals(inSys("pod", "/sys//class"), ["/sys//class"]);
   assertEquals(inSys("pod", "/sys/class"), ["/sys/class"]);
   assertEquals(inSys("host", "/sys/class"), ["/sys", "/sys/class"]);
-});
-
-Deno.test("an isolated pod's settings of the kernel are read-only, but for its own network's", () => {
-  const paths = ["/proc/sys/kernel/modprobe", "/proc/bus"];
-  const facts = { ...NOTHING, kernelPaths: new Set(paths) };
-  const plan = (options: Partial<MountOptions>) =>
-    planMounts([], { ...OPTIONS, protectKernelPaths: "annotations[0]", ...options }, facts).mounts
-      .filter(({ target }) => target.startsWith("/proc/"))
-      .map((step) => step.kind !== "file" && [step.target, step.readOnly]);
-  const bus = ["/proc/bus", true];
-  const all = ["/proc/sys", true];
-  assertEquals(plan({ isolation: "pod" }), [all, bus]);
-  assertEquals(plan({ isolation: "pod", hasNetwork: true }), [all, ["/proc/sys/net", false], bus]);
-  assertEquals(plan({}), [bus, ["/proc/sys/kernel/modprobe", true]]);
 });
 
 Deno.test("where devices are fenced, device files are of use in /dev and as volumes alone", () => {

@@ -15,7 +15,7 @@ import { appRootfs } from "../stage1/pod_directory.ts";
 import { planDevices } from "./devices.ts";
 import { composeEnvironment } from "./environment.ts";
 import type { IdRange } from "./id_range.ts";
-import { KERNEL_PATHS } from "./kernel_paths.ts";
+import { type Mask, planMasks } from "./kernel_paths.ts";
 import {
   type HostFacts,
   type MountOptions,
@@ -128,6 +128,21 @@ export function planApp(pod: Pod, app: PodApp, options: AppOptions): AppPlan {
   };
 }
 
+/** What decides about the kernel's paths of a pod. */
+export type MaskOptions = Pick<AppOptions, "isolation" | "hasNetwork" | "disablePaths">;
+
+/**
+ * Decides what is done about the kernel's paths in the own /proc and /sys of an isolated pod, whose
+ * apps get clones of both. In the host's namespaces it is part of each app's plan.
+ *
+ * @throws {Error} when an annotation is neither `true` nor `false`.
+ */
+export function planPodMasks(pod: Pod, options: MaskOptions): Mask[] {
+  const { protectKernelPaths } = readPolicy(pod, options.isolation);
+  if (options.isolation === "host" || options.disablePaths || !protectKernelPaths) return [];
+  return planMasks(protectKernelPaths, options);
+}
+
 function devicesAmong({ sources }: HostFacts): DeviceNumber[] {
   return [...sources.values()].map(({ device }) => device).filter((it) => it !== undefined);
 }
@@ -173,7 +188,6 @@ function lookAtHost(volumes: readonly VolumeMount[], policy: Policy): HostFacts 
   return {
     mounts: sources.size === 0 ? [] : readMounts(),
     sources,
-    kernelPaths: new Set(policy.protectKernelPaths ? KERNEL_PATHS.filter(exists) : []),
   };
 }
 
@@ -200,13 +214,4 @@ function normalize(path: string): string {
     else if (part !== "" && part !== ".") parts.push(part);
   }
   return `/${parts.join("/")}`;
-}
-
-function exists(path: string): boolean {
-  try {
-    using _fd = openFile(path, O_PATH);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -8,6 +8,7 @@ import { ruleText } from "../linux/device_rule.ts";
 import { printable } from "../stage1/terminal.ts";
 import { describeResources } from "./resources.ts";
 import { environmentEntries } from "./environment.ts";
+import type { Access, Mask } from "./kernel_paths.ts";
 import type { DirectoryStep, MountStep, ShareStep } from "./mount_plan.ts";
 import type { AppPlan } from "./plan.ts";
 
@@ -61,12 +62,14 @@ export function describeMount(step: MountStep): string {
       ];
       return `mount tmpfs on ${step.target} (${how.join(", ")})`;
     }
+    case "host-tree":
+      return `mount the host's ${step.target} (rbind, host's later mounts come in)`;
     case "pod-tree":
-      return `mount the pod's ${step.tree} on ${step.target} (${access(step)})`;
+      return `mount the pod's ${step.source} on ${step.target} (${access(step)})`;
+    case "mask":
+      return describeMask(step);
     case "rebind":
-      return step.source === step.target
-        ? `make ${step.target} a mount of its own (${access(step)})`
-        : `mount the app's ${step.source} on ${step.target} (${access(step)})`;
+      return `make ${step.target} a mount of its own (${access(step)})`;
     case "file":
       return `write ${step.target} if the app has none`;
   }
@@ -74,6 +77,11 @@ export function describeMount(step: MountStep): string {
 
 function access({ readOnly }: { readOnly: boolean }): string {
   return readOnly ? "ro" : "rw";
+}
+
+/** What is done about one path of the kernel's. */
+export function describeMask({ target, access }: Mask): string {
+  return `${MASK[access]} ${target}, if it is there`;
 }
 
 /** A whole plan, in the order in which it is carried out: one line for each thing that is done. */
@@ -118,6 +126,11 @@ function quote(argv: readonly string[]): string {
 
 const PROPAGATION = {
   "as-source": "shared as its source is",
-  "slave": "host's later mounts come in",
   "private": "private",
 } as const;
+
+const MASK: Readonly<Record<Access, string>> = {
+  "hidden": "hide",
+  "read-only": "write-protect",
+  "read-write": "leave open to writing",
+};

@@ -62,6 +62,31 @@ export function openTarget(root: AppRoot, path: string, kind: TargetKind): Fd {
 }
 
 /**
+ * Opens a directory right in the root, and makes it if it is missing. A link is not followed:
+ * whoever looks it up later may be led elsewhere, when there are other mounts.
+ *
+ * @param path Such as `/proc`.
+ * @returns A descriptor (`O_PATH`) of the directory.
+ * @throws {Error} when something else is there.
+ * @throws {SyscallError}
+ */
+export function openRootDirectory(root: AppRoot, path: string): Fd {
+  const name = path.slice(1);
+  if (lstatAt(root.fd, name) === undefined) makeAt(root, root.fd, name, "directory");
+  const fd = openAt(root.fd, name, O_PATH | O_NOFOLLOW);
+  try {
+    if (statFd(fd).kind === "symlink") {
+      throw new Error("is a symbolic link in the app; only a directory can be there, or nothing");
+    }
+    requireMountable(root, fd, path, "directory");
+    return fd;
+  } catch (error) {
+    fd[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/**
  * Writes a file, unless there is something at its path already.
  *
  * @throws {SyscallError}

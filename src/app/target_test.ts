@@ -1,7 +1,13 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { type Fd, pathOf, statFd } from "../linux/file.ts";
 import { withRoot } from "./root_testing.ts";
-import { type AppRoot, openTarget, type TargetKind, writeIfMissing } from "./target.ts";
+import {
+  type AppRoot,
+  openRootDirectory,
+  openTarget,
+  type TargetKind,
+  writeIfMissing,
+} from "./target.ts";
 
 function own(root: Fd): AppRoot {
   return { fd: root, ownMounts: new Set([statFd(root).mountId]), owner: undefined };
@@ -133,5 +139,23 @@ Deno.test("what is made belongs to the root's owner, and what was there to whom 
     const made = ["there/made", "there/made/target", "there/text"];
     assertEquals(made.map(owner), made.map(() => [5000, 5001]));
     assertEquals(owner("there"), [Deno.uid(), Deno.gid()]);
+  });
+});
+
+Deno.test("a directory right in the root is made or found, and no link is followed to it", () => {
+  withRoot(({ root, path }) => {
+    Deno.mkdirSync(`${path}/sys`, { mode: 0o700 });
+    Deno.symlinkSync("sys", `${path}/proc`);
+    Deno.symlinkSync("missing", `${path}/dev`);
+    Deno.writeTextFileSync(`${path}/file`, "");
+    for (const target of ["/sys", "/made"]) {
+      using fd = openRootDirectory(own(root), target);
+      assertEquals(pathOf(fd), Deno.realPathSync(path) + target);
+    }
+    assertEquals(Deno.statSync(`${path}/sys`).mode! & 0o777, 0o700);
+    for (const link of ["/proc", "/dev"]) {
+      assertThrows(() => openRootDirectory(own(root), link), Error, "is a symbolic link");
+    }
+    assertThrows(() => openRootDirectory(own(root), "/file"), Error, "/file is not a directory");
   });
 });

@@ -6,7 +6,7 @@
  */
 
 import { environmentEntries } from "../app/environment.ts";
-import type { PodTreeStep, RebindStep } from "../app/mount_plan.ts";
+import type { MountStep, PodTreeStep } from "../app/mount_plan.ts";
 import type { AppPlan } from "../app/plan.ts";
 import { findProgram, programCandidates } from "../app/program.ts";
 import { resolveCredentials } from "../app/user.ts";
@@ -52,11 +52,11 @@ export function buildApp(
   cgroups: readonly Fd[],
   trace: Trace,
 ): BuiltApp {
-  const steps = plan.mounts.filter((step): step is PodTreeStep => step.kind === "pod-tree");
+  const mounts = namespaces ? withConsole(plan.mounts, console) : plan.mounts;
+  const steps = mounts.filter((step): step is PodTreeStep => step.kind === "pod-tree");
   const trees = namespaces ? clonePodTrees(namespaces.root, steps) : new Map();
   const root = inOwnMounts(() => {
     const namespace = openNamespace("self", "mnt");
-    const mounts = [...plan.mounts, ...(namespaces ? [bindConsole(console)] : [])];
     const root = assembleRoot({ ...plan, mounts }, trees, trace);
     moveIntoRoot(root, trace);
     return { mounts: namespace, root };
@@ -64,8 +64,12 @@ export function buildApp(
   return { plan, root, credentials: resolveCredentials(root.root, plan.user, plan.ids), cgroups };
 }
 
-function bindConsole(source: string): RebindStep {
-  return { kind: "rebind", source, target: "/dev/console", readOnly: true, field: "/dev/console" };
+/** It comes right after /dev, in which nothing is the app's yet. */
+function withConsole(mounts: readonly MountStep[], source: string): MountStep[] {
+  const [target, field] = ["/dev/console", "/dev/console"];
+  const step: PodTreeStep = { kind: "pod-tree", source, target, readOnly: true, field };
+  const dev = mounts.findIndex((it) => it.kind === "pod-tree" && it.target === "/dev");
+  return mounts.toSpliced(dev + 1, 0, step);
 }
 
 /**

@@ -10,18 +10,23 @@
 import type { AppPlan } from "../app/plan.ts";
 import { rootOf } from "../app/id_range.ts";
 import { describeDirectory, describeMount, describeShare } from "../app/plan_text.ts";
-import type {
-  BindStep,
-  DirectoryStep,
-  MountStep,
-  PodTreeStep,
-  RebindStep,
-  TmpfsStep,
+import {
+  type BindStep,
+  type DirectoryStep,
+  type HostTreeStep,
+  KERNEL_TREES,
+  type MaskStep,
+  type MountStep,
+  type PodTreeStep,
+  type RebindStep,
+  type TmpfsStep,
 } from "../app/mount_plan.ts";
-import { type AppRoot, openTarget, writeIfMissing } from "../app/target.ts";
+import { type Access, expandPath } from "../app/kernel_paths.ts";
+import { type AppRoot, openRootDirectory, openTarget, writeIfMissing } from "../app/target.ts";
 import { failedWith } from "../linux/errno.ts";
 import {
   type Fd,
+  listEntriesOf,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
@@ -44,10 +49,15 @@ import {
   setPropagation,
   type TreeChange,
 } from "../linux/mount.ts";
-import { readMounts } from "../linux/mountinfo.ts";
+import { isWithin, readMounts } from "../linux/mountinfo.ts";
 import { changeRoot, unshareMounts } from "../linux/namespaces.ts";
 import type { Trace } from "./trace.ts";
 import { naming } from "../stage1/naming.ts";
+
+/** An app's root, and the kernel's file systems that are in it by now, by their paths. */
+interface Building extends AppRoot {
+  kernelTrees: Map<string, Fd>;
+}
 
 /** A step whose tree is ready to be put in place. */
 interface Prepared {
@@ -99,6 +109,7 @@ export function assembleRoot(plan: AppPlan, trees: PodTrees, trace: Trace): Fd {
     trace(describeMount(step));
     naming(step.field, () => place(root, step, tree));
   }
+  for (const tree of root.kernelTrees.values()) tree[Symbol.dispose]();
   if (plan.readOnlyRoot) makeReadOnly(root.fd);
   return root.fd;
 }
@@ -125,11 +136,16 @@ export function moveIntoRoot(root: Fd, trace: Trace): void {
  * The root becomes a mount of its own, so that it can be pivoted to and nothing leaks out of it. It is the first
  * to be put in place, where all is a slave or private by now: no target of a tree is in a shared mount.
  */
-function attachRoot({ rootfs, noDevices, ids }: AppPlan): AppRoot {
-  const fd = cloneTree(rootfs, true);
-  using place = openFile(rootfs, O_PATH | O_DIRECTORY);
+function attachRoot({ rootfs, noDevices, ids }: AppPlan): Building {
+  using place = openFile(rootfs, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  const fd = cloneTreeAt(place, true);
   attachTree(fd, place, { noDevices, propagation: "private" });
-  return { fd, ownMounts: new Set([statFd(fd).mountId]), owner: ids && rootOf(ids) };
+  return {
+    fd,
+    ownMounts: new Set([statFd(fd).mountId]),
+    owner: ids && rootOf(ids),
+    kernelTrees: new Map(),
+  };
 }
 
 /** The clone of a tree of the pod's that a step is to put in place. */
@@ -140,10 +156,13 @@ function prepare(step: MountStep, trees: PodTrees): Prepared {
     switch (step.kind) {
       case "bind":
         return { step, tree: cloneTree(step.source, step.recursive) };
+      case "host-tree":
+        return { step, tree: cloneTree(step.target, true) };
       case "tmpfs":
         return { step, tree: makeTmpfs(step.options) };
       case "pod-tree":
         return { step, tree: preparePodTree(step, trees) };
+      case "mask":
       case "rebind":
       case "file":
         return { step, tree: undefined };
@@ -153,14 +172,16 @@ function prepare(step: MountStep, trees: PodTrees): Prepared {
 
 function preparePodTree(step: PodTreeStep, trees: PodTrees): Fd {
   const tree = trees.get(step);
-  if (tree === undefined) throw new Error(`this pod has no ${step.tree} of its own`);
+  if (tree === undefined) throw new Error(`this pod has no ${step.source} of its own`);
   return tree;
 }
 
-function place(root: AppRoot, step: MountStep, tree: Fd | undefined): void {
+function place(root: Building, step: MountStep, tree: Fd | undefined): void {
   if (step.kind === "file") return writeIfMissing(root, step.target, step.text);
   if (step.kind === "rebind") return rebind(root, step);
+  if (step.kind === "mask") return mask(root, step);
   if (tree === undefined) return;
+  if (isKernelTree(step)) return placeKernelTree(root, step, tree);
   const { kind, mountId } = statFd(tree);
   using target = openTarget(root, step.target, kind === "directory" ? kind : "file");
   if (!root.ownMounts.has(statFd(target).mountId)) muteMount(target);
@@ -170,18 +191,75 @@ function place(root: AppRoot, step: MountStep, tree: Fd | undefined): void {
   tree[Symbol.dispose]();
 }
 
-/** A mount of what is in the app's root already: it can be read-only while what it is of is not, and the reverse. */
-function rebind(root: AppRoot, { source, target, readOnly }: RebindStep): void {
-  using from = source === target
-    ? openTarget(root, target, "any")
-    : openInRoot(root.fd, source, O_PATH);
-  using tree = cloneTreeAt(from, true);
-  const { kind } = statFd(from);
-  using to = openTarget(root, target, kind === "directory" ? kind : "file");
-  attachTree(tree, to, { readOnly, propagation: "private" });
+/** One of the kernel's file systems, at its own path in the app. */
+type KernelTreeStep = HostTreeStep | PodTreeStep;
+
+function isKernelTree(step: MountStep): step is KernelTreeStep {
+  return step.kind === "host-tree" ||
+    step.kind === "pod-tree" && KERNEL_TREES.some((path) => path === step.target);
 }
 
-function changeOf(step: BindStep | PodTreeStep | TmpfsStep): TreeChange {
+function placeKernelTree(root: Building, step: KernelTreeStep, tree: Fd): void {
+  using target = openRootDirectory(root, step.target);
+  attachTree(tree, target, changeOf(step));
+  if (step.kind === "pod-tree") root.ownMounts.add(statFd(tree).mountId);
+  root.kernelTrees.set(step.target, tree);
+}
+
+/**
+ * Hides or write-protects a path of the kernel's. It is looked up below the file system that it is
+ * of, so that nothing of the app's can lead elsewhere.
+ */
+function mask(root: Building, { target, access }: MaskStep): void {
+  const [tree, top] = kernelTreeOf(root, target);
+  const below = (path: string) => path.slice(top.length + 1);
+  for (const path of expandPath(target, (directory) => listBelow(tree, below(directory)))) {
+    naming(path, () => maskBelow(tree, below(path), access));
+  }
+}
+
+function maskBelow(tree: Fd, path: string, access: Access): void {
+  using target = openIfThere(tree, path, O_PATH);
+  if (target === undefined) return;
+  using cover = access === "hidden" ? coverOf(target) : cloneTreeAt(target, true);
+  attachTree(cover, target, { readOnly: access !== "read-write", propagation: "private" });
+}
+
+function kernelTreeOf({ kernelTrees }: Building, path: string): [tree: Fd, top: string] {
+  for (const [top, tree] of kernelTrees) if (isWithin(path, top)) return [tree, top];
+  throw new Error(`${path} is in none of the kernel's file systems`);
+}
+
+/** What hides a path of the host's: the host has no file without permissions to offer. */
+function coverOf(target: Fd): Fd {
+  return statFd(target).kind === "directory"
+    ? makeTmpfs({ mode: "0" })
+    : cloneTree("/dev/null", false);
+}
+
+function listBelow(tree: Fd, path: string): string[] {
+  using directory = openIfThere(tree, path, O_RDONLY | O_DIRECTORY);
+  return directory ? listEntriesOf(directory).map(({ name }) => name) : [];
+}
+
+function openIfThere(root: Fd, path: string, flags: number): Fd | undefined {
+  try {
+    return openInRoot(root, path, flags);
+  } catch (error) {
+    if (failedWith(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
+/** A mount of what is in the app's root already: it can be read-only while what it is of is not. */
+function rebind(root: AppRoot, { target, readOnly }: RebindStep): void {
+  using place = openTarget(root, target, "any");
+  using tree = cloneTreeAt(place, true);
+  attachTree(tree, place, { readOnly, propagation: "private" });
+}
+
+function changeOf(step: BindStep | HostTreeStep | PodTreeStep | TmpfsStep): TreeChange {
+  if (step.kind === "host-tree") return { propagation: "slave" };
   const { readOnly } = step;
   if (step.kind === "pod-tree") return { readOnly, propagation: "private" };
   const { noDevices } = step;

@@ -7,22 +7,31 @@
 
 import { STANDARD_DEVICES } from "../app/devices.ts";
 import type { Owner } from "../app/id_range.ts";
-import type { PodTree, PodTreeStep } from "../app/mount_plan.ts";
+import { type Access, expandPath, type Mask } from "../app/kernel_paths.ts";
+import type { PodTreeStep } from "../app/mount_plan.ts";
+import { describeMask } from "../app/plan_text.ts";
 import type { CallScript } from "../linux/call_script.ts";
+import { failedWith } from "../linux/errno.ts";
 import {
   type Fd,
+  type FileKind,
+  listIfThere,
   makeDirectory,
   makeLink,
   makeNode,
   O_CREAT,
   O_DIRECTORY,
+  O_NOFOLLOW,
   O_PATH,
   O_RDONLY,
   openFile,
+  setMode,
   setOwnerAt,
+  statFd,
 } from "../linux/file.ts";
 import {
   attachTree,
+  bindMount,
   cloneTree,
   makeFileSystem,
   MOUNT_ATTR_NODEV,
@@ -30,16 +39,18 @@ import {
   MS_NOEXEC,
   MS_NOSUID,
   MS_RDONLY,
+  remountBind,
   setPropagation,
 } from "../linux/mount.ts";
 import {
   changeRoot,
   CLONE_NEWNS,
+  inNetwork,
   inOwnMounts,
   joinMounts,
   openNamespace,
 } from "../linux/namespaces.ts";
-
+import { naming } from "../stage1/naming.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { moveIntoRoot } from "./app_root.ts";
 import type { Trace } from "./trace.ts";
@@ -68,13 +79,9 @@ const DEVICE_LINKS: Readonly<Record<string, string>> = {
 /** The group that terminals belong to on every distribution. */
 const TTY_GROUP = 5;
 const MEMORY_FOR_DEV = "64k";
-const TREES: Readonly<Record<PodTree, string>> = {
-  "dev": "/dev",
-  "proc": "/proc",
-  "sys": "/sys",
-  "network-settings": "/proc/sys/net",
-  "hidden-file": "/hidden-file",
-};
+/** What hides paths: a file and a directory that are empty, and that nobody may look into. */
+const HIDDEN_FILE = "/hidden-file";
+const HIDDEN_DIRECTORY = "/hidden-directory";
 const STRICT = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
 /**
@@ -90,10 +97,17 @@ export function makePodRoot(owner: Owner, trace: Trace): PodRoot {
     const root = mountNew("tmpfs", POD_PATHS.stage1Rootfs, options);
     moveIntoRoot(root, trace);
     for (const name of ["proc", "sys", "dev"]) makeDirectory(`/${name}`);
-    openFile(TREES["hidden-file"], O_RDONLY | O_CREAT, 0)[Symbol.dispose]();
+    makeHiding();
     const terminals = fillDev(owner);
     return { mounts, root, terminals };
   });
+}
+
+function makeHiding(): void {
+  openFile(HIDDEN_FILE, O_RDONLY | O_CREAT, 0)[Symbol.dispose]();
+  makeDirectory(HIDDEN_DIRECTORY);
+  using directory = openFile(HIDDEN_DIRECTORY, O_RDONLY | O_DIRECTORY);
+  setMode(directory, 0);
 }
 
 /** @returns The directory of terminals. */
@@ -140,6 +154,66 @@ export function recordMoveInto({ mounts, root }: OwnRoot, script: CallScript): v
 }
 
 /**
+ * Hides and write-protects paths of the pod's own /proc and /sys, once they are mounted. Pid 1 has
+ * them so, and so have the clones that apps get. Settings of the pod have to be written before.
+ *
+ * The paths are walked: all that there is in this root was made by the kernel and by this program,
+ * and no process of an app has begun. Descriptors would not do before Linux 5.12, where a mount is
+ * changed by its path in /proc, and this process is not in the pod's.
+ *
+ * @param network The pod's own network, if it has one: each has files of its own below
+ * /proc/sys/net.
+ * @throws {Error} which names the path.
+ */
+export function maskPodRoot(
+  { mounts, root }: OwnRoot,
+  masks: readonly Mask[],
+  network: Fd | undefined,
+  trace: Trace,
+): void {
+  for (const mask of masks) trace(describeMask(mask));
+  const act = () =>
+    inOwnMounts(() => {
+      joinMounts(mounts);
+      changeRoot(root);
+      const found = masks.flatMap(findMasked);
+      // What is to stay open to writing is bound while what it is in still is.
+      for (const { path, cover } of found) naming(path, () => bindMount(cover, path));
+      for (const { path, access } of found) {
+        if (access !== "read-write") naming(path, () => remountBind(path, MS_RDONLY | STRICT));
+      }
+    });
+  if (network) inNetwork(network, act);
+  else act();
+}
+
+/** A path that there is, and what is to be mounted on it. */
+interface Masked {
+  path: string;
+  cover: string;
+  access: Access;
+}
+
+function findMasked({ target, access }: Mask): Masked[] {
+  return expandPath(target, listIfThere).flatMap((path) => {
+    const kind = kindIfThere(path);
+    if (kind === undefined) return [];
+    const hiding = kind === "directory" ? HIDDEN_DIRECTORY : HIDDEN_FILE;
+    return [{ path, cover: access === "hidden" ? hiding : path, access }];
+  });
+}
+
+function kindIfThere(path: string): FileKind | undefined {
+  try {
+    using fd = openFile(path, O_PATH | O_NOFOLLOW);
+    return statFd(fd).kind;
+  } catch (error) {
+    if (failedWith(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
+/**
  * Clones what an app gets of the pod's root.
  *
  * @throws {SyscallError}
@@ -151,7 +225,7 @@ export function clonePodTrees(
   return inOwnMounts(() => {
     joinMounts(mounts);
     changeRoot(root);
-    return new Map(steps.map((step) => [step, cloneTree(TREES[step.tree], true)]));
+    return new Map(steps.map((step) => [step, cloneTree(step.source, true)]));
   });
 }
 

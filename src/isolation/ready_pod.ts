@@ -32,6 +32,7 @@ import { fenceForGood } from "./fence.ts";
 import { killMembersOf, openAppMarks } from "./members.ts";
 import type { ActivePhase } from "./pod_life.ts";
 import { makePodNamespaces, type PodNamespaces } from "./pod_namespaces.ts";
+import { maskPodRoot } from "./pod_root.ts";
 import { applySettings } from "./pod_settings.ts";
 import { namingLabels, withOomScore } from "./process_attributes.ts";
 import { type Stdio, Streams } from "./streams.ts";
@@ -77,6 +78,7 @@ export function buildPod(plan: SupervisedPlan, { uuid, lock, trace }: Site): Rea
   if (namespaces) {
     undo.use(namespaces);
     applySettings(plan.pod.settings, namespaces, trace);
+    maskPodRoot(namespaces.root, plan.masks, plan.namespaces?.network, trace);
   }
   const members = makeAppCgroups(cgroups, trace);
   for (const line of new Set(cgroups.notes)) complain("run", line);

@@ -5,7 +5,8 @@
  */
 
 import type { IdRange } from "../app/id_range.ts";
-import { type AppPlan, planApp } from "../app/plan.ts";
+import type { Mask } from "../app/kernel_paths.ts";
+import { type AppPlan, planApp, planPodMasks } from "../app/plan.ts";
 import { planPod, type PodPlan } from "../app/pod_plan.ts";
 import { planStdio, type StdioPlan } from "../app/stdio.ts";
 import type { Capability } from "../linux/capabilities.ts";
@@ -32,6 +33,8 @@ export interface SupervisedPlan {
   pod: PodPlan;
   /** Its own namespaces, unless it is in the host's. */
   namespaces: NamespacePlan | undefined;
+  /** What is done about the kernel's paths in the pod's own /proc and /sys. */
+  masks: Mask[];
   /** What each app's standard streams are, by its name. */
   stdio: Map<string, StdioPlan>;
   /** What has no effect, and why: one line each. */
@@ -60,6 +63,11 @@ export function planSupervised(
     apps,
     pod: podPlan,
     namespaces,
+    masks: planPodMasks(pod, {
+      isolation,
+      hasNetwork: network.namespace !== undefined,
+      disablePaths: args.disablePaths,
+    }),
     stdio: planStreams(pod, args, isolation),
     notes: [
       ...network.notes,

@@ -477,6 +477,15 @@ export function listIfThere(path: string): string[] {
  */
 export function listEntries(path: string): DirectoryEntry[] {
   using fd = openFile(path, O_RDONLY | O_DIRECTORY);
+  return listEntriesOf(fd);
+}
+
+/**
+ * The same of a directory that is open, once.
+ *
+ * @throws {SyscallError}
+ */
+export function listEntriesOf(fd: Fd): DirectoryEntry[] {
   const entries: DirectoryEntry[] = [];
   const buffer = new Uint8Array(32 * 1024);
   for (;;) {

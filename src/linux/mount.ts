@@ -148,6 +148,25 @@ export function attachTree(tree: Fd, target: Fd, change: TreeChange = {}): void 
 }
 
 /**
+ * Mounts what is at a path at another one, without the mounts below: mount(2) with `MS_BIND`.
+ *
+ * @throws {SyscallError}
+ */
+export function bindMount(source: string, target: string): void {
+  syscall("mount", source, target, null, MS_BIND, null);
+}
+
+/**
+ * Gives the mount at a path these flags, such as {@linkcode MS_RDONLY}, in the place of those that
+ * it has; the mounts below stay as they are.
+ *
+ * @throws {SyscallError}
+ */
+export function remountBind(mountPoint: string, flags: number): void {
+  syscall("mount", null, mountPoint, null, MS_REMOUNT | MS_BIND | flags, null);
+}
+
+/**
  * Makes one mount that is in place read-only, and none of those below it.
  *
  * @param root A descriptor of the mount's root.
@@ -255,8 +274,7 @@ function remount({ id, mountPoint, options }: Mount, added: number): void {
   using root = openFile(mountPoint, O_PATH);
   if (statFd(root).mountId !== id) throw new Error(`${mountPoint}: is not the mount that it was`);
   const kept = options.reduce((flags, option) => flags | (REMOUNT_FLAG[option] ?? 0), 0);
-  const flags = MS_REMOUNT | MS_BIND | added | kept;
-  syscall("mount", null, pathThrough(root), null, flags, null);
+  remountBind(pathThrough(root), added | kept);
 }
 
 /** A path that is this descriptor, for calls that take no descriptors. */
