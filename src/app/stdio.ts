@@ -30,8 +30,8 @@ export interface StdioRequest {
   annotations: readonly { name: string; value: string }[];
   /** Whether the pod was started with `--interactive`. */
   interactive: boolean;
-  /** Whether the caller's standard input is a terminal. */
-  hasTerminal: boolean;
+  /** Which of the caller's streams are terminals. */
+  terminals: Readonly<Record<Stream, boolean>>;
   /** Whether there are other apps in the pod. */
   severalApps: boolean;
 }
@@ -55,7 +55,8 @@ const MODES: Readonly<Record<Stream, readonly string[]>> = {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * const pod = { interactive: false, hasTerminal: true, severalApps: false };
+ * const terminals = { stdin: true, stdout: true, stderr: true };
+ * const pod = { interactive: false, terminals, severalApps: false };
  * const annotations = [{ name: "coreos.com/rkt/stage2/stdout", value: "null" }];
  * assertEquals(
  *   planStdio({ ...pod, place: "apps[0]", annotations }),
@@ -69,15 +70,19 @@ export function planStdio(request: StdioRequest): StdioPlan {
   return { stdin: plan("stdin"), stdout: plan("stdout"), stderr: plan("stderr") };
 }
 
-function interactiveStdio({ hasTerminal, severalApps }: StdioRequest): StdioPlan {
+function interactiveStdio({ terminals, severalApps }: StdioRequest): StdioPlan {
   if (severalApps) throw new Error("--interactive: the pod has several apps, and one terminal");
-  const target = interactiveTarget(hasTerminal);
-  return { stdin: target, stdout: target, stderr: target };
+  const target = (stream: Stream) => interactiveTarget(stream, terminals);
+  return { stdin: target("stdin"), stdout: target("stdout"), stderr: target("stderr") };
 }
 
-/** A script has no terminal to show, but something to say to the app and to hear from it. */
-function interactiveTarget(hasTerminal: boolean): StreamTarget {
-  return hasTerminal ? "tty" : "caller";
+/**
+ * A script has no terminal to show, but something to say to the app and to hear from it. Where it lets the app's words
+ * be shown in a terminal, they are passed on: who has that terminal open can read what is typed there.
+ */
+function interactiveTarget(stream: Stream, terminals: StdioRequest["terminals"]): StreamTarget {
+  if (terminals.stdin) return "tty";
+  return terminals[stream] ? "log" : "caller";
 }
 
 function planStream(stream: Stream, request: StdioRequest): StreamTarget {
@@ -94,7 +99,7 @@ function planStream(stream: Stream, request: StdioRequest): StreamTarget {
   // The others are for a terminal, or for `rkt attach`.
   if (mode === "stream") throw refuse("needs `rkt attach`, which this image does not serve");
   if (request.severalApps) throw refuse("is for a pod of one app: there is one terminal");
-  if (mode === "interactive") return interactiveTarget(request.hasTerminal);
-  if (request.hasTerminal) return "tty";
+  if (mode === "interactive") return interactiveTarget(stream, request.terminals);
+  if (request.terminals.stdin) return "tty";
   throw refuse("needs a terminal as rkt's standard input, as there is no `rkt attach` here");
 }

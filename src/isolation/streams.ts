@@ -47,11 +47,13 @@ export class Streams implements Disposable {
   readonly #pty: Pty | undefined;
   readonly #console: Console | undefined;
   readonly #terminalType: string | undefined;
+  readonly #isIsolated: boolean;
 
   /** @throws {SyscallError} */
   constructor(options: StreamsOptions) {
     this.#plans = options.plans;
     this.#terminalType = options.terminalType;
+    this.#isIsolated = options.terminals !== undefined;
     this.#output = new PodOutput(options);
     if (!options.terminals || !hasTerminal(options.plans)) return;
     this.#pty = openPty(options.terminals);
@@ -65,7 +67,7 @@ export class Streams implements Disposable {
 
   /** Whether an app belongs to the caller's session, and so gets its terminal's signals by itself. */
   get isShared(): boolean {
-    return [...this.#plans.values()].some((plan) => plan.stdin === "caller");
+    return !this.#isIsolated && [...this.#plans.values()].some((plan) => plan.stdin === "caller");
   }
 
   /** What an app has as its console: a path in its root. */
@@ -88,7 +90,8 @@ export class Streams implements Disposable {
       fds,
       hasTerminal: plan.stdin === "tty",
       terminalType: this.#terminalType,
-      isCallers: plan.stdin === "caller",
+      // With namespaces of its own, the pod has terminals; there, nothing of it is in the caller's session.
+      isCallers: plan.stdin === "caller" && !this.#isIsolated,
     });
   }
 

@@ -114,7 +114,8 @@ function planStreams(
 ): Map<string, StdioPlan> {
   const severalApps = pod.apps.length > 1;
   const isCallers = isolation === "host" && !severalApps;
-  const facts = { interactive, hasTerminal: isTerminal(0), severalApps };
+  const terminals = { stdin: isTerminal(0), stdout: isTerminal(1), stderr: isTerminal(2) };
+  const facts = { interactive, terminals, severalApps };
   return new Map(pod.apps.map(({ name, field, runtime: { annotations } }) => [
     name,
     isCallers ? CALLERS : planStdio({ place: field, annotations, ...facts }),
