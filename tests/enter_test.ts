@@ -1,7 +1,8 @@
 /** Commands inside a running app. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertRefused } from "./expect.ts";
+import { SCRIPT, TERMINAL } from "./host.ts";
 import { onEachKernel, scenario, type SimplePod, type Stage } from "./scenario.ts";
 import type { EnterOptions, Pod, Program } from "./stage0.ts";
 
@@ -145,3 +146,16 @@ scenario("enter refuses a pod that never ran", async ({ script }) => {
   await using pod = await script("true");
   assertRefused(await pod.enter("app", ["/bin/true"], { pid: 1 }), "enter", /./);
 });
+
+scenario("a command has a terminal of its own, never the caller's", async (stage) => {
+  const [pod] = await startPod(stage);
+  await using _pod = pod;
+  const text = "test -t 0 && test -t 1 && test -t 2 && tty && read -r line && echo got $line";
+  const options = { host: TERMINAL, keepsStdin: true };
+  const program = pod.startEnter("app", ["/bin/sh", "-c", text], options);
+  await program.prints("/dev/pts/");
+  await program.write("typed\n");
+  const { code, stdout } = await program.result;
+  assertEquals(code, 0);
+  assertMatch(stdout, /^\/dev\/pts\/[0-9]+\r\ntyped\r\ngot typed\r\n$/);
+}, [SCRIPT]);

@@ -170,3 +170,14 @@ export class SimulatedHost implements Host, AsyncDisposable {
     await this.#holder.status;
   }
 }
+
+/** This machine, whose programs have a terminal, on which what they read is typed. */
+export const TERMINAL: Host = {
+  wrap: (argv) => {
+    const quoted = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+    return ["script", "--quiet", "--return", "--flush", "--command", `exec ${quoted}`, "/dev/null"];
+  },
+};
+
+/** What {@linkcode TERMINAL} takes. */
+export const SCRIPT = { what: "script", met: which("script") !== undefined };

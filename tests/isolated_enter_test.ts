@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertPrints, assertRefused } from "./expect.ts";
-import { eventually, type Host, which } from "./host.ts";
+import { eventually, SCRIPT, TERMINAL } from "./host.ts";
 import { childrenOf, isAlive, readStatus } from "./procfs.ts";
 import { isolatedScenario, type SimplePod, type Stage } from "./scenario.ts";
 import type { EnterOptions, Pod, Program } from "./stage0.ts";
@@ -138,15 +138,6 @@ entering("a command ends with its pod", async (pod, program) => {
   assertEquals((await entered.result).signal, "SIGKILL");
 });
 
-/** A host whose programs have a terminal, on which what they read is typed. */
-const TERMINAL: Host = {
-  wrap: (argv) => {
-    const quoted = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-    return ["script", "--quiet", "--return", "--flush", "--command", `exec ${quoted}`, "/dev/null"];
-  },
-};
-const NEEDS = [{ what: "script", met: which("script") !== undefined }];
-
 /** Declares a test that enters a pod from a terminal. */
 function onTerminal(
   name: string,
@@ -158,7 +149,7 @@ function onTerminal(
     await using _pod = pod;
     const options = { host: TERMINAL, keepsStdin: true };
     await test(pod.startEnter("app", ["/bin/sh", "-c", command], options));
-  }, NEEDS);
+  }, [SCRIPT]);
 }
 
 onTerminal(

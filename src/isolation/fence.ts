@@ -45,6 +45,7 @@ const NEEDED = {
     "CAP_SYS_PTRACE",
     "CAP_SYS_RESOURCE",
   ],
+  // It gives a terminal to the command's user, from a devpts whose `ptmx` nobody may open.
   enter: [
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",

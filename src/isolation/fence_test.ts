@@ -47,7 +47,7 @@ const root = { ignore: Deno.uid() !== 0 };
 /** The sets as the kernel shows them: one bit for each capability, by its number. */
 const STOP = "0000000000080024";
 const GC = "0000000000280026";
-const ENTER = "00000000002c0024";
+const ENTER = "00000000002c002f";
 const WAITING = "0000000000000020";
 
 Deno.test("stop keeps three capabilities, and can neither mount nor unshare", root, () => {
