@@ -8,6 +8,7 @@ import { basename } from "node:path";
 import { describeFields } from "../src/app/fields.ts";
 import { planApp, planPodMasks } from "../src/app/plan.ts";
 import { describeMask, describePlan } from "../src/app/plan_text.ts";
+import { VolumeSources } from "../src/app/volume_sources.ts";
 import { readIsolation } from "../src/stage1/isolation.ts";
 import { loadPod } from "../src/stage1/pod.ts";
 import { paint, runTask, say, taskArguments } from "./console.ts";
@@ -50,11 +51,12 @@ function explainPod(directory: string): void {
     ? `rkt-${basename(Deno.realPathSync(directory))}`
     : undefined;
   const options = { ...DEFAULTS, isolation, hasNetwork: isolation === "pod", hostname };
+  using sources = new VolumeSources();
   const masks = planPodMasks(pod, options);
   if (masks.length > 0) say("in the pod's own /proc and /sys:");
   for (const mask of masks) say(`  ${describeMask(mask)}`);
   for (const app of pod.apps) {
-    for (const line of describePlan(planApp(pod, app, options))) say(line);
+    for (const line of describePlan(planApp(pod, app, options, sources))) say(line);
   }
 }
 

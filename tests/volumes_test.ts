@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { assertCode, assertPrints, assertRefused, editJson } from "./expect.ts";
 import { mountTmpfs, SimulatedHost } from "./host.ts";
 import { mountsUnder, readMounts } from "./procfs.ts";
-import { onEachKernel, scenario, type SimplePod } from "./scenario.ts";
+import { isolatedScenario, onEachKernel, scenario, type SimplePod } from "./scenario.ts";
 import type { Volume } from "./stage0.ts";
 
 /** A volume and its mount. */
@@ -71,6 +71,30 @@ scenario(
     assertPrints(await pod.run(), "from the host\n");
   },
 );
+
+for (const declare of [scenario, isolatedScenario]) {
+  declare("a source that others keep exchanging is what it was found to be", async (stage) => {
+    const shared = `${stage.dir}/shared`;
+    await Deno.mkdir(`${shared}/sub`, { recursive: true });
+    await Deno.writeTextFile(`${shared}/sub/inside`, "");
+    const loop = "while mv sub real && ln -s / sub && rm sub && mv real sub; do :; done";
+    const exchanger = new Deno.Command("sh", { args: ["-c", loop], cwd: shared }).spawn();
+    try {
+      for (let i = 0; i < 12; i++) {
+        await using pod = await stage.script(
+          "ls /data",
+          mounted({ kind: "host", source: `${shared}/sub` }),
+        );
+        const result = await pod.run();
+        if (result.code === 0) assertPrints(result, "inside\n");
+        else assertRefused(result, "run", /source of the volume: .*(symbolic link|ENOENT)/);
+      }
+    } finally {
+      exchanger.kill("SIGKILL");
+      await exchanger.status;
+    }
+  });
+}
 
 scenario("one volume can be in two places", async ({ dir, script }) => {
   const source = await makeSource(dir);

@@ -6,7 +6,7 @@
 
 import type { Volume } from "../appc/manifest.ts";
 import type { DeviceNumber } from "../linux/file.ts";
-import { isWithin, type Mount, type Propagation } from "../linux/mountinfo.ts";
+import { isWithin, type Mount, type Propagation, reachableMounts } from "../linux/mountinfo.ts";
 import type { DnsConfMode } from "../stage1/arguments.ts";
 import type { Isolation } from "../stage1/isolation.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
@@ -17,6 +17,7 @@ import type { VolumeMount } from "./volumes.ts";
 
 /** A mount of the host that has to be shared, so that mounts travel between it and the app. */
 export interface ShareStep {
+  id: number;
   mountPoint: string;
 }
 
@@ -174,7 +175,7 @@ export function planMounts(
   const { isolation, hostname, ids, dns, readOnlyRoot, fenceDevices } = options;
   const hasSys = !volumes.some(({ target }) => isInSys(target));
   return {
-    share: unique(volumes.flatMap((mount) => shareFor(mount, facts))),
+    share: uniqueBy(volumes.flatMap((mount) => shareFor(mount, facts)), "id"),
     directories: uniqueBy(volumes.flatMap((mount) => directoryFor(mount, ids)), "path"),
     mounts: [
       ...(isolation === "pod" ? podFileSystems(hasSys) : hostFileSystems(options)),
@@ -256,12 +257,13 @@ function shareFor({ volume, readOnly }: VolumeMount, { mounts, sources }: HostFa
   const own = mounts.find(({ id }) => id === facts.mountId);
   if (own === undefined) return [];
   const below = isRecursive(volume)
-    ? mounts.filter(({ id, mountPoint }) => id !== own.id && isWithin(mountPoint, facts.realPath))
+    ? reachableMounts(mounts, own.id)
+      .filter(({ id, mountPoint }) => id !== own.id && isWithin(mountPoint, facts.realPath))
     : [];
   const wanted = facts.isMountRoot || volume.recursive ? [own, ...below] : [];
   return wanted
     .filter(({ propagation }) => propagation === "private" || isSlaveToShare(propagation, facts))
-    .map(({ mountPoint }) => ({ mountPoint }));
+    .map(({ id, mountPoint }) => ({ id, mountPoint }));
 }
 
 /** A slave hears of the host's mounts already; only a volume's own mount has to speak as well. */
@@ -337,10 +339,6 @@ function fileBind(source: string, target: string, field: string): Omit<BindStep,
     propagation: "private",
     field: `--dns-conf-mode: ${field}`,
   };
-}
-
-function unique(steps: readonly ShareStep[]): ShareStep[] {
-  return uniqueBy(steps, "mountPoint");
 }
 
 function uniqueBy<T, K extends keyof T>(items: readonly T[], key: K): T[] {

@@ -6,7 +6,7 @@
  */
 
 import type { DeviceRule } from "../linux/device_rule.ts";
-import { type DeviceNumber, O_PATH, openFile, pathOf, statFd } from "../linux/file.ts";
+import { type DeviceNumber, pathOf, statFd } from "../linux/file.ts";
 import { readMounts } from "../linux/mountinfo.ts";
 import type { DnsConfMode } from "../stage1/arguments.ts";
 import type { Pod, PodApp } from "../stage1/pod.ts";
@@ -25,6 +25,7 @@ import {
 } from "./mount_plan.ts";
 import { type Policy, readPolicy } from "./policy.ts";
 import type { UserRequest } from "./user.ts";
+import type { VolumeSources } from "./volume_sources.ts";
 import { isFromDocker, matchVolumes, type VolumeMount } from "./volumes.ts";
 import { naming } from "../stage1/naming.ts";
 import { refuseField } from "./fields.ts";
@@ -91,15 +92,21 @@ export interface AppPlan extends MountPlan {
  *
  * Looks at the mount table and at the volumes' sources, changes nothing, and needs no privileges.
  *
+ * @param sources Keeps what has been looked at open, to be mounted.
  * @throws {Error} which names the field that is wrong.
  */
-export function planApp(pod: Pod, app: PodApp, options: AppOptions): AppPlan {
+export function planApp(
+  pod: Pod,
+  app: PodApp,
+  options: AppOptions,
+  sources: VolumeSources,
+): AppPlan {
   refuseSocketActivation(app);
   const volumes = matchVolumes(pod, app, options.isolation === "pod" ? "lenient" : "strict");
   const policy = readPolicy(pod, options.isolation);
   const isolation = planIsolators(pod, app, options);
   const fenceDevices = options.isolation === "pod" && !options.disablePaths;
-  const facts = lookAtHost(volumes, policy);
+  const facts = lookAtHost(volumes, policy, sources);
   const mountOptions: MountOptions = {
     fenceDevices,
     isolation: options.isolation,
@@ -178,22 +185,28 @@ function findHandler(event: EventName, { app, field }: PodApp): EventProgram | u
   return { exec: [program, ...args], field: place };
 }
 
-function lookAtHost(volumes: readonly VolumeMount[], policy: Policy): HostFacts {
-  const sources = new Map<string, SourceFacts>();
+function lookAtHost(
+  volumes: readonly VolumeMount[],
+  policy: Policy,
+  sources: VolumeSources,
+): HostFacts {
+  const facts = new Map<string, SourceFacts>();
   for (const { volume, field } of volumes) {
     if (volume.kind === "host") {
-      sources.set(volume.source, lookAtSource(volume.source, field, policy));
+      facts.set(volume.source, lookAtSource(volume.source, field, policy, sources));
     }
   }
-  return {
-    mounts: sources.size === 0 ? [] : readMounts(),
-    sources,
-  };
+  return { mounts: facts.size === 0 ? [] : readMounts(), sources: facts };
 }
 
-function lookAtSource(path: string, field: string, policy: Policy): SourceFacts {
+function lookAtSource(
+  path: string,
+  field: string,
+  policy: Policy,
+  sources: VolumeSources,
+): SourceFacts {
   const facts = naming(`${field}: source of the volume`, () => {
-    using fd = openFile(path, O_PATH);
+    const fd = sources.open(path);
     const { mountId, isMountRoot, device } = statFd(fd);
     return { realPath: pathOf(fd), mountId, isMountRoot, device };
   });

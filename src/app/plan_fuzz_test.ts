@@ -6,6 +6,7 @@ import { describeError } from "../stage1/entrypoint.ts";
 import { loadPod } from "../stage1/pod.ts";
 import { type AppOptions, planApp } from "./plan.ts";
 import { describePlan } from "./plan_text.ts";
+import { VolumeSources } from "./volume_sources.ts";
 
 /** How many pods are tried in all. */
 const RUNS = Deno.env.get("VOLO_FUZZ") === "full" ? 20_000 : 2_000;
@@ -200,8 +201,9 @@ class PodDirectory implements Disposable {
 function explain(directory: string, options: AppOptions): string[] | { error: unknown } {
   const start = performance.now();
   try {
+    using sources = new VolumeSources();
     const pod = loadPod(directory);
-    return pod.apps.flatMap((app) => describePlan(planApp(pod, app, options)));
+    return pod.apps.flatMap((app) => describePlan(planApp(pod, app, options, sources)));
   } catch (error) {
     return { error };
   } finally {

@@ -4,6 +4,7 @@ import { ImageManifest, PodManifest } from "../appc/manifest.ts";
 import { parseManifest } from "../appc/parse.ts";
 import type { Pod } from "../stage1/pod.ts";
 import { type AppOptions, type AppPlan, planApp, requestUser } from "./plan.ts";
+import { VolumeSources } from "./volume_sources.ts";
 
 const OPTIONS: AppOptions = {
   isolation: "host",
@@ -51,7 +52,8 @@ function compose({ image = {}, annotations = [], app, pod = {} }: Case): Pod {
 
 function plan(content: Case, options: Partial<AppOptions> = {}): AppPlan {
   const pod = compose(content);
-  return planApp(pod, pod.apps[0]!, { ...OPTIONS, ...options });
+  using sources = new VolumeSources();
+  return planApp(pod, pod.apps[0]!, { ...OPTIONS, ...options }, sources);
 }
 
 function annotate(name: string, value: string) {

@@ -14,7 +14,7 @@ import type { Credentials } from "../linux/credentials.ts";
 import { type Fd, O_DIRECTORY, O_PATH, openFile, openInRoot } from "../linux/file.ts";
 import { inOwnMounts, openNamespace } from "../linux/namespaces.ts";
 import { naming } from "../stage1/naming.ts";
-import { assembleRoot, moveIntoRoot } from "./app_root.ts";
+import { assembleRoot, type MountTrees, moveIntoRoot } from "./app_root.ts";
 import { launch } from "./launch.ts";
 import type { PodNamespaces } from "./pod_namespaces.ts";
 import { clonePodTrees, type OwnRoot } from "./pod_root.ts";
@@ -41,12 +41,14 @@ export interface AppProgram {
 /**
  * Builds an app's root, in a mount namespace of the app's own.
  *
+ * @param hostTrees What it gets of the host.
  * @param console The path in the root of what the app is to have as its console.
  * @param cgroups Those that its processes join: each one's entrance.
  * @throws {Error} which names the manifest's field that could not be done.
  */
 export function buildApp(
   plan: AppPlan,
+  hostTrees: MountTrees,
   console: string,
   namespaces: PodNamespaces | undefined,
   cgroups: readonly Fd[],
@@ -54,7 +56,8 @@ export function buildApp(
 ): BuiltApp {
   const mounts = namespaces ? withConsole(plan.mounts, console) : plan.mounts;
   const steps = mounts.filter((step): step is PodTreeStep => step.kind === "pod-tree");
-  const trees = namespaces ? clonePodTrees(namespaces.root, steps) : new Map();
+  const podTrees = namespaces ? clonePodTrees(namespaces.root, steps) : [];
+  const trees = new Map([...hostTrees, ...podTrees]);
   const root = inOwnMounts(() => {
     const namespace = openNamespace("self", "mnt");
     const root = assembleRoot({ ...plan, mounts }, trees, trace);

@@ -23,15 +23,16 @@ import {
 } from "../app/mount_plan.ts";
 import { type Access, expandPath } from "../app/kernel_paths.ts";
 import { type AppRoot, openRootDirectory, openTarget, writeIfMissing } from "../app/target.ts";
+import type { VolumeSources } from "../app/volume_sources.ts";
 import { failedWith } from "../linux/errno.ts";
 import {
+  AT_FDCWD,
   type Fd,
   listEntriesOf,
   O_DIRECTORY,
-  O_NOFOLLOW,
   O_PATH,
   O_RDONLY,
-  openFile,
+  openBeneath,
   openInRoot,
   setMode,
   setOwner,
@@ -47,6 +48,7 @@ import {
   makeTmpfs,
   pivotRoot,
   setPropagation,
+  setPropagationOf,
   type TreeChange,
 } from "../linux/mount.ts";
 import { isWithin, readMounts } from "../linux/mountinfo.ts";
@@ -59,55 +61,75 @@ interface Building extends AppRoot {
   kernelTrees: Map<string, Fd>;
 }
 
-/** A step whose tree is ready to be put in place. */
-interface Prepared {
-  step: MountStep;
-  tree: Fd | undefined;
-}
+/** Trees that are cloned, and not in place yet, by the steps that put them there. */
+export type MountTrees = ReadonlyMap<MountStep, Fd>;
 
 /**
  * Builds the app's file system, in a new mount namespace.
  *
  * @param plan What to build. The working directory is the pod directory.
+ * @param sources What the plan's volumes were found to be.
  * @returns A descriptor of the app's root, for {@linkcode moveIntoRoot}.
  * @throws {Error} which names the manifest's field that could not be done.
  */
-export function buildRoot(plan: AppPlan, trace: Trace): Fd {
-  prepareHost(plan, trace);
+export function buildRoot(plan: AppPlan, sources: VolumeSources, trace: Trace): Fd {
+  prepareHost(plan, sources, trace);
+  const trees = cloneHostTrees(plan, sources);
   unshareMounts();
-  return assembleRoot(plan, new Map(), trace);
+  return assembleRoot(plan, trees, trace);
 }
 
 /**
- * Does what {@linkcode assembleRoot} needs to be done before: makes directories of the pod, and shares mounts.
+ * Does to the host what has to be done before trees are cloned: makes directories of the pod, and
+ * shares mounts.
  *
  * @throws {SyscallError}
+ * @throws {Error} when a mount is no longer where it was.
  */
-export function prepareHost(plan: AppPlan, trace: Trace): void {
-  plan.directories.forEach((directory) => makeDirectory(directory, trace));
+export function prepareHost(plan: AppPlan, sources: VolumeSources, trace: Trace): void {
+  plan.directories.forEach((directory) => makeDirectory(directory, sources, trace));
   for (const share of plan.share) {
     trace(describeShare(share));
-    setPropagation(share.mountPoint, "shared", false);
+    setPropagationOf(share, "shared");
   }
+}
+
+/**
+ * Clones what an app gets of the host, from the descriptors by which it was looked at.
+ *
+ * It is for a process in the host's mount namespace: of another one's mounts the kernel clones
+ * none, and a clone that is taken here stays shared with the mount of the host that it is of.
+ *
+ * @throws {Error} which names the manifest's field.
+ */
+export function cloneHostTrees({ mounts }: AppPlan, sources: VolumeSources): MountTrees {
+  const trees = new Map<MountStep, Fd>();
+  for (const step of mounts) {
+    if (step.kind === "host-tree") trees.set(step, cloneTree(step.target, true));
+    if (step.kind === "bind") {
+      const clone = () => cloneTreeAt(sources.open(step.source), step.recursive);
+      trees.set(step, naming(step.field, clone));
+    }
+  }
+  return trees;
 }
 
 /**
  * Builds the app's file system in this mount namespace, which has to be a new copy of the host's.
  *
- * @param trees The pod's own trees, which are cloned already; those that the app gets are used up.
+ * @param trees All that is cloned already; what the app gets is used up.
  * @returns A descriptor of the app's root, for {@linkcode moveIntoRoot}.
  * @throws {Error} which names the manifest's field that could not be done.
  */
-export function assembleRoot(plan: AppPlan, trees: PodTrees, trace: Trace): Fd {
-  // Clones come first: taken now, a volume stays shared with the host's mount that it is of. All other
-  // mounts only listen to the host from here on.
-  const prepared = plan.mounts.map((step) => prepare(step, trees));
+export function assembleRoot(plan: AppPlan, trees: MountTrees, trace: Trace): Fd {
+  // Volumes are cloned by now, and stay shared. All other mounts only listen to the host from here
+  // on.
   setPropagation("/", "slave", true);
 
   const root = attachRoot(plan);
-  for (const { step, tree } of prepared) {
+  for (const step of plan.mounts) {
     trace(describeMount(step));
-    naming(step.field, () => place(root, step, tree));
+    naming(step.field, () => place(root, step, trees));
   }
   for (const tree of root.kernelTrees.values()) tree[Symbol.dispose]();
   if (plan.readOnlyRoot) makeReadOnly(root.fd);
@@ -137,7 +159,7 @@ export function moveIntoRoot(root: Fd, trace: Trace): void {
  * to be put in place, where all is a slave or private by now: no target of a tree is in a shared mount.
  */
 function attachRoot({ rootfs, noDevices, ids }: AppPlan): Building {
-  using place = openFile(rootfs, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  using place = openBeneath(AT_FDCWD, rootfs, O_PATH | O_DIRECTORY);
   const fd = cloneTreeAt(place, true);
   attachTree(fd, place, { noDevices, propagation: "private" });
   return {
@@ -148,40 +170,34 @@ function attachRoot({ rootfs, noDevices, ids }: AppPlan): Building {
   };
 }
 
-/** The clone of a tree of the pod's that a step is to put in place. */
-export type PodTrees = ReadonlyMap<PodTreeStep, Fd>;
-
-function prepare(step: MountStep, trees: PodTrees): Prepared {
-  return naming(step.field, () => {
-    switch (step.kind) {
-      case "bind":
-        return { step, tree: cloneTree(step.source, step.recursive) };
-      case "host-tree":
-        return { step, tree: cloneTree(step.target, true) };
-      case "tmpfs":
-        return { step, tree: makeTmpfs(step.options) };
-      case "pod-tree":
-        return { step, tree: preparePodTree(step, trees) };
-      case "mask":
-      case "rebind":
-      case "file":
-        return { step, tree: undefined };
-    }
-  });
+function place(root: Building, step: MountStep, trees: MountTrees): void {
+  switch (step.kind) {
+    case "file":
+      return writeIfMissing(root, step.target, step.text);
+    case "rebind":
+      return rebind(root, step);
+    case "mask":
+      return mask(root, step);
+    case "tmpfs":
+      return placeTree(root, step, makeTmpfs(step.options));
+    case "bind":
+      return placeTree(root, step, treeOf(step, trees));
+    case "host-tree":
+      return placeKernelTree(root, step, treeOf(step, trees));
+    case "pod-tree":
+      return isKernelTree(step)
+        ? placeKernelTree(root, step, treeOf(step, trees))
+        : placeTree(root, step, treeOf(step, trees));
+  }
 }
 
-function preparePodTree(step: PodTreeStep, trees: PodTrees): Fd {
+function treeOf(step: BindStep | HostTreeStep | PodTreeStep, trees: MountTrees): Fd {
   const tree = trees.get(step);
-  if (tree === undefined) throw new Error(`this pod has no ${step.source} of its own`);
+  if (tree === undefined) throw new Error(`nothing has been cloned for ${step.target}`);
   return tree;
 }
 
-function place(root: Building, step: MountStep, tree: Fd | undefined): void {
-  if (step.kind === "file") return writeIfMissing(root, step.target, step.text);
-  if (step.kind === "rebind") return rebind(root, step);
-  if (step.kind === "mask") return mask(root, step);
-  if (tree === undefined) return;
-  if (isKernelTree(step)) return placeKernelTree(root, step, tree);
+function placeTree(root: Building, step: BindStep | PodTreeStep | TmpfsStep, tree: Fd): void {
   const { kind, mountId } = statFd(tree);
   using target = openTarget(root, step.target, kind === "directory" ? kind : "file");
   if (!root.ownMounts.has(statFd(target).mountId)) muteMount(target);
@@ -191,15 +207,11 @@ function place(root: Building, step: MountStep, tree: Fd | undefined): void {
   tree[Symbol.dispose]();
 }
 
-/** One of the kernel's file systems, at its own path in the app. */
-type KernelTreeStep = HostTreeStep | PodTreeStep;
-
-function isKernelTree(step: MountStep): step is KernelTreeStep {
-  return step.kind === "host-tree" ||
-    step.kind === "pod-tree" && KERNEL_TREES.some((path) => path === step.target);
+function isKernelTree({ target }: PodTreeStep): boolean {
+  return KERNEL_TREES.some((path) => path === target);
 }
 
-function placeKernelTree(root: Building, step: KernelTreeStep, tree: Fd): void {
+function placeKernelTree(root: Building, step: HostTreeStep | PodTreeStep, tree: Fd): void {
   using target = openRootDirectory(root, step.target);
   attachTree(tree, target, changeOf(step));
   if (step.kind === "pod-tree") root.ownMounts.add(statFd(tree).mountId);
@@ -274,7 +286,7 @@ function changeOf(step: BindStep | HostTreeStep | PodTreeStep | TmpfsStep): Tree
 function muteMount(target: Fd): void {
   const { mountId } = statFd(target);
   const mount = readMounts().find(({ id }) => id === mountId);
-  if (mount?.propagation === "shared") setPropagation(mount.mountPoint, "slave", false);
+  if (mount?.propagation === "shared") setPropagationOf(mount, "slave");
 }
 
 /** Sources in the pod directory have relative paths. */
@@ -282,11 +294,11 @@ function isOfPod(step: MountStep): boolean {
   return step.kind === "bind" && !step.source.startsWith("/");
 }
 
-function makeDirectory(step: DirectoryStep, trace: Trace): void {
+function makeDirectory(step: DirectoryStep, sources: VolumeSources, trace: Trace): void {
   trace(describeDirectory(step));
   const { path, mode, uid, gid } = step;
   Deno.mkdirSync(path, { recursive: true });
-  using directory = openFile(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  const directory = sources.open(path);
   setOwner(directory, uid, gid);
   setMode(directory, mode);
 }

@@ -6,6 +6,7 @@
 
 import { hostId, type Owner } from "../app/id_range.ts";
 import type { AppPlan } from "../app/plan.ts";
+import type { VolumeSources } from "../app/volume_sources.ts";
 import type { Credentials } from "../linux/credentials.ts";
 import {
   type Fd,
@@ -18,6 +19,7 @@ import {
 import { saveCredentials } from "../stage1/credentials_file.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { complain } from "../stage1/terminal.ts";
+import { cloneHostTrees } from "./app_root.ts";
 import { type AppProgram, buildApp, type BuiltApp, startProgram } from "./app_process.ts";
 import {
   cgroupPaths,
@@ -61,6 +63,8 @@ export interface Site {
   uuid: string;
   /** The pod directory, locked. */
   lock: Fd;
+  /** What the volumes of its apps were found to be. */
+  sources: VolumeSources;
   trace: Trace;
 }
 
@@ -70,7 +74,7 @@ export interface Site {
  *
  * @throws {Error} which names what could not be done.
  */
-export function buildPod(plan: SupervisedPlan, { uuid, lock, trace }: Site): ReadyPod {
+export function buildPod(plan: SupervisedPlan, { uuid, lock, sources, trace }: Site): ReadyPod {
   using undo = new DisposableStack();
   recordCgroups(lock, cgroupPaths(plan.pod.cgroups, uuid));
   const cgroups = makePodCgroups(plan.pod.cgroups, uuid, trace);
@@ -84,8 +88,11 @@ export function buildPod(plan: SupervisedPlan, { uuid, lock, trace }: Site): Rea
   for (const line of new Set(cgroups.notes)) complain("run", line);
   tellCgroup(cgroups, lock);
   const streams = undo.use(openStreams(plan, namespaces, lock));
-  const build = (app: AppPlan) =>
-    buildApp(app, streams.consoleOf(app.name), namespaces, members.get(app.name) ?? [], trace);
+  const build = (app: AppPlan) => {
+    const trees = cloneHostTrees(app, sources);
+    const entrances = members.get(app.name) ?? [];
+    return buildApp(app, trees, streams.consoleOf(app.name), namespaces, entrances, trace);
+  };
   const apps = new Map(plan.apps.map((app) => [app.name, build(app)]));
   for (const [name, { credentials }] of apps) saveCredentials(name, credentials);
   const held = undo.move();

@@ -6,10 +6,11 @@
  */
 
 import { environmentEntries } from "../app/environment.ts";
-import { type AppPlan, planApp } from "../app/plan.ts";
+import { type AppOptions, type AppPlan, planApp } from "../app/plan.ts";
 import { tellIgnoredPorts } from "../app/ports.ts";
 import type { PrivilegePlan } from "../app/privileges.ts";
 import { resolveCredentials } from "../app/user.ts";
+import { VolumeSources } from "../app/volume_sources.ts";
 import { clearInherited } from "../linux/capabilities.ts";
 import type { Credentials } from "../linux/credentials.ts";
 import { type Fd, O_DIRECTORY, O_PATH, openFile, replaceFileAt } from "../linux/file.ts";
@@ -59,7 +60,8 @@ function isAppAlone({ apps }: Pod): boolean {
 }
 
 function becomePod(pod: Pod, args: RunArguments, lock: Fd, trace: Trace): void {
-  const plan = planApp(pod, pod.apps[0]!, {
+  using sources = new VolumeSources();
+  const options: AppOptions = {
     isolation: "host",
     hasNetwork: false,
     hostname: undefined,
@@ -69,7 +71,8 @@ function becomePod(pod: Pod, args: RunArguments, lock: Fd, trace: Trace): void {
     disablePaths: args.disablePaths,
     disableCapabilities: args.disableCapabilities,
     disableSeccomp: args.disableSeccomp,
-  });
+  };
+  const plan = planApp(pod, pod.apps[0]!, options, sources);
   for (const line of [...ignoredArguments(args), ...tellIgnoredPorts(pod), ...plan.ignored]) {
     complain("run", line);
   }
@@ -79,7 +82,7 @@ function becomePod(pod: Pod, args: RunArguments, lock: Fd, trace: Trace): void {
   saveEnvironment(plan.name, environmentEntries(plan.environment));
   replaceFileAt(lock, POD_PATHS.processGroup, `${ownProcessGroup()}\n`);
   const host = openNamespace("self", "mnt");
-  const root = buildRoot(plan, trace);
+  const root = buildRoot(plan, sources, trace);
   leaveForApp(plan, { root, host, lock, uuid: args.uuid, trace });
 }
 

@@ -6,9 +6,10 @@
 
 import type { IdRange } from "../app/id_range.ts";
 import type { Mask } from "../app/kernel_paths.ts";
-import { type AppPlan, planApp, planPodMasks } from "../app/plan.ts";
+import { type AppOptions, type AppPlan, planApp, planPodMasks } from "../app/plan.ts";
 import { planPod, type PodPlan } from "../app/pod_plan.ts";
 import { planStdio, type StdioPlan } from "../app/stdio.ts";
+import type { VolumeSources } from "../app/volume_sources.ts";
 import type { Capability } from "../linux/capabilities.ts";
 import type { NamespaceKind } from "../linux/namespaces.ts";
 import { isTerminal } from "../linux/terminal.ts";
@@ -44,6 +45,7 @@ export interface SupervisedPlan {
 /**
  * Decides how a pod is run.
  *
+ * @param sources Keeps what volumes are found to be open.
  * @throws {Error} which names the field that is wrong.
  */
 export function planSupervised(
@@ -51,10 +53,12 @@ export function planSupervised(
   args: RunArguments,
   isolation: Isolation,
   ground: Ground,
+  sources: VolumeSources,
 ): SupervisedPlan {
   const { network, users } = ground;
   const hostname = isolation === "pod" ? args.hostname || `rkt-${args.uuid}` : undefined;
-  const apps = planApps(pod, args, { isolation, hostname, network, ids: users?.ids });
+  const ids = users?.ids;
+  const apps = planApps(pod, args, { isolation, hostname, network, ids, sources });
   const namespaces = hostname === undefined
     ? undefined
     : planNamespaces(args, hostname, ground, apps);
@@ -83,27 +87,27 @@ interface Surroundings {
   hostname: string | undefined;
   network: PodNetwork;
   ids: IdRange | undefined;
+  sources: VolumeSources;
 }
 
 function planApps(
   pod: Pod,
   args: RunArguments,
-  { isolation, hostname, network, ids }: Surroundings,
+  { isolation, hostname, network, ids, sources }: Surroundings,
 ): AppPlan[] {
   const dns = network.hasResolvConf ? { ...args.dns, resolv: "stage0" as const } : args.dns;
-  return pod.apps.map((app) =>
-    planApp(pod, app, {
-      isolation,
-      hasNetwork: network.namespace !== undefined,
-      hostname,
-      ids,
-      dns,
-      metadataUrl: metadataUrl(args.mdsToken, network.hostIP),
-      disablePaths: args.disablePaths,
-      disableCapabilities: args.disableCapabilities,
-      disableSeccomp: args.disableSeccomp,
-    })
-  );
+  const options: AppOptions = {
+    isolation,
+    hasNetwork: network.namespace !== undefined,
+    hostname,
+    ids,
+    dns,
+    metadataUrl: metadataUrl(args.mdsToken, network.hostIP),
+    disablePaths: args.disablePaths,
+    disableCapabilities: args.disableCapabilities,
+    disableSeccomp: args.disableSeccomp,
+  };
+  return pod.apps.map((app) => planApp(pod, app, options, sources));
 }
 
 /** The only app of a pod in the host's namespaces has the caller's streams, whether `run` stays with it or not. */

@@ -7,6 +7,7 @@
 
 import { environmentEntries } from "../app/environment.ts";
 import { parsePrivateUsers } from "../app/id_range.ts";
+import { VolumeSources } from "../app/volume_sources.ts";
 import { clearInherited } from "../linux/capabilities.ts";
 import { type Fd, replaceFileAt } from "../linux/file.ts";
 import { ownProcessGroup } from "../linux/process.ts";
@@ -23,7 +24,7 @@ import { machineCgroupName } from "./cgroup_names.ts";
 import { fenceUntilExec } from "./fence.ts";
 import { leavePodNetwork } from "./leave_network.ts";
 import { hostNetwork, makePodNetwork } from "./pod_network.ts";
-import { buildPod, supervised } from "./ready_pod.ts";
+import { buildPod, type ReadyPod, supervised } from "./ready_pod.ts";
 import { removeCgroups } from "./remove_cgroups.ts";
 import { type Ground, planSupervised } from "./supervised_plan.ts";
 import { supervise } from "./supervisor.ts";
@@ -79,20 +80,26 @@ function prepareGround(pod: Pod, args: RunArguments, { isolation, trace }: Place
   return { network, users };
 }
 
-function runOn(
+function runOn(ground: Ground, pod: Pod, args: RunArguments, place: Place): number {
+  using ready = makeReady(ground, pod, args, place);
+  return supervise(supervised(ready));
+}
+
+/** What volumes are is held open until then: longer, and the host could not unmount it. */
+function makeReady(
   ground: Ground,
   pod: Pod,
   args: RunArguments,
   { isolation, lock, trace }: Place,
-): number {
-  const plan = planSupervised(pod, args, isolation, ground);
+): ReadyPod {
+  using sources = new VolumeSources();
+  const plan = planSupervised(pod, args, isolation, ground, sources);
   for (const line of new Set(plan.notes)) complain("run", line);
   saveRuntimeConfig(args);
   replaceFileAt(lock, POD_PATHS.processGroup, `${ownProcessGroup()}\n`);
   for (const app of plan.apps) {
     saveEnvironment(app.name, environmentEntries(app.environment));
-    prepareHost(app, trace);
+    prepareHost(app, sources, trace);
   }
-  using ready = buildPod(plan, { uuid: args.uuid, lock, trace });
-  return supervise(supervised(ready));
+  return buildPod(plan, { uuid: args.uuid, lock, sources, trace });
 }

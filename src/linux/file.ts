@@ -31,6 +31,8 @@ export const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
 export const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
 
 const RESOLVE_NO_MAGICLINKS = 0x02;
+const RESOLVE_NO_SYMLINKS = 0x04;
+const RESOLVE_BENEATH = 0x08;
 const RESOLVE_IN_ROOT = 0x10;
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -132,12 +134,18 @@ export function openAt(directory: Fd, name: string, flags: number, mode = 0): Fd
  * @throws {SyscallError}
  */
 export function openInRoot(root: Fd, path: string, flags: number): Fd {
-  const how = new BigUint64Array([
-    BigInt(flags | O_CLOEXEC),
-    0n,
-    BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS),
-  ]);
-  return new Fd(syscall("openat2", root.number, path, asBytes(how), how.byteLength));
+  return openAt2(root.number, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+/**
+ * Opens a path below a directory that leads through no link: openat2(2) with `RESOLVE_BENEATH` and
+ * `RESOLVE_NO_SYMLINKS`.
+ *
+ * @throws {SyscallError} `ELOOP` where there is a link, `EXDEV` where the path leads out.
+ */
+export function openBeneath(directory: Fd | typeof AT_FDCWD, path: string, flags: number): Fd {
+  const number = directory instanceof Fd ? directory.number : directory;
+  return openAt2(number, path, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
 /**
@@ -600,6 +608,11 @@ function* entriesIn(records: Uint8Array): Generator<DirectoryEntry> {
     const name = new TextDecoder().decode(records.subarray(at + 19, records.indexOf(0, at + 19)));
     if (name !== "." && name !== "..") yield { name, isDirectory: records[at + 18] === DT_DIR };
   }
+}
+
+function openAt2(directory: number, path: string, flags: number, resolve: number): Fd {
+  const how = new BigUint64Array([BigInt(flags | O_CLOEXEC), 0n, BigInt(resolve)]);
+  return new Fd(syscall("openat2", directory, path, asBytes(how), how.byteLength));
 }
 
 function statx(directory: number, path: string, flags: number): FileStatus {

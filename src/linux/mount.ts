@@ -81,6 +81,17 @@ export function setPropagation(
 }
 
 /**
+ * Sets the propagation of one mount of the table.
+ *
+ * @throws {SyscallError}
+ * @throws {Error} when there is another mount in its place by now.
+ */
+export function setPropagationOf(mount: MountPlace, propagation: Propagation): void {
+  using root = openMountRoot(mount);
+  setPropagation(pathThrough(root), propagation, false);
+}
+
+/**
  * Clones what is mounted at a path into a tree that is not in place anywhere yet: a bind mount before
  * it is mounted. A clone of a shared mount is shared with it.
  *
@@ -269,12 +280,21 @@ function changeInPlace(tree: Fd, { readOnly, noDevices, propagation }: TreeChang
   mounts.forEach((mount) => remount(mount, flags));
 }
 
-/** The path is looked up once, and what is found there has to be this mount. */
-function remount({ id, mountPoint, options }: Mount, added: number): void {
-  using root = openFile(mountPoint, O_PATH);
-  if (statFd(root).mountId !== id) throw new Error(`${mountPoint}: is not the mount that it was`);
+function remount({ options, ...mount }: Mount, added: number): void {
+  using root = openMountRoot(mount);
   const kept = options.reduce((flags, option) => flags | (REMOUNT_FLAG[option] ?? 0), 0);
   remountBind(pathThrough(root), added | kept);
+}
+
+/** A mount, and where it is. */
+export type MountPlace = Pick<Mount, "id" | "mountPoint">;
+
+/** The path is looked up once, and what is found there has to be this mount. */
+function openMountRoot({ id, mountPoint }: MountPlace): Fd {
+  const root = openFile(mountPoint, O_PATH);
+  if (statFd(root).mountId === id) return root;
+  root[Symbol.dispose]();
+  throw new Error(`${mountPoint}: is not the mount that it was`);
 }
 
 /** A path that is this descriptor, for calls that take no descriptors. */
