@@ -1,7 +1,7 @@
 /** What an app of an isolated pod finds below its root: devices, the kernel's files, volumes. */
 
-import { assert, assertEquals } from "@std/assert";
-import { assertPrints, assertRefused, editJson } from "./expect.ts";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertCode, assertPrints, assertRefused, editJson } from "./expect.ts";
 import { mountTmpfs, must, SimulatedHost } from "./host.ts";
 import { type Mount, mountsUnder, readMounts } from "./procfs.ts";
 import { processOf, startUp } from "./pod_processes.ts";
@@ -113,6 +113,38 @@ isolatedScenario("apps have one /dev/shm, and each its own /tmp", async ({ scrip
     "one /tmp:",
     "one one",
   ]);
+});
+
+/** The bytes that the machine has as memory. */
+function memory(): number {
+  const [, kibibytes] = /^MemTotal: +(\d+) kB$/m.exec(Deno.readTextFileSync("/proc/meminfo"))!;
+  return Number(kibibytes) * 1024;
+}
+
+isolatedScenario("/tmp and /dev/shm hold a tenth of the memory, and 400k files", async (stage) => {
+  await using pod = await stage.script("stat -f -c '%b %S %c' /tmp /dev/shm");
+  const result = await pod.run();
+  assertCode(result, 0);
+  const lines = result.stdout.trimEnd().split("\n");
+  assertEquals(lines.length, 2, result.stdout);
+  for (const line of lines) {
+    const [blocks, blockSize, files] = line.split(" ").map(Number);
+    const share = blocks! * blockSize! / memory();
+    assert(share > 0.099 && share < 0.101, `${share} of the memory`);
+    assertEquals(files, 400 * 1024);
+  }
+});
+
+isolatedScenario("/dev is no place for files", async ({ script }) => {
+  const text =
+    "i=0; while true >/dev/$i; do i=$((i + 1)); test $i -lt 3000 || break; done; echo $i; " +
+    "head -c 100000 /dev/zero >/dev/0; stat -c %s /dev/0";
+  await using pod = await script(text);
+  const { stdout, stderr } = await pod.run();
+  const [files, bytes] = stdout.trimEnd().split("\n").map(Number);
+  assert(files! > 500 && files! < 1024, stdout);
+  assert(bytes! <= 65536, stdout);
+  assertMatch(stderr, /No space left on device/);
 });
 
 /** What the kernel lets an app do with it, without any other restriction. */

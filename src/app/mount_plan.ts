@@ -13,6 +13,7 @@ import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { type Mask, planMasks } from "./kernel_paths.ts";
 import { naming } from "../stage1/naming.ts";
 import { hostId, type IdRange, rootOf } from "./id_range.ts";
+import { TMPFS_LIMITS } from "./tmpfs_limits.ts";
 import type { VolumeMount } from "./volumes.ts";
 
 /** A mount of the host that has to be shared, so that mounts travel between it and the app. */
@@ -179,7 +180,7 @@ export function planMounts(
     directories: uniqueBy(volumes.flatMap((mount) => directoryFor(mount, ids)), "path"),
     mounts: [
       ...(isolation === "pod" ? podFileSystems(hasSys) : hostFileSystems(options)),
-      tmpfs("/tmp", fenceDevices, ids),
+      tmpfs("/tmp", options),
       ...fallbackFiles(dns, hostname),
       ...(hostname === undefined ? [] : [HOSTNAME_FILE]),
       ...volumes.map((mount) => bindVolume(mount, fenceDevices && !isDevice(mount, facts))),
@@ -216,10 +217,21 @@ function podFileSystems(hasSys: boolean): PodTreeStep[] {
   }));
 }
 
-function tmpfs(target: string, noDevices: boolean, ids: IdRange | undefined): TmpfsStep {
+function tmpfs(target: string, { isolation, fenceDevices, ids }: MountOptions): TmpfsStep {
   const { uid, gid } = rootOf(ids);
-  const options = { mode: "1777", ...(ids ? { uid: `${uid}`, gid: `${gid}` } : {}) };
-  return { kind: "tmpfs", target, options, readOnly: false, noDevices, field: target };
+  const options = {
+    mode: "1777",
+    ...(isolation === "pod" ? TMPFS_LIMITS : {}),
+    ...(ids ? { uid: `${uid}`, gid: `${gid}` } : {}),
+  };
+  return {
+    kind: "tmpfs",
+    target,
+    options,
+    readOnly: false,
+    noDevices: fenceDevices,
+    field: target,
+  };
 }
 
 function isDevice({ volume }: VolumeMount, { sources }: HostFacts): boolean {

@@ -196,3 +196,10 @@ Deno.test("what is made for a pod with users of its own belongs to these", () =>
   const [tmp] = mounts.filter((step) => step.kind === "tmpfs");
   assertEquals(tmp?.options, { mode: "1777", uid: "5000", gid: "5000" });
 });
+
+Deno.test("only an isolated app's /tmp has a size of its own", () => {
+  const tmpOf = (isolation: MountOptions["isolation"]) =>
+    planMounts([], { ...OPTIONS, isolation }, NOTHING).mounts.find((it) => it.kind === "tmpfs");
+  assertEquals(tmpOf("host")?.options, { mode: "1777" });
+  assertEquals(tmpOf("pod")?.options, { mode: "1777", size: "10%", nr_inodes: "400k" });
+});

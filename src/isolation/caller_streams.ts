@@ -84,9 +84,13 @@ export class CallerStreams implements Disposable {
     return this.#console?.hasEscaped ?? false;
   }
 
+  /** The command has its terminal: while this process has it open too, it does not come to its end. */
+  commandStarted(): void {
+    this.#pty?.slave[Symbol.dispose]();
+  }
+
   /** Shows what the command has shown before it ended. What it has left running may show more, which is nobody's. */
   commandEnded(): void {
-    this.#pty?.slave[Symbol.dispose]();
     const console = this.#console;
     if (console === undefined) return;
     for (;;) {

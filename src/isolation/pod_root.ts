@@ -9,6 +9,7 @@ import { STANDARD_DEVICES } from "../app/devices.ts";
 import type { Owner } from "../app/id_range.ts";
 import { type Access, expandPath, type Mask } from "../app/kernel_paths.ts";
 import type { PodTreeStep } from "../app/mount_plan.ts";
+import { DEV_LIMITS, TMPFS_LIMITS } from "../app/tmpfs_limits.ts";
 import { describeMask } from "../app/plan_text.ts";
 import type { CallScript } from "../linux/call_script.ts";
 import { failedWith } from "../linux/errno.ts";
@@ -78,7 +79,6 @@ const DEVICE_LINKS: Readonly<Record<string, string>> = {
 
 /** The group that terminals belong to on every distribution. */
 const TTY_GROUP = 5;
-const MEMORY_FOR_DEV = "64k";
 /** What hides paths: a file and a directory that are empty, and that nobody may look into. */
 const HIDDEN_FILE = "/hidden-file";
 const HIDDEN_DIRECTORY = "/hidden-directory";
@@ -93,7 +93,7 @@ export function makePodRoot(owner: Owner, trace: Trace): PodRoot {
   return inOwnMounts(() => {
     const mounts = openNamespace("self", "mnt");
     setPropagation("/", "private", true);
-    const options = { mode: "755", size: MEMORY_FOR_DEV, ...mountOwner(owner) };
+    const options = { mode: "755", ...DEV_LIMITS, ...mountOwner(owner) };
     const root = mountNew("tmpfs", POD_PATHS.stage1Rootfs, options);
     moveIntoRoot(root, trace);
     for (const name of ["proc", "sys", "dev"]) makeDirectory(`/${name}`);
@@ -113,7 +113,7 @@ function makeHiding(): void {
 /** @returns The directory of terminals. */
 function fillDev(owner: Owner): Fd {
   const own = mountOwner(owner);
-  mountNew("tmpfs", "/dev", { mode: "755", size: MEMORY_FOR_DEV, ...own })[Symbol.dispose]();
+  mountNew("tmpfs", "/dev", { mode: "755", ...DEV_LIMITS, ...own })[Symbol.dispose]();
   for (const [name, [major, minor]] of Object.entries(STANDARD_DEVICES)) {
     makeNode(`/dev/${name}`, 0o666, major, minor, owner);
   }
@@ -122,7 +122,7 @@ function fillDev(owner: Owner): Fd {
   const pts = { mode: "0620", ptmxmode: "0666", gid: `${owner.gid + TTY_GROUP}` };
   const terminals = mountNew("devpts", "/dev/pts", pts);
   for (const name of ["", "ptmx"]) setOwnerAt(terminals, name, owner);
-  const shm = { mode: "1777", ...own };
+  const shm = { mode: "1777", ...TMPFS_LIMITS, ...own };
   mountNew("tmpfs", "/dev/shm", shm, MOUNT_ATTR_NODEV)[Symbol.dispose]();
   // What each app has here is mounted on it.
   openFile("/dev/console", O_RDONLY | O_CREAT, 0o600)[Symbol.dispose]();

@@ -56,6 +56,7 @@ export function forwardSignals(
   // Before the start, so that none is missed.
   using signals = openSignals(CATCHABLE_SIGNALS);
   const pid = start();
+  streams.commandStarted();
   started();
   const end = waitWithSignals(pid, signals, streams);
   streams[Symbol.dispose]();
