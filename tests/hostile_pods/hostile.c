@@ -1,0 +1,21 @@
+/* hostile ATTACK ARGUMENT...: one static program with all attackers, so that an image needs no library. */
+#include "hostile.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+  const char *name;
+  int (*attack)(int argc, char **argv);
+} ATTACKS[] = {
+    {"exchange", exchange},         {"reach", reach_from},           {"hold", hold_processes},
+    {"stop_next", stop_next},       {"spoil_self", spoil_self},      {"spoil_others", spoil_others},
+};
+
+int main(int argc, char **argv) {
+  setvbuf(stdout, NULL, _IONBF, 0);
+  for (unsigned i = 0; argc > 1 && i < sizeof ATTACKS / sizeof *ATTACKS; i++)
+    if (strcmp(ATTACKS[i].name, argv[1]) == 0) return ATTACKS[i].attack(argc - 1, argv + 1);
+  fprintf(stderr, "hostile: no such attack\n");
+  return 2;
+}
