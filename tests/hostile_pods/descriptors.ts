@@ -4,18 +4,34 @@
  * @module
  */
 
-import { must } from "../host.ts";
-import type { Program } from "../stage0.ts";
+import { eventually } from "../host.ts";
+import type { Pod, Program } from "../stage0.ts";
 import { descriptorWatcher } from "./attackers.ts";
 
 /**
- * Watches a program and its children while it begins, for a number of milliseconds, and returns the numbers: these
- * are what a path through `/proc/self/fd` would use.
+ * Starts a pod whose apps each print `up`, watches `run` and its children until they have, and returns the numbers:
+ * these are what a path through `/proc/self/fd` would use.
  */
-export async function watchDescriptors(
-  { pid }: Program,
-  milliseconds = 600,
-): Promise<number[]> {
-  const output = await must([await descriptorWatcher(), `${pid}`, `${milliseconds}`]);
-  return output.split("\n").filter((line) => line !== "").map(Number);
+export async function watchDescriptors(pod: Pod, apps: number): Promise<number[]> {
+  const watcher = await descriptorWatcher();
+  const program = await pod.launch();
+  const child = new Deno.Command(watcher, {
+    args: [`${program.pid}`],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  try {
+    await eventually("every app", () => areUp(program, apps));
+  } finally {
+    child.kill("SIGTERM");
+  }
+  const { stdout } = await child.output();
+  return new TextDecoder().decode(stdout).split("\n").filter((line) => /^\d+$/.test(line)).map(
+    Number,
+  );
+}
+
+function areUp(program: Program, apps: number): boolean {
+  if (program.ended) throw new Error(`ended before its apps were up: ${program.stderr}`);
+  return program.stdout.match(/\bup$/gm)?.length === apps;
 }

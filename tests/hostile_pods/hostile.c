@@ -8,8 +8,13 @@ static const struct {
   const char *name;
   int (*attack)(int argc, char **argv);
 } ATTACKS[] = {
-    {"exchange", exchange},         {"reach", reach_from},           {"hold", hold_processes},
-    {"stop_next", stop_next},       {"spoil_self", spoil_self},      {"spoil_others", spoil_others},
+    {"exchange", exchange},
+    {"exchange_late", exchange_late},
+    {"reach", reach_from},
+    {"hold", hold_processes},
+    {"stop_next", stop_next},
+    {"spoil_self", spoil_self},
+    {"spoil_others", spoil_others},
 };
 
 int main(int argc, char **argv) {

@@ -14,6 +14,7 @@ int reach(int dir, const char *bait);
 int last_pid(void);
 
 int exchange(int argc, char **argv);
+int exchange_late(int argc, char **argv);
 int reach_from(int argc, char **argv);
 int hold_processes(int argc, char **argv);
 int stop_next(int argc, char **argv);
