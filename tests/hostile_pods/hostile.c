@@ -10,6 +10,7 @@ static const struct {
 } ATTACKS[] = {
     {"exchange", exchange},
     {"exchange_late", exchange_late},
+    {"list_writable", list_writable},
     {"reach", reach_from},
     {"hold", hold_processes},
     {"stop_next", stop_next},

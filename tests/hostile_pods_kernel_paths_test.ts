@@ -1,0 +1,193 @@
+/**
+ * Hostile pods: the kernel's file systems. Wherever an image leads /proc, /sys and /dev, no setting of the host's can
+ * be written to, and what tells of the host is empty.
+ */
+
+import { assertEquals } from "@std/assert";
+import { assertCode, assertRefused, editJson } from "./expect.ts";
+import type { FileSpec } from "./images.ts";
+import { childrenOf, readMounts } from "./procfs.ts";
+import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
+import {
+  BY_DEFAULT,
+  type Stance,
+  WITH_PRIVATE_USERS,
+  withCapability,
+} from "./hostile_pods/stances.ts";
+import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
+import type { Program } from "./stage0.ts";
+
+const CORE_PATTERN = "/proc/sys/kernel/core_pattern";
+
+/** What a core file is called where an attacker could say so: a name, and no program. */
+const HOSTILE_PATTERN = "core.hostile";
+
+/** The same directories for both meanings of a path that climbs out of a link. */
+function bothMeanings(mount: string): Record<string, FileSpec> {
+  const directories = mount === "/proc"
+    ? ["bus", "sys/net", "sys/kernel", "irq", "fs"]
+    : mount === "/sys"
+    ? ["block", "bus", "class", "dev", "devices", "kernel", "fs", "firmware", "module"]
+    : ["pts", "shm"];
+  const files: Record<string, FileSpec> = mount === "/proc"
+    ? { "/fake/sys/kernel/hostname": "fake" }
+    : {};
+  return {
+    "/tmp/x": { link: "/q/r/s" },
+    "/q/r/s": { dir: true },
+    "/q/fake": { dir: true },
+    ...Object.fromEntries(directories.map((name) => [`/fake/${name}`, { dir: true }])),
+    ...files,
+  };
+}
+
+/** Where `/proc`, `/sys` or `/dev` of an image leads. */
+const LINKS: [what: string, target: string][] = [
+  ["a link that means one thing to the kernel and another to who builds", "/tmp/x/../../fake"],
+  ["a relative link", "fake"],
+  ["a relative link that climbs", "../../../tmp/x/../../fake"],
+  ["an absolute link", "/q/fake"],
+];
+
+/** Writes to each setting of core files that there is, and stays. */
+const WRITE_PATTERN = `
+for root in /proc /q/fake /fake /tmp/x/../../fake /q/r/fake /q/r/s; do
+  echo ${HOSTILE_PATTERN} >$root/sys/kernel/core_pattern
+done 2>/dev/null
+echo up
+exec sleep 100`;
+
+/** Runs what may set the host's core pattern, and returns what it then is; it is put back in any case. */
+async function patternAfter(act: () => Promise<void>): Promise<string> {
+  const before = await Deno.readTextFile(CORE_PATTERN);
+  try {
+    await act();
+    return await Deno.readTextFile(CORE_PATTERN);
+  } finally {
+    await Deno.writeTextFile(CORE_PATTERN, before);
+  }
+}
+
+/** Waits until a pod's app is up, which it is unless the pod is refused. */
+async function isUp(program: Program): Promise<boolean> {
+  const up = program.prints("up").then(() => true, () => false);
+  if (await up) return true;
+  assertRefused(await program.result, "run", /\/(proc|sys|dev)/);
+  return false;
+}
+
+/** File systems of the kernel's that the pod's processes can write to, other than where these belong. */
+function strayMounts(program: Program): string[] {
+  const processes = [program, ...childrenOf(program.pid)];
+  const own = Deno.readLinkSync("/proc/self/ns/mnt");
+  return processes
+    .filter(({ pid }) => Deno.readLinkSync(`/proc/${pid}/ns/mnt`) !== own)
+    .flatMap(({ pid }) => readMounts(pid))
+    .filter(({ type, options }) => (type === "proc" || type === "sysfs") && options.includes("rw"))
+    .map(({ path }) => path)
+    // In the host's namespaces, /sys is protected in parts.
+    .filter((path) => !/^(\/proc|\/proc\/sys\/net|\/sys)$/.test(path));
+}
+
+/** Runs a pod of an image with such files, and has its app try. */
+async function plant(
+  stage: Stage,
+  { app, privateUsers }: Stance,
+  files: Record<string, FileSpec>,
+  protect: boolean,
+): Promise<void> {
+  const image = await hostileImage(stage, { files });
+  const options = { image, app, ...privateUsers ? { privateUsers } : {} };
+  await using pod = await stage.script(WRITE_PATTERN, options);
+  if (protect) {
+    await editJson(`${pod.dir}/pod`, (manifest) => {
+      manifest.annotations.push({ name: "stage1-volo/protect-kernel-paths", value: "true" });
+    });
+  }
+  const before = await Deno.readTextFile(CORE_PATTERN);
+  let stray: string[] = [];
+  const after = await patternAfter(async () => {
+    const program = await pod.launch();
+    if (await isUp(program)) stray = strayMounts(program);
+  });
+  assertEquals({ pattern: after, stray }, { pattern: before, stray: [] });
+}
+
+for (const place of ["/proc", "/sys", "/dev"]) {
+  for (const [what, target] of LINKS) {
+    const files = { ...bothMeanings(place), [place]: { link: target } };
+    isolatedScenario(
+      `${what} at ${place} leaves nothing of the host's writable`,
+      (stage) => plant(stage, BY_DEFAULT, files, false),
+      COMPILER,
+    );
+  }
+  const [what, target] = LINKS[0]!;
+  const files = { ...bothMeanings(place), [place]: { link: target } };
+  scenario(
+    `${what} at ${place} leaves nothing of the host's writable, with protected paths`,
+    (stage) => plant(stage, BY_DEFAULT, files, true),
+    COMPILER,
+  );
+}
+
+/** What may be opened for writing: the app's own, settings of its own network, and what asks to be told of pressure. */
+const WRITABLE = [
+  /^\/proc\/(self|thread-self|\d+)\//,
+  /^\/proc\/sys\/net\//,
+  /^\/proc\/pressure\//,
+];
+
+/** Of these, what is the host's all the same. */
+const NOT_OF_NETWORK = [/nf_hooks_lwtunnel$/];
+
+const STANCES = [BY_DEFAULT, WITH_PRIVATE_USERS, withCapability("CAP_DAC_READ_SEARCH")];
+
+for (const stance of STANCES) {
+  isolatedScenario(
+    `nothing of the host's can be opened for writing, ${stance.what}`,
+    async (stage) => {
+      const image = await hostileImage(stage);
+      const { app, privateUsers } = stance;
+      await using pod = await stage.pod({
+        image,
+        app: { ...app, exec: [HOSTILE, "list_writable", "/proc", "/sys"] },
+        ...privateUsers ? { privateUsers } : {},
+      });
+      const result = await pod.run();
+      assertCode(result, 0);
+      const lines = result.stdout.trim().split("\n");
+      assertEquals(lines.pop(), "listed");
+      const allowed = (path: string) =>
+        WRITABLE.some((it) => it.test(path)) && !NOT_OF_NETWORK.some((it) => it.test(path));
+      assertEquals(lines.filter((path) => !allowed(path)), []);
+    },
+    COMPILER,
+  );
+}
+
+/** What tells of the host: files, and directories of such. */
+const TELLING = [
+  ...["keys", "timer_list", "interrupts", "kcore", "kallsyms", "config.gz"],
+  ...["sched_debug", "latency_stats", "acpi", "scsi", "asound", "sysrq-trigger"],
+].map((name) => `/proc/${name}`).concat([
+  "/sys/firmware",
+  "/sys/devices/virtual/powercap",
+  "/sys/devices/virtual/thermal",
+  "/sys/devices/system/cpu/cpu0/thermal_throttle",
+  "/sys/kernel/debug",
+  "/sys/kernel/tracing",
+]);
+
+/** Prints each file that has something to read. */
+const READ = `find ${TELLING.join(" ")} -type f 2>/dev/null | while read -r file; do
+  test "$(head -c 1 "$file" 2>/dev/null | wc -c)" = 0 || echo "$file"
+done`;
+
+for (const stance of STANCES) {
+  isolatedScenario(`what tells of the host is empty, ${stance.what}`, async ({ script }) => {
+    const { app, privateUsers } = stance;
+    await using pod = await script(READ, { app, ...privateUsers ? { privateUsers } : {} });
+    assertEquals((await pod.run()).stdout, "");
+  });
+}
