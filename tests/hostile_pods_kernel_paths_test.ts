@@ -7,6 +7,7 @@ import { assertEquals } from "@std/assert";
 import { assertCode, assertRefused, editJson } from "./expect.ts";
 import type { FileSpec } from "./images.ts";
 import { childrenOf, readMounts } from "./procfs.ts";
+import { HOSTILE_PATTERN, patternAround } from "./hostile_pods/core_pattern.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import {
   BY_DEFAULT,
@@ -16,11 +17,6 @@ import {
 } from "./hostile_pods/stances.ts";
 import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
 import type { Program } from "./stage0.ts";
-
-const CORE_PATTERN = "/proc/sys/kernel/core_pattern";
-
-/** What a core file is called where an attacker could say so: a name, and no program. */
-const HOSTILE_PATTERN = "core.hostile";
 
 /** The same directories for both meanings of a path that climbs out of a link. */
 function bothMeanings(mount: string): Record<string, FileSpec> {
@@ -56,17 +52,6 @@ for root in /proc /q/fake /fake /tmp/x/../../fake /q/r/fake /q/r/s; do
 done 2>/dev/null
 echo up
 exec sleep 100`;
-
-/** Runs what may set the host's core pattern, and returns what it then is; it is put back in any case. */
-async function patternAfter(act: () => Promise<void>): Promise<string> {
-  const before = await Deno.readTextFile(CORE_PATTERN);
-  try {
-    await act();
-    return await Deno.readTextFile(CORE_PATTERN);
-  } finally {
-    await Deno.writeTextFile(CORE_PATTERN, before);
-  }
-}
 
 /** Waits until a pod's app is up, which it is unless the pod is refused. */
 async function isUp(program: Program): Promise<boolean> {
@@ -104,9 +89,8 @@ async function plant(
       manifest.annotations.push({ name: "stage1-volo/protect-kernel-paths", value: "true" });
     });
   }
-  const before = await Deno.readTextFile(CORE_PATTERN);
   let stray: string[] = [];
-  const after = await patternAfter(async () => {
+  const { before, after } = await patternAround(async () => {
     const program = await pod.launch();
     if (await isUp(program)) stray = strayMounts(program);
   });

@@ -19,8 +19,8 @@ export const HOSTILE = "/hostile";
 /** Where an app, whoever it is, leaves what it found; see `hostile.h`. */
 export const SPOILS = "/spoils";
 
-/** What is not an attacker, but runs on the host. */
-const OF_HOST = ["host_program.c", "watch_descriptors.c"];
+/** What runs on the host, or without a libc. */
+const APART = ["host_program.c", "loader.c", "watch_descriptors.c", "with_key.c"];
 
 const SOURCES: string = import.meta.dirname!;
 
@@ -31,7 +31,7 @@ const CACHE = `${Deno.env.get("STAGE1_CACHE")}/hostile-pods`;
 export async function hostileProgram(): Promise<string> {
   const attacks = [...Deno.readDirSync(SOURCES)]
     .map(({ name }) => name)
-    .filter((name) => name.endsWith(".c") && !OF_HOST.includes(name));
+    .filter((name) => name.endsWith(".c") && !APART.includes(name));
   return await build("hostile", attacks.map((name) => `${SOURCES}/${name}`));
 }
 
@@ -40,9 +40,19 @@ export async function hostProgram(): Promise<string> {
   return await build("host-program", ["-nostdlib", `${SOURCES}/host_program.c`]);
 }
 
+/** What stands in for the dynamic loader in an app's root, and spoils what it is to load. */
+export async function loaderProgram(): Promise<string> {
+  return await build("loader", ["-nostdlib", `${SOURCES}/loader.c`]);
+}
+
 /** The program that sees which descriptors an entrypoint has. */
 export async function descriptorWatcher(): Promise<string> {
   return await build("watch-descriptors", [`${SOURCES}/watch_descriptors.c`]);
+}
+
+/** The program that gives another one a session keyring with a key in it. */
+export async function keyGiver(): Promise<string> {
+  return await build("with-key", [`${SOURCES}/with_key.c`]);
 }
 
 async function build(name: string, args: string[]): Promise<string> {

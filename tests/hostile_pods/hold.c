@@ -3,11 +3,8 @@
 #define _GNU_SOURCE
 #include "hostile.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static void try_path(const char *path, const char *bait) {
@@ -38,18 +35,16 @@ static void try_descriptors(int pid, const char *bait) {
   }
 }
 
-/* What is written to memory by one who may is not the test's concern: that it can be opened is. A
-   process that is the app's, or comes from it, may be opened; one that is none yet has no parent here. */
 static void try_process(int pid, const char *bait) {
   char path[64];
   static const char *const DIRECTORIES[] = {"root", "cwd"};
-  static const char *const TEXTS[] = {"environ", "maps", "mountinfo", "net/unix", "cmdline"};
+  static const char *const TEXTS[] = {"environ", "cmdline"};
   for (unsigned i = 0; i < 2; i++) {
     snprintf(path, sizeof path, "/proc/%d/%s", pid, DIRECTORIES[i]);
     try_path(path, bait);
   }
   try_descriptors(pid, bait);
-  for (unsigned i = 0; i < 5; i++) {
+  for (unsigned i = 0; i < 2; i++) {
     snprintf(path, sizeof path, "/proc/%d/%s", pid, TEXTS[i]);
     try_text(path);
   }

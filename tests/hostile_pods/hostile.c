@@ -14,8 +14,8 @@ static const struct {
     {"reach", reach_from},
     {"hold", hold_processes},
     {"stop_next", stop_next},
-    {"spoil_self", spoil_self},
-    {"spoil_others", spoil_others},
+    {"read_key", read_key},
+    {"spoil", spoil_programs},
 };
 
 int main(int argc, char **argv) {

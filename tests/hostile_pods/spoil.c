@@ -1,19 +1,32 @@
-/* spoil_self: makes the program that this process executes useless: it is what a script's
-   `#!/proc/self/exe` names, when this program stands in for the dynamic loader.
-   spoil_others: the same to the program of each process that appears in the pod. */
+/* spoil WORD: makes the program of each process that appears in the pod, and has WORD in its command
+   line, useless. In the host's namespaces the word keeps it from processes that are nobody's business. */
 #define _GNU_SOURCE
 #include "hostile.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* How many processes may have begun since the last one that is known of. */
+enum { AHEAD = 3 };
+
+static int is_called(int pid, const char *word) {
+  char path[64], line[512];
+  snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
+  int file = open(path, O_RDONLY);
+  if (file < 0) return 0;
+  ssize_t size = read(file, line, sizeof line);
+  close(file);
+  return size > 0 && memmem(line, size, word, strlen(word)) != NULL;
+}
+
 /* Programs of the app's own are not worth it, and it needs them. */
 static int is_own(const struct stat *file) {
   struct stat own;
-  static const char *const OWN[] = {"/hostile", "/bin/busybox", "/proc/self/exe"};
+  static const char *const OWN[] = {"/hostile", "/bin/busybox"};
   for (unsigned i = 0; i < 2; i++)
     if (stat(OWN[i], &own) == 0 && own.st_dev == file->st_dev && own.st_ino == file->st_ino)
       return 1;
@@ -21,16 +34,18 @@ static int is_own(const struct stat *file) {
 }
 
 /* The mode goes at once; the bytes when nobody executes them any more. */
-static int spoil(const char *exe) {
+static int spoil(int pid) {
   struct stat file;
   char path[64];
-  int fd = open(exe, O_RDONLY | O_CLOEXEC);
+  snprintf(path, sizeof path, "/proc/%d/exe", pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return 0;
   if (fstat(fd, &file) != 0 || is_own(&file)) {
     close(fd);
     return 0;
   }
   fchmod(fd, 0);
+  kill(pid, SIGCONT);
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   for (int k = 0; k < 2000; k++) {
     int writable = open(path, O_WRONLY | O_APPEND);
@@ -43,23 +58,23 @@ static int spoil(const char *exe) {
   return 1;
 }
 
-int spoil_self(int argc, char **argv) {
-  (void)argc, (void)argv;
-  spoil("/proc/self/exe");
-  return 0;
+/* It is stopped again and again, so that none of its programs is over before it was looked at. */
+static void step_through(int pid, const char *word) {
+  while (is_called(pid, word)) {
+    kill(pid, SIGSTOP);
+    int spoilt = spoil(pid);
+    kill(pid, SIGCONT);
+    if (spoilt) return;
+  }
 }
 
-int spoil_others(int argc, char **argv) {
-  (void)argc, (void)argv;
-  char path[64];
-  spoil("/proc/1/exe");
+int spoil_programs(int argc, char **argv) {
+  if (argc != 2) return 2;
+  spoil(1);
   puts("up");
   for (;;) {
     int last = last_pid();
-    for (int k = 0; k < 200000; k++)
-      for (int i = 1; i <= 2; i++) {
-        snprintf(path, sizeof path, "/proc/%d/exe", last + i);
-        spoil(path);
-      }
+    for (int k = 0; k < 20000; k++)
+      for (int i = 1; i <= AHEAD; i++) step_through(last + i, argv[1]);
   }
 }

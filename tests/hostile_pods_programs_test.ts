@@ -1,0 +1,121 @@
+/**
+ * Hostile pods: the programs of stage1. No process that is the app's, or becomes so, has one of them as its program in
+ * a way in which it could be changed or made useless.
+ */
+
+import { assertEquals } from "@std/assert";
+import { assertCode, assertPrints } from "./expect.ts";
+import { must } from "./host.ts";
+import { startUp } from "./pod_processes.ts";
+import { COMPILER, HOSTILE, hostileImage, loaderProgram } from "./hostile_pods/attackers.ts";
+import {
+  AS_USER,
+  BY_DEFAULT,
+  RESTRICTED,
+  type Stance,
+  WITH_PRIVATE_USERS,
+  withCapability,
+} from "./hostile_pods/stances.ts";
+import { ISOLATED_STAGE1, isolatedScenario, scenario, type Stage, STAGE1 } from "./scenario.ts";
+import { openTree } from "./stage0/tree.ts";
+import type { Pod, Program } from "./stage0.ts";
+
+/** Commands that are tried while the attacker waits for a process. */
+const TRIES = 8;
+
+/** How many milliseconds each may take: the attacker may stop it. */
+const PATIENCE = 1_500;
+
+/** A program that is the program of whoever executes it. */
+const EXECUTES_ITSELF = { "/evil": { text: "#!/proc/self/exe\n", mode: 0o755 } };
+
+/** Returns what has been changed of a stage1 by what is done: of the pod's, and of the one that all pods share. */
+async function changedBy(act: () => Promise<unknown>, pod: Pod, image: string): Promise<string[]> {
+  const { rootfs } = await openTree(image, Deno.env.get("STAGE1_CACHE")!);
+  const before = await describeStage1(pod, rootfs);
+  await act();
+  const after = await describeStage1(pod, rootfs);
+  const changed = before.filter((file) => !after.includes(file));
+  // It is not to be the next test's.
+  if (changed.length > 0) await Deno.remove(rootfs.replace(/\/rootfs$/, ""), { recursive: true });
+  return changed;
+}
+
+async function describeStage1(pod: Pod, shared: string): Promise<string[]> {
+  const list = async (root: string) => {
+    const apart = ["-path", `${root}/opt`, "-prune", "-o", "-path", `${root}/rkt`, "-prune", "-o"];
+    const found = await must(["find", root, ...apart, "-type", "f", "-printf", "%p %m %s %C@\n"]);
+    return found.trim().split("\n");
+  };
+  return [...await list(pod.stage1Rootfs), ...await list(shared)];
+}
+
+async function enterFor(pod: Pod, milliseconds: number): Promise<void> {
+  const program = pod.startEnter("app", ["/evil"]);
+  const patience = setTimeout(() => program.kill("SIGKILL"), milliseconds);
+  await program.result;
+  clearTimeout(patience);
+}
+
+/** Has the attacker at the programs of a pod's processes, and then ends the pod as usual. */
+async function attack(
+  stage: Stage,
+  { app, privateUsers }: Stance,
+  stage1: string,
+): Promise<void> {
+  const image = await hostileImage(stage, { files: EXECUTES_ITSELF });
+  await using pod = await stage.pod({
+    image,
+    app: { ...app, exec: [HOSTILE, "spoil", "/evil"] },
+    ...privateUsers ? { privateUsers } : {},
+  });
+  let program: Program | undefined;
+  const changed = await changedBy(
+    async () => {
+      program = await startUp(pod);
+      for (let attempt = 0; attempt < TRIES; attempt++) await enterFor(pod, PATIENCE);
+    },
+    pod,
+    stage1,
+  );
+  assertEquals(changed, []);
+  assertPrints(await pod.enter("app", ["/bin/echo", "entered"]), "entered\n");
+  assertCode(await pod.stop({ force: true }), 0);
+  await program!.result;
+  assertCode(await pod.gc(), 0);
+}
+
+scenario(
+  `stage1's programs stay as they are, ${RESTRICTED.what}`,
+  (stage) => attack(stage, RESTRICTED, STAGE1),
+  COMPILER,
+);
+for (const stance of [BY_DEFAULT, AS_USER, WITH_PRIVATE_USERS, withCapability("CAP_SYS_PTRACE")]) {
+  isolatedScenario(
+    `stage1's programs stay as they are, ${stance.what}`,
+    (stage) => attack(stage, stance, ISOLATED_STAGE1),
+    COMPILER,
+  );
+}
+
+/** What the programs of stage1 name as their loader. */
+const LOADERS = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
+
+scenario("an app that is run's own program does not get at it", async (stage) => {
+  const image = await hostileImage(stage, { files: EXECUTES_ITSELF });
+  const loader = await loaderProgram();
+  for (const path of LOADERS) {
+    const target = `${image}/rootfs${path}`;
+    await Deno.mkdir(target.slice(0, target.lastIndexOf("/")), { recursive: true });
+    await Deno.copyFile(loader, target);
+  }
+  for (const names of [["app"], ["app", "other"]]) {
+    const apps = names.map((name) => ({
+      image,
+      name,
+      app: { ...RESTRICTED.app, exec: ["/evil"] },
+    }));
+    await using pod = await stage.stage0.prepare({ apps });
+    assertEquals(await changedBy(() => pod.run(), pod, STAGE1), []);
+  }
+}, COMPILER);
