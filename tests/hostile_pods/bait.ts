@@ -12,6 +12,8 @@ import type { Pod } from "../stage0.ts";
 export interface Bait {
   /** Its path on the host. */
   path: string;
+  /** What the file in it holds, and nobody else knows. */
+  secret: string;
   /**
    * Asserts that it was neither written to nor read: nobody made a file in it, and none of these apps has a copy of
    * its secret.
@@ -32,6 +34,7 @@ export async function layBait(dir: string): Promise<Bait> {
   await Deno.writeTextFile(`${path}/secret`, secret, { mode: 0o644 });
   return {
     path,
+    secret,
     assertUntouched(pod, ...apps) {
       const read = (apps.length === 0 ? ["app"] : apps).filter((app) =>
         spoilsOf(pod, "loot", app)?.includes(secret)

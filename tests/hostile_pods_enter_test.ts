@@ -1,0 +1,212 @@
+/**
+ * Hostile pods: those that are entered. A command has nothing of its caller's that the app could reach by it, and is
+ * no more than the app is.
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { eventually, type Host, which } from "./host.ts";
+import { startUp } from "./pod_processes.ts";
+import { childrenOf, readStatus } from "./procfs.ts";
+import { COMPILER, HOSTILE, hostileImage, keyGiver } from "./hostile_pods/attackers.ts";
+import { layBait, spoilsOf } from "./hostile_pods/bait.ts";
+import {
+  AS_USER,
+  BY_DEFAULT,
+  RESTRICTED,
+  type Stance,
+  WITH_PRIVATE_USERS,
+} from "./hostile_pods/stances.ts";
+import { isolatedScenario, type Need, scenario, type Stage } from "./scenario.ts";
+import type { App, Program } from "./stage0.ts";
+
+const UP = ["/bin/sh", "-c", "echo up; exec sleep 100"];
+
+/** Declares a test of both images. */
+function eitherScenario(
+  name: string,
+  test: (stage: Stage) => Promise<void>,
+  needs: Need[] = [],
+): void {
+  scenario(name, test, needs);
+  isolatedScenario(name, test, needs);
+}
+
+/** The command of an `enter`, once it has said so. */
+async function commandOf(program: Program): Promise<number> {
+  await program.prints("up");
+  const [command] = childrenOf(program.pid);
+  assert(command !== undefined, "enter has no command");
+  return command.pid;
+}
+
+// Credentials.
+
+/** An app's own list of users, which makes it root for whoever believes it. */
+const REWRITE = `
+echo 'vic:x:0:0::/:/bin/sh' >/etc/passwd
+echo 'vic:x:0:' >/etc/group
+echo up
+exec sleep 100`;
+
+/** What makes a process whose it is. */
+function credentialsOf(pid: number): Record<string, string | undefined> {
+  const { Uid, Gid, Groups, CapEff, CapPrm, CapBnd } = readStatus(pid);
+  return { Uid, Gid, Groups, CapEff, CapPrm, CapBnd };
+}
+
+eitherScenario("who rewrites the app's users is entered as it was", async (stage) => {
+  const owner = { uid: 4242, gid: 4243 };
+  const image = await hostileImage(stage, {
+    files: {
+      "/etc/passwd": { text: "vic:x:4242:4243::/:/bin/sh\n", ...owner },
+      "/etc/group": { text: "vic:x:4243:\n", ...owner },
+    },
+  });
+  const app = { user: "vic", group: "vic", supplementaryGIDs: [4244] };
+  await using pod = await stage.script(REWRITE, { image, app });
+  await startUp(pod);
+  const program = pod.startEnter("app", UP);
+  const { Uid, Gid, Groups, CapEff } = credentialsOf(await commandOf(program));
+  const four = (id: number) => [id, id, id, id].join("\t");
+  assertEquals({ Uid, Gid, Groups, CapEff }, {
+    Uid: four(4242),
+    Gid: four(4243),
+    Groups: "4243 4244",
+    CapEff: "0000000000000000",
+  });
+});
+
+// The caller's process group and terminal.
+
+/** A shell of the host's that calls a program, in a group of their own, and says that it has lived on. */
+const CALLER: Host = {
+  wrap: (argv) => ["setsid", "--wait", "sh", "-c", '"$@"; echo survived', "sh", ...argv],
+};
+
+eitherScenario("a command that kills its process group spares its caller", async (stage) => {
+  await using pod = await stage.pod({ app: { exec: UP } });
+  await startUp(pod);
+  const result = await pod.enter("app", ["/bin/sh", "-c", "kill -9 0"], { host: CALLER });
+  assertMatch(result.stdout, /survived/);
+});
+
+/** The session of a process: proc_pid_stat(5). */
+function sessionOf(pid: number): number {
+  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3]);
+}
+
+eitherScenario("a command has a session of its own", async (stage) => {
+  await using pod = await stage.pod({ app: { exec: UP } });
+  await startUp(pod);
+  const program = pod.startEnter("app", UP);
+  const command = await commandOf(program);
+  assertEquals(sessionOf(command), command);
+  assert(sessionOf(program.pid) !== command);
+});
+
+/** The terminals that a process has, each as the file that it is: two file systems may number theirs alike. */
+function terminalsOf(pid: number): string[] {
+  return [...Deno.readDirSync(`/proc/${pid}/fd`)].flatMap(({ name }) => {
+    const { dev, ino, rdev, isCharDevice } = Deno.statSync(`/proc/${pid}/fd/${name}`);
+    return isCharDevice && rdev !== DEV_NULL ? [`${dev}:${ino}`] : [];
+  });
+}
+
+const DEV_NULL = Deno.statSync("/dev/null").rdev;
+
+/** Which of an `enter`'s streams are its caller's terminal. */
+const REDIRECTIONS: [what: string, redirection: string, streams: number[]][] = [
+  ["all streams", "", [0, 1, 2]],
+  ["the input", ">$OUT 2>&1", [0]],
+  ["the output", "</dev/null 2>/dev/null", [1]],
+  ["the errors", "</dev/null >$OUT", [2]],
+];
+
+/** A host with a terminal, some of whose programs' streams lead elsewhere. */
+function terminal(redirection: string, output: string): Host {
+  const quote = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
+  return {
+    wrap: (argv) => {
+      const line = `exec ${argv.map(quote).join(" ")} ${redirection.replace("$OUT", output)}`;
+      return ["script", "--quiet", "--return", "--flush", "--command", line, "/dev/null"];
+    },
+  };
+}
+
+/** The `enter` below the one that made the terminal. */
+function findEnter(pid: number): number | undefined {
+  for (const child of childrenOf(pid)) {
+    if (child.argv[0]?.endsWith("/enter")) return child.pid;
+    const below = findEnter(child.pid);
+    if (below !== undefined) return below;
+  }
+  return undefined;
+}
+
+const SCRIPT: Need[] = [{ what: "script", met: which("script") !== undefined }];
+
+for (const [what, redirection, streams] of REDIRECTIONS) {
+  eitherScenario(`a command never has the caller's terminal: ${what}`, async (stage) => {
+    await using pod = await stage.pod({ app: { exec: UP } });
+    await startUp(pod);
+    const host = terminal(redirection, `${stage.dir}/output`);
+    const program = pod.startEnter("app", ["/bin/sleep", "100"], { host, keepsStdin: true });
+    let enter = 0;
+    await eventually("the command", () => {
+      enter = findEnter(program.pid) ?? 0;
+      return childrenOf(enter).some(({ argv }) => argv.includes("100") && argv.length === 2);
+    });
+    const command = childrenOf(enter).find(({ argv }) => argv.length === 2)!.pid;
+    const callers = terminalsOf(enter);
+    assert(callers.length > 0, "the caller has a terminal");
+    const own = terminalsOf(command);
+    assertEquals(own.filter((file) => callers.includes(file)), []);
+    for (const stream of streams) {
+      assertMatch(Deno.readLinkSync(`/proc/${command}/fd/${stream}`), /^\/dev\/pts\/\d+/);
+    }
+    assertEquals(sessionOf(command), command);
+    program.kill("SIGKILL");
+    Deno.kill(command, "SIGKILL");
+    await program.result;
+  }, SCRIPT);
+}
+
+// The caller's keys.
+
+/** An app that no filter keeps from asking for keys. */
+function withKeys({ app }: Stance): Partial<App> {
+  const all = { name: "os/linux/seccomp-retain-set", value: { set: ["@appc.io/all"] } };
+  const others = (app.isolators ?? []).filter(({ name }) => !name.includes("seccomp"));
+  return { ...app, isolators: [...others, all] };
+}
+
+/** Declares a test for each image and stance. */
+const KEY_STANCES: [declare: typeof scenario, stance: Stance][] = [
+  [scenario, RESTRICTED],
+  [isolatedScenario, BY_DEFAULT],
+  [isolatedScenario, AS_USER],
+  [isolatedScenario, WITH_PRIVATE_USERS],
+];
+
+for (const [declare, stance] of KEY_STANCES) {
+  declare(`the caller's keys are not the pod's, ${stance.what}`, async (stage) => {
+    const image = await hostileImage(stage);
+    const { secret } = await layBait(stage.dir);
+    const giver = await keyGiver();
+    const host: Host = { wrap: (argv) => [giver, secret, ...argv] };
+    const tries = [HOSTILE, "read_key"] as [string, ...string[]];
+    const handlers = [{ name: "pre-start", exec: tries }];
+    const exec = ["/bin/sh", "-c", `${HOSTILE} read_key; echo up; exec sleep 100`];
+    await using pod = await stage.pod({
+      image,
+      app: { ...withKeys(stance), exec, eventHandlers: handlers },
+      ...stance.privateUsers ? { privateUsers: stance.privateUsers } : {},
+    });
+    await startUp(pod, 1, { host });
+    assertEquals(spoilsOf(pod, "loot"), undefined, "the app or its handler has the key");
+    const { stdout } = await pod.enter("app", tries, { host });
+    assertEquals(stdout, "tried\n");
+    assertEquals(spoilsOf(pod, "loot"), undefined, "the command has the key");
+  }, COMPILER);
+}

@@ -1,0 +1,166 @@
+/**
+ * Hostile pods: processes that come into the pod. While they do, they show nothing of the host, and whatever happens
+ * to them, `run` and `enter` go on, and the pod can be ended.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { assertCode } from "./expect.ts";
+import { eventually, sleep } from "./host.ts";
+import { startUp } from "./pod_processes.ts";
+import { childrenOf, isAlive } from "./procfs.ts";
+import { HOSTILE_PATTERN, patternAround } from "./hostile_pods/core_pattern.ts";
+import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
+import { type Bait, layBait } from "./hostile_pods/bait.ts";
+import {
+  AS_USER,
+  BY_DEFAULT,
+  type Stance,
+  WITH_PRIVATE_USERS,
+  withCapability,
+} from "./hostile_pods/stances.ts";
+import { isolatedScenario, type Stage } from "./scenario.ts";
+import type { App, Pod, Program } from "./stage0.ts";
+
+const MAY_TRACE = withCapability("CAP_SYS_PTRACE");
+const MAY_TRACE_OWN: Stance = {
+  ...WITH_PRIVATE_USERS,
+  ...MAY_TRACE,
+  what: "with CAP_SYS_PTRACE and private users",
+  privateUsers: "200000:65536",
+};
+
+/** Composes a pod: its first app is the attacker, the others have the same stance. */
+async function compose(
+  stage: Stage,
+  { app, privateUsers }: Stance,
+  attack: string[],
+  others: Record<string, Partial<App>> = {},
+): Promise<Pod> {
+  const image = await hostileImage(stage);
+  const apps = Object.entries({ app: { exec: [HOSTILE, ...attack] }, ...others }).map(
+    ([name, fields]) => ({ image, name, app: { ...app, ...fields } }),
+  );
+  return await stage.stage0.prepare({ apps, ...privateUsers ? { privateUsers } : {} });
+}
+
+const TRUE = ["/bin/true"];
+const WAIT = ["/bin/sh", "-c", "echo up; exec sleep 100"];
+const HANDLERS = [{ name: "pre-start", exec: TRUE }];
+
+// What processes show.
+
+/** Variables of the host's, of which nobody in a pod should know. */
+function variables({ secret }: Bait): { env: Record<string, string> } {
+  return { env: { VOLO_SECRET: secret } };
+}
+
+for (const stance of [BY_DEFAULT, AS_USER, MAY_TRACE, MAY_TRACE_OWN]) {
+  isolatedScenario(
+    `a command that begins shows nothing of the host, ${stance.what}`,
+    async (stage) => {
+      const bait = await layBait(stage.dir);
+      await using pod = await compose(stage, stance, ["hold", bait.path]);
+      await startUp(pod);
+      for (let attempt = 0; attempt < 8; attempt++) {
+        assertCode(await pod.enter("app", TRUE, variables(bait)), 0);
+      }
+      bait.assertUntouched(pod);
+    },
+    COMPILER,
+  );
+
+  isolatedScenario(
+    `an app that begins shows nothing of the host, ${stance.what}`,
+    async (stage) => {
+      const bait = await layBait(stage.dir);
+      const others = {
+        second: { exec: WAIT, eventHandlers: HANDLERS },
+        third: { exec: WAIT, eventHandlers: HANDLERS },
+      };
+      for (let attempt = 0; attempt < 3; attempt++) {
+        await using pod = await compose(stage, stance, ["hold", bait.path], others);
+        await startUp(pod, 3, variables(bait));
+        bait.assertUntouched(pod, "app", "second", "third");
+      }
+    },
+    COMPILER,
+  );
+}
+
+isolatedScenario(`pid 1 leads to no setting of the host's, ${MAY_TRACE.what}`, async (stage) => {
+  const path = "/proc/1/root/proc/sys/kernel/core_pattern";
+  const text = `echo ${HOSTILE_PATTERN} >${path}; echo up; exec sleep 100`;
+  await using pod = await stage.script(text, { app: MAY_TRACE.app });
+  const { before, after } = await patternAround(async () => {
+    await startUp(pod);
+  });
+  assertEquals(after, before);
+});
+
+// Processes that are stopped as they begin.
+
+/** All processes that descend from a program, itself included. */
+function family(program: Program): number[] {
+  const withDescendants = (pid: number): number[] => [
+    pid,
+    ...childrenOf(pid).flatMap((child) => withDescendants(child.pid)),
+  ];
+  return withDescendants(program.pid);
+}
+
+/** How many milliseconds an attacker has for stopping a process. */
+const WHILE = 1_200;
+
+/** How many milliseconds something may take that has nothing to wait for. */
+const SOON = 4_000;
+
+async function isOver(program: Program, milliseconds: number): Promise<boolean> {
+  const deadline = Date.now() + milliseconds;
+  while (!program.ended && Date.now() < deadline) await sleep(10);
+  return program.ended;
+}
+
+/** What else than the attacker a pod may have to start, and what may be stopped. */
+const VICTIMS: [what: string, others: Record<string, Partial<App>>][] = [
+  ["an app", { second: { exec: WAIT } }],
+  ["a handler", { second: { exec: WAIT, eventHandlers: HANDLERS } }],
+];
+
+/** The ways to end a pod at once. */
+const ENDS: [what: string, end: (pod: Pod, program: Program) => Promise<void>][] = [
+  ["stop --force", async (pod) => assertCode(await pod.stop({ force: true }), 0)],
+  ["the death of run", (_, program) => Promise.resolve(program.kill("SIGKILL"))],
+];
+
+for (const [victim, others] of VICTIMS) {
+  for (const [what, end] of ENDS) {
+    isolatedScenario(
+      `a pod in which ${victim} is stopped as it begins ends by ${what}`,
+      async (stage) => {
+        await using pod = await compose(stage, BY_DEFAULT, ["stop_next"], others);
+        const program = await pod.launch();
+        await program.prints("up");
+        await sleep(WHILE);
+        const all = family(program);
+        await end(pod, program);
+        assert(await isOver(program, SOON), "run hangs");
+        await eventually("the end of all", () => all.every((pid) => !isAlive(pid)));
+        assertEquals(await pod.isRunning(), false);
+      },
+      COMPILER,
+    );
+  }
+}
+
+isolatedScenario("an enter whose command is stopped as it begins can be ended", async (stage) => {
+  await using pod = await compose(stage, BY_DEFAULT, ["stop_next"]);
+  await startUp(pod);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const program = pod.startEnter("app", ["/bin/sleep", "100"]);
+    await sleep(WHILE / 2);
+    program.kill("SIGTERM");
+    // It may have stopped as its command has.
+    program.kill("SIGCONT");
+    assert(await isOver(program, SOON), "enter hangs");
+  }
+}, COMPILER);
