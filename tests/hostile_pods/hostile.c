@@ -8,6 +8,7 @@ static const struct {
   const char *name;
   int (*attack)(int argc, char **argv);
 } ATTACKS[] = {
+    {"calls", make_calls},
     {"exchange", exchange},
     {"exchange_late", exchange_late},
     {"list_writable", list_writable},

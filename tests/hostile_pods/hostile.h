@@ -19,6 +19,7 @@ int reach_from(int argc, char **argv);
 int hold_processes(int argc, char **argv);
 int stop_next(int argc, char **argv);
 int list_writable(int argc, char **argv);
+int make_calls(int argc, char **argv);
 int read_key(int argc, char **argv);
 int spoil_programs(int argc, char **argv);
 

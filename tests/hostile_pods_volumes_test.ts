@@ -1,0 +1,46 @@
+/** Hostile pods: volumes. What was checked of a volume's source is what is mounted. */
+
+import { startUp } from "./pod_processes.ts";
+import { COMPILER, HOSTILE, hostileImage, SPOILS } from "./hostile_pods/attackers.ts";
+import { layBait } from "./hostile_pods/bait.ts";
+import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
+import type { Pod } from "./stage0.ts";
+
+/** How often a pod is started while its volume's source changes. */
+const TRIES = 60;
+
+/** Copies what lies below a volume that is the host's root, and leaves something there. */
+function plunder(bait: string): string {
+  return `cat /v${bait}/secret >>${SPOILS}/loot; touch /v${bait}/reached; true`;
+}
+
+/** A pod whose app has a directory of the host's as its volume. */
+async function withVolume(
+  { stage0 }: Stage,
+  image: string,
+  source: string,
+  exec: [string, ...string[]],
+): Promise<Pod> {
+  return await stage0.prepare({
+    apps: [{ image, name: "app", app: { exec }, mounts: [{ volume: "v", path: "/v" }] }],
+    volumes: [{ name: "v", kind: "host", source }],
+  });
+}
+
+for (const declare of [scenario, isolatedScenario]) {
+  declare("a volume whose source is exchanged is never the host's root", async (stage) => {
+    const bait = await layBait(stage.dir);
+    const image = await hostileImage(stage);
+    const source = `${stage.dir}/source`;
+    await Deno.mkdir(source);
+    await using attacker = await withVolume(stage, image, source, [HOSTILE, "exchange", "/v", "/"]);
+    await startUp(attacker);
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+      const exec: [string, ...string[]] = ["/bin/sh", "-c", plunder(bait.path)];
+      await using pod = await withVolume(stage, image, `${source}/work`, exec);
+      // That it is refused is as good.
+      await pod.run();
+      bait.assertUntouched(pod);
+    }
+  }, COMPILER);
+}
