@@ -1,0 +1,152 @@
+/** Hostile pods: their end. A pod counts as running for as long as it does, and nothing of it outlives `stop` and `gc`. */
+
+import { assert, assertEquals } from "@std/assert";
+import { assertCode } from "./expect.ts";
+import { eventually, type Host, SimulatedHost, sleep, which } from "./host.ts";
+import { startUp } from "./pod_processes.ts";
+import { isAlive } from "./procfs.ts";
+import { AS_USER, RESTRICTED, type Stance } from "./hostile_pods/stances.ts";
+import { isolatedScenario, scenario } from "./scenario.ts";
+import type { Pod, Program } from "./stage0.ts";
+
+/** The process that a script has named behind `child `. */
+function childIn({ stdout }: Program): number {
+  return Number(stdout.match(/^child (\d+)$/m)?.[1]);
+}
+
+// The lock.
+
+/** How many milliseconds the lock may be held when nothing of the pod is left. */
+const LETS_GO = 1_000;
+
+async function assertLetsGo(pod: Pod): Promise<void> {
+  const deadline = Date.now() + LETS_GO;
+  while (await pod.isRunning()) {
+    assert(Date.now() < deadline, "the pod counts as running, and has nothing that runs");
+    await sleep(20);
+  }
+}
+
+const LOCK_STANCES: Stance[] = [
+  { what: "as root without isolators", app: {} },
+  AS_USER,
+  RESTRICTED,
+];
+
+for (const { what, app } of LOCK_STANCES) {
+  scenario(`a pod runs for as long as its app does, ${what}`, async ({ script }) => {
+    await using pod = await script("echo up; exec sleep 100", { app });
+    const program = await startUp(pod);
+    assertEquals(await pod.isRunning(), true);
+    program.kill("SIGKILL");
+    await program.result;
+    await assertLetsGo(pod);
+  });
+
+  scenario(`a pod runs for as long as a child of its app does, ${what}`, async ({ script }) => {
+    await using pod = await script("sleep 100 >/dev/null 2>&1 & echo child $!", { app });
+    const program = await pod.start();
+    await program.result;
+    assertEquals(await pod.isRunning(), true);
+    Deno.kill(childIn(program), "SIGKILL");
+    await assertLetsGo(pod);
+  });
+}
+
+// Processes that hide.
+
+/** An app that has a child in a root of its own; whether the app stays. */
+function chrooted(stays: boolean): string {
+  return "mkdir /jail; cp /bin/busybox /jail/busybox; " +
+    "setsid chroot /jail /busybox sleep 100 >/dev/null 2>&1 & " +
+    `echo child $!; sleep .3; echo up; ${stays ? "exec sleep 100" : "true"}`;
+}
+
+const ENDS: [what: string, end: (pod: Pod) => Promise<unknown>][] = [
+  ["stop --force", (pod) => pod.stop({ force: true })],
+  ["gc", (pod) => pod.gc()],
+];
+
+for (const declare of [scenario, isolatedScenario]) {
+  for (const stays of [true, false]) {
+    for (const [what, end] of ENDS) {
+      // rkt collects what does not run.
+      if (what === "gc" && stays) continue;
+      const whose = stays ? "an app" : "an app that has ended";
+      declare(`the child of ${whose}, in a root of its own, dies by ${what}`, async (stage) => {
+        await using pod = await stage.script(chrooted(stays));
+        const program = await pod.start();
+        await (stays ? program.prints("up") : program.result);
+        const child = childIn(program);
+        await end(pod);
+        await program.result;
+        if (declare === isolatedScenario) return assertEquals(await pod.isRunning(), false);
+        try {
+          await eventually("the child's end", () => !isAlive(child));
+        } finally {
+          if (isAlive(child)) Deno.kill(child, "SIGKILL");
+        }
+      });
+    }
+  }
+}
+
+// Readers.
+
+/** A caller that reads nothing of what a program prints. */
+const STALLED: Host = {
+  wrap: (argv) => ["sh", "-c", '"$@" 2>&1 | exec sleep 100', "sh", ...argv],
+};
+
+isolatedScenario("a reader that stalls does not keep stop from the pod", async ({ script }) => {
+  await using pod = await script("yes; true");
+  const program = await pod.start({ host: STALLED });
+  // More than fits into all pipes.
+  await sleep(1_000);
+  assertCode(await pod.stop(), 0);
+  const deadline = Date.now() + 8_000;
+  while (await pod.isRunning() && Date.now() < deadline) await sleep(20);
+  const runs = await pod.isRunning();
+  if (runs) await pod.stop({ force: true });
+  program.kill("SIGKILL");
+  assertEquals(runs, false, "stop has not reached the pod");
+});
+
+// Plugins.
+
+/** A network plugin that notes which descriptors it has. */
+const PLUGIN = [
+  "#!/bin/sh",
+  'ls -l /proc/self/fd >"${0%/*}/$CNI_COMMAND.fds"',
+  "cat >/dev/null",
+  `echo '{"cniVersion":"0.4.0","ips":[],"interfaces":[]}'`,
+].join("\n");
+
+isolatedScenario("no network plugin has descriptors of the caller's", async ({ dir, script }) => {
+  const directory = `${dir}/local/net.d`;
+  await Deno.mkdir(directory, { recursive: true });
+  const configuration = { cniVersion: "0.4.0", name: "names", type: "names" };
+  await Deno.writeTextFile(`${directory}/10-names.conf`, JSON.stringify(configuration));
+  await Deno.writeTextFile(`${directory}/names`, PLUGIN, { mode: 0o755 });
+  await using pod = await script("true");
+  await using host = await SimulatedHost.open("shared", "own");
+  const options = { host, extraFds: [5, 7] };
+  const flags = { net: "names", localConfig: `${dir}/local` };
+  assertCode(await pod.run({ ...options, flags }), 0);
+  const args = [`--local-config=${dir}/local`, pod.uuid];
+  assertCode(await pod.gc({ ...options, args }), 0);
+  for (const command of ["ADD", "DEL"]) {
+    const listed = await Deno.readTextFile(`${directory}/${command}.fds`);
+    const links = listed.split("\n").map((line) => line.match(/ (\d+) -> (.*)$/)).filter((it) =>
+      it !== null
+    );
+    assert(links.length > 3, listed);
+    // The directory that is listed, and the lock by which a pod's plugins take turns.
+    const others = links
+      .filter(([, number, target]) =>
+        Number(number) > 2 && !/\/fd$|\/networks\.lock$/.test(target!)
+      )
+      .map(([line]) => line);
+    assertEquals(others, [], command);
+  }
+}, [{ what: "ip", met: which("ip") !== undefined }]);
