@@ -8,7 +8,7 @@ import { assertRefused } from "./expect.ts";
 import { execute, must } from "./host.ts";
 import type { FileSpec } from "./images.ts";
 import { startUp } from "./pod_processes.ts";
-import { COMPILER, HOSTILE, hostileImage, hostProgram, SPOILS } from "./hostile_pods/attackers.ts";
+import { COMPILER, HOSTILE, hostileImage, hostProgram } from "./hostile_pods/attackers.ts";
 import { type Bait, layBait, spoilsOf } from "./hostile_pods/bait.ts";
 import { watchDescriptors } from "./hostile_pods/descriptors.ts";
 import {
@@ -212,12 +212,16 @@ async function placeLinked(image: string, numbers: number[], lure: Lure, dir: st
 }
 
 /** What of an app names a program, and what it is then like. */
-const FORMS: [what: string, fields: (exec: [string]) => Partial<App>][] = [
-  ["the program", (exec) => ({ exec })],
-  ["a handler", (exec) => ({ eventHandlers: [{ name: "pre-start", exec }], exec: ["/bin/true"] })],
+const FORMS: [what: string, fields: (exec: [string]) => Partial<App>, stances: Stance[]][] = [
+  ["the program", (exec) => ({ exec }), [BY_DEFAULT, AS_USER, WITH_PRIVATE_USERS]],
+  [
+    "a handler",
+    (exec) => ({ eventHandlers: [{ name: "pre-start", exec }], exec: ["/bin/true"] }),
+    [BY_DEFAULT],
+  ],
 ];
 
-for (const [what, fields] of FORMS) {
+for (const [what, fields, stances] of FORMS) {
   eitherScenario(`a script as ${what} is not run by the host's`, async (stage, stance) => {
     const lure = await layLure(stage);
     const image = await hostileImage(stage, { files: scripts(range(3, 99), lure) });
@@ -229,7 +233,7 @@ for (const [what, fields] of FORMS) {
       await pod.run();
       await lure.assertIdle(pod, `${number}`);
     }
-  });
+  }, stances);
 }
 
 eitherScenario("a program is not loaded by the host's", async (stage, stance) => {

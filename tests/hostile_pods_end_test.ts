@@ -4,7 +4,8 @@ import { assert, assertEquals } from "@std/assert";
 import { assertCode } from "./expect.ts";
 import { eventually, type Host, SimulatedHost, sleep, which } from "./host.ts";
 import { startUp } from "./pod_processes.ts";
-import { isAlive } from "./procfs.ts";
+import { isAlive, readProcesses } from "./procfs.ts";
+import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { AS_USER, RESTRICTED, type Stance } from "./hostile_pods/stances.ts";
 import { isolatedScenario, scenario } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
@@ -88,6 +89,38 @@ for (const declare of [scenario, isolatedScenario]) {
         }
       });
     }
+  }
+}
+
+/** How many processes follow one another. */
+const LINES = 40;
+
+/** The processes that have a word in their command line. */
+function processesWith(word: string): number[] {
+  return readProcesses().filter(({ argv, zombie }) => !zombie && argv.includes(word)).map(
+    ({ pid }) => pid,
+  );
+}
+
+for (const declare of [scenario, isolatedScenario]) {
+  for (const { what, app } of [LOCK_STANCES[0]!, RESTRICTED]) {
+    declare(`a pod whose processes never stay ends by stop --force, ${what}`, async (stage) => {
+      const image = await hostileImage(stage);
+      const word = crypto.randomUUID();
+      const exec = [HOSTILE, "breed", `${LINES}`, word] as [string, ...string[]];
+      await using pod = await stage.pod({ image, app: { ...app, exec } });
+      const program = await startUp(pod);
+      assertCode(await pod.stop({ force: true }), 0);
+      // Who reads its output holds the pod as well.
+      program.kill("SIGKILL");
+      await program.result;
+      try {
+        await eventually("the end of all", () => processesWith(word).length === 0);
+      } finally {
+        for (const pid of processesWith(word)) Deno.kill(pid, "SIGKILL");
+      }
+      await assertLetsGo(pod);
+    }, COMPILER);
   }
 }
 

@@ -8,6 +8,7 @@ static const struct {
   const char *name;
   int (*attack)(int argc, char **argv);
 } ATTACKS[] = {
+    {"breed", breed},
     {"calls", make_calls},
     {"exchange", exchange},
     {"exchange_late", exchange_late},

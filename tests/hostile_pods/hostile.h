@@ -13,6 +13,7 @@ int reach(int dir, const char *bait);
 /* The process id that the kernel gave last in this pid namespace. */
 int last_pid(void);
 
+int breed(int argc, char **argv);
 int exchange(int argc, char **argv);
 int exchange_late(int argc, char **argv);
 int reach_from(int argc, char **argv);
