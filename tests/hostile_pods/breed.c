@@ -11,7 +11,7 @@
 static void follow(void) {
   signal(SIGCHLD, SIG_IGN);
   for (;;) {
-    usleep(2000);
+    usleep(5000);
     if (fork() != 0) _exit(0);
     setsid();
   }
