@@ -21,12 +21,15 @@ export interface Bait {
   assertUntouched(pod: Pod, ...apps: string[]): void;
 }
 
-/** Lays out a bait in a test's directory: `secret` is the host's root's alone, and everyone may make a file. */
+/** Where all that tests make lies; it goes with them, whatever its mode. */
+const TEMP_DIR = Deno.env.get("TMPDIR") ?? "/tmp/";
+
+/** Lays out a bait in a test's directory, where everyone who gets there may read and make files. */
 export async function layBait(dir: string): Promise<Bait> {
   const path = `${dir}/bait`;
   const secret = crypto.randomUUID();
   // A user that is not root has to get here, if it gets out.
-  for (let up = dir; up !== "/tmp"; up = up.slice(0, up.lastIndexOf("/"))) {
+  for (let up = dir; up.startsWith(TEMP_DIR); up = up.slice(0, up.lastIndexOf("/"))) {
     await Deno.chmod(up, 0o755);
   }
   await Deno.mkdir(path);

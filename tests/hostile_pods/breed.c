@@ -1,26 +1,29 @@
-/* breed COUNT WORD: so many processes, each of which is soon followed by a child of it in a session
-   of its own. WORD is there for who looks for them. */
+/* breed COUNT SECONDS: so many processes, each of which is soon followed by a child of it in a
+   session of its own; for so long, should nobody end them. */
 #define _GNU_SOURCE
 #include "hostile.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
-static void follow(void) {
+static void follow(time_t end) {
   signal(SIGCHLD, SIG_IGN);
-  for (;;) {
+  while (time(NULL) < end) {
     usleep(5000);
     if (fork() != 0) _exit(0);
     setsid();
   }
+  _exit(0);
 }
 
 int breed(int argc, char **argv) {
   if (argc != 3) return 2;
+  time_t end = time(NULL) + atoi(argv[2]);
   for (int i = atoi(argv[1]); i > 0; i--)
-    if (fork() == 0) follow();
+    if (fork() == 0) follow(end);
   puts("up");
   for (;;) pause();
 }
