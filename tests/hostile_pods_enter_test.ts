@@ -166,7 +166,6 @@ for (const [what, redirection, streams] of REDIRECTIONS) {
       assertMatch(Deno.readLinkSync(`/proc/${command}/fd/${stream}`), /^\/dev\/pts\/\d+/);
     }
     assertEquals(sessionOf(command), command);
-    program.kill("SIGKILL");
     Deno.kill(command, "SIGKILL");
     await program.result;
   }, SCRIPT);

@@ -1,6 +1,5 @@
 /**
- * Hostile pods: system calls. What leads out of the pod, or to parts of the kernel that no pod needs, is refused by an
- * error that programs can live with.
+ * Hostile pods: system calls. What leads out of the pod, or to parts of the kernel that no pod needs, is refused.
  */
 
 import { assertEquals } from "@std/assert";
@@ -25,8 +24,8 @@ const ALLOWED = [
 /** The errors of calls that are refused, where not EPERM: libraries do without a call that is not there. */
 const OTHER_ERRORS: Record<string, string> = { clone3_user: "ENOSYS", clone3_plain: "ENOSYS" };
 
-/** What a filter may answer: that it is not allowed, or not there. */
-const REFUSALS = ["EPERM", "EACCES", "ENOSYS", "EAFNOSUPPORT"];
+/** What a filter may answer: that it is not allowed, or not there; or it ends who makes a call that it does not list. */
+const REFUSALS = ["EPERM", "EACCES", "ENOSYS", "EAFNOSUPPORT", "killed"];
 
 const STANCES = [
   BY_DEFAULT,
