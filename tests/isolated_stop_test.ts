@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
 import { eventually, sleep } from "./host.ts";
 import { childrenOf, isAlive, readProcess } from "./procfs.ts";
+import { REGROWING } from "./regrowing.ts";
 import { isolatedScenario } from "./scenario.ts";
 import type { Program } from "./stage0.ts";
 
@@ -85,6 +86,17 @@ isolatedScenario("stop --force kills a pod that has outlived run", async ({ scri
   } finally {
     pipes.forEach((pipe) => pipe.close());
   }
+});
+
+isolatedScenario("stop --force kills processes that start each other again", async (stage) => {
+  await using pod = await stage.script(REGROWING);
+  const program = await pod.start();
+  await program.prints("up");
+  await sleep(200);
+  const members = family(program);
+  assertQuiet(await pod.stop({ force: true }));
+  await program.result;
+  await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
 });
 
 isolatedScenario("stop --force ends a pod whose run has been stopped", async ({ script }) => {

@@ -2,9 +2,10 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
-import { eventually } from "./host.ts";
+import { eventually, sleep } from "./host.ts";
 import { inJail, MAKE_JAIL } from "./jail.ts";
 import { childrenOf, isAlive, readProcess } from "./procfs.ts";
+import { REGROWING } from "./regrowing.ts";
 import { onEachKernel, scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
@@ -128,6 +129,17 @@ scenario("stop --force ends a pod of several whose run has been stopped", async 
   assertQuiet(await pod.stop({ force: true }));
   await program.result;
   await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+});
+
+scenario("stop --force kills processes that start each other again", async ({ script }) => {
+  await using pod = await script(REGROWING);
+  const program = await pod.start();
+  await program.prints("up");
+  await sleep(200);
+  assertQuiet(await pod.stop({ force: true }));
+  await program.result;
+  // Each of them has the pod's lock.
+  await eventually("the end of all", async () => !await pod.isRunning());
 });
 
 for (const force of [false, true]) {

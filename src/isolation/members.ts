@@ -26,7 +26,7 @@ import { POD_PATHS } from "../stage1/pod_directory.ts";
 import type { Trace } from "./trace.ts";
 
 /** How many milliseconds there is for processes that start others faster than they are killed. */
-const PATIENCE = 10_000;
+const PATIENCE = 30_000;
 
 /** A process of the pod, held so that its number cannot come to mean another. */
 export interface Member {
@@ -144,17 +144,27 @@ class SignalledOnce {
     return this.#known.size;
   }
 
-  /** @returns How many have got it now. */
+  /** @returns How many have been seen that had not got it: some may have gone before they could. */
   signalMore(): number {
-    const before = this.count;
-    for (const { pid, process } of findMembers(this.marks)) {
+    let seen = 0;
+    // Who does not stay for long is among the last that have begun.
+    for (const pid of listProcesses().reverse()) {
+      if (!isMember(pid, this.marks)) continue;
       const name = `${pid} ${startOf(pid)}`;
       if (this.#known.has(name)) continue;
-      this.trace(`signal ${this.signal} to ${pid}`);
-      signalProcess(process, this.signal);
-      this.#known.add(name);
+      seen++;
+      if (this.#signalOne(pid)) this.#known.add(name);
     }
-    return this.count - before;
+    return seen;
+  }
+
+  #signalOne(pid: number): boolean {
+    const member = findMember(pid, this.marks);
+    if (member === undefined) return false;
+    using process = member.process;
+    this.trace(`signal ${this.signal} to ${pid}`);
+    signalProcess(process, this.signal);
+    return true;
   }
 }
 
