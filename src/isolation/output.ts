@@ -73,12 +73,17 @@ export class PodOutput implements Disposable {
     this.#logDirectory = openLogs(podDirectory, say);
   }
 
-  /**
-   * Says one line of `run`'s own on the caller's standard error. As with all that goes there, a
-   * slow reader is not waited for.
-   */
+  /** Says one line of `run`'s own on the caller's standard error. */
   say(text: string): void {
-    this.#messages.put(new TextEncoder().encode(`run: ${printable(text)}\n`));
+    this.writeLine(`run: ${printable(text)}`);
+  }
+
+  /**
+   * Writes a line to the caller's standard error. As with all that goes there, a slow reader is not
+   * waited for. Of one that has stalled, no more is kept than of an app.
+   */
+  writeLine(line: string): void {
+    if (this.#messages.hasRoom) this.#messages.put(new TextEncoder().encode(`${line}\n`));
     this.#sinks.stderr.flush();
   }
 

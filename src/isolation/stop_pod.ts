@@ -6,6 +6,7 @@
  * @module
  */
 
+import { POLLIN, waitForEvents } from "../linux/poll.ts";
 import { listProcesses, SIGCONT, SIGKILL, signalProcess, SIGTERM } from "../linux/process.ts";
 import type { StopArguments } from "../stage1/arguments.ts";
 import { parsePid } from "../stage1/arguments.ts";
@@ -23,6 +24,9 @@ import {
 import { killInPodCgroups } from "./remove_cgroups.ts";
 import { type Trace, tracer } from "./trace.ts";
 
+/** How many milliseconds a `run` without apps has before it is killed: it takes a moment to write what it has. */
+const SUPERVISOR_PATIENCE = 5_000;
+
 /** A pod, as it is found. */
 interface FoundPod {
   uuid: string;
@@ -34,7 +38,7 @@ interface FoundPod {
 }
 
 /**
- * Stops the pod. Returns as soon as the signals are sent.
+ * Stops the pod. Returns as soon as the signals are sent, and by force when `run` has ended.
  *
  * @throws {Error} when no process of the pod is left.
  */
@@ -64,20 +68,29 @@ function askPod({ roots, pid, trace }: FoundPod): boolean {
  * found.
  *
  * A `run` whose apps have all ended does the rest: it keeps their exit statuses, and gives the caller's terminal back.
+ * Should it not come to that, it is killed in the end.
  *
  * @returns Whether there was anybody to kill.
  */
 function killPod({ uuid, roots, pid, trace }: FoundPod): boolean {
   const supervisor = findSupervisor(pid) ?? findSupervisor();
-  const leader = findLeader(roots, pid) ?? (pid === undefined ? supervisor : findFirstProcess(pid));
+  const leader = findLeader(roots, pid) ?? (pid === undefined ? undefined : findFirstProcess(pid));
   using apps = openAppMarks(roots);
   fenceForGood("stop", trace);
   const hadCgroups = killInPodCgroups(uuid, trace);
   if (leader) signalMember(leader, SIGKILL, trace);
   const killed = killMembersOf(apps, trace);
-  // Should it have been stopped, it would not notice.
-  if (supervisor) signalMember(supervisor, SIGCONT, trace);
-  return hadCgroups || leader !== undefined || killed > 0;
+  if (supervisor) endSupervisor(supervisor, trace);
+  return hadCgroups || [leader, supervisor].some((it) => it !== undefined) || killed > 0;
+}
+
+/** It may have been stopped, or wait for somebody to read what apps have written. */
+function endSupervisor(supervisor: Member, trace: Trace): void {
+  signalMember(supervisor, SIGTERM, trace);
+  signalMember(supervisor, SIGCONT, trace);
+  const end = { fd: supervisor.process.number, events: POLLIN };
+  if (waitForEvents([end], SUPERVISOR_PATIENCE).length > 0) return;
+  signalMember(supervisor, SIGKILL, trace);
 }
 
 /** The pod's one app, if it is that which the `pid` file names. */

@@ -105,6 +105,11 @@ export class Streams implements Disposable {
     this.#output.say(text);
   }
 
+  /** Writes a line to the caller's standard error, without waiting for its reader. */
+  writeLine(line: string): void {
+    this.#output.writeLine(line);
+  }
+
   /** What to wait for. */
   interests(): PollEvents[] {
     return [...this.#output.interests(), ...this.#console?.interests() ?? []];

@@ -17,7 +17,9 @@ import {
   SIGINT,
   SIGQUIT,
   SIGWINCH,
+  unblockSignals,
 } from "../linux/signals.ts";
+import { withLinesTo } from "../stage1/terminal.ts";
 import { type Action, type ActivePhase, type Living, PodLife } from "./pod_life.ts";
 import type { Streams } from "./streams.ts";
 import type { Trace } from "./trace.ts";
@@ -56,7 +58,13 @@ interface Running {
 }
 
 /**
- * Starts the apps, and stays until the pod is over.
+ * How many milliseconds there are for the rest of what apps have written, once the pod was asked to end: its reader
+ * may have stalled.
+ */
+const REST_PATIENCE = 3_000;
+
+/**
+ * Starts the apps, and stays until the pod is over. Meanwhile nothing waits for who reads what is written.
  *
  * @returns The pod's exit status.
  * @throws {Error} when an app cannot be started; the others have ended then.
@@ -64,6 +72,19 @@ interface Running {
 export function supervise(pod: Supervised): number {
   using signals = openSignals(CATCHABLE_SIGNALS);
   const supervisor = new Supervisor(pod, signals);
+  try {
+    return withLinesTo(
+      (line) => pod.streams.writeLine(line),
+      () => superviseToTheEnd(supervisor, pod),
+    );
+  } catch (error) {
+    // Saying why may wait for a reader; whoever wants this process to end is not to wait for that.
+    unblockSignals(CATCHABLE_SIGNALS);
+    throw error;
+  }
+}
+
+function superviseToTheEnd(supervisor: Supervisor, pod: Supervised): number {
   try {
     supervisor.begin();
     while (!supervisor.isOver) supervisor.turn();
@@ -81,6 +102,8 @@ class Supervisor {
   readonly #running = new Map<number, Running>();
   /** When apps that were asked to end are killed, on the monotonic clock, in milliseconds. */
   #deadline: number | undefined;
+  /** Whether somebody has asked the pod to end. */
+  #isUrged = false;
 
   constructor(pod: Supervised, signals: Fd) {
     this.#pod = pod;
@@ -105,7 +128,7 @@ class Supervisor {
   turn(): void {
     const ready = waitForEvents(this.#interests(), this.#remaining());
     this.#pod.streams.onReady(ready);
-    if (this.#pod.streams.hasEscaped) this.#perform(this.#life.patienceEnded());
+    if (this.#pod.streams.hasEscaped) this.#stopAtOnce();
     const fds = new Set(ready.map(({ fd }) => fd));
     if (fds.has(this.#signals.number)) this.#handleSignals();
     // Listed first: what is started meanwhile may get the number of a descriptor that has just been closed.
@@ -114,16 +137,24 @@ class Supervisor {
     if (this.#remaining() === 0) this.#giveUpWaiting();
   }
 
-  /** Passes on what apps have written before they ended, unless somebody is in a hurry. */
+  /**
+   * Passes on what apps have written before they ended. Once somebody is in a hurry, that takes no longer than
+   * {@linkcode REST_PATIENCE}; when asked again, it is over.
+   */
   passOnRest(): void {
     const { streams } = this.#pod;
     streams.podEnded();
+    this.#deadline = this.#isUrged ? now() + REST_PATIENCE : undefined;
     const signal = { fd: this.#signals.number, events: POLLIN };
-    while (!streams.isDone) {
-      const ready = waitForEvents([signal, ...streams.interests()]);
-      const isUrged = ready.some(({ fd }) => fd === signal.fd) &&
+    while (!streams.isDone && this.#remaining() !== 0) {
+      const ready = waitForEvents([signal, ...streams.interests()], this.#remaining());
+      const isAsked = ready.some(({ fd }) => fd === signal.fd) &&
         readSignals(this.#signals).some(({ number }) => ENDING.includes(number));
-      if (isUrged) return;
+      if (isAsked && this.#isUrged) return;
+      if (isAsked) {
+        this.#isUrged = true;
+        this.#deadline = now() + REST_PATIENCE;
+      }
       streams.onReady(ready);
     }
   }
@@ -135,7 +166,7 @@ class Supervisor {
 
   #remaining(): number | undefined {
     if (this.#deadline === undefined) return undefined;
-    return Math.max(0, this.#deadline - monotonicMicroseconds() / 1000);
+    return Math.max(0, this.#deadline - now());
   }
 
   #giveUpWaiting(): void {
@@ -147,9 +178,19 @@ class Supervisor {
     for (const { number, isKernels } of readSignals(this.#signals)) {
       if (isKernels && this.#pod.streams.isShared) continue;
       if (number === SIGWINCH) this.#pod.streams.resize();
-      else if (ENDING.includes(number)) this.#perform(this.#life.stop());
+      else if (ENDING.includes(number)) this.#stop();
       else if (!OWN.includes(number)) this.#signalAll(number);
     }
+  }
+
+  #stop(): void {
+    this.#isUrged = true;
+    this.#perform(this.#life.stop());
+  }
+
+  #stopAtOnce(): void {
+    this.#isUrged = true;
+    this.#perform(this.#life.patienceEnded());
   }
 
   #reap(running: Running): void {
@@ -184,7 +225,7 @@ class Supervisor {
       case "record":
         return this.#pod.record(action.app, action.status);
       case "wait":
-        this.#deadline = monotonicMicroseconds() / 1000 + action.milliseconds;
+        this.#deadline = now() + action.milliseconds;
     }
   }
 
@@ -207,4 +248,9 @@ class Supervisor {
   #signalAll(signal: number): void {
     for (const { process } of this.#running.values()) signalProcess(process, signal);
   }
+}
+
+/** Milliseconds on the monotonic clock. */
+function now(): number {
+  return monotonicMicroseconds() / 1000;
 }

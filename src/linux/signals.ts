@@ -24,6 +24,7 @@ export const CATCHABLE_SIGNALS: readonly number[] = Array.from({ length: 31 }, (
   .filter((signal) => ![4, 5, 6, 7, 8, 9, 11, 19, 31].includes(signal));
 
 const SIG_BLOCK = 0;
+const SIG_UNBLOCK = 1;
 /** Bytes of the kernel's signal set. */
 const SIGSET_SIZE = 8;
 /** `struct signalfd_siginfo`. */
@@ -56,6 +57,15 @@ export function openSignals(signals: readonly number[]): Fd {
   const set = signalSet(signals);
   syscall("rt_sigprocmask", SIG_BLOCK, set, null, SIGSET_SIZE);
   return new Fd(syscall("signalfd4", -1, set, SIGSET_SIZE, O_CLOEXEC | O_NONBLOCK));
+}
+
+/**
+ * Lets signals do to this thread again what they do: those that have come meanwhile, at once.
+ *
+ * @throws {SyscallError}
+ */
+export function unblockSignals(signals: readonly number[]): void {
+  syscall("rt_sigprocmask", SIG_UNBLOCK, signalSet(signals), null, SIGSET_SIZE);
 }
 
 /**

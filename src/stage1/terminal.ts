@@ -26,5 +26,31 @@ export function printable(text: string): string {
  * @param name The entrypoint's name, which begins the line.
  */
 export function complain(name: string, text: string): void {
-  console.error(`${name}: ${printable(text)}`);
+  writeLine(`${name}: ${printable(text)}`);
+}
+
+/** Writing to stderr waits for its reader. */
+let writeLine = (line: string) => console.error(line);
+
+/**
+ * Does something; what is said meanwhile is written by another way than waiting for who reads stderr.
+ *
+ * @param write Gets each line, without a newline at its end.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * const lines: string[] = [];
+ * withLinesTo((line) => void lines.push(line), () => complain("run", "why"));
+ * assertEquals(lines, ["run: why"]);
+ * ```
+ */
+export function withLinesTo<T>(write: (line: string) => void, act: () => T): T {
+  const before = writeLine;
+  writeLine = write;
+  try {
+    return act();
+  } finally {
+    writeLine = before;
+  }
 }

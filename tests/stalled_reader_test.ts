@@ -1,0 +1,99 @@
+/** A caller that no longer reads what `run` writes: the pod can be ended all the same. */
+
+import { assertEquals } from "@std/assert";
+import { assertQuiet } from "./expect.ts";
+import { eventually, type Host, must, sleep } from "./host.ts";
+import { childrenOf, isAlive } from "./procfs.ts";
+import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
+import type { Pod, Program } from "./stage0.ts";
+
+/** An app that writes without end. */
+const FLOOD = "yes";
+
+/** Such an app that does not end when it is asked to. */
+const STUBBORN = "trap '' TERM; yes";
+
+/** What a pipe holds: pipe(7). */
+const PIPE_SIZE = 65_536;
+
+/** Where programs write to a pipe that nobody reads. */
+async function stalledHost(dir: string, isFull = false): Promise<Host & Disposable> {
+  const path = `${dir}/pipe`;
+  await must(["mkfifo", path]);
+  // With a reader that does not read, opening the other end does not wait.
+  const reader = Deno.openSync(path, { read: true, write: true });
+  if (isFull) reader.writeSync(new Uint8Array(PIPE_SIZE));
+  return {
+    wrap: (argv) => ["/bin/sh", "-c", 'exec "$@" >"$0" 2>&1', path, ...argv],
+    [Symbol.dispose]: () => reader.close(),
+  };
+}
+
+/** Starts a pod, and waits until nothing more can be written. */
+async function startStalled(pod: Pod, host: Host): Promise<Program> {
+  const program = await pod.start({ host, flags: { debug: true } });
+  await sleep(500);
+  return program;
+}
+
+/** Declares a test for each way in which `run` stays with a pod. */
+function stalledScenario(name: string, app: string, test: (pod: Pod, host: Host) => Promise<void>) {
+  const compose = async (stage: Stage, prepare: () => Promise<Pod>) => {
+    using host = await stalledHost(stage.dir);
+    await using pod = await prepare();
+    await test(pod, host);
+  };
+  isolatedScenario(name, (stage) => compose(stage, () => stage.script(app)));
+  scenario(
+    `${name}, of two apps`,
+    (stage) => compose(stage, () => stage.scripts({ one: app, two: app })),
+  );
+}
+
+stalledScenario("stop ends a pod whose reader has stalled", FLOOD, async (pod, host) => {
+  const program = await startStalled(pod, host);
+  assertQuiet(await pod.stop());
+  await eventually("the end of run", () => program.ended);
+  assertEquals(await pod.isRunning(), false);
+});
+
+stalledScenario("stop --force ends a pod whose reader has stalled", STUBBORN, async (pod, host) => {
+  const program = await startStalled(pod, host);
+  assertQuiet(await pod.stop());
+  await sleep(200);
+  assertEquals(program.ended, false);
+  assertQuiet(await pod.stop({ force: true }));
+  await eventually("the end of run", () => program.ended);
+  assertEquals(await pod.isRunning(), false);
+});
+
+for (const force of [false, true]) {
+  stalledScenario(
+    `stop${force ? " --force" : ""} ends a run that only waits for its reader`,
+    FLOOD,
+    async (pod, host) => {
+      const program = await startStalled(pod, host);
+      const children = childrenOf(program.pid).map(({ pid }) => pid);
+      for (const pid of children) Deno.kill(pid, "SIGKILL");
+      await eventually("the apps' end", () => !children.some(isAlive));
+      await sleep(500);
+      assertEquals(program.ended, false);
+      assertQuiet(await pod.stop({ force }));
+      await eventually("the end of run", () => program.ended);
+    },
+  );
+}
+
+for (const debug of [false, true]) {
+  const what = debug ? "that says what it does" : "whose app cannot be started";
+  isolatedScenario(`stop ends a run ${what} to a reader that has stalled`, async (stage) => {
+    using host = await stalledHost(stage.dir, true);
+    await using pod = await stage.pod({ app: { exec: ["/missing"] } });
+    const program = await pod.launch({ host, flags: { debug } });
+    await sleep(1000);
+    assertEquals(program.ended, false);
+    assertQuiet(await pod.stop());
+    await eventually("the end of run", () => program.ended);
+    assertEquals(await pod.isRunning(), false);
+  });
+}
