@@ -93,7 +93,8 @@ export function launch(process: Launch): number {
   });
 }
 
-function recordLaunch(process: Launch, script: CallScript): void {
+/** Records the whole list, on both sides of the entrance. */
+export function recordLaunch(process: Launch, script: CallScript): void {
   const { call } = script;
   const { cgroups, streams } = process;
   resetSignals(call);

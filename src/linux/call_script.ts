@@ -78,6 +78,11 @@ export class CallScript {
   #describeFailure: ((call: string) => string) | undefined;
   #pass: PassWords | undefined;
 
+  /** What has been recorded, in order: each call as it would be made. */
+  get calls(): readonly { name: SyscallName; args: readonly Argument[] }[] {
+    return this.#entries;
+  }
+
   /** Records a call. It has no result yet, so 0 stands for it. */
   readonly call: Call = (name, ...args) => {
     this.#add(name, args);
