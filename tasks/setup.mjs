@@ -31,6 +31,10 @@ const NETWORK_PROGRAMS = [
   { program: "ip", package: "iproute2" },
 ];
 
+/** What it takes to build the attackers of hostile pods: libc to be linked statically, in Debian's place for this processor. */
+const STATIC_LIBC = [{ program: "libc.a", package: "libc6-dev" }];
+const LIBRARY_DIRECTORIES = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
+
 /** The program that the tests in a virtual machine call beside those. */
 const EMULATOR = { program: "qemu-system-x86_64", package: "qemu-system-x86" };
 
@@ -134,7 +138,8 @@ function installLibraries() {
 
 function installPrograms(programs) {
   // Some shells leave out the directories for administrators, where Debian keeps a few of these.
-  const search = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin", PLUGINS];
+  const path = (process.env.PATH ?? "").split(delimiter);
+  const search = [...path, "/usr/sbin", "/sbin", PLUGINS, ...LIBRARY_DIRECTORIES];
   const packages = missingPackages(search.filter((directory) => directory !== ""), programs);
   if (packages.length === 0) return;
   const line = `apt-get install -y --no-install-recommends ${packages.join(" ")}`;
@@ -192,6 +197,7 @@ function main() {
     installPrograms(PROGRAMS);
     if (!wantsAll(process.env)) return;
     installOrGoOn("networks", () => installPrograms(NETWORK_PROGRAMS));
+    installOrGoOn("hostile pods", () => installPrograms(STATIC_LIBC));
     if (process.arch === "x64") installOrGoOn("virtual machine", installMachine);
   } catch (error) {
     console.error(`setup: ${error.message}`);

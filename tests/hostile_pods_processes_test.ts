@@ -173,3 +173,15 @@ isolatedScenario("an enter whose command is stopped as it begins can be ended", 
     assert(await isOver(program, SOON), "enter hangs");
   }
 }, COMPILER);
+
+isolatedScenario("an app's children that are run's are no burden to it", async (stage) => {
+  await using pod = await compose(stage, BY_DEFAULT, ["siblings"], { other: { exec: WAIT } });
+  const program = await startUp(pod, 2);
+  await eventually(
+    "the end of the strangers",
+    () => childrenOf(program.pid).every(({ pid }) => isAlive(pid)),
+  );
+  assertCode(await pod.enter("other", TRUE), 0);
+  assertCode(await pod.stop(), 0);
+  await program.result;
+}, COMPILER);

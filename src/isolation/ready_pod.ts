@@ -154,6 +154,7 @@ export function supervised(pod: ReadyPod): Supervised {
       if (namespaces && !hasMoreToStart(pod)) fenceForGood("waiting", trace);
     },
     end: () => endPod(pod),
+    firstProcess: namespaces?.pid,
     streams,
     trace,
   };

@@ -9,7 +9,16 @@
 import { monotonicMicroseconds } from "../linux/clock.ts";
 import type { Fd } from "../linux/file.ts";
 import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
-import { type End, endOf, openProcess, signalProcess, SIGTERM } from "../linux/process.ts";
+import {
+  changeOf,
+  childrenOf,
+  type End,
+  endOf,
+  openProcess,
+  SIGCHLD,
+  signalProcess,
+  SIGTERM,
+} from "../linux/process.ts";
 import {
   CATCHABLE_SIGNALS,
   openSignals,
@@ -40,6 +49,8 @@ export interface Supervised {
   begun(): void;
   /** Ends every process of the pod, and waits until none is left. */
   end(): void;
+  /** The pod's pid 1, if it has one: it is waited for in the end. */
+  firstProcess: number | undefined;
   streams: Streams;
   trace: Trace;
 }
@@ -177,9 +188,18 @@ class Supervisor {
   #handleSignals(): void {
     for (const { number, isKernels } of readSignals(this.#signals)) {
       if (isKernels && this.#pod.streams.isShared) continue;
+      if (number === SIGCHLD) this.#reapStrangers();
       if (number === SIGWINCH) this.#pod.streams.resize();
       else if (ENDING.includes(number)) this.#stop();
       else if (!OWN.includes(number)) this.#signalAll(number);
+    }
+  }
+
+  /** An app may make children of this process, by `CLONE_PARENT`. They would stay zombies, and nobody's. */
+  #reapStrangers(): void {
+    const known = new Set([...this.#running.values()].map(({ pid }) => pid));
+    for (const pid of childrenOf(Deno.pid)) {
+      if (!known.has(pid) && pid !== this.#pod.firstProcess) changeOf(pid);
     }
   }
 

@@ -10,8 +10,14 @@ import type { Need, Stage } from "../scenario.ts";
 
 /** What it takes to build an attacker. */
 export const COMPILER: Need[] = [
-  { what: "gcc, and libc's static library", met: which("gcc") !== undefined },
+  { what: "gcc, and libc's static library", met: which("gcc") !== undefined && hasStaticLibc() },
 ];
+
+/** The compiler says the path of a library that it has, and the name alone of others. */
+function hasStaticLibc(): boolean {
+  const { stdout } = new Deno.Command("gcc", { args: ["-print-file-name=libc.a"] }).outputSync();
+  return new TextDecoder().decode(stdout).startsWith("/");
+}
 
 /** The program with all attackers, in every hostile image. */
 export const HOSTILE = "/hostile";

@@ -17,6 +17,7 @@ static const struct {
     {"hold", hold_processes},
     {"stop_next", stop_next},
     {"read_key", read_key},
+    {"siblings", siblings},
     {"spoil", spoil_programs},
 };
 

@@ -1,0 +1,17 @@
+/* siblings: makes children for who started it, `run`, which end at once. */
+#define _GNU_SOURCE
+#include "hostile.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int siblings(int argc, char **argv) {
+  (void)argc, (void)argv;
+  for (int i = 0; i < 20; i++)
+    if (syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0) == 0) _exit(0);
+  puts("up");
+  for (;;) pause();
+}
