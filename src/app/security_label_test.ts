@@ -19,13 +19,13 @@ Deno.test("a context and a profile are asked for at the next exec", () => {
   assertEquals(planLabels(CONTEXT, PROFILE, BOTH), {
     labels: [
       {
-        path: "/proc/thread-self/attr/exec",
+        path: "thread-self/attr/exec",
         text: "u:r:t:s0:c1",
         label: "u:r:t:s0:c1",
         isolator: "app (os/linux/selinux-context)",
       },
       {
-        path: "/proc/thread-self/attr/apparmor/exec",
+        path: "thread-self/attr/apparmor/exec",
         text: "exec rkt-default",
         label: "rkt-default",
         isolator: "pod (os/linux/apparmor-profile)",
