@@ -75,11 +75,13 @@ async function numbersOfRun(
   }
   assert(numbers.size > 0, "not even the lock was seen");
   // What is open only while a process begins has a high number.
-  return [...numbers].sort((one, other) => other - one);
+  return [...numbers].sort((one, other) => other - one).slice(0, MOST_NUMBERS);
 }
 
 /** How many starts are watched: what is open for a moment may be missed in one. */
 const STARTS = 2;
+/** How many of the numbers are tried. */
+const MOST_NUMBERS = 12;
 
 // Where a process begins.
 
@@ -124,8 +126,7 @@ eitherScenario(
     const image = await hostileImage(stage);
     const bait = await layBait(stage.dir);
     const [highest] = await numbersOfRun(stage, stance, image);
-    const ofBeginning = range(highest! - 10, highest! + 1);
-    for (const number of [...ofBeginning, ...ofBeginning]) {
+    for (const number of range(highest! - 10, highest! + 1)) {
       const target = `/proc/self/fd/${number}${CLIMB}`;
       await using pod = await exchangedDirectory(stage, stance, image, bait, target);
       const program = await pod.launch();
@@ -141,15 +142,14 @@ eitherScenario(
 scenario("no app begins in a directory of run's", async (stage) => {
   const image = await hostileImage(stage);
   const bait = await layBait(stage.dir);
-  for (const number of range(3, 60)) {
-    for (const app of [{}, number % 4 === 0 ? RESTRICTED.app : {}]) {
-      const workingDirectory = `/proc/self/fd/${number}`;
-      const exec = [HOSTILE, "reach", bait.path];
-      await using pod = await stage.pod({ image, app: { ...app, exec, workingDirectory } });
-      const result = await pod.run();
-      bait.assertUntouched(pod);
-      assertRefused(result, "run", /workingDirectory/);
-    }
+  for (const number of range(3, 20)) {
+    const app = number % 2 === 0 ? RESTRICTED.app : {};
+    const workingDirectory = `/proc/self/fd/${number}`;
+    const exec = [HOSTILE, "reach", bait.path];
+    await using pod = await stage.pod({ image, app: { ...app, exec, workingDirectory } });
+    const result = await pod.run();
+    bait.assertUntouched(pod);
+    assertRefused(result, "run", /workingDirectory/);
   }
 }, COMPILER);
 

@@ -7,7 +7,7 @@ import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
 /** How often a pod is started while its volume's source changes. */
-const TRIES = 60;
+const TRIES = 25;
 
 /** Copies what lies below a volume that is the host's root, and leaves something there. */
 function plunder(bait: string): string {
