@@ -97,6 +97,19 @@ isolatedScenario(
   [v1Need("memory"), v1Need("cpu")],
 );
 
+isolatedScenario("a pod has so many processes and no more, by default", async ({ script }) => {
+  await using pod = await script("echo up; exec sleep 100");
+  const program = await pod.start();
+  await program.prints("up");
+  const pids = await cgroup(pod, v1("pids")!);
+  assertEquals(read(`${pids}/pids.max`), "16384");
+  assertEquals(read(`${pids}/pids.current`), "2");
+  await Deno.writeTextFile(`${pids}/pids.max`, "5");
+  const fork = "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; echo all";
+  const { stdout } = await pod.enter("app", ["/bin/sh", "-c", fork]);
+  assertEquals(stdout, "");
+}, [v1Need("pids")]);
+
 isolatedScenario("an app sees its pod's cgroup as the first one", async ({ script }) => {
   await using pod = await script("cat /proc/self/cgroup", { app: { isolators: [MEMORY] } });
   await using _ = collecting(pod);

@@ -3,8 +3,8 @@
  *
  * In each hierarchy that is needed, there is one for the pod, which its isolators limit, and below it one for
  * each app, which the app's own do. Needed are the hierarchies of the limits; version 1's `devices` where there
- * is one; and one in which all of an app's processes are found and ended: version 1's `freezer`, or else version
- * 2. Moving a process is quick in version 1, and takes the kernel many milliseconds in version 2.
+ * is one; version 1's `pids`, if processes are limited; and one in which all of an app's processes are found and
+ * ended: version 1's `freezer`, or else version 2. Moving a process is quick in version 1, and takes the kernel many milliseconds in version 2.
  *
  * @module
  */
@@ -59,6 +59,8 @@ export interface PodCgroupPlan extends Place {
 /** The settings of a pod, and of each of its apps. */
 interface PodSettings {
   pod: Setting[];
+  /** How many processes it can have; nothing where that is left open. */
+  processes: Limit[];
   apps: (Omit<AppResources, "isolators"> & { settings: Setting[] })[];
 }
 
@@ -68,9 +70,14 @@ const TRACKER = "freezer";
 /** Who asks for what is written about devices, as messages name it. */
 export const DEVICE_FENCE = "devices of the host";
 
+/** How many processes and threads a pod can have: as many as a machine of systemd's. */
+export const PROCESS_LIMIT = 16_384;
+
 /**
  * Decides which cgroups a pod has.
  *
+ * @param processes How many processes it can have, if that is to be limited. No cgroup of version 2 is given a
+ * controller, or made elsewhere, on that account: there, what bounds the caller bounds the pod.
  * @param notes Where it is added what cannot be enforced, or not as the manifest says, and why.
  * @throws {Error} when an app would get nothing at all, and so could not run.
  */
@@ -78,10 +85,17 @@ export function planPodCgroups(
   pod: Isolators,
   apps: readonly AppResources[],
   host: HostResources,
+  processes: number | undefined,
   notes: string[],
 ): PodCgroupPlan[] {
   const settings: PodSettings = {
     pod: planSettings({ unknown: [] }, pod, host, notes),
+    processes: processes === undefined ? [] : [{
+      file: "pids.max",
+      value: `${processes}`,
+      isolator: "processes of the pod",
+      optional: true,
+    }],
     apps: apps.map(({ isolators, ...app }) => ({
       ...app,
       settings: planSettings(isolators, boundsOf(pod, isolators), host, notes),
@@ -143,7 +157,10 @@ function planV1(settings: PodSettings, cgroups: Cgroups, notes: string[]): PodCg
       enable: [],
       vacate: false,
       tracks: controllers.includes(TRACKER),
-      limits: limitsHere(settings.pod),
+      limits: [
+        ...limitsHere(settings.pod),
+        ...(controllers.includes("pids") ? settings.processes : []),
+      ],
       controllers: [],
       apps: settings.apps.map(({ name, settings, devices }) => ({
         app: name,
@@ -186,7 +203,10 @@ function planV2(settings: PodSettings, cgroups: Cgroups, notes: string[]): PodCg
     mountOptions: [],
     vacate: place.enable.some(({ directory }) => directory === cgroups.v2.at(-1)?.directory),
     tracks,
-    limits: ofPod.flatMap((setting) => limitsOf(setting, setting.v2)),
+    limits: [
+      ...ofPod.flatMap((setting) => limitsOf(setting, setting.v2)),
+      ...(hasV1("pids", cgroups) ? [] : settings.processes),
+    ],
     // What cannot be had of them has been said above.
     controllers: controllersFor(ofApps, levels, []),
     apps: apps.map(({ name, settings, devices }) => ({

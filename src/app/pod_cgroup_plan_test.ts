@@ -44,9 +44,9 @@ function app(name: string, isolators: Partial<Isolators> = {}, devices = [NULL])
   return { name, isolators: { ...NONE, ...isolators }, devices };
 }
 
-function plan(apps: AppResources[], host: HostResources, pod = NONE) {
+function plan(apps: AppResources[], host: HostResources, pod = NONE, processes?: number) {
   const notes: string[] = [];
-  return { plans: planPodCgroups(pod, apps, host, notes), notes };
+  return { plans: planPodCgroups(pod, apps, host, processes, notes), notes };
 }
 
 function limits({ limits, apps }: PodCgroupPlan): string[] {
@@ -72,6 +72,15 @@ Deno.test("a pod without isolators has cgroups to find its processes, and to fen
   ]);
   assertEquals(limits(plans[1]!), []);
   assertEquals(notes, []);
+});
+
+Deno.test("how many processes a pod has is limited where there is a place for that", () => {
+  const limited = (host: HostResources) =>
+    plan([app("a")], host, NONE, 100).plans
+      .filter((plan) => limits(plan).includes("pids.max = 100"))
+      .map(({ parent, enable }) => [parent, enable]);
+  assertEquals(limited(HYBRID), [["/cg/pids", []]]);
+  assertEquals(limited(v2({}, { directory: "/cg/own" })), [["/cg/own", []]]);
 });
 
 Deno.test("what version 1 lacks is done in version 2", () => {

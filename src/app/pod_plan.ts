@@ -9,7 +9,7 @@ import { readCgroups } from "../linux/cgroup.ts";
 import type { NamespaceKind } from "../linux/namespaces.ts";
 import type { Pod } from "../stage1/pod.ts";
 import type { AppPlan } from "./plan.ts";
-import { planPodCgroups, type PodCgroupPlan } from "./pod_cgroup_plan.ts";
+import { planPodCgroups, type PodCgroupPlan, PROCESS_LIMIT } from "./pod_cgroup_plan.ts";
 import { lookAtBlockDevices, unenforceable } from "./resources.ts";
 import { planSettings, type SettingStep } from "./sysctl.ts";
 
@@ -47,7 +47,8 @@ export function planPod(
     isolators: isolation.asked,
     devices,
   }));
-  const cgroups = planPodCgroups(ofPod, resources, host, notes);
+  const processes = namespaces.length > 0 ? PROCESS_LIMIT : undefined;
+  const cgroups = planPodCgroups(ofPod, resources, host, processes, notes);
   const settings = planSettings(ofPod, ofApps, namespaces);
   return { cgroups, settings, notes: [...new Set([...notes, ...unenforceable(ofPod, "pod")])] };
 }

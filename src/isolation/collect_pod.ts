@@ -12,7 +12,7 @@ import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
 import { fenceForGood } from "./fence.ts";
 import { killMembersOf, openAppMarks } from "./members.ts";
 import { leavePodNetwork } from "./leave_network.ts";
-import { removePodCgroups } from "./remove_cgroups.ts";
+import { killInPodCgroups, removePodCgroups } from "./remove_cgroups.ts";
 import { type Trace, tracer } from "./trace.ts";
 
 /**
@@ -28,6 +28,7 @@ export function collectPod({ debug, uuid }: GcArguments): void {
   // The plugins of networks would be inside the fence as well.
   if (!hasNetworks) fenceForGood("gc", trace);
   // Who is killed first makes nothing new.
+  killInPodCgroups(uuid, trace);
   killMembersOf(apps, trace);
   removePodCgroups(uuid, trace);
   if (hasNetworks) {

@@ -40,7 +40,10 @@ export function removePodCgroups(uuid: string, trace: Trace): void {
  * @throws {Error} when a process in there does not end.
  */
 export function removeCgroups(names: readonly string[], trace: Trace): void {
-  for (const directory of recordedCgroups(names)) {
+  const directories = recordedCgroups(names);
+  // All at once, as not every hierarchy can halt them.
+  killIn(directories, trace);
+  for (const directory of directories) {
     trace(`remove cgroup ${directory}`);
     naming(directory, () => removeWithMembers(directory, trace));
   }
