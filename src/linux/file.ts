@@ -68,6 +68,9 @@ const FD_CLOEXEC = 1;
 export const FIRST_FD = 3;
 export const LAST_FD = 0xffff_ffff;
 
+/** How often a path is looked up before whoever disturbs that is given in to. */
+const MOST_LOOK_UPS = 1000;
+
 const READ_CHUNK = 64 * 1024;
 
 /** An open file descriptor that closes itself at the end of its `using` scope. */
@@ -610,9 +613,19 @@ function* entriesIn(records: Uint8Array): Generator<DirectoryEntry> {
   }
 }
 
+/**
+ * The kernel cannot vouch for a `..` while anything on the machine is renamed or mounted, and wants to be asked again:
+ * openat2(2), `EAGAIN`. Somebody who goes on and on with that can keep it from an answer, but not for ever.
+ */
 function openAt2(directory: number, path: string, flags: number, resolve: number): Fd {
   const how = new BigUint64Array([BigInt(flags | O_CLOEXEC), 0n, BigInt(resolve)]);
-  return new Fd(syscall("openat2", directory, path, asBytes(how), how.byteLength));
+  for (let attempt = 1;; attempt++) {
+    try {
+      return new Fd(syscall("openat2", directory, path, asBytes(how), how.byteLength));
+    } catch (error) {
+      if (!failedWith(error, "EAGAIN") || attempt === MOST_LOOK_UPS) throw error;
+    }
+  }
 }
 
 function statx(directory: number, path: string, flags: number): FileStatus {

@@ -54,6 +54,24 @@ Deno.test("openInRoot() refuses links that go round in circles, by name", () => 
   });
 });
 
+Deno.test("openInRoot() finds what is there while others rename files all the time", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "volo-file-" });
+  await Deno.mkdir(`${directory}/deep/er`, { recursive: true });
+  await Deno.mkdir(`${directory}/a`);
+  const text = "for (;;) { Deno.renameSync('a', 'b'); Deno.renameSync('b', 'a'); }";
+  const args = ["eval", text];
+  const renaming = new Deno.Command(Deno.execPath(), { args, cwd: directory }).spawn();
+  try {
+    using root = openFile(directory, O_PATH | O_DIRECTORY);
+    const end = Date.now() + 1500;
+    while (Date.now() < end) openInRoot(root, "deep/er/../../deep", O_PATH)[Symbol.dispose]();
+  } finally {
+    renaming.kill("SIGKILL");
+    await renaming.status;
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("a descriptor is closed at the end of its scope", () => {
   let number: number;
   {
