@@ -81,7 +81,7 @@ async function numbersOfRun(
 /** How many starts are watched: what is open for a moment may be missed in one. */
 const STARTS = 2;
 /** How many of the numbers are tried. */
-const MOST_NUMBERS = 12;
+const MOST_NUMBERS = 24;
 
 // Where a process begins.
 

@@ -26,10 +26,10 @@ const TREE = `
   }`;
 
 /** Starts the pod where nothing else is in the caller's cgroup. */
-function startIn(cgroup: string, ...flags: string[]): string {
+function startIn(cgroup: string): string {
   return `${TREE}
     rm -f /tmp/app
-    (join ${cgroup}; run ${flags.join(" ")} >/tmp/app) &
+    (join ${cgroup}; run >/tmp/app) &
     until grep -q ready /tmp/app 2>/dev/null; do sleep .1; done`;
 }
 
@@ -41,7 +41,7 @@ machineScenario("pod and app have cgroups of their own, with the limits of the a
   script: "cat /proc/self/cgroup; echo ready; exec sleep 100",
   app: { isolators: [MEMORY, CPU, IOPS], user: "1000", group: "1000" },
   commands: `
-    ${startIn("service/one", "--disable-paths")}
+    ${startIn("service/one")}
     cat /tmp/app; tree
     cd "$(pod)/app-app"
     grep -H . memory.max memory.low memory.swap.max cpu.max cpu.weight io.max

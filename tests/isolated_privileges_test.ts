@@ -260,7 +260,8 @@ isolatedScenario(
       "ls /proc/1/cwd/; nsenter --target=1 --mount ls /; nsenter --mount=/proc/self/ns/mnt ls /";
     await using pod = await stage.script(look);
     const { code, stdout, stderr } = await pod.run({ flags: UNRESTRICTED });
-    const ofPod = ["dev", "hidden-directory", "hidden-file", "proc", "sys"];
+    const hiding = ["hidden-directory", "hidden-file", "hidden-file-systems"];
+    const ofPod = ["dev", ...hiding, "proc", "sys"];
     const ofApp = ["bin", "dev", "etc", "home", "proc", "root", "sys", "tmp"];
     const all = [...ofPod, ...ofPod, ...ofPod, ...ofPod, ...ofPod, ...ofPod, ...ofApp];
     assertEquals({ code, names: stdout.trim().split("\n"), stderr }, {

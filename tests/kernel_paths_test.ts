@@ -75,6 +75,16 @@ function assertProtected(pid: number, inOnesThatAreNot: string[]): void {
   assertEquals(accesses(pid, readOnly!), all(readOnly!, "read-only"));
 }
 
+/** Pid 1 has a view of the pod's cgroups where programs that watch pods look for it, and nothing else there. */
+function assertShowsCgroupsAlone(pid: number): void {
+  const path = "/sys/fs";
+  assertEquals(accesses(pid, [path]), { [path]: "read-only" });
+  const entries = [...Deno.readDirSync(`/proc/${pid}/root${path}`)].map(({ name }) => name);
+  assertEquals(entries, ["cgroup"]);
+  const cgroups = readMounts(pid).filter((mount) => mount.path.startsWith(`${path}/cgroup`));
+  assertEquals(cgroups.filter(({ options }) => !options.includes("ro")), []);
+}
+
 function all(paths: string[], access: Access): Record<string, Access> {
   return Object.fromEntries(paths.map((path) => [path, access]));
 }
@@ -111,10 +121,13 @@ for (const kernel of [undefined, "5.11"] as const) {
       );
       await using pod = await scripts({ one: UP, two: UP });
       const program = await startUp(pod, 2);
-      for (const pid of [processOf(program, "one"), processOf(program, "two"), firstProcess(pod)]) {
-        assertProtected(pid, there);
+      const pids = [processOf(program, "one"), processOf(program, "two"), firstProcess(pod)];
+      for (const pid of pids) {
+        const isOfApp = pid !== firstProcess(pod);
+        assertProtected(pid, there.filter((path) => isOfApp || path !== "/sys/fs"));
         assertEquals(readMounts(pid).flatMap(({ propagation }) => propagation), []);
       }
+      assertShowsCgroupsAlone(firstProcess(pod));
     },
     [],
     kernel ? { kernel: olderHost(kernel) } : {},

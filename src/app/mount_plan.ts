@@ -51,6 +51,9 @@ export interface BindStep {
 /** Where the kernel's file systems are, in the app as on the host. */
 export const KERNEL_TREES = ["/dev", "/proc", "/sys"] as const;
 
+/** In the root of a pod with namespaces of its own, what hides directories: an empty one that nobody may look into. */
+export const HIDDEN_DIRECTORY = "/hidden-directory";
+
 /** One of the host's file systems of the kernel, with what the host mounts in it later. */
 export interface HostTreeStep {
   kind: "host-tree";
@@ -179,7 +182,7 @@ export function planMounts(
     share: uniqueBy(volumes.flatMap((mount) => shareFor(mount, facts)), "id"),
     directories: uniqueBy(volumes.flatMap((mount) => directoryFor(mount, ids)), "path"),
     mounts: [
-      ...(isolation === "pod" ? podFileSystems(hasSys) : hostFileSystems(options)),
+      ...(isolation === "pod" ? podFileSystems(hasSys, options) : hostFileSystems(options)),
       tmpfs("/tmp", options),
       ...fallbackFiles(dns, hostname),
       ...(hostname === undefined ? [] : [HOSTNAME_FILE]),
@@ -207,14 +210,17 @@ function hostFileSystems(options: MountOptions): (HostTreeStep | MaskStep)[] {
 }
 
 /** In the pod's own, the paths are hidden and read-only that have to be. */
-function podFileSystems(hasSys: boolean): PodTreeStep[] {
-  return KERNEL_TREES.filter((path) => hasSys || path !== "/sys").map((path): PodTreeStep => ({
-    kind: "pod-tree",
-    source: path,
-    target: path,
-    readOnly: path === "/sys",
-    field: path,
-  }));
+function podFileSystems(hasSys: boolean, { protectKernelPaths: field }: MountOptions) {
+  const trees = KERNEL_TREES.filter((path) => hasSys || path !== "/sys");
+  return [
+    ...trees.map((path) => podTree(path, path, path === "/sys", path)),
+    // What is left there is the view of its cgroups that pid 1 has.
+    ...(hasSys && field ? [podTree(HIDDEN_DIRECTORY, "/sys/fs", true, field)] : []),
+  ];
+}
+
+function podTree(source: string, target: string, readOnly: boolean, field: string): PodTreeStep {
+  return { kind: "pod-tree", source, target, readOnly, field };
 }
 
 function tmpfs(target: string, { isolation, fenceDevices, ids }: MountOptions): TmpfsStep {

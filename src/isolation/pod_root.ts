@@ -8,7 +8,7 @@
 import { STANDARD_DEVICES } from "../app/devices.ts";
 import type { Owner } from "../app/id_range.ts";
 import { type Access, expandPath, type Mask } from "../app/kernel_paths.ts";
-import type { PodTreeStep } from "../app/mount_plan.ts";
+import { HIDDEN_DIRECTORY, type PodTreeStep } from "../app/mount_plan.ts";
 import { DEV_LIMITS, TMPFS_LIMITS } from "../app/tmpfs_limits.ts";
 import { describeMask } from "../app/plan_text.ts";
 import type { CallScript } from "../linux/call_script.ts";
@@ -79,9 +79,12 @@ const DEVICE_LINKS: Readonly<Record<string, string>> = {
 
 /** The group that terminals belong to on every distribution. */
 const TTY_GROUP = 5;
-/** What hides paths: a file and a directory that are empty, and that nobody may look into. */
+/** What hides files: an empty one that nobody may look into. */
 const HIDDEN_FILE = "/hidden-file";
-const HIDDEN_DIRECTORY = "/hidden-directory";
+/** What hides /sys/fs: it has but the place where pid 1 sees the pod's cgroups, as programs that watch pods expect. */
+const HIDDEN_FILE_SYSTEMS = "/hidden-file-systems";
+const FILE_SYSTEMS = "/sys/fs";
+const CGROUPS = `${FILE_SYSTEMS}/cgroup`;
 const STRICT = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
 /**
@@ -108,6 +111,7 @@ function makeHiding(): void {
   makeDirectory(HIDDEN_DIRECTORY);
   using directory = openFile(HIDDEN_DIRECTORY, O_RDONLY | O_DIRECTORY);
   setMode(directory, 0);
+  for (const path of ["", "/cgroup"]) makeDirectory(`${HIDDEN_FILE_SYSTEMS}${path}`);
 }
 
 /** @returns The directory of terminals. */
@@ -177,11 +181,14 @@ export function maskPodRoot(
       joinMounts(mounts);
       changeRoot(root);
       const found = masks.flatMap(findMasked);
+      const isCovered = found.some(({ path }) => path === FILE_SYSTEMS) && kindIfThere(CGROUPS);
+      using cgroups = isCovered ? cloneTree(CGROUPS, true) : undefined;
       // What is to stay open to writing is bound while what it is in still is.
       for (const { path, cover } of found) naming(path, () => bindMount(cover, path));
       for (const { path, access } of found) {
         if (access !== "read-write") naming(path, () => remountBind(path, MS_RDONLY | STRICT));
       }
+      if (cgroups) attachAt(cgroups, CGROUPS);
     });
   if (network) inNetwork(network, act);
   else act();
@@ -198,9 +205,14 @@ function findMasked({ target, access }: Mask): Masked[] {
   return expandPath(target, listIfThere).flatMap((path) => {
     const kind = kindIfThere(path);
     if (kind === undefined) return [];
-    const hiding = kind === "directory" ? HIDDEN_DIRECTORY : HIDDEN_FILE;
+    const hiding = hidingOf(path, kind);
     return [{ path, cover: access === "hidden" ? hiding : path, access }];
   });
+}
+
+function hidingOf(path: string, kind: FileKind): string {
+  if (path === FILE_SYSTEMS) return HIDDEN_FILE_SYSTEMS;
+  return kind === "directory" ? HIDDEN_DIRECTORY : HIDDEN_FILE;
 }
 
 function kindIfThere(path: string): FileKind | undefined {
@@ -236,7 +248,11 @@ function mountNew(
   attributes = 0,
 ): Fd {
   const tree = makeFileSystem(type, options, attributes);
+  attachAt(tree, target);
+  return tree;
+}
+
+function attachAt(tree: Fd, target: string): void {
   using place = openFile(target, O_PATH | O_DIRECTORY);
   attachTree(tree, place);
-  return tree;
 }
