@@ -8,6 +8,7 @@ import { eventually, type Host, type Result } from "../host.ts";
 import { type Mount, mountsUnder } from "../procfs.ts";
 import { type DnsModes, type RunFlags, spellFlags } from "./flags.ts";
 import { annotation } from "./manifest.ts";
+import { removeCgroups } from "./cgroups.ts";
 import { entrypoint, mountStage1, removeTree } from "./pod_dir.ts";
 import { type LaunchOptions, Program } from "./program.ts";
 import type { Tree } from "./tree.ts";
@@ -164,6 +165,7 @@ export class Pod implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const program of this.#programs) program.kill("SIGKILL");
     await Promise.all(this.#programs.map((program) => program.result));
+    await removeCgroups(this.#dir);
     await removeTree(this.#dir);
   }
 
