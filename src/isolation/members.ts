@@ -10,7 +10,7 @@
 
 import { monotonicMicroseconds } from "../linux/clock.ts";
 import { failedWith } from "../linux/errno.ts";
-import { type Fd, O_DIRECTORY, O_PATH, openFile, statFd, statPath } from "../linux/file.ts";
+import { type Fd, identityAt, O_DIRECTORY, O_PATH, openFile, statFd } from "../linux/file.ts";
 import { inMounts, namespaceIdentity, openNamespace } from "../linux/namespaces.ts";
 import {
   listProcesses,
@@ -21,6 +21,7 @@ import {
   signalProcess,
   SIGSTOP,
   startOf,
+  throughThread,
 } from "../linux/process.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import type { Trace } from "./trace.ts";
@@ -56,7 +57,7 @@ export function openAppMarks(rootfs: readonly string[], pids = listProcesses()):
   const roots = new Set(rootfs.map(identityOf).filter((root) => root !== undefined));
   const namespaces = new Map<string, Fd>();
   for (const namespace of otherMountNamespaces(pids)) {
-    const root = inMounts(namespace, () => statPath("/").identity);
+    const root = inMounts(namespace, () => identityAt("/"));
     if (roots.has(root)) namespaces.set(statFd(namespace).identity, namespace);
     else namespace[Symbol.dispose]();
   }
@@ -188,7 +189,10 @@ export function isMember(pid: number, { roots, namespaces }: AppMarks): boolean 
  * @throws {SyscallError}
  */
 export function openAppRoot(pid: number, { roots, namespaces }: AppMarks): Fd | undefined {
-  const root = unlessGone(() => openFile(`/proc/${pid}/root`, O_PATH | O_DIRECTORY));
+  const root = throughThread(
+    pid,
+    (directory) => openFile(`${directory}/root`, O_PATH | O_DIRECTORY),
+  );
   if (root === undefined || roots.has(statFd(root).identity)) return root;
   root[Symbol.dispose]();
   const namespace = namespaces.get(namespaceIdentity(pid, "mnt") ?? "");
@@ -246,7 +250,7 @@ function isSupervisor(pid: number): boolean {
 }
 
 function identityOf(path: string): string | undefined {
-  return unlessGone(() => statPath(path).identity);
+  return unlessGone(() => identityAt(path));
 }
 
 /** What is in /proc goes with its process. */

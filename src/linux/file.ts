@@ -37,6 +37,7 @@ const RESOLVE_IN_ROOT = 0x10;
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_EMPTY_PATH = 0x1000;
+const AT_STATX_DONT_SYNC = 0x4000;
 /** The bits of a file's mode that are its type, and those of devices. */
 const S_IFMT = 0o170000;
 const S_IFCHR = 0o020000;
@@ -53,6 +54,8 @@ const DT_DIR = 4;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const LOCK_UN = 8;
+
+const SEEK_CUR = 1;
 
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
@@ -179,6 +182,18 @@ export function fileSystemType(fd: Fd): number {
  */
 export function statPath(path: string): FileStatus {
   return statx(AT_FDCWD, path, 0);
+}
+
+/**
+ * Which file a path refers to, links followed, in the form of {@linkcode FileStatus.identity}.
+ *
+ * Whoever serves the file system is not asked, as statx(2) has it with `AT_STATX_DONT_SYNC`: of a file system of somebody
+ * else's, who may never answer, the kernel knows that much by itself.
+ *
+ * @throws {SyscallError}
+ */
+export function identityAt(path: string): string {
+  return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC).identity;
 }
 
 /**
@@ -576,6 +591,15 @@ export function makeSealedCopy(path: string): Fd {
  */
 export function rewind(fd: Fd): void {
   syscall("lseek", fd.number, 0, 0);
+}
+
+/**
+ * Moves a file's position: lseek(2), `SEEK_CUR`.
+ *
+ * @throws {SyscallError}
+ */
+export function seekBy(fd: Fd, bytes: number): void {
+  syscall("lseek", fd.number, bytes, SEEK_CUR);
 }
 
 /** Both ends of a pipe. */

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { failedWith } from "./errno.ts";
-import { type Fd, O_DIRECTORY, O_PATH, O_RDONLY, openFile, statPath } from "./file.ts";
+import { ERRNO, SyscallError } from "./errno.ts";
+import { type Fd, identityAt, O_DIRECTORY, O_PATH, O_RDONLY, openFile, statFd } from "./file.ts";
 import { type Call, syscall } from "./libc.ts";
+import { throughThread } from "./process.ts";
 
 /** Flags of clone(2), unshare(2) and setns(2). */
 export const CLONE_FS = 0x200;
@@ -48,10 +49,14 @@ export function unshareMounts(): void {
  * Opens a process's namespace, to be joined later.
  *
  * @param pid The process; `"thread-self"` is this thread, which may be elsewhere than its process's first one.
- * @throws {SyscallError}
+ * @throws {SyscallError} `ENOENT` when there is no such process.
  */
 export function openNamespace(pid: number | "self" | "thread-self", kind: NamespaceKind): Fd {
-  return openFile(`/proc/${pid}/ns/${kind}`, O_RDONLY);
+  const open = (directory: string) => openFile(`${directory}/ns/${kind}`, O_RDONLY);
+  if (typeof pid === "string") return open(`/proc/${pid}`);
+  const namespace = throughThread(pid, open);
+  if (namespace) return namespace;
+  throw new SyscallError("openat", [`/proc/${pid}/ns/${kind}`], ERRNO.ENOENT);
 }
 
 /**
@@ -60,8 +65,8 @@ export function openNamespace(pid: number | "self" | "thread-self", kind: Namesp
  * @throws {SyscallError} when there is no such process.
  */
 export function isElsewhere(pid: number, kind: NamespaceKind): boolean {
-  const identity = (process: number | "self") => statPath(`/proc/${process}/ns/${kind}`).identity;
-  return identity(pid) !== identity("self");
+  using namespace = openNamespace(pid, kind);
+  return statFd(namespace).identity !== identityAt(`/proc/self/ns/${kind}`);
 }
 
 /**
@@ -75,12 +80,8 @@ export function namespaceIdentity(
   pid: number | "thread-self",
   kind: NamespaceKind,
 ): string | undefined {
-  try {
-    return statPath(`/proc/${pid}/ns/${kind}`).identity;
-  } catch (error) {
-    if (failedWith(error, "ENOENT", "ESRCH", "EACCES")) return undefined;
-    throw error;
-  }
+  const look = (directory: string) => identityAt(`${directory}/ns/${kind}`);
+  return typeof pid === "string" ? look(`/proc/${pid}`) : throughThread(pid, look);
 }
 
 /**

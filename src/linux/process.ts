@@ -9,11 +9,12 @@ import {
   closeAtExec,
   Fd,
   FIRST_FD,
+  identityAt,
   isOpen,
   LAST_FD,
   listDirectory,
+  listIfThere,
   readKernelFile,
-  statPath,
 } from "./file.ts";
 import { asBytes, type Bytes, type Call, syscall } from "./libc.ts";
 
@@ -109,18 +110,39 @@ export function listProcesses(): number[] {
 }
 
 /**
+ * Looks at a process by what /proc has of its first thread, or where that has ended, of another one: a process lives as
+ * long as any of them.
+ *
+ * @param look Gets a directory such as `/proc/7` or `/proc/7/task/9`.
+ * @returns `undefined` when the process is gone, or a kernel thread, or a zombie.
+ * @throws {SyscallError}
+ */
+export function throughThread<T>(pid: number, look: (directory: string) => T): T | undefined {
+  for (const directory of threadsOf(pid)) {
+    try {
+      return look(directory);
+    } catch (error) {
+      if (!failedWith(error, "ENOENT", "ESRCH", "EACCES")) throw error;
+    }
+  }
+  return undefined;
+}
+
+function* threadsOf(pid: number): Generator<string> {
+  yield `/proc/${pid}`;
+  for (const thread of listIfThere(`/proc/${pid}/task`)) {
+    if (thread !== `${pid}`) yield `/proc/${pid}/task/${thread}`;
+  }
+}
+
+/**
  * Which directory a process has as its root, in the form of {@linkcode FileStatus.identity}.
  *
  * @returns `undefined` when the process is gone, or a kernel thread, or a zombie.
  * @throws {SyscallError}
  */
 export function rootIdentity(pid: number): string | undefined {
-  try {
-    return statPath(`/proc/${pid}/root`).identity;
-  } catch (error) {
-    if (failedWith(error, "ENOENT", "ESRCH", "EACCES")) return undefined;
-    throw error;
-  }
+  return throughThread(pid, (directory) => identityAt(`${directory}/root`));
 }
 
 /**

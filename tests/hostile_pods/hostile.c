@@ -12,6 +12,7 @@ static const struct {
     {"calls", make_calls},
     {"exchange", exchange},
     {"exchange_late", exchange_late},
+    {"leaderless", leaderless},
     {"list_writable", list_writable},
     {"reach", reach_from},
     {"hold", hold_processes},
