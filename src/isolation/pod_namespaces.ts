@@ -8,8 +8,8 @@
  */
 
 import type { CallScript } from "../linux/call_script.ts";
-import { type Capability, limitBoundingSet, noCapabilities } from "../linux/capabilities.ts";
-import { Fd, makePipe } from "../linux/file.ts";
+import { limitBoundingSet, noCapabilities } from "../linux/capabilities.ts";
+import { type Fd, LAST_FD } from "../linux/file.ts";
 import { startProcess } from "../linux/init.ts";
 import { recordOwnSessionKeyring } from "../linux/keyring.ts";
 import {
@@ -28,9 +28,15 @@ import {
   openProcess,
   resetSignals,
   SIGCHLD,
+  SIGKILL,
+  signalProcess,
   waitFor,
   waitForAllUntil,
 } from "../linux/process.ts";
+import { resolveFilter } from "../linux/named_filter.ts";
+import { recordFilter, setNoNewPrivileges } from "../linux/seccomp.ts";
+import { makeSocketPair } from "../linux/stream.ts";
+import { ARCHITECTURE } from "../linux/syscall_numbers.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import {
   type FirstProcessCgroups,
@@ -40,7 +46,7 @@ import {
   recordJoinCgroups,
 } from "./cgroup_tree.ts";
 import { rootOf } from "../app/id_range.ts";
-import { type PodUsers, recordBecomeRoot, recordUntilClosed } from "./user_namespace.ts";
+import { type PodUsers, recordBecomeRoot } from "./user_namespace.ts";
 import { makePodRoot, type PodRoot, recordMoveInto, recordNamespaceMounts } from "./pod_root.ts";
 import type { Trace } from "./trace.ts";
 
@@ -53,8 +59,6 @@ export interface NamespacePlan {
   hostname: string;
   /** The user namespace that the others belong to, and its ids on the host; the host's otherwise. */
   users: PodUsers | undefined;
-  /** What no process of the pod can have more than; anything where it is left open. */
-  capabilities: readonly Capability[] | undefined;
 }
 
 /** A pod's namespaces. */
@@ -88,11 +92,12 @@ export function makePodNamespaces(
 ): PodNamespaces {
   trace(`namespaces of the pod's own: mnt, pid, ${plan.kinds.join(", ")}`);
   const root = makePodRoot(rootOf(plan.users?.ids), trace);
-  const lifeline = makePipe();
+  // Sockets, as a pipe could be opened once more through /proc, and would not come to its end then.
+  const [ofRun, ofPod] = makeSocketPair();
   const letGo = new DisposableStack();
-  letGo.use(lifeline.writeEnd);
-  const pid = startFirstProcess(plan, root, firstProcessCgroups(cgroups), lifeline.readEnd);
-  lifeline.readEnd[Symbol.dispose]();
+  letGo.use(ofRun);
+  const pid = startFirstProcess(plan, root, firstProcessCgroups(cgroups), ofPod);
+  ofPod[Symbol.dispose]();
   const process = openProcess(pid);
   if (process === undefined) throw new Error("the pod's first process has ended");
   const namespaces: PodNamespaces = {
@@ -107,6 +112,7 @@ export function makePodNamespaces(
     root,
     end() {
       letGo.dispose();
+      signalProcess(process, SIGKILL);
       waitForAllUntil(pid);
     },
     [Symbol.dispose]: () => letGo.dispose(),
@@ -158,7 +164,7 @@ function startFirstProcess(
       recordJoinCgroups(stay, script);
       recordOwnSessionKeyring(script);
       resetSignals(call);
-      if (plan.capabilities) limitBoundingSet(plan.capabilities, call);
+      limitBoundingSet([], call);
       call("dup3", lifeline.number, 0, 0);
       if (!users) recordWaiting(script);
     },
@@ -171,7 +177,13 @@ function startFirstProcess(
   return pid;
 }
 
-/** Records what pid 1 does until the other end of its descriptor 0 is closed: nothing, and it can do no more. */
+/** The calls of who waits for the other end of its descriptor 0 to be closed, and ends. */
+const CALLS_OF_WAITING = ["read", "exit_group"];
+
+/**
+ * Records what pid 1 does until the other end of its descriptor 0 is closed: nothing, and it can do no more. An app that
+ * may look into any process of the pod, and write to its memory, gets no further by that.
+ */
 function recordWaiting(script: CallScript): void {
   const { call } = script;
   call("prctl", PR_SET_NAME, "init", 0, 0, 0);
@@ -179,7 +191,11 @@ function recordWaiting(script: CallScript): void {
   // No process of the pod may look at, or hold on to, what the first one has.
   makeUndumpable(call);
   noCapabilities(call);
-  recordUntilClosed(script);
+  setNoNewPrivileges(call);
+  call("close_range", 1, LAST_FD, 0);
+  const filter = { mode: "allow", syscalls: CALLS_OF_WAITING } as const;
+  recordFilter(resolveFilter(filter, ARCHITECTURE), call);
+  call("read", 0, new Uint8Array(8), 1);
 }
 
 function mountNamespaces(

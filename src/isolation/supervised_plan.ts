@@ -8,9 +8,9 @@ import type { IdRange } from "../app/id_range.ts";
 import type { Mask } from "../app/kernel_paths.ts";
 import { type AppOptions, type AppPlan, planApp, planPodMasks } from "../app/plan.ts";
 import { planPod, type PodPlan } from "../app/pod_plan.ts";
-import { planStdio, type StdioPlan } from "../app/stdio.ts";
+import { type CallerStream, planStdio, type StdioPlan } from "../app/stdio.ts";
+import { Fd } from "../linux/file.ts";
 import type { VolumeSources } from "../app/volume_sources.ts";
-import type { Capability } from "../linux/capabilities.ts";
 import type { NamespaceKind } from "../linux/namespaces.ts";
 import { isTerminal } from "../linux/terminal.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
@@ -19,6 +19,7 @@ import type { Pod } from "../stage1/pod.ts";
 import { metadataUrl } from "../stage1/runtime_config.ts";
 import type { NamespacePlan } from "./pod_namespaces.ts";
 import type { PodNetwork } from "./pod_network.ts";
+import { isPassable } from "./relay.ts";
 import { noteForeignFiles, type PodUsers } from "./user_namespace.ts";
 
 /** What is made before anything is decided about the apps. */
@@ -59,9 +60,7 @@ export function planSupervised(
   const hostname = isolation === "pod" ? args.hostname || `rkt-${args.uuid}` : undefined;
   const ids = users?.ids;
   const apps = planApps(pod, args, { isolation, hostname, network, ids, sources });
-  const namespaces = hostname === undefined
-    ? undefined
-    : planNamespaces(args, hostname, ground, apps);
+  const namespaces = hostname === undefined ? undefined : planNamespaces(args, hostname, ground);
   const podPlan = planPod(pod, apps, kindsOf(namespaces));
   return {
     apps,
@@ -118,12 +117,18 @@ function planStreams(
 ): Map<string, StdioPlan> {
   const severalApps = pod.apps.length > 1;
   const isCallers = isolation === "host" && !severalApps;
-  const terminals = { stdin: isTerminal(0), stdout: isTerminal(1), stderr: isTerminal(2) };
-  const facts = { interactive, terminals, severalApps };
+  const callers = { stdin: kindOf(0), stdout: kindOf(1), stderr: kindOf(2) };
+  const facts = { interactive, callers, severalApps };
   return new Map(pod.apps.map(({ name, field, runtime: { annotations } }) => [
     name,
     isCallers ? CALLERS : planStdio({ place: field, annotations, ...facts }),
   ]));
+}
+
+/** What the caller has as one of its streams. */
+function kindOf(stream: number): CallerStream {
+  if (isTerminal(stream)) return "terminal";
+  return isPassable(new Fd(stream)) ? "pipe" : "file";
 }
 
 const CALLERS: StdioPlan = { stdin: "caller", stdout: "caller", stderr: "caller" };
@@ -132,22 +137,13 @@ function planNamespaces(
   args: RunArguments,
   hostname: string,
   { network: { namespace }, users }: Ground,
-  apps: readonly AppPlan[],
 ): NamespacePlan {
   return {
     kinds: ["uts", ...(args.ipc === "parent" ? [] : ["ipc" as const]), "cgroup"],
     network: namespace,
     hostname,
     users,
-    capabilities: unionOfCapabilities(apps),
   };
-}
-
-/** @returns Nothing when an app is not restricted. */
-function unionOfCapabilities(apps: readonly AppPlan[]): Capability[] | undefined {
-  const sets = apps.map(({ isolation }) => isolation.privileges.capabilities?.keep);
-  if (sets.includes(undefined)) return undefined;
-  return [...new Set(sets.flatMap((set) => set ?? []))];
 }
 
 function kindsOf(plan: NamespacePlan | undefined): NamespaceKind[] {

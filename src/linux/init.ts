@@ -19,7 +19,14 @@ import { posixSpawn, syscall } from "./libc.ts";
 import { cloneReadOnly } from "./mount.ts";
 import { CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_VFORK } from "./namespaces.ts";
 import { POLLIN, waitForEvents } from "./poll.ts";
-import { openProcess, SIGCHLD, SIGKILL, signalProcess, waitFor } from "./process.ts";
+import {
+  makeUndumpable,
+  openProcess,
+  SIGCHLD,
+  SIGKILL,
+  signalProcess,
+  waitFor,
+} from "./process.ts";
 
 /** The last of the descriptors that a program has anyway, and keeps. */
 const STDERR = 2;
@@ -73,7 +80,7 @@ export function startProcess({ init: path, fds, record, recordAgain }: ProcessBe
   opened.use(pipe.readEnd);
   const ofSequel = sequel ? [sequel.init, sequel.memory] : [];
   const passed = [pipe.writeEnd, ...ofSequel, ...beyondStderr(fds)];
-  const script = new CallScript();
+  const script = beginScript();
   for (const { number } of passed) closeAtExec(number, script.call);
   record(script, pipe.writeEnd);
   if (sequel) recordSequel(sequel, pipe.writeEnd, script);
@@ -100,7 +107,7 @@ function prepareSequel(
   record: (script: CallScript) => void,
   opened: DisposableStack,
 ): Sequel {
-  const script = new CallScript();
+  const script = beginScript();
   record(script);
   const init = opened.use(openInit(path));
   const memory = opened.use(makeMemoryFile("init"));
@@ -151,7 +158,7 @@ export function recordEntrance(script: CallScript): void {
 export function launchProcess({ init: path, fds, record }: LaunchBeginning): number {
   using init = openInit(path);
   using memory = makeMemoryFile("init");
-  const script = new CallScript();
+  const script = beginScript();
   record(script);
   const written = script.writeTo(memory);
   const preparer = spawn(init, memory, beyondStderr(fds));
@@ -202,7 +209,7 @@ export interface Becoming extends Omit<Beginning, "init"> {
  */
 export function becomeProcess({ init, fds, record, describe }: Becoming): never {
   using memory = makeMemoryFile("init");
-  const script = new CallScript();
+  const script = beginScript();
   script.complainAs(describe);
   record(script);
   script.writeTo(memory);
@@ -210,6 +217,16 @@ export function becomeProcess({ init, fds, record, describe }: Becoming): never 
   const argv = ["init", `${memory.number}`, null];
   syscall("execveat", init.number, "", argv, [null], AT_EMPTY_PATH);
   throw new Error("execveat has returned");
+}
+
+/**
+ * A list whose process nobody can look into, not even by owning a user namespace that the process makes or joins:
+ * that gives every capability over who is in it.
+ */
+function beginScript(): CallScript {
+  const script = new CallScript();
+  makeUndumpable(script.call);
+  return script;
 }
 
 function beyondStderr(fds: readonly Fd[]): Fd[] {

@@ -8,6 +8,7 @@ import { failedWith } from "./errno.ts";
 import {
   Fd,
   makePipe,
+  O_CLOEXEC,
   O_NOCTTY,
   O_NONBLOCK,
   O_RDONLY,
@@ -23,6 +24,8 @@ const FIONREAD = 0x541b;
 const F_GETFL = 3;
 const F_SETFL = 4;
 
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 
@@ -36,9 +39,36 @@ const PIPE_BUF = 4096;
  */
 export function makeOutputPipe(): Pipe {
   const pipe = makePipe();
-  const flags = syscall("fcntl", pipe.readEnd.number, F_GETFL, 0);
-  syscall("fcntl", pipe.readEnd.number, F_SETFL, flags | O_NONBLOCK);
+  doNotWait(pipe.readEnd);
   return pipe;
+}
+
+/**
+ * Makes a pair of connected sockets: socketpair(2), with `SOCK_CLOEXEC`. None can be opened once more by its path in
+ * /proc.
+ *
+ * @throws {SyscallError}
+ */
+export function makeSocketPair(): [Fd, Fd] {
+  const ends = new Int32Array(2);
+  syscall("socketpair", AF_UNIX, SOCK_STREAM | O_CLOEXEC, 0, asBytes(ends));
+  return [new Fd(ends[0]!), new Fd(ends[1]!)];
+}
+
+/**
+ * Makes a pipe whose write end does not wait. Its read end waits when the pipe is empty, as programs expect it.
+ *
+ * @throws {SyscallError}
+ */
+export function makeInputPipe(): Pipe {
+  const pipe = makePipe();
+  doNotWait(pipe.writeEnd);
+  return pipe;
+}
+
+function doNotWait(fd: Fd): void {
+  const flags = syscall("fcntl", fd.number, F_GETFL, 0);
+  syscall("fcntl", fd.number, F_SETFL, flags | O_NONBLOCK);
 }
 
 /** Read into again and again, as the garbage of a busy app would be much. */
