@@ -14,10 +14,13 @@ export const STREAMS = ["stdin", "stdout", "stderr"] as const;
 export type Stream = typeof STREAMS[number];
 
 /**
- * Where a stream leads: to /dev/null; to the one that the caller has; to the app's own terminal,
- * which is shown in the caller's; or to the app's log, and from there to the caller.
+ * Where a stream leads: to /dev/null; to the one that the caller has; to a pipe by which it is passed on; to the app's own
+ * terminal, which is shown in the caller's; or to the app's log, and from there to the caller.
  */
-export type StreamTarget = "null" | "caller" | "tty" | "log";
+export type StreamTarget = "null" | "caller" | "relay" | "tty" | "log";
+
+/** What the caller has as a stream: `pipe` stands for sockets as well, `file` for all that has a path. */
+export type CallerStream = "terminal" | "pipe" | "file";
 
 /** What each stream of an app leads to. */
 export type StdioPlan = Readonly<Record<Stream, StreamTarget>>;
@@ -30,8 +33,8 @@ export interface StdioRequest {
   annotations: readonly { name: string; value: string }[];
   /** Whether the pod was started with `--interactive`. */
   interactive: boolean;
-  /** Which of the caller's streams are terminals. */
-  terminals: Readonly<Record<Stream, boolean>>;
+  /** What the caller's streams are. */
+  callers: Readonly<Record<Stream, CallerStream>>;
   /** Whether there are other apps in the pod. */
   severalApps: boolean;
 }
@@ -55,8 +58,8 @@ const MODES: Readonly<Record<Stream, readonly string[]>> = {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * const terminals = { stdin: true, stdout: true, stderr: true };
- * const pod = { interactive: false, terminals, severalApps: false };
+ * const callers = { stdin: "terminal", stdout: "terminal", stderr: "terminal" } as const;
+ * const pod = { interactive: false, callers, severalApps: false };
  * const annotations = [{ name: "coreos.com/rkt/stage2/stdout", value: "null" }];
  * assertEquals(
  *   planStdio({ ...pod, place: "apps[0]", annotations }),
@@ -70,19 +73,20 @@ export function planStdio(request: StdioRequest): StdioPlan {
   return { stdin: plan("stdin"), stdout: plan("stdout"), stderr: plan("stderr") };
 }
 
-function interactiveStdio({ terminals, severalApps }: StdioRequest): StdioPlan {
+function interactiveStdio({ callers, severalApps }: StdioRequest): StdioPlan {
   if (severalApps) throw new Error("--interactive: the pod has several apps, and one terminal");
-  const target = (stream: Stream) => interactiveTarget(stream, terminals);
+  const target = (stream: Stream) => interactiveTarget(stream, callers);
   return { stdin: target("stdin"), stdout: target("stdout"), stderr: target("stderr") };
 }
 
 /**
- * A script has no terminal to show, but something to say to the app and to hear from it. Where it lets the app's words
- * be shown in a terminal, they are passed on: who has that terminal open can read what is typed there.
+ * A script has no terminal to show, but something to say to the app and to hear from it. What is neither a pipe nor a
+ * socket is passed on: who has a terminal open can read what is typed there, and who has a file, open it once more.
  */
-function interactiveTarget(stream: Stream, terminals: StdioRequest["terminals"]): StreamTarget {
-  if (terminals.stdin) return "tty";
-  return terminals[stream] ? "log" : "caller";
+function interactiveTarget(stream: Stream, callers: StdioRequest["callers"]): StreamTarget {
+  if (callers.stdin === "terminal") return "tty";
+  if (callers[stream] === "pipe") return "caller";
+  return stream === "stdin" ? "relay" : "log";
 }
 
 function planStream(stream: Stream, request: StdioRequest): StreamTarget {
@@ -99,7 +103,7 @@ function planStream(stream: Stream, request: StdioRequest): StreamTarget {
   // The others are for a terminal, or for `rkt attach`.
   if (mode === "stream") throw refuse("needs `rkt attach`, which this image does not serve");
   if (request.severalApps) throw refuse("is for a pod of one app: there is one terminal");
-  if (mode === "interactive") return interactiveTarget(stream, request.terminals);
-  if (request.terminals.stdin) return "tty";
+  if (mode === "interactive") return interactiveTarget(stream, request.callers);
+  if (request.callers.stdin === "terminal") return "tty";
   throw refuse("needs a terminal as rkt's standard input, as there is no `rkt attach` here");
 }

@@ -1,13 +1,13 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { planStdio, type StdioRequest, type Stream, STREAMS } from "./stdio.ts";
 
-const NO_TERMINALS = { stdin: false, stdout: false, stderr: false };
+const PIPES = { stdin: "pipe", stdout: "pipe", stderr: "pipe" } as const;
 
 const REQUEST: StdioRequest = {
   place: "apps[0]",
   annotations: [],
   interactive: false,
-  terminals: { stdin: true, stdout: true, stderr: true },
+  callers: { stdin: "terminal", stdout: "terminal", stderr: "terminal" },
   severalApps: false,
 };
 
@@ -35,17 +35,19 @@ Deno.test("an app of which nothing is said reads nothing, and its output is logg
 
 Deno.test("an interactive pod has a terminal if the caller has, else the caller's streams", () => {
   assertEquals(planned({}, { interactive: true }), ["tty", "tty", "tty"]);
-  assertEquals(planned({}, { interactive: true, terminals: NO_TERMINALS }), [
+  assertEquals(planned({}, { interactive: true, callers: PIPES }), [
     "caller",
     "caller",
     "caller",
   ]);
 });
 
-Deno.test("no app has a terminal of the caller's", () => {
-  const terminals = { stdin: false, stdout: true, stderr: false };
-  assertEquals(planned({}, { interactive: true, terminals }), ["caller", "log", "caller"]);
-  assertEquals(planned({ stdout: "interactive" }, { terminals }), ["null", "log", "log"]);
+Deno.test("no app has a terminal or a file of the caller's", () => {
+  const shown = { ...PIPES, stdout: "terminal" } as const;
+  assertEquals(planned({}, { interactive: true, callers: shown }), ["caller", "log", "caller"]);
+  assertEquals(planned({ stdout: "interactive" }, { callers: shown }), ["null", "log", "log"]);
+  const files = { stdin: "file", stdout: "file", stderr: "file" } as const;
+  assertEquals(planned({}, { interactive: true, callers: files }), ["relay", "log", "log"]);
 });
 
 Deno.test("--interactive goes before annotations, and is for one app", () => {
@@ -61,7 +63,7 @@ Deno.test("each stream can be asked for by itself", () => {
   assertEquals(planned({ stdout: "null", stderr: "log" }), ["null", "null", "log"]);
   assertEquals(planned({ stdin: "tty", stdout: "tty" }), ["tty", "tty", "log"]);
   assertEquals(planned({ stdin: "interactive" }), ["tty", "log", "log"]);
-  assertEquals(planned({ stdin: "interactive" }, { terminals: NO_TERMINALS }), [
+  assertEquals(planned({ stdin: "interactive" }, { callers: PIPES }), [
     "caller",
     "log",
     "log",
@@ -77,7 +79,7 @@ Deno.test("what cannot be had is refused by its place", () => {
         `apps[0].annotations[0].value: "${mode}" ${why}`,
       );
     refused("stream", "needs `rkt attach`");
-    refused("tty", "needs a terminal", { terminals: NO_TERMINALS });
+    refused("tty", "needs a terminal", { callers: PIPES });
     refused("tty", "is for a pod of one app", { severalApps: true });
     refused("interactive", "is for a pod of one app", { severalApps: true });
     refused("journal", "is not one of interactive, ");

@@ -1,24 +1,27 @@
 /**
- * The standard streams of a command of `enter`'s: the caller's, but none of the caller's terminals. Who has one of these
- * open can type into it, and read what is typed. The command gets a terminal of the pod's own instead, and what that
- * shows is shown in the caller's.
+ * The standard streams of a command of `enter`'s: the caller's, but none of the caller's terminals, files and devices. Who
+ * has a terminal open can type into it, and read what is typed. The command gets a terminal of the pod's own instead, and
+ * what that shows is shown in the caller's; in the place of files and devices it gets pipes.
  *
  * @module
  */
 
-import { Fd, setMode, setOwner } from "../linux/file.ts";
-import { type PollEvents, waitForEvents } from "../linux/poll.ts";
+import { Fd, setMode, setOwner, statFd } from "../linux/file.ts";
+import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
 import { ownProcessGroup } from "../linux/process.ts";
 import { foregroundGroup, isTerminal, openPty, type Pty } from "../linux/terminal.ts";
 import { complain } from "../stage1/terminal.ts";
 import { Console } from "./console.ts";
 import type { Streams } from "./launch.ts";
+import { InputRelay, isPassable, OutputRelay } from "./relay.ts";
 
 const TERMINAL_MODE = 0o620;
-/** Descriptors 0 to 2. */
-const CALLERS = [new Fd(0), new Fd(1), new Fd(2)] as const;
-/** Of these, a terminal's output is shown in the first one that is a terminal. */
+/** Of descriptors 0 to 2, a terminal's output is shown in the first one that is a terminal. */
 const SHOWN_IN = [1, 2, 0];
+/** How long to wait for a caller who takes nothing, when the command has ended, in milliseconds. */
+const REST_PATIENCE = 1000;
+
+const say = (line: string) => complain("enter", line);
 
 /** What {@linkcode CallerStreams} is made of. */
 export interface CallerStreamsOptions {
@@ -32,46 +35,37 @@ export interface CallerStreamsOptions {
 export class CallerStreams implements Disposable {
   /** What the command has. */
   readonly streams: Streams;
-  readonly #pty: Pty | undefined;
-  readonly #console: Console | undefined;
+  readonly #opened = new DisposableStack();
+  /** What the command alone is to have, once it has begun. */
+  readonly #commands = new DisposableStack();
+  readonly #outputs: OutputRelay[] = [];
+  #input: InputRelay | undefined;
+  #console: Console | undefined;
 
   /** @throws {SyscallError} */
   constructor({ openTerminals, uid }: CallerStreamsOptions) {
     const terminals = SHOWN_IN.filter(isTerminal);
-    const hasTerminal = terminals.includes(0);
-    if (terminals.length === 0) {
-      this.streams = { fds: CALLERS, hasTerminal, isCallers: false };
-      return;
-    }
-    using devpts = openTerminals();
-    const pty = openPty(devpts);
-    setOwner(pty.slave, uid, -1);
-    setMode(pty.slave, TERMINAL_MODE);
-    this.#pty = pty;
-    const [stdin, stdout, stderr] = CALLERS;
-    const choose = (fd: Fd) => terminals.includes(fd.number) ? pty.slave : fd;
+    const pty = terminals.length > 0 ? this.#openPty(openTerminals, uid, terminals) : undefined;
+    const ofTerminal = (fd: number) => terminals.includes(fd) ? pty?.slave : undefined;
+    const stdout = ofTerminal(1) ?? this.#outputTo(new Fd(1), uid);
+    // What goes to one file keeps its order only through one pipe.
+    const isSame = statFd(1).identity === statFd(2).identity;
+    const stderr = ofTerminal(2) ?? (isSame ? stdout : this.#outputTo(new Fd(2), uid));
     this.streams = {
-      fds: [choose(stdin), choose(stdout), choose(stderr)],
-      hasTerminal,
+      fds: [ofTerminal(0) ?? this.#inputFrom(new Fd(0), uid), stdout, stderr],
+      hasTerminal: terminals.includes(0),
       isCallers: false,
     };
-    this.#console = new Console({
-      master: pty.master,
-      // In the background, what is typed is somebody else's.
-      input: hasTerminal && foregroundGroup(0) === ownProcessGroup() ? 0 : undefined,
-      output: terminals[0]!,
-      complain: (line) => complain("enter", line),
-    });
   }
 
   /** What to wait for. */
   interests(): PollEvents[] {
-    return this.#console?.interests() ?? [];
+    return [...this.#all].flatMap((it) => it.interests());
   }
 
   /** Passes on what has come. */
   onReady(ready: readonly PollEvents[]): void {
-    this.#console?.onReady(ready);
+    for (const it of this.#all) it.onReady(ready);
   }
 
   /** The caller's terminal has another size. */
@@ -84,29 +78,75 @@ export class CallerStreams implements Disposable {
     return this.#console?.hasEscaped ?? false;
   }
 
-  /** The command has its terminal: while this process has it open too, it does not come to its end. */
+  /** The command has its streams: while this process has them open too, they do not come to their end. */
   commandStarted(): void {
-    this.#pty?.slave[Symbol.dispose]();
+    this.#commands.dispose();
   }
 
-  /** Shows what the command has shown before it ended. What it has left running may show more, which is nobody's. */
-  commandEnded(): void {
-    const console = this.#console;
-    if (console === undefined) return;
-    for (;;) {
-      const interests = console.interests();
-      const ready = waitForEvents(interests, console.isShowing ? SHOW_PATIENCE : 0);
-      if (ready.length === 0) return;
-      console.onReady(ready);
-      if (console.isDone) return;
+  /**
+   * Passes on what the command has written before it ended. What it has left running may write more, which is nobody's.
+   *
+   * @param signals Readable when somebody is in a hurry.
+   */
+  commandEnded(signals: Fd): void {
+    this.#input?.[Symbol.dispose]();
+    this.#input = undefined;
+    const urge = { fd: signals.number, events: POLLIN };
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      const interests = this.interests();
+      if (interests.length === 0) return;
+      const isWaiting = this.#console?.isShowing || this.#outputs.some((it) => it.isWaiting);
+      const ready = waitForEvents([urge, ...interests], isWaiting ? REST_PATIENCE : 0);
+      if (ready.length === 0 || ready.some(({ fd }) => fd === urge.fd)) return;
+      this.onReady(ready);
+      if (this.#console?.isDone ?? this.#outputs.every((it) => it.isDone)) return;
     }
   }
 
   /** Gives the caller's terminal back as it was. */
   [Symbol.dispose](): void {
-    this.#console?.[Symbol.dispose]();
+    this.#opened.dispose();
+  }
+
+  get #all(): (Console | InputRelay | OutputRelay)[] {
+    return [this.#console, this.#input, ...this.#outputs].filter((it) => it !== undefined);
+  }
+
+  #openPty(openTerminals: () => Fd, uid: number, terminals: number[]): Pty {
+    using devpts = openTerminals();
+    const pty = openPty(devpts);
+    this.#commands.use(pty.slave);
+    setOwner(pty.slave, uid, -1);
+    setMode(pty.slave, TERMINAL_MODE);
+    // In the background, what is typed is somebody else's.
+    const isTyping = terminals.includes(0) && foregroundGroup(0) === ownProcessGroup();
+    this.#console = this.#opened.use(
+      new Console({
+        master: pty.master,
+        input: isTyping ? 0 : undefined,
+        output: terminals[0]!,
+        isShared: terminals.length < SHOWN_IN.length,
+        complain: say,
+      }),
+    );
+    return pty;
+  }
+
+  #inputFrom(caller: Fd, uid: number): Fd {
+    if (isPassable(caller)) return caller;
+    this.#input = new InputRelay(caller);
+    setOwner(this.#input.readEnd, uid, -1);
+    return this.#input.readEnd;
+  }
+
+  #outputTo(caller: Fd, uid: number): Fd {
+    if (isPassable(caller)) return caller;
+    const relay = this.#opened.use(new OutputRelay(caller, say));
+    this.#outputs.push(relay);
+    setOwner(relay.writeEnd, uid, -1);
+    return this.#commands.use(relay.writeEnd);
   }
 }
 
-/** How long to wait for a caller's terminal that shows nothing, in milliseconds. */
-const SHOW_PATIENCE = 1000;
+/** What is left running can write on and on: it is listened to for so many reads, 64 KiB each at the most. */
+const MOST_ROUNDS = 64;

@@ -37,6 +37,8 @@ export interface ConsoleOptions {
   input: number | undefined;
   /** Where the app's terminal is shown. */
   output: number;
+  /** Whether others show something in the caller's terminal as well. */
+  isShared?: boolean;
   /** Hears why nothing more is shown. */
   complain: (text: string) => void;
 }
@@ -61,14 +63,14 @@ export class Console implements Disposable {
    *
    * @throws {SyscallError} and leaves the caller's terminal as it was.
    */
-  constructor({ master, input, output, complain }: ConsoleOptions) {
+  constructor({ master, input, output, isShared = false, complain }: ConsoleOptions) {
     using undo = new DisposableStack();
     this.#master = master;
     this.#terminal = input ?? output;
     this.#input = undo.use(input === undefined ? undefined : openSharedInput(input));
     this.#screen = undo.use(new Sink(output, complain));
     this.#shown = this.#screen.addFeed();
-    this.#rawMode = undo.use(input === undefined ? undefined : new RawMode(input));
+    this.#rawMode = undo.use(input === undefined ? undefined : new RawMode(input, isShared));
     this.resize();
     undo.move();
   }

@@ -174,7 +174,11 @@ export class PodOutput implements Disposable {
 
   #readFrom(source: Source): void {
     const bytes = readAvailable(source.pipe.number, Math.min(READ_SIZE, source.left));
-    if (bytes === undefined) return;
+    if (bytes === undefined) {
+      // Who holds the pipe elsewhere may have read what was left.
+      if (source.left !== Infinity) this.#end(source);
+      return;
+    }
     source.left -= bytes.length;
     source.log?.write(bytes);
     source.feed.put(source.prefixer?.push(bytes, this.#prefix(source)) ?? bytes);

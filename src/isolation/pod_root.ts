@@ -25,6 +25,7 @@ import {
   O_NOFOLLOW,
   O_PATH,
   O_RDONLY,
+  O_RDWR,
   openFile,
   setMode,
   setOwnerAt,
@@ -66,6 +67,8 @@ export interface OwnRoot {
 export interface PodRoot extends OwnRoot {
   /** The directory of the pod's terminals: devpts. */
   terminals: Fd;
+  /** Its /dev/null: the host's is a file of the host's, whose mode its owner can change. */
+  nothing: Fd;
 }
 
 const DEVICE_LINKS: Readonly<Record<string, string>> = {
@@ -77,6 +80,8 @@ const DEVICE_LINKS: Readonly<Record<string, string>> = {
   ptmx: "pts/ptmx",
 };
 
+/** How many terminals a pod can have: those of all pods together are bounded, too. */
+const MOST_PTYS = "256";
 /** The group that terminals belong to on every distribution. */
 const TTY_GROUP = 5;
 /** What hides files: an empty one that nobody may look into. */
@@ -102,7 +107,7 @@ export function makePodRoot(owner: Owner, trace: Trace): PodRoot {
     for (const name of ["proc", "sys", "dev"]) makeDirectory(`/${name}`);
     makeHiding();
     const terminals = fillDev(owner);
-    return { mounts, root, terminals };
+    return { mounts, root, terminals, nothing: openFile("/dev/null", O_RDWR) };
   });
 }
 
@@ -123,7 +128,7 @@ function fillDev(owner: Owner): Fd {
   }
   for (const [name, target] of Object.entries(DEVICE_LINKS)) makeLink(target, `/dev/${name}`);
   for (const name of ["pts", "shm", "mqueue"]) makeDirectory(`/dev/${name}`);
-  const pts = { mode: "0620", ptmxmode: "0666", gid: `${owner.gid + TTY_GROUP}` };
+  const pts = { mode: "0620", ptmxmode: "0666", gid: `${owner.gid + TTY_GROUP}`, max: MOST_PTYS };
   const terminals = mountNew("devpts", "/dev/pts", pts);
   for (const name of ["", "ptmx"]) setOwnerAt(terminals, name, owner);
   const shm = { mode: "1777", ...TMPFS_LIMITS, ...own };

@@ -12,6 +12,7 @@ import {
   type Fd,
   O_DIRECTORY,
   O_PATH,
+  O_RDWR,
   openFile,
   replaceFileAt,
   setOwnerAt,
@@ -118,6 +119,7 @@ function openStreams(
     stderr: 2,
     plans: stdio,
     terminals: namespaces?.root.terminals,
+    nothing: namespaces?.root.nothing ?? openFile("/dev/null", O_RDWR),
     terminalType: Deno.env.get("TERM"),
   });
 }

@@ -55,12 +55,21 @@ export function forwardSignals(
 ): never {
   // Before the start, so that none is missed.
   using signals = openSignals(CATCHABLE_SIGNALS);
+  endAs(runToItsEnd(signals, streams, start, started));
+}
+
+function runToItsEnd(
+  signals: Fd,
+  streams: CallerStreams,
+  start: () => number,
+  started: () => void,
+): End {
+  // The caller's terminal is given back also when the start fails.
+  using passed = streams;
   const pid = start();
-  streams.commandStarted();
+  passed.commandStarted();
   started();
-  const end = waitWithSignals(pid, signals, streams);
-  streams[Symbol.dispose]();
-  endAs(end);
+  return waitWithSignals(pid, signals, passed);
 }
 
 function waitWithSignals(pid: number, signals: Fd, streams: CallerStreams): End {
@@ -74,7 +83,7 @@ function waitWithSignals(pid: number, signals: Fd, streams: CallerStreams): End 
     const fds = new Set(ready.map(({ fd }) => fd));
     if (fds.has(signals.number)) forwardAll(signals, child, streams);
     if (fds.has(child.number)) {
-      streams.commandEnded();
+      streams.commandEnded(signals);
       return endOf(pid);
     }
   }

@@ -76,6 +76,11 @@ export class Sink implements Disposable {
     return feed;
   }
 
+  /** Whether nobody takes anything any more. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
   /** Whether something is to be written. */
   get isWaiting(): boolean {
     return this.#rest.length > 0 || this.#feeds.some((feed) => !feed.isEmpty);

@@ -5,10 +5,11 @@
  */
 
 import { type StdioPlan, type Stream, type StreamTarget } from "../app/stdio.ts";
-import { Fd, O_RDWR, openFile, setMode, setOwner } from "../linux/file.ts";
+import { Fd, setMode, setOwner } from "../linux/file.ts";
 import type { PollEvents } from "../linux/poll.ts";
 import { openPty, type Pty } from "../linux/terminal.ts";
 import { Console } from "./console.ts";
+import { InputRelay } from "./relay.ts";
 import { type OutputStream, PodOutput, type PodOutputOptions } from "./output.ts";
 
 /** What a process of an app has as its standard streams: descriptors of this process. */
@@ -35,6 +36,8 @@ export interface StreamsOptions extends PodOutputOptions {
   plans: ReadonlyMap<string, StdioPlan>;
   /** The pod's terminals, if it has its own. */
   terminals: Fd | undefined;
+  /** What reads as nothing, and takes anything: /dev/null. */
+  nothing: Fd;
   /** What the caller's terminal is: its `TERM`. */
   terminalType: string | undefined;
 }
@@ -43,7 +46,8 @@ export interface StreamsOptions extends PodOutputOptions {
 export class Streams implements Disposable {
   readonly #plans: ReadonlyMap<string, StdioPlan>;
   readonly #output: PodOutput;
-  readonly #nothing = openFile("/dev/null", O_RDWR);
+  readonly #nothing: Fd;
+  readonly #input: InputRelay | undefined;
   readonly #pty: Pty | undefined;
   readonly #console: Console | undefined;
   readonly #terminalType: string | undefined;
@@ -54,6 +58,9 @@ export class Streams implements Disposable {
     this.#plans = options.plans;
     this.#terminalType = options.terminalType;
     this.#isIsolated = options.terminals !== undefined;
+    this.#nothing = options.nothing;
+    const isRelayed = [...options.plans.values()].some(({ stdin }) => stdin === "relay");
+    this.#input = isRelayed ? new InputRelay(CALLER.stdin) : undefined;
     this.#output = new PodOutput(options);
     if (!options.terminals || !hasTerminal(options.plans)) return;
     this.#pty = openPty(options.terminals);
@@ -112,13 +119,15 @@ export class Streams implements Disposable {
 
   /** What to wait for. */
   interests(): PollEvents[] {
-    return [...this.#output.interests(), ...this.#console?.interests() ?? []];
+    const others = [this.#console, this.#input];
+    return [...this.#output.interests(), ...others.flatMap((it) => it?.interests() ?? [])];
   }
 
   /** Passes on what has come. */
   onReady(ready: readonly PollEvents[]): void {
     this.#output.onReady(ready);
     this.#console?.onReady(ready);
+    this.#input?.onReady(ready);
   }
 
   /** The caller's terminal has another size. */
@@ -146,7 +155,7 @@ export class Streams implements Disposable {
   [Symbol.dispose](): void {
     this.#console?.[Symbol.dispose]();
     this.#output[Symbol.dispose]();
-    this.#nothing[Symbol.dispose]();
+    this.#input?.[Symbol.dispose]();
   }
 
   #open(
@@ -161,6 +170,9 @@ export class Streams implements Disposable {
         return this.#nothing;
       case "caller":
         return CALLER[stream];
+      case "relay":
+        setOwner(this.#input!.readEnd, owner.uid, owner.gid);
+        return this.#input!.readEnd;
       case "tty":
         return giveTerminal(this.#pty!.slave, owner.uid);
       case "log":

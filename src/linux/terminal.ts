@@ -63,12 +63,13 @@ export class RawMode implements Disposable {
 
   /**
    * @param fd A terminal.
+   * @param keepsOutput Whether what is shown is shown as before: for who shares it with programs that know of nothing.
    * @throws {SyscallError}
    */
-  constructor(fd: number) {
+  constructor(fd: number, keepsOutput = false) {
     this.#fd = fd;
     this.#before = readTermios(fd);
-    syscall("ioctl", fd, TCSETS, rawTermios(this.#before));
+    syscall("ioctl", fd, TCSETS, rawTermios(this.#before, keepsOutput));
   }
 
   /** Gives the terminal back its settings. One that was hung up needs none. */
@@ -86,12 +87,13 @@ export class RawMode implements Disposable {
  * `cfmakeraw` of termios(3).
  *
  * @param termios The kernel's `struct termios`.
+ * @param keepsOutput Whether what is shown may still be changed on its way.
  */
-export function rawTermios(termios: Bytes): Bytes {
+export function rawTermios(termios: Bytes, keepsOutput = false): Bytes {
   const raw = termios.slice();
   const view = new DataView(raw.buffer);
   view.setUint32(0, view.getUint32(0, true) & ~COOKED_INPUT, true);
-  view.setUint32(4, view.getUint32(4, true) & ~COOKED_OUTPUT, true);
+  if (!keepsOutput) view.setUint32(4, view.getUint32(4, true) & ~COOKED_OUTPUT, true);
   view.setUint32(8, (view.getUint32(8, true) & ~COOKED_CONTROL) | CS8, true);
   view.setUint32(12, view.getUint32(12, true) & ~COOKED_LOCAL, true);
   raw[CONTROL_CHARACTERS + VTIME] = 0;

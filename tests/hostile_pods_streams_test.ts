@@ -1,0 +1,80 @@
+/** Hostile pods: streams. What an app or a command has as descriptors 0 to 2 is no file of the host's. */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertPrints } from "./expect.ts";
+import type { Host } from "./host.ts";
+import { startUp } from "./pod_processes.ts";
+import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
+
+const UP = ["/bin/sh", "-c", "echo up; exec sleep 100"];
+
+function eitherScenario(name: string, test: (stage: Stage) => Promise<void>): void {
+  scenario(name, test);
+  isolatedScenario(name, test);
+}
+
+/** A host whose programs have files for streams, as a shell gives them. */
+function redirected(redirection: string): Host {
+  return { wrap: (argv) => ["sh", "-c", `exec "$@" ${redirection}`, "sh", ...argv] };
+}
+
+isolatedScenario("the host's /dev/null is no app's", async ({ script }) => {
+  const before = await Deno.stat("/dev/null");
+  await using pod = await script("stat -L -c %d:%i /proc/self/fd/0; chmod 600 /proc/self/fd/0");
+  const { stdout } = await pod.run();
+  const after = await Deno.stat("/dev/null");
+  await Deno.chmod("/dev/null", 0o666);
+  assertEquals(after.mode, before.mode);
+  assert(stdout.trim() !== `${before.dev}:${before.ino}`, stdout);
+});
+
+eitherScenario("a command has pipes in the place of its caller's files", async (stage) => {
+  const { dir, pod: prepare } = stage;
+  await using pod = await prepare({ app: { exec: UP } });
+  await startUp(pod);
+  await Deno.writeTextFile(`${dir}/in`, "one\ntwo\n");
+  const text = "readlink /proc/self/fd/0; read -r line; echo $line; readlink /proc/self/fd/1; " +
+    "echo lost >/proc/self/fd/0; chmod 4777 /proc/self/fd/1; cat /proc/self/fd/1 & echo err >&2";
+  const host = redirected(`<${dir}/in >${dir}/out 2>&1`);
+  const { code } = await pod.enter("app", ["/bin/sh", "-c", text], { host });
+  assertEquals(code, 0, await Deno.readTextFile(`${dir}/out`));
+  assertEquals(await Deno.readTextFile(`${dir}/in`), "one\ntwo\n");
+  assertEquals((await Deno.stat(`${dir}/out`)).mode! & 0o7777, 0o644);
+  const out = await Deno.readTextFile(`${dir}/out`);
+  assertMatch(out, /^pipe:\[\d+\]\none\npipe:\[\d+\]\n/);
+  assertMatch(out, /^err$/m);
+});
+
+eitherScenario("what a command leaves unread of a file is the next one's", async (stage) => {
+  const { dir, pod: prepare } = stage;
+  await using pod = await prepare({ app: { exec: UP } });
+  await startUp(pod);
+  await Deno.writeTextFile(`${dir}/in`, "one\ntwo\n");
+  const host: Host = {
+    wrap: (argv) => ["sh", "-c", `("$@"; cat) <${dir}/in`, "sh", ...argv],
+  };
+  assertPrints(await pod.enter("app", ["/bin/true"], { host }), "one\ntwo\n");
+});
+
+isolatedScenario("an interactive app has pipes in the place of files", async (stage) => {
+  const { dir, script } = stage;
+  await Deno.writeTextFile(`${dir}/in`, "one\ntwo\n");
+  const text = "readlink /proc/self/fd/0; cat; echo lost >/proc/self/fd/0; chmod 4777 /dev/stdout";
+  await using pod = await script(text);
+  const host = redirected(`<${dir}/in >${dir}/out`);
+  const result = await pod.run({ host, flags: { interactive: true } });
+  assertEquals(result.code === 0 || result.code === 1, true, result.stderr);
+  assertEquals(await Deno.readTextFile(`${dir}/in`), "one\ntwo\n");
+  assertMatch(await Deno.readTextFile(`${dir}/out`), /^pipe:\[\d+\]\none\ntwo\n/);
+  assertEquals((await Deno.stat(`${dir}/out`)).mode! & 0o7777, 0o644);
+});
+
+isolatedScenario("a directory of the host's is no command's input", async ({ pod: prepare }) => {
+  await using pod = await prepare({ app: { exec: UP } });
+  await startUp(pod);
+  const host = redirected("</etc");
+  const result = await pod.enter("app", ["/bin/sh", "-c", "ls /proc/self/fd/0/ || echo no"], {
+    host,
+  });
+  assertEquals(result.stdout, "no\n");
+});
