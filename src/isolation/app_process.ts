@@ -111,10 +111,10 @@ export function startProgram(
     }));
 }
 
-/** Who has a terminal has to know what it can do, unless its manifest says so. */
-function forTerminal(
+/** An app's environment: who has a terminal has to know what it can do, unless its manifest says so. */
+export function forTerminal(
   environment: ReadonlyMap<string, string>,
-  { hasTerminal, terminalType }: Stdio,
+  { hasTerminal, terminalType }: Pick<Stdio, "hasTerminal" | "terminalType">,
 ): ReadonlyMap<string, string> {
   if (!hasTerminal || terminalType === undefined) return environment;
   return new Map([["TERM", terminalType], ...environment]);

@@ -17,6 +17,7 @@ import { type Fd, O_DIRECTORY, O_PATH, openFile, replaceFileAt } from "../linux/
 import { openInit } from "../linux/init.ts";
 import { openNamespace } from "../linux/namespaces.ts";
 import { ownProcessGroup } from "../linux/process.ts";
+import { isTerminal } from "../linux/terminal.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
 import { saveCredentials } from "../stage1/credentials_file.ts";
 import { saveEnvironment } from "../stage1/environment_file.ts";
@@ -27,7 +28,7 @@ import { loadPod, type Pod } from "../stage1/pod.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { metadataUrl, saveRuntimeConfig } from "../stage1/runtime_config.ts";
 import { complain } from "../stage1/terminal.ts";
-import { locateProgram, openWorkingDirectory } from "./app_process.ts";
+import { forTerminal, locateProgram, openWorkingDirectory } from "./app_process.ts";
 import { podCgroupName } from "./cgroup_names.ts";
 import { recordCgroups } from "./cgroup_record.ts";
 import { fenceUntilExec } from "./fence.ts";
@@ -122,7 +123,8 @@ function leaveForApp(plan: AppPlan, { root, host, lock, uuid, trace }: Start): n
   trace(`execute ${program.path}`);
   // What is inherited passes by the bounding set.
   if (privileges.capabilities) clearInherited();
-  const environment = environmentEntries(plan.environment);
+  const terminal = { hasTerminal: isTerminal(0), terminalType: Deno.env.get("TERM") };
+  const environment = environmentEntries(forTerminal(plan.environment, terminal));
   const identity = { workingDirectory, labels, proc, credentials, privileges };
   return becomeApp(
     { ...identity, program: { ...program, environment } },
