@@ -200,27 +200,16 @@ function recordExecute({ path, argv, environment }: Program, { call }: CallScrip
 }
 
 function descriptorsOf(process: Launch): Fd[] {
-  const {
-    cgroups,
-    namespaces,
-    mounts,
-    root,
-    pidNamespace,
-    users,
-    workingDirectory,
-    proc,
-    streams,
-  } = process;
   const all = [
-    ...cgroups,
-    ...namespaces.map(({ fd }) => fd),
-    mounts,
-    root,
-    pidNamespace,
-    users,
-    workingDirectory,
-    proc,
-    ...streams.fds,
+    ...process.cgroups,
+    ...process.namespaces.map(({ fd }) => fd),
+    process.mounts,
+    process.root,
+    process.pidNamespace,
+    process.users,
+    process.workingDirectory,
+    process.proc,
+    ...process.streams.fds,
   ];
   const known = all.filter((fd) => fd !== undefined);
   return [...new Map(known.map((fd) => [fd.number, fd])).values()];

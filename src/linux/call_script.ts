@@ -13,7 +13,7 @@
 import { describeCall, describeErrno, SyscallError } from "./errno.ts";
 import type { Fd } from "./file.ts";
 import { type Argument, asBytes, type Bytes, type Call, cString, syscall } from "./libc.ts";
-import type { Pass } from "./seccomp_program.ts";
+import { type Pass, PASS_ARGUMENTS } from "./seccomp_program.ts";
 import { SYSCALL_NUMBERS, type SyscallName } from "./syscall_numbers.ts";
 
 /**
@@ -58,8 +58,6 @@ export const SCRIPT_OFFSET = REPORT_SIZE + CHILD_SIZE;
 /** What calls point to follows the list, which can have this many bytes. */
 const DATA_OFFSET = 0x1_0000;
 const WORD = 8;
-/** The first of the two arguments in which a call has its pass. */
-const PASS_ARGUMENT = 4;
 
 /** One recorded call. */
 interface Entry {
@@ -169,7 +167,7 @@ export class CallScript {
 
   #withPass(name: SyscallName, args: readonly Argument[]): readonly Argument[] {
     if (this.#pass === undefined) return args;
-    const room = PASS_ARGUMENT - args.length;
+    const room = PASS_ARGUMENTS[0] - args.length;
     if (room < 0) throw new RangeError(`${name}: its arguments leave no room for the pass`);
     return [...args, ...new Array<number>(room).fill(0), ...this.#pass];
   }

@@ -10,9 +10,8 @@
  */
 
 import { WITHOUT_NEW_NAMESPACES } from "./safe_arguments.ts";
-import type { Argument } from "./libc.ts";
 import { resolveRules } from "./named_filter.ts";
-import { type Pass, PASS_ARGUMENTS } from "./seccomp_program.ts";
+import type { Pass } from "./seccomp_program.ts";
 import { ARCHITECTURE, type Architecture } from "./syscall_numbers.ts";
 import { syscallNumber } from "./syscall_table.ts";
 
@@ -49,24 +48,4 @@ export function makePass(architecture: Architecture = ARCHITECTURE): Pass {
     rules: resolveRules(PASSED_RULES, architecture),
     words: [first!, second!],
   };
-}
-
-/**
- * The arguments of a call, with the words that let it through.
- *
- * @throws {RangeError} when the call has arguments of its own where the words go.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * const pass = { ...makePass(), words: [5n, 6n] } as const;
- * assertEquals(withPass(pass, 1, 9), [1, 9, 0, 0, 5n, 6n]);
- * ```
- */
-export function withPass({ words }: Pick<Pass, "words">, ...args: Argument[]): Argument[] {
-  const [first] = PASS_ARGUMENTS;
-  if (args.length > first) {
-    throw new RangeError(`${args.length} arguments leave no room for a pass`);
-  }
-  return [...args, ...new Array<number>(first - args.length).fill(0), ...words];
 }

@@ -92,15 +92,6 @@ export function syscall(name: SyscallName, ...args: Argument[]): number {
 }
 
 /**
- * An array of C strings with a null pointer at its end, as execve(2) takes it.
- *
- * The strings are never freed: what they are for replaces the whole process.
- */
-export function cStringArray(texts: readonly string[]): Bytes {
-  return asBytes(new BigUint64Array([...texts.map((text) => BigInt(keepInMemory(text))), 0n]));
-}
-
-/**
  * Copies bytes, or a text as a C string, to memory that is never freed.
  *
  * For what a structure points to, for the arguments of a call before which no memory can be taken, and for what

@@ -188,12 +188,3 @@ export function changeRoot(root: Fd, call: Call = syscall): void {
   call("fchdir", root.number);
   call("chroot", ".");
 }
-
-/**
- * chdir(2).
- *
- * @throws {SyscallError}
- */
-export function changeDirectory(path: string): void {
-  syscall("chdir", path);
-}

@@ -15,7 +15,6 @@ const TCGETS = 0x5401;
 const TCSETS = 0x5402;
 const TIOCSCTTY = 0x540e;
 const TIOCGPGRP = 0x540f;
-const TIOCSPGRP = 0x5410;
 const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
 const TIOCGPTPEER = 0x5441;
@@ -194,14 +193,4 @@ export function foregroundGroup(fd: number): number | undefined {
     if (failedWith(error, "ENOTTY", "EINVAL", "EIO", "EBADF")) return undefined;
     throw error;
   }
-}
-
-/**
- * Has a terminal listen to another process group of this session. This process must not mind SIGTTOU, which it
- * gets when its own group is in the background.
- *
- * @throws {SyscallError}
- */
-export function setForegroundGroup(fd: number, group: number): void {
-  syscall("ioctl", fd, TIOCSPGRP, asBytes(new Int32Array([group])));
 }
