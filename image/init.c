@@ -1,13 +1,15 @@
 /*
  * init: makes system calls that it finds in a list, one after the other, and knows nothing else.
  *
- * `run`, `enter` and `gc` write the list (src/linux/call_script.ts) to a file in memory, and start this program with
- * the number of its descriptor as the only argument. What is to be done is decided in TypeScript; this only does it.
+ * `run`, `enter` and `gc` write the list (src/linux/call_script.ts) to a file in memory, and start
+ * this program with the number of its descriptor as the only argument. What is to be done is
+ * decided in TypeScript; this only does it.
  *
- * It is what every process of a pod begins as, so it is small and needs nothing: no libc, no dynamic loader, no
- * memory but its stack and the list. The list is a private copy, whose descriptor is closed before the first call:
- * nobody who comes to see this process can change what it will do. What `run` is told goes to pages of its own: the call
- * that failed, and, on one that no child has, the number of the child that clone(2) made.
+ * It is what every process of a pod begins as, so it is small and needs nothing: no libc, no
+ * dynamic loader, no memory but its stack and the list. The list is a private copy, whose
+ * descriptor is closed before the first call: nobody who comes to see this process can change what
+ * it will do. What `run` is told goes to pages of its own: the call that failed, and, on one that
+ * no child has, the number of the child that clone(2) made.
  */
 
 typedef long word;
@@ -22,9 +24,9 @@ typedef long word;
 #define SCRIPT_FAILURE 254
 
 /* How a call is made, and its result is taken. */
-#define MAY_FAIL 1          /* go on although the call failed: with any error, or with the one in the bits above */
-#define ONLY_AT_EXPECTED 2  /* end, as at the end of the list, where the result is another than the expected one */
-#define TAKES_RESULT 4      /* the first argument is the result of the call before */
+#define MAY_FAIL 1         /* go on though it failed: with any error, or with the one in the bits above */
+#define ONLY_AT_EXPECTED 2 /* end, as at the end of the list, at any other result */
+#define TAKES_RESULT 4     /* the first argument is the result of the call before */
 #define ALLOWED_ERROR_SHIFT 8
 
 #define LARGEST_ERROR 4095
@@ -40,7 +42,7 @@ struct entry {
     word arguments[6];
     word how;
     word expected;
-    const char *complaint; /* what to say before the error, where nobody is left to read the report */
+    const char *complaint; /* what to say before the error, where nobody reads the report */
 };
 
 /* What an error is called, at its number: so many bytes each. */
@@ -48,7 +50,7 @@ struct entry {
 #define ERROR_COUNT 134
 
 struct script {
-    word pass[2]; /* two secret words, with which the last calls pass the system call filter of the app */
+    word pass[2]; /* two secret words, with which the last calls pass the app's filter */
     const char (*error_texts)[ERROR_TEXT_SIZE];
     struct entry entries[];
 };

@@ -6,7 +6,10 @@
 
 import { fileURLToPath } from "node:url";
 
-/** The processors that there is an `init` for, as appc names them, with what Debian's compilers call them. */
+/**
+ * The processors that there is an `init` for, as appc names them, with what Debian's compilers call
+ * them.
+ */
 const TRIPLES = { amd64: "x86_64-linux-gnu", aarch64: "aarch64-linux-gnu" } as const;
 
 /** A processor, in appc's spelling. */
@@ -23,8 +26,8 @@ export const RECORDED_COMPILER = "gcc 12.2.0";
 const SOURCE = fileURLToPath(new URL("init.c", import.meta.url));
 
 /**
- * A program without libc, at a fixed address, without anything that a loader or a debugger would read. One segment
- * that is read and executed, and none that is written.
+ * A program without libc, at a fixed address, without anything that a loader or a debugger would
+ * read. One segment that is read and executed, and none that is written.
  */
 const OPTIONS = [
   "-Os",
@@ -63,7 +66,8 @@ export interface Init {
 /**
  * Compiles `init`.
  *
- * @throws {Error} which names the Debian package of the compiler when there is none, or says what it complains about.
+ * @throws {Error} which names the Debian package of the compiler when there is none, or says what
+ * it complains about.
  */
 export function compileInit(arch: InitArchitecture): Init {
   const compiler = findCompiler(arch);
@@ -78,7 +82,9 @@ export function compileInit(arch: InitArchitecture): Init {
   }
 }
 
-/** Debian names each compiler after its target; other distributions have the machine's own as `gcc`. */
+/**
+ * Debian names each compiler after its target; other distributions have the machine's own as `gcc`.
+ */
 function findCompiler(arch: InitArchitecture): { program: string; version: string } {
   const names = [`${TRIPLES[arch]}-gcc`, ...(arch === OWN_ARCHITECTURE ? ["gcc"] : [])];
   for (const program of names) {

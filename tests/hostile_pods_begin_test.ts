@@ -1,6 +1,6 @@
 /**
- * Hostile pods: how a process begins. Whatever path an app gives to `run`, to its handlers or to `enter`, it is
- * walked when nothing of the host's is open.
+ * Hostile pods: how a process begins. Whatever path an app gives to `run`, to its handlers or to
+ * `enter`, it is walked when nothing of the host's is open.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -58,7 +58,10 @@ async function compose(
   return await stage0.prepare({ apps: entries, ...privateUsers ? { privateUsers } : {} });
 }
 
-/** The numbers under which `run` has descriptors that lead to the host while it starts such a pod, the last ones first. */
+/**
+ * The numbers under which `run` has descriptors that lead to the host while it starts such a pod,
+ * the last ones first.
+ */
 async function numbersOfRun(
   stage: Stage,
   stance: Stance,
@@ -155,7 +158,9 @@ scenario("no app begins in a directory of run's", async (stage) => {
 
 // What a process executes.
 
-/** A file of the host's that is a program, and the ways by which a program of the app's names it. */
+/**
+ * A file of the host's that is a program, and the ways by which a program of the app's names it.
+ */
 interface Lure {
   /** The program's path on the host. */
   program: string;

@@ -1,4 +1,7 @@
-/** Hostile pods: their end. A pod counts as running for as long as it does, and nothing of it outlives `stop` and `gc`. */
+/**
+ * Hostile pods: their end. A pod counts as running for as long as it does, and nothing of it
+ * outlives `stop` and `gc`.
+ */
 
 import { assert, assertEquals } from "@std/assert";
 import { assertCode } from "./expect.ts";
@@ -111,7 +114,8 @@ for (
     const first = pod.readNumber("pid")!;
     assertCode(await pod.stop({ force: true }), 0);
     await program.result;
-    // They are too short-lived to be looked for, but each of them holds the lock, or has gone with the first one.
+    // They are too short-lived to be looked for, but each of them holds the lock, or has gone with
+    // the first one.
     await eventually("the end of all", async () => !isAlive(first) && !await pod.isRunning());
   }, COMPILER);
 }

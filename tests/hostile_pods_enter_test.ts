@@ -1,6 +1,6 @@
 /**
- * Hostile pods: those that are entered. A command has nothing of its caller's that the app could reach by it, and is
- * no more than the app is.
+ * Hostile pods: those that are entered. A command has nothing of its caller's that the app could
+ * reach by it, and is no more than the app is.
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
@@ -78,7 +78,10 @@ eitherScenario("who rewrites the app's users is entered as it was", async (stage
 
 // The caller's process group and terminal.
 
-/** A shell of the host's that calls a program, in a group of their own, and says that it has lived on. */
+/**
+ * A shell of the host's that calls a program, in a group of their own, and says that it has lived
+ * on.
+ */
 const CALLER: Host = {
   wrap: (argv) => ["setsid", "--wait", "sh", "-c", '"$@"; echo survived', "sh", ...argv],
 };
@@ -105,7 +108,10 @@ eitherScenario("a command has a session of its own", async (stage) => {
   assert(sessionOf(program.pid) !== command);
 });
 
-/** The terminals that a process has, each as the file that it is: two file systems may number theirs alike. */
+/**
+ * The terminals that a process has, each as the file that it is: two file systems may number theirs
+ * alike.
+ */
 function terminalsOf(pid: number): string[] {
   return [...Deno.readDirSync(`/proc/${pid}/fd`)].flatMap(({ name }) => {
     const { dev, ino, rdev, isCharDevice } = Deno.statSync(`/proc/${pid}/fd/${name}`);

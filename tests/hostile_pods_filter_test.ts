@@ -1,5 +1,6 @@
 /**
- * Hostile pods: system calls. What leads out of the pod, or to parts of the kernel that no pod needs, is refused.
+ * Hostile pods: system calls. What leads out of the pod, or to parts of the kernel that no pod
+ * needs, is refused.
  */
 
 import { assertEquals } from "@std/assert";
@@ -21,10 +22,16 @@ const ALLOWED = [
   "forks",
 ];
 
-/** The errors of calls that are refused, where not EPERM: libraries do without a call that is not there. */
+/**
+ * The errors of calls that are refused, where not EPERM: libraries do without a call that is not
+ * there.
+ */
 const OTHER_ERRORS: Record<string, string> = { clone3_user: "ENOSYS", clone3_plain: "ENOSYS" };
 
-/** What a filter may answer: that it is not allowed, or not there; or it ends who makes a call that it does not list. */
+/**
+ * What a filter may answer: that it is not allowed, or not there; or it ends who makes a call that
+ * it does not list.
+ */
 const REFUSALS = ["EPERM", "EACCES", "ENOSYS", "EAFNOSUPPORT", "killed"];
 
 const STANCES = [

@@ -1,6 +1,6 @@
 /**
- * Hostile pods in the host's namespaces: an app that is kept to its root sees the host's processes, and gets through none
- * of stage1's to the host's files. Nor can a process hide there.
+ * Hostile pods in the host's namespaces: an app that is kept to its root sees the host's processes,
+ * and gets through none of stage1's to the host's files. Nor can a process hide there.
  */
 
 import { assertEquals } from "@std/assert";

@@ -1,6 +1,6 @@
 /**
- * Hostile pods: the kernel's file systems. Wherever an image leads /proc, /sys and /dev, no setting of the host's can
- * be written to, and what tells of the host is empty.
+ * Hostile pods: the kernel's file systems. Wherever an image leads /proc, /sys and /dev, no setting
+ * of the host's can be written to, and what tells of the host is empty.
  */
 
 import { assertEquals } from "@std/assert";
@@ -61,7 +61,10 @@ async function isUp(program: Program): Promise<boolean> {
   return false;
 }
 
-/** File systems of the kernel's that the pod's processes can write to, other than where these belong. */
+/**
+ * File systems of the kernel's that the pod's processes can write to, other than where these
+ * belong.
+ */
 function strayMounts(program: Program): string[] {
   const processes = [program, ...childrenOf(program.pid)];
   const own = Deno.readLinkSync("/proc/self/ns/mnt");
@@ -115,7 +118,10 @@ for (const place of ["/proc", "/sys", "/dev"]) {
   );
 }
 
-/** What may be opened for writing: the app's own, settings of its own network, and what asks to be told of pressure. */
+/**
+ * What may be opened for writing: the app's own, settings of its own network, and what asks to be
+ * told of pressure.
+ */
 const WRITABLE = [
   /^\/proc\/(self|thread-self|\d+)\//,
   /^\/proc\/sys\/net\//,

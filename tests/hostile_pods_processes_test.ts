@@ -1,6 +1,6 @@
 /**
- * Hostile pods: processes that come into the pod. While they do, they show nothing of the host, and whatever happens
- * to them, `run` and `enter` go on, and the pod can be ended.
+ * Hostile pods: processes that come into the pod. While they do, they show nothing of the host, and
+ * whatever happens to them, `run` and `enter` go on, and the pod can be ended.
  */
 
 import { assert, assertEquals } from "@std/assert";

@@ -1,6 +1,6 @@
 /**
- * Hostile pods: the programs of stage1. No process that is the app's, or becomes so, has one of them as its program in
- * a way in which it could be changed or made useless.
+ * Hostile pods: the programs of stage1. No process that is the app's, or becomes so, has one of
+ * them as its program in a way in which it could be changed or made useless.
  */
 
 import { assertEquals } from "@std/assert";
@@ -29,7 +29,10 @@ const PATIENCE = 1_500;
 /** A program that is the program of whoever executes it. */
 const EXECUTES_ITSELF = { "/evil": { text: "#!/proc/self/exe\n", mode: 0o755 } };
 
-/** Returns what has been changed of a stage1 by what is done: of the pod's, and of the one that all pods share. */
+/**
+ * Returns what has been changed of a stage1 by what is done: of the pod's, and of the one that all
+ * pods share.
+ */
 async function changedBy(act: () => Promise<unknown>, pod: Pod, image: string): Promise<string[]> {
   const { rootfs } = await openTree(image, Deno.env.get("STAGE1_CACHE")!);
   const before = await describeStage1(pod, rootfs);

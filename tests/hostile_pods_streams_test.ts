@@ -1,4 +1,7 @@
-/** Hostile pods: streams. What an app or a command has as descriptors 0 to 2 is no file of the host's. */
+/**
+ * Hostile pods: streams. What an app or a command has as descriptors 0 to 2 is no file of the
+ * host's.
+ */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertPrints } from "./expect.ts";

@@ -1,5 +1,6 @@
 /**
- * The way into an app that runs: what a further process of it has to join, found out from those that it has.
+ * The way into an app that runs: what a further process of it has to join, found out from those
+ * that it has.
  *
  * @module
  */
@@ -13,7 +14,10 @@ import { machineCgroupName, podCgroupName } from "./cgroup_names.ts";
 import type { Surroundings } from "./launch.ts";
 import { type AppMarks, isMember, openAppMarks, openAppRoot, supervisorOf } from "./members.ts";
 
-/** What a process of an app joins. Nothing is there twice: what this process shares with the app is left out. */
+/**
+ * What a process of an app joins. Nothing is there twice: what this process shares with the app is
+ * left out.
+ */
 export interface AppEntry extends Surroundings {
   /** A process of the app. */
   pid: number;
@@ -25,8 +29,8 @@ const POD_NAMESPACES = ["cgroup", "ipc", "uts", "net"] as const;
 /**
  * Opens all that it takes to get into an app.
  *
- * That the processes are the pod's is asked both before and after they are looked at, should their numbers change
- * hands meanwhile.
+ * That the processes are the pod's is asked both before and after they are looked at, should their
+ * numbers change hands meanwhile.
  *
  * @param pid What `run` left in the `pid` file: the app's process, or the pod's first one.
  * @throws {Error} when that process is not this pod's, or the app does not run.

@@ -1,6 +1,6 @@
 /**
- * The processes of an app in a pod that is supervised: how each comes into the app's root, namespaces, limits and
- * privileges.
+ * The processes of an app in a pod that is supervised: how each comes into the app's root,
+ * namespaces, limits and privileges.
  *
  * @module
  */
@@ -111,7 +111,9 @@ export function startProgram(
     }));
 }
 
-/** An app's environment: who has a terminal has to know what it can do, unless its manifest says so. */
+/**
+ * An app's environment: who has a terminal has to know what it can do, unless its manifest says so.
+ */
 export function forTerminal(
   environment: ReadonlyMap<string, string>,
   { hasTerminal, terminalType }: Pick<Stdio, "hasTerminal" | "terminalType">,

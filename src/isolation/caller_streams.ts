@@ -1,7 +1,8 @@
 /**
- * The standard streams of a command of `enter`'s: the caller's, but none of the caller's terminals, files and devices. Who
- * has a terminal open can type into it, and read what is typed. The command gets a terminal of the pod's own instead, and
- * what that shows is shown in the caller's; in the place of files and devices it gets pipes.
+ * The standard streams of a command of `enter`'s: the caller's, but none of the caller's terminals,
+ * files and devices. Who has a terminal open can type into it, and read what is typed. The command
+ * gets a terminal of the pod's own instead, and what that shows is shown in the caller's; in the
+ * place of files and devices it gets pipes.
  *
  * @module
  */
@@ -78,13 +79,17 @@ export class CallerStreams implements Disposable {
     return this.#console?.hasEscaped ?? false;
   }
 
-  /** The command has its streams: while this process has them open too, they do not come to their end. */
+  /**
+   * The command has its streams: while this process has them open too, they do not come to their
+   * end.
+   */
   commandStarted(): void {
     this.#commands.dispose();
   }
 
   /**
-   * Passes on what the command has written before it ended. What it has left running may write more, which is nobody's.
+   * Passes on what the command has written before it ended. What it has left running may write
+   * more, which is nobody's.
    *
    * @param signals Readable when somebody is in a hurry.
    */
@@ -148,5 +153,8 @@ export class CallerStreams implements Disposable {
   }
 }
 
-/** What is left running can write on and on: it is listened to for so many reads, 64 KiB each at the most. */
+/**
+ * What is left running can write on and on: it is listened to for so many reads, 64 KiB each at the
+ * most.
+ */
 const MOST_ROUNDS = 64;

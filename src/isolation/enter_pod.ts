@@ -1,6 +1,6 @@
 /**
- * `enter`: a command inside a running app, as that app: its namespaces, cgroup, root, environment, credentials and
- * restrictions.
+ * `enter`: a command inside a running app, as that app: its namespaces, cgroup, root, environment,
+ * credentials and restrictions.
  *
  * @module
  */
@@ -77,7 +77,9 @@ export function enterPod({ pid, appName, command, debug }: EnterArguments): neve
   forwardSignals(streams, start, () => fenceForGood("waiting", trace));
 }
 
-/** Those that the app sees, so that the command's has a name there; the host's, where it sees none. */
+/**
+ * Those that the app sees, so that the command's has a name there; the host's, where it sees none.
+ */
 function openTerminals(root: Fd): Fd {
   try {
     const terminals = openInRoot(root, "/dev/pts", O_PATH | O_DIRECTORY);
@@ -89,7 +91,8 @@ function openTerminals(root: Fd): Fd {
 }
 
 /**
- * What is taken from the app is taken from its commands as well. What of it has no effect, `run` has said.
+ * What is taken from the app is taken from its commands as well. What of it has no effect, `run`
+ * has said.
  */
 function planRestrictions({ manifest }: Pod, { app, field }: PodApp): Restrictions {
   const ofApp = readIsolators(app.isolators, `${field}.app.isolators`);

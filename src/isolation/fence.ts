@@ -108,11 +108,6 @@ export function refusedCalls(
   return name === "gc" ? NEVER : { ...NEVER, mount: [165, 40], umount2: [166, 39] };
 }
 
-/*
- * Who gives up capabilities first makes sure that nobody looks into this process by having as many as are left: it is in
- * the host's root, and in the host's namespaces an app may see it.
- */
-
 /**
  * The fence of a program that becomes another one, or starts one: that one has to have all that this one gives up,
  * so it is but what execve(2) gives back to root.
@@ -121,8 +116,7 @@ export function refusedCalls(
  */
 export function fenceUntilExec(name: "run" | "supervisor" | "enter", trace: Trace): void {
   trace(`keep the capabilities ${NEEDED[name].join(" ")}`);
-  makeUndumpable(syscall);
-  limitPermitted(NEEDED[name]);
+  giveUp(name);
 }
 
 /**
@@ -136,9 +130,17 @@ export function fenceUntilExec(name: "run" | "supervisor" | "enter", trace: Trac
 export function fenceForGood(name: Staying, trace: Trace): void {
   const calls = Object.values(refusedCalls(name));
   trace(`keep the capabilities ${NEEDED[name].join(" ")}, refuse ${calls.length} system calls`);
-  makeUndumpable(syscall);
-  limitPermitted(NEEDED[name]);
+  giveUp(name);
   setNoNewPrivileges();
   const syscalls = calls.map(([x86_64, aarch64]) => ARCHITECTURE === "x86_64" ? x86_64 : aarch64);
   prepareFilter({ mode: "deny", syscalls, errno: ERRNO.EPERM })();
+}
+
+/**
+ * Gives up capabilities, and before that makes sure that nobody comes to look into this process by
+ * having as many as are left: it is in the host's root, and in the host's namespaces apps see it.
+ */
+function giveUp(name: keyof typeof NEEDED): void {
+  makeUndumpable(syscall);
+  limitPermitted(NEEDED[name]);
 }

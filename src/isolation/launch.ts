@@ -1,10 +1,11 @@
 /**
  * How every process of a pod begins: an app, an event handler, and a command of `enter`'s.
  *
- * One list of calls, in the one safe order. A process outside of the pod makes nearly all of them: it joins what the app
- * is in, by descriptors alone, gives up what the app does not have, and closes everything. Only then does its copy come
- * into the pod's sight (`recordEntrance`), which is then no more than the app is, and has only execve(2) left to
- * do: the one call that walks a path of the app's, with nothing of the host's open.
+ * One list of calls, in the one safe order. A process outside of the pod makes nearly all of them:
+ * it joins what the app is in, by descriptors alone, gives up what the app does not have, and
+ * closes everything. Only then does its copy come into the pod's sight (`recordEntrance`), which is
+ * then no more than the app is, and has only execve(2) left to do: the one call that walks a path
+ * of the app's, with nothing of the host's open.
  *
  * @module
  */
@@ -115,7 +116,8 @@ export function recordLaunch(process: Launch, script: CallScript): void {
 }
 
 /**
- * Has this process become the app: the same list, but for what it has done itself. Its root is the app's already.
+ * Has this process become the app: the same list, but for what it has done itself. Its root is the
+ * app's already.
  *
  * @param init What {@linkcode openInit} opened, while the host's root was in sight.
  * @param kept A descriptor that the program has beside 0 to 2.
@@ -143,7 +145,10 @@ export function becomeApp(
   });
 }
 
-/** By descriptor, so that what was found in the app's root is what is used, wherever a path leads by now. */
+/**
+ * By descriptor, so that what was found in the app's root is what is used, wherever a path leads by
+ * now.
+ */
 function recordJoin(process: Launch, { call }: CallScript): void {
   const { namespaces, mounts, root, pidNamespace, users, workingDirectory } = process;
   for (const { kind, fd } of namespaces) call("setns", fd.number, NAMESPACE_FLAGS[kind]);
@@ -162,13 +167,15 @@ function recordStreams({ fds }: Streams, { call }: CallScript): void {
 }
 
 /**
- * Records what makes a process no more than the app is, and ends with nothing of the host's open. The order is the only
- * one in which each step still has the privilege that it needs, and none gives back what another took:
+ * Records what makes a process no more than the app is, and ends with nothing of the host's open.
+ * The order is the only one in which each step still has the privilege that it needs, and none
+ * gives back what another took:
  *
  * 1. the bounding set, which takes `CAP_SETPCAP`, then groups, group and user;
  * 2. no new privileges, if need be;
  * 3. what this process could be looked into for: its memory belongs to root from here on;
- * 4. the filter, which takes `CAP_SYS_ADMIN` from who may have new privileges. What comes after it passes it;
+ * 4. the filter, which takes `CAP_SYS_ADMIN` from who may have new privileges. What comes after it
+ *    passes it;
  * 5. the capabilities that were kept so far.
  */
 function recordIdentity(

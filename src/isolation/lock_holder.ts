@@ -1,9 +1,10 @@
 /**
- * Who keeps a pod locked when no process of stage1's stays with it, and its app may not have the lock: a descriptor of
- * the pod's directory is a way to the host.
+ * Who keeps a pod locked when no process of stage1's stays with it, and its app may not have the
+ * lock: a descriptor of the pod's directory is a way to the host.
  *
- * A process of `init`'s size holds the lock for as long as the app's own process is there, and after that for as long
- * as anybody has the other end of a pipe, which the app gets in the lock's place and its children inherit.
+ * A process of `init`'s size holds the lock for as long as the app's own process is there, and
+ * after that for as long as anybody has the other end of a pipe, which the app gets in the lock's
+ * place and its children inherit.
  *
  * @module
  */

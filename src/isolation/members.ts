@@ -1,9 +1,9 @@
 /**
  * Which processes belong to a pod: those of its apps, and `run` where it stays.
  *
- * A process is an app's if its root directory is the app's, or if it is in a mount namespace that begins in the
- * app's root: chroot(2) changes the one, and not the other. The kernel vouches for both; a number in a file does
- * not, since numbers are used again.
+ * A process is an app's if its root directory is the app's, or if it is in a mount namespace that
+ * begins in the app's root: chroot(2) changes the one, and not the other. The kernel vouches for
+ * both; a number in a file does not, since numbers are used again.
  *
  * @module
  */
@@ -39,15 +39,19 @@ export interface Member {
 export interface AppMarks extends Disposable {
   /** The apps' root directories, in the form of {@linkcode FileStatus.identity}. */
   roots: ReadonlySet<string>;
-  /** The mount namespaces that begin in one of them, likewise. They are held, so that no other gets their numbers. */
+  /**
+   * The mount namespaces that begin in one of them, likewise. They are held, so that no other gets
+   * their numbers.
+   */
   namespaces: ReadonlyMap<string, Fd>;
 }
 
 /**
  * Finds out what tells the processes of some apps.
  *
- * Where a namespace begins can be seen only from inside, so this thread visits each that it is not in itself. That
- * takes `CAP_SYS_ADMIN` and `CAP_SYS_CHROOT`; to compare processes with the marks takes neither.
+ * Where a namespace begins can be seen only from inside, so this thread visits each that it is not
+ * in itself. That takes `CAP_SYS_ADMIN` and `CAP_SYS_CHROOT`; to compare processes with the marks
+ * takes neither.
  *
  * @param rootfs The apps' root file systems, relative to the pod directory.
  * @param pids The processes whose namespaces may be the apps': all, if it is not said.
@@ -65,7 +69,10 @@ export function openAppMarks(rootfs: readonly string[], pids = listProcesses()):
   return { roots, namespaces, [Symbol.dispose]: dispose };
 }
 
-/** Opens each mount namespace of processes once, but for this thread's own. They are the caller's to close. */
+/**
+ * Opens each mount namespace of processes once, but for this thread's own. They are the caller's to
+ * close.
+ */
 function* otherMountNamespaces(pids: readonly number[]): Generator<Fd> {
   const seen = new Set([namespaceIdentity("thread-self", "mnt")]);
   for (const pid of pids) {
@@ -95,8 +102,8 @@ export function findMember(pid: number, marks: AppMarks): Member | undefined {
 }
 
 /**
- * Looks for all processes of some apps. Each is held until the next one is asked for: they may be more than a
- * process can have descriptors.
+ * Looks for all processes of some apps. Each is held until the next one is asked for: they may be
+ * more than a process can have descriptors.
  *
  * @throws {SyscallError}
  */
@@ -130,7 +137,10 @@ export function killMembersOf(marks: AppMarks, trace: Trace): number {
   throw new Error("the pod's processes start others faster than they can be killed");
 }
 
-/** A signal that each process of some apps gets once. Who is killed may be there for a while, and be found again. */
+/**
+ * A signal that each process of some apps gets once. Who is killed may be there for a while, and be
+ * found again.
+ */
 class SignalledOnce {
   readonly #known = new Set<string>();
 
@@ -213,7 +223,8 @@ export function findFirstProcess(pid: number): Member | undefined {
 /**
  * The `run` that stays with a pod whose apps are supervised, or has yet to start them.
  *
- * It is told by its program, which is the one in this pod, and by its working directory, which is the pod's.
+ * It is told by its program, which is the one in this pod, and by its working directory, which is
+ * the pod's.
  *
  * @param pid As for {@linkcode findFirstProcess}; without it, all processes are looked at.
  * @returns `undefined` when there is none.
@@ -230,8 +241,8 @@ export function supervisorOf(pid: number): number | undefined {
 }
 
 /**
- * Held first and looked at then: if the number changed hands in between, the one that we hold is dead and signals
- * to it go nowhere.
+ * Held first and looked at then: if the number changed hands in between, the one that we hold is
+ * dead and signals to it go nowhere.
  */
 function hold(pid: number, isOfPod: () => boolean): Member | undefined {
   const process = openProcess(pid);

@@ -1,8 +1,8 @@
 /**
  * The namespaces that a pod has for itself, and the process that keeps them: pid 1.
  *
- * It does nothing but be there: the kernel reaps for it, and it waits for the other end of a pipe to close, which
- * only `run` holds. So the pod ends with `run`, whatever ends that.
+ * It does nothing but be there: the kernel reaps for it, and it waits for the other end of a pipe
+ * to close, which only `run` holds. So the pod ends with `run`, whatever ends that.
  *
  * @module
  */
@@ -57,7 +57,9 @@ export interface NamespacePlan {
   /** The network namespace that has been made for it; it is in the host's otherwise. */
   network: Fd | undefined;
   hostname: string;
-  /** The user namespace that the others belong to, and its ids on the host; the host's otherwise. */
+  /**
+   * The user namespace that the others belong to, and its ids on the host; the host's otherwise.
+   */
   users: PodUsers | undefined;
 }
 
@@ -121,7 +123,9 @@ export function makePodNamespaces(
   return namespaces;
 }
 
-/** Records the move into the pod's namespaces, but for those of mounts, of process ids and of users. */
+/**
+ * Records the move into the pod's namespaces, but for those of mounts, of process ids and of users.
+ */
 export function recordJoin({ joined }: PodNamespaces, script: CallScript): void {
   for (const { kind, fd } of joined) script.call("setns", fd.number, NAMESPACE_FLAGS[kind]);
 }
@@ -168,7 +172,8 @@ function startFirstProcess(
       call("dup3", lifeline.number, 0, 0);
       if (!users) recordWaiting(script);
     },
-    // Its memory would be the host's otherwise, and it be hidden from an app that may look at any process.
+    // Its memory would be the host's otherwise, and it be hidden from an app that may look at any
+    // process.
     ...(users ? { recordAgain: recordWaiting } : {}),
   });
   expectDone(maker, "the namespaces of the pod");
@@ -181,8 +186,9 @@ function startFirstProcess(
 const CALLS_OF_WAITING = ["read", "exit_group"];
 
 /**
- * Records what pid 1 does until the other end of its descriptor 0 is closed: nothing, and it can do no more. An app that
- * may look into any process of the pod, and write to its memory, gets no further by that.
+ * Records what pid 1 does until the other end of its descriptor 0 is closed: nothing, and it can do
+ * no more. An app that may look into any process of the pod, and write to its memory, gets no
+ * further by that.
  */
 function recordWaiting(script: CallScript): void {
   const { call } = script;

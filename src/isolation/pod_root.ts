@@ -1,6 +1,6 @@
 /**
- * The root of a pod's own: a few directories in memory with the kernel's file systems as the pod's namespaces show
- * them. No app sees it; pid 1 is in it, and each app gets clones of what is in it.
+ * The root of a pod's own: a few directories in memory with the kernel's file systems as the pod's
+ * namespaces show them. No app sees it; pid 1 is in it, and each app gets clones of what is in it.
  *
  * @module
  */
@@ -86,7 +86,10 @@ const MOST_PTYS = "256";
 const TTY_GROUP = 5;
 /** What hides files: an empty one that nobody may look into. */
 const HIDDEN_FILE = "/hidden-file";
-/** What hides /sys/fs: it has but the place where pid 1 sees the pod's cgroups, as programs that watch pods expect. */
+/**
+ * What hides /sys/fs: it has but the place where pid 1 sees the pod's cgroups, as programs that
+ * watch pods expect.
+ */
 const HIDDEN_FILE_SYSTEMS = "/hidden-file-systems";
 const FILE_SYSTEMS = "/sys/fs";
 const CGROUPS = `${FILE_SYSTEMS}/cgroup`;

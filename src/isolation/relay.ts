@@ -1,7 +1,7 @@
 /**
- * Streams of the caller's that a pod may not have itself: files and devices. Who has one open can open it once more, for
- * more than it was opened for, and change its mode. What the pod has in their place is a pipe, and what goes through it is
- * passed on here. Nothing waits.
+ * Streams of the caller's that a pod may not have itself: files and devices. Who has one open can
+ * open it once more, for more than it was opened for, and change its mode. What the pod has in
+ * their place is a pipe, and what goes through it is passed on here. Nothing waits.
  *
  * @module
  */
@@ -24,7 +24,9 @@ import { type Feed, READ_SIZE, Sink } from "./sink.ts";
 /** File systems of which nothing has a path: those of pipes and of sockets. `linux/magic.h`. */
 const WITHOUT_PATHS = [0x5049_5045, 0x534f_434b];
 
-/** Whether a stream can be given to a pod as it is: a pipe or a socket leads to its other end alone. */
+/**
+ * Whether a stream can be given to a pod as it is: a pipe or a socket leads to its other end alone.
+ */
 export function isPassable(fd: Fd): boolean {
   return WITHOUT_PATHS.includes(fileSystemType(fd));
 }

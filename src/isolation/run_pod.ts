@@ -1,6 +1,6 @@
 /**
- * `run`: from the pod directory to the app's program. A pod of one app in the host's namespaces costs no process:
- * `run` becomes the app. With all others it stays: `supervised_pod.ts`.
+ * `run`: from the pod directory to the app's program. A pod of one app in the host's namespaces
+ * costs no process: `run` becomes the app. With all others it stays: `supervised_pod.ts`.
  *
  * @module
  */
@@ -55,7 +55,10 @@ export function runPod(args: RunArguments): void {
   Deno.exit(runSupervised(pod, args, { isolation, lock, trace }));
 }
 
-/** Whether there is but one thing to do: no other app to look after, and nothing to run before or after it. */
+/**
+ * Whether there is but one thing to do: no other app to look after, and nothing to run before or
+ * after it.
+ */
 function isAppAlone({ apps }: Pod): boolean {
   return apps.length === 1 && apps.every(({ app }) => app.eventHandlers.length === 0);
 }
@@ -98,8 +101,8 @@ interface Start {
 }
 
 /**
- * The order matters: what is looked up in the root, or needs the host's files, comes before the host is out of sight;
- * the pid file comes last of all that `enter` relies on.
+ * The order matters: what is looked up in the root, or needs the host's files, comes before the
+ * host is out of sight; the pid file comes last of all that `enter` relies on.
  */
 function leaveForApp(plan: AppPlan, { root, host, lock, uuid, trace }: Start): never {
   const { privileges, resources, labels } = plan.isolation;

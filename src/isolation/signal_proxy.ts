@@ -1,6 +1,6 @@
 /**
- * Standing in for a program that cannot be become, as it is in another PID namespace and session: what happens to this
- * process happens to that one, and it ends as that one ends.
+ * Standing in for a program that cannot be become, as it is in another PID namespace and session:
+ * what happens to this process happens to that one, and it ends as that one ends.
  *
  * @module
  */
@@ -41,7 +41,8 @@ const OWN: readonly number[] = [SIGCHLD, SIGCONT, SIGTTIN, SIGTTOU];
 const ENDING: readonly number[] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
 /**
- * Starts a program, and ends as it ends. While it runs, it gets the signals that this process is sent.
+ * Starts a program, and ends as it ends. While it runs, it gets the signals that this process is
+ * sent.
  *
  * @param streams What passes on its terminal, if it has one.
  * @param start Starts it, and returns its process id.

@@ -1,11 +1,12 @@
 /**
- * System calls that another process is to make: a list, written here and carried out by the image's `init`
- * (`image/init.c`).
+ * System calls that another process is to make: a list, written here and carried out by the image's
+ * `init` (`image/init.c`).
  *
- * Deno cannot fork, and a second program of Deno's takes tens of milliseconds to start. What has to happen inside
- * a new process, such as joining namespaces or giving up privileges, is therefore recorded as what it comes down
- * to. `init` takes a private copy of the list and goes through it; which call ended it, if one did, comes back
- * through a page of memory that it shares with who wrote the list.
+ * Deno cannot fork, and a second program of Deno's takes tens of milliseconds to start. What has to
+ * happen inside a new process, such as joining namespaces or giving up privileges, is therefore
+ * recorded as what it comes down to. `init` takes a private copy of the list and goes through it;
+ * which call ended it, if one did, comes back through a page of memory that it shares with who
+ * wrote the list.
  *
  * @module
  */
@@ -17,8 +18,8 @@ import { type Pass, PASS_ARGUMENTS } from "./seccomp_program.ts";
 import { SYSCALL_NUMBERS, type SyscallName } from "./syscall_numbers.ts";
 
 /**
- * Where `init` maps the page with its report, one that its children do not have, and the list: there is nothing else in
- * its lower memory.
+ * Where `init` maps the page with its report, one that its children do not have, and the list:
+ * there is nothing else in its lower memory.
  */
 export const REPORT_ADDRESS = 0x0f00_0000;
 export const REPORT_SIZE = 0x1000;
@@ -30,14 +31,17 @@ export const SCRIPT_SIZE = 0x100_0000;
 /** Words before the first entry: the pass, and where the texts of errors are. */
 export const HEADER_WORDS = 3;
 /**
- * Each entry is ten words: the call's number, six arguments, how to take its result, what that has to be, and what to
- * say when the call fails.
+ * Each entry is ten words: the call's number, six arguments, how to take its result, what that has
+ * to be, and what to say when the call fails.
  */
 export const ENTRY_WORDS = 10;
 export const HOW_WORD = 7;
 export const EXPECTED_WORD = 8;
 
-/** How a result is taken: go on although the call failed; with one error alone if it stands in the bits above. */
+/**
+ * How a result is taken: go on although the call failed; with one error alone if it stands in the
+ * bits above.
+ */
 export const MAY_FAIL = 1;
 /** How a result is taken: end, as at the end of the list, when it is another than expected. */
 export const ONLY_AT_EXPECTED = 2;
@@ -97,32 +101,36 @@ export class CallScript {
     this.#add(name, args, { how: MAY_FAIL | errno << ALLOWED_ERROR_SHIFT });
   }
 
-  /** Records a call that has the result of the one before for its first argument. These are the others. */
+  /**
+   * Records a call that has the result of the one before for its first argument. These are the
+   * others.
+   */
   withResult(name: SyscallName, ...args: Argument[]): void {
     this.#add(name, [0, ...args], { how: TAKES_RESULT });
   }
 
   /**
-   * Records a call after which the process goes on only where it returns this: 0 is what the child gets of
-   * clone(2). Otherwise the process ends, as if it had come to the end of its list.
+   * Records a call after which the process goes on only where it returns this: 0 is what the child
+   * gets of clone(2). Otherwise the process ends, as if it had come to the end of its list.
    */
   onlyAt(expected: number, name: SyscallName, ...args: Argument[]): void {
     this.#add(name, args, { how: ONLY_AT_EXPECTED, expected });
   }
 
   /**
-   * Has all further calls carry two words by which a filter lets them through, whatever else it refuses. They can have
-   * four arguments at the most.
+   * Has all further calls carry two words by which a filter lets them through, whatever else it
+   * refuses. They can have four arguments at the most.
    */
   passFilter(words: PassWords): void {
     this.#pass = words;
   }
 
   /**
-   * Has the process itself say on its standard error which call failed: for a list that is carried out by who wrote
-   * it, so that nobody is left to read the report.
+   * Has the process itself say on its standard error which call failed: for a list that is carried
+   * out by who wrote it, so that nobody is left to read the report.
    *
-   * @param describe Makes a call, such as `execve("/app")`, the beginning of a line that ends with the error.
+   * @param describe Makes a call, such as `execve("/app")`, the beginning of a line that ends with
+   * the error.
    */
   complainAs(describe: (call: string) => string): void {
     this.#describeFailure = describe;
@@ -210,7 +218,8 @@ export class WrittenScript {
   /**
    * The error that ended the list, if one did.
    *
-   * A process that is in the pod already may be made to report anything, by an app that may look into it.
+   * A process that is in the pod already may be made to report anything, by an app that may look
+   * into it.
    *
    * @throws {SyscallError} when the memory cannot be read.
    */

@@ -1,5 +1,6 @@
 /**
- * Processes that begin as the image's `init`, with a list of system calls to make: see `call_script.ts`.
+ * Processes that begin as the image's `init`, with a list of system calls to make: see
+ * `call_script.ts`.
  *
  * @module
  */
@@ -35,7 +36,10 @@ const STDERR = 2;
 export interface Beginning {
   /** Where `init` is, in this process's root. */
   init: string;
-  /** What the list refers to: the new process has them under the same numbers until its list closes them. */
+  /**
+   * What the list refers to: the new process has them under the same numbers until its list closes
+   * them.
+   */
   fds: readonly Fd[];
 }
 
@@ -48,16 +52,16 @@ export interface ProcessBeginning extends Beginning {
    */
   record: (script: CallScript, unready: Fd) => void;
   /**
-   * Records a second list, which ends so in the place of the first. It is for `init` once more: a process's memory
-   * belongs to the user namespace in which the process executed its program.
+   * Records a second list, which ends so in the place of the first. It is for `init` once more: a
+   * process's memory belongs to the user namespace in which the process executed its program.
    */
   recordAgain?: (script: CallScript) => void;
 }
 
 /**
- * Opens `init` so that it can be executed, and nobody who then finds it as the program of a process can write to it
- * or change its mode: through a read-only mount that is in place nowhere. Before Linux 5.12 there is none, and it
- * is a sealed copy in memory.
+ * Opens `init` so that it can be executed, and nobody who then finds it as the program of a process
+ * can write to it or change its mode: through a read-only mount that is in place nowhere. Before
+ * Linux 5.12 there is none, and it is a sealed copy in memory.
  *
  * @throws {SyscallError}
  */
@@ -123,22 +127,26 @@ function recordSequel({ init, memory }: Sequel, writer: Fd, { call }: CallScript
 /** A process that joins others, who may be its enemies, as the last thing that it does. */
 export interface LaunchBeginning extends Beginning {
   /**
-   * Records the list: all that is joined and given up, then {@linkcode recordEntrance}, and what is left to do in
-   * sight of the others, which ends with execve(2). Nothing may be open before that but descriptors 0 to 2.
+   * Records the list: all that is joined and given up, then {@linkcode recordEntrance}, and what is
+   * left to do in sight of the others, which ends with execve(2). Nothing may be open before that
+   * but descriptors 0 to 2.
    */
   record: (script: CallScript) => void;
 }
 
-/** How long a process may take to execute its program once it is in sight of others, in milliseconds. */
+/**
+ * How long a process may take to execute its program once it is in sight of others, in
+ * milliseconds.
+ */
 const LAUNCH_PATIENCE = 2000;
 
 /** How long one that has failed to may take to end. */
 const END_PATIENCE = 1000;
 
 /**
- * Records the step from the process that prepares all to the one that becomes the program: its copy, which is a child
- * of who started it, and in the PID namespace that it has chosen for its children. It waits until the copy
- * has executed its program, and ends.
+ * Records the step from the process that prepares all to the one that becomes the program: its
+ * copy, which is a child of who started it, and in the PID namespace that it has chosen for its
+ * children. It waits until the copy has executed its program, and ends.
  */
 export function recordEntrance(script: CallScript): void {
   const flags = CLONE_VFORK | CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD;
@@ -146,11 +154,11 @@ export function recordEntrance(script: CallScript): void {
 }
 
 /**
- * Starts a process as two: one that prepares all out of the others' sight, and its copy, which is in their sight and
- * becomes the program.
+ * Starts a process as two: one that prepares all out of the others' sight, and its copy, which is
+ * in their sight and becomes the program.
  *
- * The copy may be stopped before it has done so, by those others. That is not waited for: it counts as
- * started then.
+ * The copy may be stopped before it has done so, by those others. That is not waited for: it counts
+ * as started then.
  *
  * @returns The process id of the copy, as this process sees it.
  * @throws {SyscallError} the one that ended the list, if one did.
@@ -202,8 +210,8 @@ export interface Becoming extends Omit<Beginning, "init"> {
 }
 
 /**
- * Has this very process go on as `init`, which makes the calls of the list and becomes the program. Nobody is left then
- * to tell of a failure but `init`.
+ * Has this very process go on as `init`, which makes the calls of the list and becomes the program.
+ * Nobody is left then to tell of a failure but `init`.
  *
  * @throws {SyscallError} when not even `init` can be executed.
  */
@@ -220,8 +228,8 @@ export function becomeProcess({ init, fds, record, describe }: Becoming): never 
 }
 
 /**
- * A list whose process nobody can look into, not even by owning a user namespace that the process makes or joins:
- * that gives every capability over who is in it.
+ * A list whose process nobody can look into, not even by owning a user namespace that the process
+ * makes or joins: that gives every capability over who is in it.
  */
 function beginScript(): CallScript {
   const script = new CallScript();

@@ -1,6 +1,6 @@
 /**
- * The file in which `run` leaves whom an app runs as, for `enter`. It lies outside of the app's root: what the app
- * makes of its own /etc/passwd later changes nothing.
+ * The file in which `run` leaves whom an app runs as, for `enter`. It lies outside of the app's
+ * root: what the app makes of its own /etc/passwd later changes nothing.
  *
  * @module
  */

@@ -15,8 +15,8 @@ export interface Bait {
   /** What the file in it holds, and nobody else knows. */
   secret: string;
   /**
-   * Asserts that it was neither written to nor read: nobody made a file in it, and none of these apps has a copy of
-   * its secret.
+   * Asserts that it was neither written to nor read: nobody made a file in it, and none of these
+   * apps has a copy of its secret.
    */
   assertUntouched(pod: Pod, ...apps: string[]): void;
 }

@@ -1,5 +1,6 @@
 /**
- * The setting by which root of the pod becomes root of the host: what the kernel does with core files.
+ * The setting by which root of the pod becomes root of the host: what the kernel does with core
+ * files.
  *
  * @module
  */
