@@ -138,6 +138,7 @@ export function becomeApp(
     record: (script) => {
       resetSignals(script.call);
       recordLabels(identity.labels, identity.proc, script);
+      recordOwnSessionKeyring(script);
       script.call("fchdir", identity.workingDirectory.number);
       recordIdentity(identity, fds, script, kept);
       recordExecute(identity.program, script);
@@ -173,7 +174,7 @@ function recordStreams({ fds }: Streams, { call }: CallScript): void {
  *
  * 1. the bounding set, which takes `CAP_SETPCAP`, then groups, group and user;
  * 2. no new privileges, if need be;
- * 3. what this process could be looked into for: its memory belongs to root from here on;
+ * 3. once more that nobody looks into this process, as a change of user may take that back;
  * 4. the filter, which takes `CAP_SYS_ADMIN` from who may have new privileges. What comes after it
  *    passes it;
  * 5. the capabilities that were kept so far.

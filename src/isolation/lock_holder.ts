@@ -14,7 +14,7 @@ import { type Fd, makePipe } from "../linux/file.ts";
 import { startProcess } from "../linux/init.ts";
 import { CLONE_NEWNS } from "../linux/namespaces.ts";
 import { POLLIN, recordWaitFor } from "../linux/poll.ts";
-import { makeUndumpable, openProcess, resetSignals, SIGCHLD, waitFor } from "../linux/process.ts";
+import { openProcess, resetSignals, SIGCHLD, waitFor } from "../linux/process.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 
 const PR_SET_NAME = 15;
@@ -45,7 +45,6 @@ export function startLockHolder(lock: Fd, host: Fd): Fd {
       call("setsid");
       call("prctl", PR_SET_NAME, "volo-lock", 0, 0, 0);
       noCapabilities(call);
-      makeUndumpable(call);
       for (const number of [0, 1, 2, host.number, unready.number]) script.try("close", number);
       recordWaitFor({ fd: app.number, events: POLLIN }, script);
       recordWaitFor({ fd: kept.number, events: 0 }, script);

@@ -8,7 +8,7 @@
  */
 
 import type { CallScript } from "../linux/call_script.ts";
-import { limitBoundingSet, noCapabilities } from "../linux/capabilities.ts";
+import { type Capability, limitBoundingSet, noCapabilities } from "../linux/capabilities.ts";
 import { type Fd, LAST_FD } from "../linux/file.ts";
 import { startProcess } from "../linux/init.ts";
 import { recordOwnSessionKeyring } from "../linux/keyring.ts";
@@ -61,6 +61,8 @@ export interface NamespacePlan {
    * The user namespace that the others belong to, and its ids on the host; the host's otherwise.
    */
   users: PodUsers | undefined;
+  /** What no process of the pod can have more than; anything where it is left open. */
+  capabilities: readonly Capability[] | undefined;
 }
 
 /** A pod's namespaces. */
@@ -168,7 +170,8 @@ function startFirstProcess(
       recordJoinCgroups(stay, script);
       recordOwnSessionKeyring(script);
       resetSignals(call);
-      limitBoundingSet([], call);
+      // It comes to none of them: but by its set programs know what a pod may have.
+      if (plan.capabilities) limitBoundingSet(plan.capabilities, call);
       call("dup3", lifeline.number, 0, 0);
       if (!users) recordWaiting(script);
     },

@@ -11,6 +11,7 @@ import { planPod, type PodPlan } from "../app/pod_plan.ts";
 import { type CallerStream, planStdio, type StdioPlan } from "../app/stdio.ts";
 import { Fd } from "../linux/file.ts";
 import type { VolumeSources } from "../app/volume_sources.ts";
+import type { Capability } from "../linux/capabilities.ts";
 import type { NamespaceKind } from "../linux/namespaces.ts";
 import { isTerminal } from "../linux/terminal.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
@@ -60,7 +61,9 @@ export function planSupervised(
   const hostname = isolation === "pod" ? args.hostname || `rkt-${args.uuid}` : undefined;
   const ids = users?.ids;
   const apps = planApps(pod, args, { isolation, hostname, network, ids, sources });
-  const namespaces = hostname === undefined ? undefined : planNamespaces(args, hostname, ground);
+  const namespaces = hostname === undefined
+    ? undefined
+    : planNamespaces(args, hostname, ground, apps);
   const podPlan = planPod(pod, apps, kindsOf(namespaces));
   return {
     apps,
@@ -137,13 +140,22 @@ function planNamespaces(
   args: RunArguments,
   hostname: string,
   { network: { namespace }, users }: Ground,
+  apps: readonly AppPlan[],
 ): NamespacePlan {
   return {
     kinds: ["uts", ...(args.ipc === "parent" ? [] : ["ipc" as const]), "cgroup"],
     network: namespace,
     hostname,
     users,
+    capabilities: unionOfCapabilities(apps),
   };
+}
+
+/** @returns Nothing when an app is not restricted. */
+function unionOfCapabilities(apps: readonly AppPlan[]): Capability[] | undefined {
+  const sets = apps.map(({ isolation }) => isolation.privileges.capabilities?.keep);
+  if (sets.includes(undefined)) return undefined;
+  return [...new Set(sets.flatMap((set) => set ?? []))];
 }
 
 function kindsOf(plan: NamespacePlan | undefined): NamespaceKind[] {
