@@ -81,3 +81,19 @@ isolatedScenario("a directory of the host's is no command's input", async ({ pod
   });
   assertEquals(result.stdout, "no\n");
 });
+
+eitherScenario(
+  "all that a command has written to a file is there when it has ended",
+  async (stage) => {
+    const { dir, pod: prepare } = stage;
+    await using pod = await prepare({ app: { exec: UP } });
+    await startUp(pod);
+    const text = "head -c 60000 /dev/zero; head -c 7 /dev/zero >&2";
+    const host = redirected(`>${dir}/out 2>${dir}/err`);
+    for (let attempt = 0; attempt < 8; attempt++) {
+      await pod.enter("app", ["/bin/sh", "-c", text], { host });
+      const sizes = ["out", "err"].map((name) => Deno.statSync(`${dir}/${name}`).size);
+      assertEquals(sizes, [60_000, 7]);
+    }
+  },
+);

@@ -91,26 +91,34 @@ export class CallerStreams implements Disposable {
    * Passes on what the command has written before it ended. What it has left running may write
    * more, which is nobody's.
    *
-   * @param signals Readable when somebody is in a hurry.
+   * @param signals Readable when a signal has come.
+   * @param isUrged Takes these, and tells whether somebody is in a hurry.
    */
-  commandEnded(signals: Fd): void {
-    this.#input?.[Symbol.dispose]();
-    this.#input = undefined;
+  commandEnded(signals: Fd, isUrged: () => boolean): void {
+    this.#endInput();
     const urge = { fd: signals.number, events: POLLIN };
     for (let round = 0; round < MOST_ROUNDS; round++) {
       const interests = this.interests();
       if (interests.length === 0) return;
       const isWaiting = this.#console?.isShowing || this.#outputs.some((it) => it.isWaiting);
       const ready = waitForEvents([urge, ...interests], isWaiting ? REST_PATIENCE : 0);
-      if (ready.length === 0 || ready.some(({ fd }) => fd === urge.fd)) return;
+      if (ready.length === 0) return;
       this.onReady(ready);
-      if (this.#console?.isDone ?? this.#outputs.every((it) => it.isDone)) return;
+      // The command's own end is told by a signal, too.
+      if (ready.some(({ fd }) => fd === urge.fd) && isUrged()) return;
+      if ((this.#console?.isDone ?? true) && this.#outputs.every((it) => it.isDone)) return;
     }
   }
 
-  /** Gives the caller's terminal back as it was. */
+  /** Gives the caller's terminal back as it was, and what is unread of its input. */
   [Symbol.dispose](): void {
+    this.#endInput();
     this.#opened.dispose();
+  }
+
+  #endInput(): void {
+    this.#input?.[Symbol.dispose]();
+    this.#input = undefined;
   }
 
   get #all(): (Console | InputRelay | OutputRelay)[] {

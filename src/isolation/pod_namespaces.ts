@@ -1,8 +1,8 @@
 /**
  * The namespaces that a pod has for itself, and the process that keeps them: pid 1.
  *
- * It does nothing but be there: the kernel reaps for it, and it waits for the other end of a pipe
- * to close, which only `run` holds. So the pod ends with `run`, whatever ends that.
+ * It does nothing but be there: the kernel reaps for it, and it waits for the other one of a pair
+ * of sockets to close, which only `run` holds. So the pod ends with `run`, whatever ends that.
  *
  * @module
  */

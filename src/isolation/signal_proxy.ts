@@ -84,7 +84,8 @@ function waitWithSignals(pid: number, signals: Fd, streams: CallerStreams): End 
     const fds = new Set(ready.map(({ fd }) => fd));
     if (fds.has(signals.number)) forwardAll(signals, child, streams);
     if (fds.has(child.number)) {
-      streams.commandEnded(signals);
+      const isEnding = () => readSignals(signals).some(({ number }) => ENDING.includes(number));
+      streams.commandEnded(signals, isEnding);
       return endOf(pid);
     }
   }
