@@ -12,7 +12,7 @@
  * no child has, the number of the child that clone(2) made.
  */
 
-typedef long word;
+#include "kernel.h"
 
 /* The same values as in src/linux/call_script.ts, which a test compares. */
 #define REPORT_ADDRESS 0x0f000000L
@@ -28,8 +28,6 @@ typedef long word;
 #define ONLY_AT_EXPECTED 2 /* end, as at the end of the list, at any other result */
 #define TAKES_RESULT 4     /* the first argument is the result of the call before */
 #define ALLOWED_ERROR_SHIFT 8
-
-#define LARGEST_ERROR 4095
 
 #define PROT_READ_WRITE 3
 #define MAP_SHARED_FIXED 0x11
@@ -60,68 +58,8 @@ struct report {
     word result;
 };
 
-struct iovec {
-    const char *start;
-    word length;
-};
-
-#if defined(__x86_64__)
-enum { CLOSE = 3, MMAP = 9, WRITEV = 20, MADVISE = 28, EXIT_GROUP = 231 };
-
-__asm__(
-    ".globl _start\n"
-    "_start:\n"
-    "  xor %ebp, %ebp\n"
-    "  mov %rsp, %rdi\n"
-    "  and $-16, %rsp\n"
-    "  call begin\n");
-
-static word make(word number, const word a[6]) {
-    word result;
-    register word r10 __asm__("r10") = a[3];
-    register word r8 __asm__("r8") = a[4];
-    register word r9 __asm__("r9") = a[5];
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-#elif defined(__aarch64__)
-enum { CLOSE = 57, WRITEV = 66, EXIT_GROUP = 94, MMAP = 222, MADVISE = 233 };
-
-__asm__(
-    ".globl _start\n"
-    "_start:\n"
-    "  mov x29, xzr\n"
-    "  mov x30, xzr\n"
-    "  mov x0, sp\n"
-    "  b begin\n");
-
-static word make(word number, const word a[6]) {
-    register word x8 __asm__("x8") = number;
-    register word x0 __asm__("x0") = a[0];
-    register word x1 __asm__("x1") = a[1];
-    register word x2 __asm__("x2") = a[2];
-    register word x3 __asm__("x3") = a[3];
-    register word x4 __asm__("x4") = a[4];
-    register word x5 __asm__("x5") = a[5];
-    __asm__ volatile("svc #0"
-                     : "+r"(x0)
-                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
-                     : "memory");
-    return x0;
-}
-#else
-#error "no such processor"
-#endif
-
 static struct script *const script = (struct script *)SCRIPT_ADDRESS;
 static struct report *const report = (struct report *)REPORT_ADDRESS;
-
-static int failed(word result) {
-    return result < 0 && result >= -LARGEST_ERROR;
-}
 
 static int may_go_on(const struct entry *entry, word result) {
     word allowed = entry->how >> ALLOWED_ERROR_SHIFT;
@@ -132,12 +70,6 @@ static void end(word status) {
     const word arguments[6] = {status, 0, 0, 0, script->pass[0], script->pass[1]};
     make(EXIT_GROUP, arguments);
     __builtin_trap();
-}
-
-static word length_of(const char *text) {
-    word length = 0;
-    while (text[length]) length++;
-    return length;
 }
 
 static void complain(const char *complaint, word error) {

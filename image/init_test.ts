@@ -19,11 +19,11 @@ import {
   SCRIPT_SIZE,
   TAKES_RESULT,
 } from "../src/linux/call_script.ts";
-import { compileInit, type InitArchitecture } from "./init.ts";
+import { compileNative, type NativeArchitecture } from "./native.ts";
 
 /** A processor's `init`, and what compiles and executes it here. */
 interface Machine {
-  arch: InitArchitecture;
+  arch: NativeArchitecture;
   compiler: string;
   /** The emulator, if one is needed. */
   emulator: string[];
@@ -102,7 +102,7 @@ async function runWithStderr(machine: Machine, calls: readonly Call[], text = ""
   const directory = await Deno.makeTempDir();
   const [program, file] = [`${directory}/init`, `${directory}/list`];
   try {
-    await Deno.writeFile(program, compileInit(machine.arch).bytes, { mode: 0o755 });
+    await Deno.writeFile(program, compileNative("init", machine.arch).bytes, { mode: 0o755 });
     await Deno.writeFile(file, encode(machine, calls, text));
     const command = [...machine.emulator, program, `${FD}`];
     const { code, stdout, stderr } = await new Deno.Command("bash", {
@@ -288,9 +288,9 @@ onEachMachine(
   "init is small, and nothing of it is both writable and executable",
   ({ compiler }) => [compiler],
   (machine) => {
-    const { bytes } = compileInit(machine.arch);
+    const { bytes } = compileNative("init", machine.arch);
     assert(bytes.length < 2048, `${bytes.length} bytes`);
-    assertEquals(compileInit(machine.arch).bytes, bytes);
+    assertEquals(compileNative("init", machine.arch).bytes, bytes);
     const headers = programHeaders(bytes);
     const [PT_LOAD, PT_GNU_STACK] = [1, 0x6474_e551];
     const [EXECUTABLE, WRITABLE] = [1, 2];

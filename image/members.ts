@@ -13,7 +13,7 @@ export interface Member {
   /** Its permissions. */
   readonly mode: number;
   /** The program that it is; only the manifest is a file without one. */
-  readonly program?: "run" | "enter" | "gc" | "stop" | "init";
+  readonly program?: "run" | "enter" | "gc" | "stop" | "init" | "denort";
 }
 
 /** The manifest comes first, so that a reader has it without unpacking the rest. */
@@ -36,6 +36,8 @@ export const MEMBERS: readonly Member[] = [
   { path: "rootfs/stop", type: "file", mode: 0o755, program: "stop" },
   // What processes of a supervised pod begin as.
   { path: "rootfs/init", type: "file", mode: 0o755, program: "init" },
+  // The runtime of the entrypoints, which they map: nobody executes it.
+  { path: "rootfs/denort", type: "file", mode: 0o644, program: "denort" },
 ];
 
 function directory(path: string): Member {

@@ -5,6 +5,7 @@
  */
 
 import { dirname } from "node:path";
+import { compileNative } from "../image/native.ts";
 import { bundle } from "./bundle.ts";
 import type { Progress } from "./console.ts";
 import { permissionFlags, readPermissions } from "./permissions.ts";
@@ -19,19 +20,22 @@ export interface BuildOptions {
   readonly output: string;
   /** The processor to build for. */
   readonly architecture: Architecture;
-  /** The runtime to compile with; without it `deno compile` fetches one. */
-  readonly runtime: string | undefined;
+  /** The runtime that the programs share. */
+  readonly runtime: string;
 }
 
-/** A compiled entrypoint. */
+/** A compiled entrypoint, or the runtime beside it. */
 export interface Program {
-  /** The entrypoint's name. */
-  readonly name: ProgramName;
+  /** The program's name in the image. */
+  readonly name: ProgramName | typeof RUNTIME_NAME;
   /** The program's file. */
   readonly path: string;
   /** A digest of all that it was made from: the same digest, the same bytes. */
   readonly inputs: string;
 }
+
+/** What the launcher looks for beside itself. */
+export const RUNTIME_NAME = "denort";
 
 /**
  * Options of V8 for programs that are done in milliseconds: compiling to machine code, and threads to do
@@ -76,46 +80,71 @@ const COMPILE_VARIABLES = [
 ];
 
 /**
- * Bundles and compiles every entrypoint, except those that are there already from the same source.
- * The same source gives the same bytes.
+ * Bundles and compiles every entrypoint, except those that are there already from the same source,
+ * and puts the runtime beside them. The same source gives the same bytes.
  *
  * @param progress Told how many of the programs are done.
+ * @returns The entrypoints, and the runtime last.
  * @throws {Error} when one of them cannot be bundled or compiled.
  */
 export async function buildPrograms(
   options: BuildOptions,
   progress: Progress = () => {},
 ): Promise<Program[]> {
+  const launcher = await buildLauncher(options);
   const programs: Program[] = [];
   for (const name of PROGRAMS) {
-    programs.push(await buildProgram(name, options));
+    programs.push(await buildProgram(name, launcher, options));
     progress(programs.length, PROGRAMS.length);
   }
-  return programs;
+  return [...programs, await placeRuntime(options)];
 }
 
-async function buildProgram(name: ProgramName, options: BuildOptions): Promise<Program> {
+/** @returns The launcher's file, which `deno compile` takes for a runtime, and a digest of it. */
+async function buildLauncher({ architecture, output }: BuildOptions) {
+  const { bytes } = compileNative("launcher", architecture.appc);
+  const file = `${output}/launcher`;
+  await Deno.mkdir(output, { recursive: true });
+  await Deno.writeFile(file, bytes, { mode: 0o755 });
+  return { file, digest: digestInputs([...bytes]) };
+}
+
+async function buildProgram(
+  name: ProgramName,
+  launcher: { file: string; digest: string },
+  options: BuildOptions,
+): Promise<Program> {
   const path = `${options.output}/bin/${name}`;
   const source = bundle(`${options.entry}/${name}.ts`);
   const flags = [
     ...permissionFlags(await readPermissions(name, options.entry)),
     `--target=${options.architecture.target}`,
   ];
-  const runtime = await describeRuntime(options.runtime);
-  const inputs = digestInputs([name, source, COMPILE_OPTIONS, flags, runtime]);
+  const compiler = Deno.version.deno;
+  const inputs = digestInputs([name, source, COMPILE_OPTIONS, flags, launcher.digest, compiler]);
   await writeNew(`${options.output}/js/${name}.js`, source);
   await makeUnlessCurrent(path, inputs, async () => {
-    await compileModule(name, source, flags, { output: path, runtime: options.runtime });
+    await compileModule(name, source, flags, { output: path, runtime: launcher.file });
     return "";
   });
   return { name, path, inputs };
+}
+
+async function placeRuntime({ output, runtime }: BuildOptions): Promise<Program> {
+  const path = `${output}/bin/${RUNTIME_NAME}`;
+  const inputs = digestInputs(await describeRuntime(runtime));
+  await makeUnlessCurrent(path, inputs, async () => {
+    await Deno.copyFile(runtime, path);
+    return "";
+  });
+  return { name: RUNTIME_NAME, path, inputs };
 }
 
 /** Where a compiled module goes, and what it is compiled with. */
 export interface CompileOptions {
   /** The program's file. */
   readonly output: string;
-  /** The runtime; without it `deno compile` fetches one. */
+  /** What the program begins with: a runtime, or the launcher; without it `deno compile` fetches one. */
   readonly runtime: string | undefined;
 }
 
@@ -171,10 +200,9 @@ function compilerEnvironment(): Record<string, string> {
 }
 
 /** Tells one runtime from another without reading it: they are large, and never written in place. */
-async function describeRuntime(runtime: string | undefined): Promise<unknown[]> {
-  if (runtime === undefined) return [Deno.version.deno];
+async function describeRuntime(runtime: string): Promise<unknown[]> {
   const { size, mtime } = await Deno.stat(runtime);
-  return [Deno.version.deno, runtime, size, mtime?.getTime()];
+  return [runtime, size, mtime?.getTime()];
 }
 
 async function writeNew(file: string, text: string): Promise<void> {

@@ -5,7 +5,7 @@
  */
 
 import type { PublicKey } from "openpgp";
-import { compileInit, RECORDED_COMPILER } from "../image/init.ts";
+import { compileNative, RECORDED_COMPILER } from "../image/native.ts";
 import { IMAGE_NAMES, type ImageLabels, imageManifest } from "../image/manifest.ts";
 import { type Member, MEMBERS } from "../image/members.ts";
 import { type Isolation, ISOLATIONS } from "../src/stage1/isolation.ts";
@@ -117,9 +117,12 @@ async function packImage(
 
 /** Another compiler makes other bytes of the same source, and so another image: that has to be known. */
 async function buildInit({ architecture: { appc } }: ImageBuild): Promise<Uint8Array> {
-  const { bytes, compiler } = await step("init", () => Promise.resolve(compileInit(appc)));
+  const { bytes, compiler } = await step(
+    "init",
+    () => Promise.resolve(compileNative("init", appc)),
+  );
   if (compiler !== RECORDED_COMPILER) {
-    say(`  init is ${compiler}'s; ${RECORDED_COMPILER} makes the images of the releases`);
+    say(`  init and the launcher are ${compiler}'s; the releases' are ${RECORDED_COMPILER}'s`);
   }
   return bytes;
 }

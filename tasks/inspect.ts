@@ -5,14 +5,15 @@
  */
 
 import { createTarDecoder, type ParsedTarEntry, type TarHeader } from "modern-tar";
+import { createHash } from "node:crypto";
 import * as z from "zod/mini";
-import { compileInit } from "../image/init.ts";
+import { compileNative, type NativeName } from "../image/native.ts";
 import { imageManifest } from "../image/manifest.ts";
 import { type Member, MEMBERS } from "../image/members.ts";
 import { formatPath, parseManifest } from "../src/appc/parse.ts";
 import { isolationOf } from "../src/stage1/isolation.ts";
 import { openDecompressed } from "./compression.ts";
-import { embeddedMetadata } from "./payload.ts";
+import { embeddedMetadata, programStart } from "./payload.ts";
 import { checkEmbedded, readPermissions } from "./permissions.ts";
 import { type Architecture, architecture, VERSION } from "./project.ts";
 
@@ -27,23 +28,30 @@ const ELF_START = [0x7f, 0x45, 0x4c, 0x46, 2, 1];
 
 const E_MACHINE_OFFSET = 18;
 
+/** What an image is compared with, beside this source. */
+export interface Expected {
+  /** Where the entrypoints' tables of permissions are. */
+  readonly entry: string;
+  /** The sha256 of the runtime for a processor, in hexadecimal. */
+  readonly runtime: (target: Architecture) => string;
+}
+
 /**
  * Checks an image's contents.
  *
  * @param image The image's file, compressed or not.
- * @param entry Where the entrypoints' tables of permissions are.
  * @returns The processor that the image is for.
  * @throws {Error} in one line about the first thing that is not as it should be.
  */
-export async function inspectImage(image: string, entry: string): Promise<Architecture> {
+export async function inspectImage(image: string, expected: Expected): Promise<Architecture> {
   try {
-    return await inspectMembers(image, entry);
+    return await inspectMembers(image, expected);
   } catch (cause) {
     throw new Error(image, { cause });
   }
 }
 
-async function inspectMembers(image: string, entry: string): Promise<Architecture> {
+async function inspectMembers(image: string, expected: Expected): Promise<Architecture> {
   const tar = await openDecompressed(image);
   const entries = tar.pipeThrough(createTarDecoder({ strict: true }));
   let target = architecture();
@@ -53,7 +61,7 @@ async function inspectMembers(image: string, entry: string): Promise<Architectur
     requireMember(found.header, member);
     const bytes = await readBody(found);
     if (member.path === "manifest") target = inspectManifest(new TextDecoder().decode(bytes));
-    if (member.program !== undefined) await inspectProgram(member.program, bytes, target, entry);
+    if (member.program !== undefined) await inspectProgram(member.program, bytes, target, expected);
   }
   if (count < MEMBERS.length) throw new Error(`${MEMBERS[count]!.path}: is missing`);
   return target;
@@ -127,21 +135,30 @@ async function inspectProgram(
   name: NonNullable<Member["program"]>,
   bytes: Uint8Array,
   target: Architecture,
-  entry: string,
+  expected: Expected,
 ): Promise<void> {
   try {
     requireExecutable(bytes, target);
-    if (name === "init") requireInit(bytes, target);
-    else checkEmbedded(embeddedMetadata(bytes), await readPermissions(name, entry));
+    if (name === "init") return requireNative("init", bytes, target);
+    if (name === "denort") return requireDigest(bytes, expected.runtime(target));
+    requireNative("launcher", programStart(bytes), target);
+    checkEmbedded(embeddedMetadata(bytes), await readPermissions(name, expected.entry));
   } catch (cause) {
     throw new Error(`rootfs/${name}`, { cause });
   }
 }
 
-function requireInit(bytes: Uint8Array, target: Architecture): void {
-  const expected = compileInit(target.appc).bytes;
+function requireDigest(bytes: Uint8Array, expected: string): void {
+  const found = createHash("sha256").update(bytes).digest("hex");
+  if (found !== expected) throw new Error(`it has the sha256 ${found} instead of ${expected}`);
+}
+
+function requireNative(name: NativeName, bytes: Uint8Array, target: Architecture): void {
+  const expected = compileNative(name, target.appc).bytes;
   const same = bytes.length === expected.length && bytes.every((byte, i) => byte === expected[i]);
-  if (!same) throw new Error("it is not what this machine's compiler makes of image/init.c");
+  if (same) return;
+  const what = name === "launcher" ? "its beginning" : "it";
+  throw new Error(`${what} is not what this machine's compiler makes of image/${name}.c`);
 }
 
 /**

@@ -1,5 +1,6 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { compileInit } from "../image/init.ts";
+import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { createHash } from "node:crypto";
+import { compileNative } from "../image/native.ts";
 import { imageManifest } from "../image/manifest.ts";
 import { type Member, MEMBERS } from "../image/members.ts";
 import { type Content, writeImage } from "./aci.ts";
@@ -22,20 +23,24 @@ const PERMISSIONS = {
   prompt: false,
 };
 
+const LAUNCHER = compileNative("launcher", TARGET.appc).bytes;
+
 /** As much of a compiled program as the inspection looks at. */
-function program(permissions: unknown = PERMISSIONS): Uint8Array {
+function program(permissions: unknown = PERMISSIONS, start = LAUNCHER): Uint8Array {
   const metadata = new TextEncoder().encode(JSON.stringify({ permissions }));
-  const bytes = new Uint8Array(64 + 16 + metadata.length + 16);
+  const bytes = new Uint8Array(start.length + 16 + metadata.length + 16);
   const view = new DataView(bytes.buffer);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1]);
-  view.setUint16(18, TARGET.elf, true);
-  bytes.set(new TextEncoder().encode("d3n0l4nd"), 64);
-  view.setBigUint64(72, BigInt(metadata.length), true);
-  bytes.set(metadata, 80);
+  bytes.set(start);
+  bytes.set(new TextEncoder().encode("d3n0l4nd"), start.length);
+  view.setBigUint64(start.length + 8, BigInt(metadata.length), true);
+  bytes.set(metadata, start.length + 16);
   view.setUint32(bytes.length - 16, 0x501e, true);
-  view.setBigUint64(bytes.length - 8, BigInt(bytes.length - 64), true);
+  view.setBigUint64(bytes.length - 8, BigInt(bytes.length - start.length), true);
   return bytes;
 }
+
+/** What stands for the runtime: an ELF file for a processor. */
+const RUNTIME = LAUNCHER;
 
 /** The members of a right image. */
 function contents(isolation: Isolation = "host"): Content[] {
@@ -44,8 +49,13 @@ function contents(isolation: Isolation = "host"): Content[] {
   return MEMBERS.map((member) => {
     if (member.type === "directory") return { member };
     if (member.program === undefined) return { member, from: new TextEncoder().encode(manifest) };
-    return { member, from: member.program === "init" ? compileInit(TARGET.appc).bytes : program() };
+    return { member, from: contentsOf(member.program) };
   });
+}
+
+function contentsOf(name: NonNullable<Member["program"]>): Uint8Array {
+  if (name === "denort") return RUNTIME;
+  return name === "init" ? compileNative("init", TARGET.appc).bytes : program();
 }
 
 /** Changes one member of a right image. */
@@ -67,7 +77,9 @@ async function inspect(members: Content[]): Promise<string> {
       await Deno.writeTextFile(`${directory}/${name}.permissions.json`, JSON.stringify(table));
     }
     await writeImage(members, { output, compression: "gzip", date: new Date(0) });
-    return await inspectImage(output, directory).then(() => "nothing", describeError);
+    const runtime = createHash("sha256").update(RUNTIME).digest("hex");
+    return await inspectImage(output, { entry: directory, runtime: () => runtime })
+      .then(() => "nothing", describeError);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -83,7 +95,7 @@ Deno.test("an image as in the source has no faults", async () => {
 });
 
 Deno.test("a member that is missing, moved or foreign is a fault", async () => {
-  await assertFault(contents().slice(0, -1), "rootfs/init: is missing");
+  await assertFault(contents().slice(0, -1), "rootfs/denort: is missing");
   const moved = [...contents().slice(0, 2), ...contents().slice(3)];
   await assertFault(moved, "rootfs/opt/: is where rootfs/etc should be");
   const foreign = { member: { path: "rootfs/x", type: "file", mode: 0o644 } } as const;
@@ -122,12 +134,28 @@ Deno.test("a manifest that has another kind's name is a fault", async () => {
 });
 
 Deno.test("an init of another making is a fault", async () => {
-  const from = compileInit(TARGET.appc).bytes;
+  const from = compileNative("init", TARGET.appc).bytes;
   from[from.length - 1]! ^= 1;
   await assertFault(
     changed("rootfs/init", { from }),
     "rootfs/init: it is not what this machine's compiler makes of image/init.c",
   );
+});
+
+Deno.test("a launcher of another making is a fault", async () => {
+  const start = LAUNCHER.slice();
+  start[start.length - 1]! ^= 1;
+  await assertFault(
+    changed("rootfs/run", { from: program(PERMISSIONS, start) }),
+    "rootfs/run: its beginning is not what this machine's compiler makes of image/launcher.c",
+  );
+});
+
+Deno.test("another runtime is a fault", async () => {
+  const from = RUNTIME.slice();
+  from[from.length - 1]! ^= 1;
+  const found = await inspect(changed("rootfs/denort", { from }));
+  assertMatch(found, /rootfs\/denort: it has the sha256 \w{64} instead of \w{64}$/);
 });
 
 Deno.test("a program with other permissions is a fault", async () => {
@@ -157,6 +185,10 @@ Deno.test("an image that is cut short is refused", async () => {
   const file = await Deno.makeTempFile();
   await writeImage(contents(), { output: file, compression: "none", date: new Date(0) });
   await Deno.truncate(file, 3000);
-  await assertRejects(() => inspectImage(file, "/nowhere"), Error, file);
+  await assertRejects(
+    () => inspectImage(file, { entry: "/nowhere", runtime: () => "" }),
+    Error,
+    file,
+  );
   await Deno.remove(file);
 });

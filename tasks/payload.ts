@@ -38,6 +38,15 @@ export function runtimeLength(trailer: Uint8Array, size: number): number {
 }
 
 /**
+ * What a compiled program begins with, before what `deno compile` appended.
+ *
+ * @throws {Error} when the program was not made by `deno compile`, or was cut short.
+ */
+export function programStart(program: Uint8Array): Uint8Array {
+  return program.subarray(0, runtimeLength(program.subarray(-TRAILER_LENGTH), program.length));
+}
+
+/**
  * Reads the settings that a compiled program carries: permissions, V8 flags, and so on.
  *
  * @param program The whole program.
@@ -45,8 +54,7 @@ export function runtimeLength(trailer: Uint8Array, size: number): number {
  * @throws {Error} when the program was not made by `deno compile`, or was cut short.
  */
 export function embeddedMetadata(program: Uint8Array): string {
-  const start = runtimeLength(program.subarray(-TRAILER_LENGTH), program.length);
-  const payload = program.subarray(start, -TRAILER_LENGTH);
+  const payload = program.subarray(programStart(program).length, -TRAILER_LENGTH);
   const decoder = new TextDecoder();
   const header = PAYLOAD_MAGIC.length + 8;
   if (decoder.decode(payload.subarray(0, PAYLOAD_MAGIC.length)) !== PAYLOAD_MAGIC) {

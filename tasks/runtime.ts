@@ -1,5 +1,5 @@
 /**
- * The runtime that `deno compile` puts programs behind.
+ * The runtime of the entrypoints, which `deno compile` would put each program behind.
  *
  * `deno compile` would download `denort` of its own version. npm carries the same bytes inside a
  * program that somebody compiled with that version, and since compiling only appends, they are its
@@ -10,6 +10,7 @@
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
+import { compileModule } from "./build.ts";
 import { runtimeLength, TRAILER_LENGTH } from "./payload.ts";
 import { type Architecture, DIST, ROOT } from "./project.ts";
 
@@ -62,8 +63,9 @@ export interface RuntimeOptions {
 /**
  * Finds or makes the runtime for a processor.
  *
- * @returns The runtime's absolute path; nothing when it is left to `deno compile`.
- * @throws {Error} when the npm package is missing or is not what it should be.
+ * @returns The runtime's absolute path.
+ * @throws {Error} when the npm package is missing or is not what it should be, and when nothing can
+ *   be downloaded.
  */
 export async function provideRuntime({
   architecture,
@@ -71,11 +73,11 @@ export async function provideRuntime({
   own = Deno.env.get("DENORT_BIN"),
   packages = `${ROOT}/node_modules`,
   cache = `${DIST}/runtime`,
-}: RuntimeOptions): Promise<string | undefined> {
+}: RuntimeOptions): Promise<string> {
   if (own) return await Deno.realPath(own);
-  if (source === "download") return undefined;
   const program = `${packages}/@stdy/cli-linux-${architecture.npm}/bin/steady`;
-  if (source === "auto" && !existsSync(program)) return undefined;
+  const isLeft = source === "download" || source === "auto" && !existsSync(program);
+  if (isLeft) return await downloadRuntime(architecture, cache);
   requireVersion(Deno.version.deno);
   const runtime = `${cache}/denort-${RUNTIME_VERSION}-${architecture.npm}`;
   const pin = PINS[architecture.npm];
@@ -85,27 +87,53 @@ export async function provideRuntime({
   return runtime;
 }
 
+/** Has `deno compile` download its own, behind which it puts a program of nothing. */
+async function downloadRuntime({ npm, target }: Architecture, cache: string): Promise<string> {
+  const runtime = `${cache}/denort-${Deno.version.deno}-${npm}-downloaded`;
+  if (existsSync(runtime)) return runtime;
+  const program = `${cache}/empty`;
+  const options = { output: program, runtime: undefined };
+  await compileModule("empty", "", [`--target=${target}`], options);
+  await carve(program, undefined, runtime);
+  await Deno.remove(program);
+  return runtime;
+}
+
+/**
+ * The digest of the runtime that images are built with: of what `DENORT_BIN` names, or the pinned one.
+ *
+ * @returns A sha256 in hexadecimal.
+ * @throws {Error} when the file that `DENORT_BIN` names cannot be read.
+ */
+export function runtimeDigest({ npm }: Architecture, own = Deno.env.get("DENORT_BIN")): string {
+  return own ? digest(Deno.readFileSync(own)) : PINS[npm].sha256;
+}
+
 /**
  * Cuts the runtime out of a compiled program.
  *
  * @param program The compiled program.
- * @param pin What the runtime must be.
+ * @param pin What the runtime must be, where that is known.
  * @param runtime Where to write it; nothing is there unless it is right.
  * @throws {Error} when the program is missing or was not made by `deno compile`, and when its runtime
  *   is not the pinned one.
  */
-export async function carve(program: string, pin: Pin, runtime: string): Promise<void> {
+export async function carve(
+  program: string,
+  pin: Pin | undefined,
+  runtime: string,
+): Promise<void> {
   using file = await openProgram(program);
   const { size } = await file.stat();
   const length = await readRuntimeLength(file, size, program);
-  if (length !== pin.size) {
+  if (pin && length !== pin.size) {
     throw new Error(`${program}: its runtime has ${length} bytes instead of ${pin.size}`);
   }
   const bytes = new Uint8Array(length);
   await file.seek(0, Deno.SeekMode.Start);
   await readFully(file, bytes);
-  const found = createHash("sha256").update(bytes).digest("hex");
-  if (found !== pin.sha256) {
+  const found = digest(bytes);
+  if (pin && found !== pin.sha256) {
     throw new Error(`${program}: its runtime has the sha256 ${found} instead of ${pin.sha256}`);
   }
   const unfinished = `${runtime}.part`;
@@ -124,7 +152,11 @@ function requireVersion(version: string): void {
 async function isPinned(runtime: string, pin: Pin): Promise<boolean> {
   const bytes = await Deno.readFile(runtime).catch(() => undefined);
   if (bytes?.length !== pin.size) return false;
-  return createHash("sha256").update(bytes).digest("hex") === pin.sha256;
+  return digest(bytes) === pin.sha256;
+}
+
+function digest(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 async function openProgram(program: string): Promise<Deno.FsFile> {

@@ -70,9 +70,14 @@ Deno.test("a missing npm package is refused with what to do instead", async () =
   await Deno.remove(cache);
 });
 
-Deno.test("a download is left to deno compile, and so is a missing package by default", async () => {
-  assertEquals(await provideRuntime({ ...NOWHERE, source: "download" }), undefined);
-  assertEquals(await provideRuntime(NOWHERE), undefined);
+/** As a first download leaves it. */
+Deno.test("what was downloaded is used again, and in place of a package that is missing", async () => {
+  const cache = await Deno.makeTempDir();
+  const runtime = `${cache}/denort-${Deno.version.deno}-${NOWHERE.architecture.npm}-downloaded`;
+  await Deno.writeFile(runtime, RUNTIME);
+  assertEquals(await provideRuntime({ ...NOWHERE, source: "download", cache }), runtime);
+  assertEquals(await provideRuntime({ ...NOWHERE, cache }), runtime);
+  await Deno.remove(cache, { recursive: true });
 });
 
 Deno.test("a user's own runtime wins", async () => {

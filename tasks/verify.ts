@@ -6,9 +6,10 @@
 
 import { MEMBERS } from "../image/members.ts";
 import { runTask, say, step, taskArguments } from "./console.ts";
-import { inspectImage } from "./inspect.ts";
+import { type Expected, inspectImage } from "./inspect.ts";
 import { fingerprint, readPublicKey } from "./keys.ts";
 import { ENTRY, IMAGES, PROGRAMS, VERSION } from "./project.ts";
+import { runtimeDigest } from "./runtime.ts";
 import { developmentKeyFiles } from "./sign.ts";
 import { verifyImageSignature } from "./signature.ts";
 
@@ -20,6 +21,8 @@ source, and the signature, IMAGE.asc.
   --key=FILE  the public key (dist/development-key.pub.asc)
   --debug     show where an error comes from`;
 
+const EXPECTED: Expected = { entry: ENTRY, runtime: (target) => runtimeDigest(target) };
+
 /**
  * Checks an image and its signature, with a printed line for each step.
  *
@@ -30,7 +33,7 @@ export async function verifyImage(
   image: string,
   key = developmentKeyFiles().public,
 ): Promise<void> {
-  const target = await step("manifest, members and programs", () => inspectImage(image, ENTRY));
+  const target = await step("manifest, members and programs", () => inspectImage(image, EXPECTED));
   const publicKey = await readPublicKey(key);
   await step("signature", () => verifyImageSignature(image, publicKey));
   say();

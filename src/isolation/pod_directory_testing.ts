@@ -4,7 +4,7 @@
  * @module
  */
 
-import { compileInit, OWN_ARCHITECTURE } from "../../image/init.ts";
+import { compileNative, OWN_ARCHITECTURE } from "../../image/native.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 
 /** Does something in a pod directory that has nothing but `init`. */
@@ -14,7 +14,7 @@ export function inPodDirectory(test: () => void): void {
   Deno.chdir(directory);
   try {
     Deno.mkdirSync(POD_PATHS.stage1Rootfs, { recursive: true });
-    const program = compileInit(OWN_ARCHITECTURE).bytes;
+    const program = compileNative("init", OWN_ARCHITECTURE).bytes;
     Deno.writeFileSync(POD_PATHS.init, program, { mode: 0o755 });
     test();
   } finally {

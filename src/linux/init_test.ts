@@ -1,6 +1,6 @@
 import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
-import { compileInit, OWN_ARCHITECTURE } from "../../image/init.ts";
+import { compileNative, OWN_ARCHITECTURE } from "../../image/native.ts";
 import type { CallScript } from "./call_script.ts";
 import { SyscallError } from "./errno.ts";
 import {
@@ -31,7 +31,7 @@ import {
 function withInit(test: (init: string) => void): void {
   const init = Deno.makeTempFileSync();
   try {
-    Deno.writeFileSync(init, compileInit(OWN_ARCHITECTURE).bytes);
+    Deno.writeFileSync(init, compileNative("init", OWN_ARCHITECTURE).bytes);
     Deno.chmodSync(init, 0o755);
     test(init);
   } finally {

@@ -1,6 +1,6 @@
 import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
-import { compileInit, OWN_ARCHITECTURE } from "../../image/init.ts";
+import { compileNative, OWN_ARCHITECTURE } from "../../image/native.ts";
 import type { CallScript } from "./call_script.ts";
 import { SyscallError } from "./errno.ts";
 import { startProcess } from "./init.ts";
@@ -21,7 +21,7 @@ const TCGETS = 0x5401;
 function endOfProcess(record: (script: CallScript) => void): unknown {
   const init = Deno.makeTempFileSync();
   try {
-    Deno.writeFileSync(init, compileInit(OWN_ARCHITECTURE).bytes);
+    Deno.writeFileSync(init, compileNative("init", OWN_ARCHITECTURE).bytes);
     Deno.chmodSync(init, 0o755);
     return endOf(startProcess({ init, fds: [], record }));
   } finally {

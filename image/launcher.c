@@ -1,0 +1,442 @@
+/*
+ * launcher: what the file of each entrypoint begins with, in the place of Deno's runtime.
+ *
+ * `deno compile` appends a program to a runtime of 97 MB. The runtime finds the program by the link
+ * /proc/self/exe, and does not care what that file begins with. So the file begins with this, the
+ * runtime lies beside it once for all entrypoints, and this does what the kernel would have done:
+ * it maps the runtime and the dynamic loader that the runtime names, and jumps into the loader, on
+ * a stack that looks as after execve(2). The link stays the entrypoint's.
+ *
+ * It also prepares what the runtime cannot change any more once it has begun:
+ *
+ * - Limits of the caller's that are too low for the runtime are lifted, and handed over in a
+ *   variable, for apps to get them back.
+ * - TMPDIR, where the runtime looks for V8's code cache, is a directory beside the runtime,
+ *   whatever the caller's is.
+ *
+ * Sources: elf(5), getauxval(3), execve(2), getrlimit(2), and fs/binfmt_elf.c of Linux.
+ */
+
+#include "kernel.h"
+
+#define RUNTIME "denort"
+#define CACHE_VARIABLE "TMPDIR="
+#define CACHE_DIRECTORY "code-cache"
+#define LIMITS_VARIABLE "STAGE1_VOLO_LIMITS="
+#define FAILURE 254
+
+#define PATH_MAX 4096
+/* As much of an object as has to hold its header and its program headers. */
+#define HEAD_SIZE 4096
+#define INTERPRETER_MAX 256
+#define LIMITS_MAX 512
+
+#define AT_FDCWD -100
+#define O_RDONLY_CLOEXEC 02000000
+#define STDERR 2
+#define NO_FD -1
+
+enum { PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4 };
+enum { MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000 };
+enum { ENOENT = 2, ENOMEM = 12, EPERM = 1, EACCES = 13 };
+
+enum { AT_PHDR = 3, AT_PHNUM = 5, AT_PAGESZ = 6, AT_BASE = 7, AT_ENTRY = 9, AT_EXECFN = 31 };
+
+enum { ET_DYN = 3 };
+enum { PT_LOAD = 1, PT_INTERP = 3 };
+enum { PF_X = 1, PF_W = 2, PF_R = 4 };
+
+struct file_header {
+    unsigned char identity[16];
+    unsigned short type;
+    unsigned short machine;
+    unsigned int version;
+    unsigned long entry;
+    unsigned long headers_offset;
+    unsigned long sections_offset;
+    unsigned int flags;
+    unsigned short size;
+    unsigned short header_size;
+    unsigned short header_count;
+    unsigned short section_fields[3];
+};
+
+struct program_header {
+    unsigned int type;
+    unsigned int flags;
+    unsigned long offset;
+    unsigned long address;
+    unsigned long physical_address;
+    unsigned long size_in_file;
+    unsigned long size;
+    unsigned long alignment;
+};
+
+/* A program or a loader: its file's first bytes, and where it is mapped. */
+struct object {
+    const char *path;
+    word fd;
+    word length; /* of the head */
+    unsigned long base;
+    union {
+        struct file_header header;
+        char head[HEAD_SIZE];
+    };
+};
+
+/* The kernel's pairs at the end of the stack: the last has a key of 0. */
+struct pair {
+    word key;
+    word value;
+};
+
+struct limit {
+    unsigned long soft;
+    unsigned long hard;
+};
+
+/* What begins each line of ours: the entrypoint's name. */
+static const char *name_of(const struct pair *pairs) {
+    while (pairs->key && pairs->key != AT_EXECFN) pairs++;
+    const char *name = pairs->key ? (const char *)pairs->value : "stage1";
+    for (const char *at = name; *at; at++)
+        if (at[0] == '/' && at[1]) name = at + 1;
+    return name;
+}
+
+static word value_of(const struct pair *pairs, word key) {
+    while (pairs->key && pairs->key != key) pairs++;
+    return pairs->value;
+}
+
+struct context {
+    const char *name;
+    unsigned long page_size;
+};
+
+__attribute__((noreturn)) static void end(const struct context *self, const char *what,
+                                          const char *why) {
+    const char *const parts[] = {self->name, ": ", what, ": ", why, "\n"};
+    struct iovec line[6];
+    for (int i = 0; i < 6; i++) {
+        line[i].start = parts[i];
+        line[i].length = length_of(parts[i]);
+    }
+    make(WRITEV, (word[6]){STDERR, (word)line, 6});
+    make(EXIT_GROUP, (word[6]){FAILURE});
+    __builtin_trap();
+}
+
+static const char *text_of(word error) {
+    switch (-error) {
+        case ENOENT: return "there is no such file";
+        case EACCES: return "permission denied";
+        case EPERM: return "its file system is mounted noexec";
+        case ENOMEM: return "there is not enough memory, or address space (ulimit -v)";
+        default: return "the kernel refuses it";
+    }
+}
+
+static word must(const struct context *self, const char *what, word result) {
+    if (failed(result)) end(self, what, text_of(result));
+    return result;
+}
+
+/* Copies a text, its end included, and returns where its end is. */
+static char *copy(char *to, const char *text) {
+    while ((*to = *text)) {
+        to++;
+        text++;
+    }
+    return to;
+}
+
+static int begins_with(const char *text, const char *start) {
+    while (*start && *text == *start) {
+        text++;
+        start++;
+    }
+    return !*start;
+}
+
+/* ------------------------------------------------------------------ where this program's file is */
+
+/* Device and inode are the first two fields of `struct stat` on both processors. */
+struct identity {
+    unsigned long device;
+    unsigned long inode;
+    char rest[240];
+};
+
+static word identify(const char *path, struct identity *file) {
+    return make(NEWFSTATAT, (word[6]){AT_FDCWD, (word)path, (word)file, 0});
+}
+
+/*
+ * Puts the directory of this program's file, with a slash at its end, and returns its length. The
+ * runtime will look for its program at the same path, so that has to be this file still.
+ */
+static word find_directory(const struct context *self, char path[PATH_MAX]) {
+    static const char link[] = "/proc/self/exe";
+    word length = must(self, link, make(READLINKAT, (word[6]){AT_FDCWD, (word)link, (word)path, PATH_MAX}));
+    if (length + (word)sizeof CACHE_DIRECTORY >= PATH_MAX) end(self, link, "its path is too long");
+    path[length] = 0;
+    struct identity own, found;
+    must(self, link, identify(link, &own));
+    if (failed(identify(path, &found)) || own.device != found.device || own.inode != found.inode)
+        end(self, path, "this program is not there any more");
+    while (path[length - 1] != '/') length--;
+    return length;
+}
+
+/* --------------------------------------------------------------------------- limits of the caller */
+
+#define UNLIMITED (~0UL)
+#define GIB (1UL << 30)
+#define MIB (1UL << 20)
+
+/* What the runtime needs. V8 reserves 32 GiB of addresses, of which it uses next to nothing. */
+static const struct need {
+    word resource;
+    unsigned long least;
+} NEEDS[] = {
+    {1 /* RLIMIT_FSIZE */, 64 * MIB},
+    {2 /* RLIMIT_DATA */, GIB},
+    {3 /* RLIMIT_STACK */, 8 * MIB},
+    {7 /* RLIMIT_NOFILE */, 1024},
+    {9 /* RLIMIT_AS */, 40 * GIB},
+};
+#define RLIMIT_AS 9
+
+static word limit(word resource, const struct limit *wanted, struct limit *before) {
+    return make(PRLIMIT64, (word[6]){0, resource, (word)wanted, (word)before});
+}
+
+static char *put_number(char *to, unsigned long number) {
+    char digits[20];
+    int count = 0;
+    do digits[count++] = '0' + number % 10;
+    while (number /= 10);
+    while (count) *to++ = digits[--count];
+    return to;
+}
+
+static char *put_limit(char *to, word resource, const struct limit *limit) {
+    to = put_number(to, resource);
+    *to++ = ':';
+    to = put_number(to, limit->soft);
+    *to++ = ':';
+    to = put_number(to, limit->hard);
+    return to;
+}
+
+/* Above the hard limit only with CAP_SYS_RESOURCE; up to it, in any case. */
+static void lift(const struct context *self, const struct need *need, const struct limit *caller) {
+    struct limit lifted = {need->least, caller->hard < need->least ? need->least : caller->hard};
+    if (!failed(limit(need->resource, &lifted, 0))) return;
+    lifted.soft = lifted.hard = caller->hard;
+    limit(need->resource, &lifted, 0);
+    if (need->resource == RLIMIT_AS)
+        end(self, "the limit of address space (ulimit -v)",
+            "it is below the 40 GiB that the runtime reserves, and raising it takes CAP_SYS_RESOURCE");
+}
+
+/* Writes the variable that holds each limit that was changed as it was before, or an empty text. */
+static void lift_limits(const struct context *self, char variable[LIMITS_MAX]) {
+    char *to = copy(variable, LIMITS_VARIABLE);
+    const char *const start = to;
+    for (unsigned i = 0; i < sizeof NEEDS / sizeof *NEEDS; i++) {
+        struct limit caller;
+        if (failed(limit(NEEDS[i].resource, 0, &caller)) || caller.soft >= NEEDS[i].least) continue;
+        lift(self, &NEEDS[i], &caller);
+        if (to != start) *to++ = ',';
+        to = put_limit(to, NEEDS[i].resource, &caller);
+    }
+    *to = 0;
+    if (to == start) *variable = 0;
+}
+
+/* ------------------------------------------------------------------------------- mapping an object */
+
+static const struct program_header *headers_of(const struct object *object) {
+    return (const struct program_header *)(object->head + object->header.headers_offset);
+}
+
+static const struct program_header *end_of(const struct object *object) {
+    return headers_of(object) + object->header.header_count;
+}
+
+static unsigned long floor_of(const struct context *self, unsigned long address) {
+    return address & -self->page_size;
+}
+
+static unsigned long ceiling_of(const struct context *self, unsigned long address) {
+    return floor_of(self, address + self->page_size - 1);
+}
+
+static int is_elf(const struct object *object) {
+    static const unsigned char start[] = {0x7f, 'E', 'L', 'F', 2 /* 64 bits */, 1 /* little-endian */};
+    if (object->length < (word)sizeof object->header) return 0;
+    for (unsigned i = 0; i < sizeof start; i++)
+        if (object->header.identity[i] != start[i]) return 0;
+    return object->header.header_size == sizeof(struct program_header);
+}
+
+static void open_object(const struct context *self, const char *path, struct object *object) {
+    object->path = path;
+    object->fd = must(self, path, make(OPENAT, (word[6]){AT_FDCWD, (word)path, O_RDONLY_CLOEXEC}));
+    word head[6] = {object->fd, (word)object->head, HEAD_SIZE, 0};
+    object->length = must(self, path, make(READ_AT, head));
+    if (!is_elf(object)) end(self, path, "it is not an ELF file of 64 bits");
+    if (object->header.machine != E_MACHINE_OWN) end(self, path, "it is for another processor");
+    if (object->header.type != ET_DYN) end(self, path, "it is not position-independent");
+    unsigned long size = object->header.header_count * sizeof(struct program_header);
+    if (object->header.headers_offset > HEAD_SIZE || object->header.headers_offset + size > (unsigned long)object->length)
+        end(self, path, "its program headers are not at its beginning");
+}
+
+static unsigned long map(const struct context *self, const struct object *object, unsigned long at,
+                         unsigned long size, int protection, int flags, word fd,
+                         unsigned long offset) {
+    word arguments[6] = {at, size, protection, MAP_PRIVATE | flags, fd, offset};
+    return must(self, object->path, make(MMAP, arguments));
+}
+
+static int protection_of(const struct context *self, const struct object *object,
+                         const struct program_header *segment) {
+    if ((segment->flags & PF_W) && (segment->flags & PF_X))
+        end(self, object->path, "it has memory that is written and executed");
+    return (segment->flags & PF_R ? PROT_READ : 0) | (segment->flags & PF_W ? PROT_WRITE : 0) |
+           (segment->flags & PF_X ? PROT_EXEC : 0);
+}
+
+/* What is not in the file is zero: the rest of the last page of it, and pages of its own. */
+static void map_segment(const struct context *self, const struct object *object,
+                        const struct program_header *segment) {
+    unsigned long start = object->base + segment->address;
+    unsigned long first = floor_of(self, start), filled = start + segment->size_in_file;
+    int protection = protection_of(self, object, segment);
+    if (segment->size_in_file)
+        map(self, object, first, filled - first, protection, MAP_FIXED, object->fd,
+            floor_of(self, segment->offset));
+    if (segment->size == segment->size_in_file) return;
+    unsigned long rest = ceiling_of(self, filled), past = ceiling_of(self, start + segment->size);
+    if (protection & PROT_WRITE)
+        for (char *at = (char *)filled; at < (char *)rest; at++) *(volatile char *)at = 0;
+    if (past > rest)
+        map(self, object, rest, past - rest, protection, MAP_FIXED | MAP_ANONYMOUS, NO_FD, 0);
+}
+
+/*
+ * Reserves all that the object spans, where the kernel likes: that is how addresses are random. More
+ * is reserved than is needed, for a beginning that is aligned as the object wants.
+ */
+static void map_object(const struct context *self, struct object *object) {
+    unsigned long span = 0, alignment = self->page_size;
+    const struct program_header *segment;
+    for (segment = headers_of(object); segment < end_of(object); segment++) {
+        if (segment->type != PT_LOAD) continue;
+        if (segment->address + segment->size > span) span = segment->address + segment->size;
+        if (segment->alignment > alignment) alignment = segment->alignment;
+    }
+    span = ceiling_of(self, span);
+    unsigned long slack = alignment - self->page_size;
+    unsigned long start = map(self, object, 0, span + slack, PROT_NONE,
+                              MAP_ANONYMOUS | MAP_NORESERVE, NO_FD, 0);
+    object->base = (start + slack) & -alignment;
+    unsigned long before = object->base - start, after = slack - before;
+    if (before) make(MUNMAP, (word[6]){start, before});
+    if (after) make(MUNMAP, (word[6]){object->base + span, after});
+    for (segment = headers_of(object); segment < end_of(object); segment++)
+        if (segment->type == PT_LOAD) map_segment(self, object, segment);
+    make(CLOSE, (word[6]){object->fd});
+}
+
+static void find_interpreter(const struct context *self, const struct object *object,
+                             char path[INTERPRETER_MAX]) {
+    const struct program_header *segment = headers_of(object);
+    while (segment < end_of(object) && segment->type != PT_INTERP) segment++;
+    if (segment == end_of(object)) end(self, object->path, "it names no dynamic loader");
+    word size = segment->size_in_file < INTERPRETER_MAX ? segment->size_in_file : INTERPRETER_MAX - 1;
+    path[must(self, object->path,
+              make(READ_AT, (word[6]){object->fd, (word)path, size, segment->offset}))] = 0;
+}
+
+/* ------------------------------------------------------------------------------ the stack, as new */
+
+static int is_own(const char *variable) {
+    return begins_with(variable, CACHE_VARIABLE) || begins_with(variable, LIMITS_VARIABLE);
+}
+
+/* Copies the arguments and their count, with the null behind them. */
+static word *copy_arguments(word *to, const word *stack) {
+    for (word count = *stack + 2; count; count--) *to++ = *stack++;
+    return to;
+}
+
+static word *copy_environment(word *to, char *const *variable, const char *const own[2]) {
+    for (; *variable; variable++)
+        if (!is_own(*variable)) *to++ = (word)*variable;
+    for (int i = 0; i < 2; i++)
+        if (*own[i]) *to++ = (word)own[i];
+    *to++ = 0;
+    return to;
+}
+
+/* What the kernel says about the program is now about the runtime. */
+static void copy_pairs(struct pair *to, const struct pair *from, const struct object *runtime,
+                       const struct object *loader) {
+    do {
+        *to = *from;
+        if (to->key == AT_PHDR) to->value = runtime->base + runtime->header.headers_offset;
+        if (to->key == AT_PHNUM) to->value = runtime->header.header_count;
+        if (to->key == AT_ENTRY) to->value = runtime->base + runtime->header.entry;
+        if (to->key == AT_BASE) to->value = loader->base;
+        to++;
+    } while ((from++)->key);
+}
+
+__attribute__((noreturn)) static void jump(unsigned long entry, const word *stack) {
+#if defined(__x86_64__)
+    /* rdx would be a function that the loader has called at the end. */
+    __asm__ volatile("mov %1, %%rsp\n xor %%edx, %%edx\n xor %%ebp, %%ebp\n jmp *%0"
+                     : : "r"(entry), "r"(stack) : "rdx", "memory");
+#else
+    __asm__ volatile("mov sp, %1\n mov x0, xzr\n mov x29, xzr\n mov x30, xzr\n br %0"
+                     : : "r"(entry), "r"(stack) : "x0", "memory");
+#endif
+    __builtin_unreachable();
+}
+
+/* The stack holds the number of arguments, those, the environment, each up to a null, and pairs. */
+__attribute__((used)) void begin(const word *stack) {
+    char *const *environment = (char *const *)(stack + *stack + 2);
+    char *const *variable = environment;
+    while (*variable) variable++;
+    const struct pair *pairs = (const struct pair *)(variable + 1);
+    const struct pair *last = pairs;
+    while (last->key) last++;
+    struct context self = {name_of(pairs), value_of(pairs, AT_PAGESZ)};
+
+    char path[PATH_MAX + sizeof RUNTIME], interpreter[INTERPRETER_MAX];
+    word directory = find_directory(&self, path);
+    copy(path + directory, RUNTIME);
+    char limits[LIMITS_MAX];
+    lift_limits(&self, limits);
+
+    struct object runtime, loader;
+    open_object(&self, path, &runtime);
+    find_interpreter(&self, &runtime, interpreter);
+    open_object(&self, interpreter, &loader);
+    map_object(&self, &runtime);
+    map_object(&self, &loader);
+
+    copy(path + directory, CACHE_DIRECTORY);
+    char cache[sizeof CACHE_VARIABLE + sizeof path];
+    copy(copy(cache, CACHE_VARIABLE), path);
+    /* Two variables more, and one word to keep the stack aligned. */
+    word *fresh = __builtin_alloca_with_align(((const word *)(last + 1) - stack + 3) * sizeof *stack, 128);
+    word *to = copy_environment(copy_arguments(fresh, stack), environment, (const char *const[]){cache, limits});
+    copy_pairs((struct pair *)to, pairs, &runtime, &loader);
+    jump(loader.base + loader.header.entry, fresh);
+}
