@@ -195,7 +195,7 @@ static word find_directory(const struct context *self, char path[PATH_MAX]) {
 #define GIB (1UL << 30)
 #define MIB (1UL << 20)
 
-/* What the runtime needs. V8 reserves 32 GiB of addresses, of which it uses next to nothing. */
+/* What the runtime needs. V8 reserves 48 GiB of addresses at once, and uses next to nothing of it. */
 static const struct need {
     word resource;
     unsigned long least;
@@ -204,7 +204,7 @@ static const struct need {
     {2 /* RLIMIT_DATA */, GIB},
     {3 /* RLIMIT_STACK */, 8 * MIB},
     {7 /* RLIMIT_NOFILE */, 1024},
-    {9 /* RLIMIT_AS */, 40 * GIB},
+    {9 /* RLIMIT_AS */, 64 * GIB},
 };
 #define RLIMIT_AS 9
 
@@ -238,7 +238,7 @@ static void lift(const struct context *self, const struct need *need, const stru
     limit(need->resource, &lifted, 0);
     if (need->resource == RLIMIT_AS)
         end(self, "the limit of address space (ulimit -v)",
-            "it is below the 40 GiB that the runtime reserves, and raising it takes CAP_SYS_RESOURCE");
+            "it is below the 64 GiB that the runtime needs, and raising it takes CAP_SYS_RESOURCE");
 }
 
 /* Writes the variable that holds each limit that was changed as it was before, or an empty text. */

@@ -82,7 +82,7 @@ entering("a command starts with no signal ignored or blocked", async (pod) => {
 });
 
 entering("a command has the caller's soft limit of open files", async (pod) => {
-  const result = await pod.enter("app", ["/bin/sh", "-c", "ulimit -Sn"], { openFiles: 321 });
+  const result = await pod.enter("app", ["/bin/sh", "-c", "ulimit -Sn"], { limits: ["-S -n 321"] });
   assertPrints(result, "321\n");
 });
 

@@ -143,39 +143,49 @@ isolatedScenario("a reader that stalls does not keep stop from the pod", async (
 
 // Plugins.
 
-/** A network plugin that notes which descriptors it has. */
+/** A network plugin that notes which descriptors, limits and variables it has. */
 const PLUGIN = [
   "#!/bin/sh",
   'ls -l /proc/self/fd >"${0%/*}/$CNI_COMMAND.fds"',
+  'ulimit -Sn >"${0%/*}/$CNI_COMMAND.limit"',
+  'env >"${0%/*}/$CNI_COMMAND.env"',
   "cat >/dev/null",
   `echo '{"cniVersion":"0.4.0","ips":[],"interfaces":[]}'`,
 ].join("\n");
 
-isolatedScenario("no network plugin has descriptors of the caller's", async ({ dir, script }) => {
-  const directory = `${dir}/local/net.d`;
-  await Deno.mkdir(directory, { recursive: true });
-  const configuration = { cniVersion: "0.4.0", name: "names", type: "names" };
-  await Deno.writeTextFile(`${directory}/10-names.conf`, JSON.stringify(configuration));
-  await Deno.writeTextFile(`${directory}/names`, PLUGIN, { mode: 0o755 });
-  await using pod = await script("true");
-  await using host = await SimulatedHost.open("shared", "own");
-  const options = { host, extraFds: [5, 7] };
-  const flags = { net: "names", localConfig: `${dir}/local` };
-  assertCode(await pod.run({ ...options, flags }), 0);
-  const args = [`--local-config=${dir}/local`, pod.uuid];
-  assertCode(await pod.gc({ ...options, args }), 0);
-  for (const command of ["ADD", "DEL"]) {
-    const listed = await Deno.readTextFile(`${directory}/${command}.fds`);
-    const links = listed.split("\n").map((line) => line.match(/ (\d+) -> (.*)$/)).filter((it) =>
-      it !== null
-    );
-    assert(links.length > 3, listed);
-    // The directory that is listed, and the lock by which a pod's plugins take turns.
-    const others = links
-      .filter(([, number, target]) =>
-        Number(number) > 2 && !/\/fd$|\/networks\.lock$/.test(target!)
-      )
-      .map(([line]) => line);
-    assertEquals(others, [], command);
-  }
-}, [{ what: "ip", met: which("ip") !== undefined }]);
+isolatedScenario(
+  "a network plugin has limits and variables of the caller's, and no descriptor",
+  async ({ dir, script }) => {
+    const directory = `${dir}/local/net.d`;
+    await Deno.mkdir(directory, { recursive: true });
+    const configuration = { cniVersion: "0.4.0", name: "names", type: "names" };
+    await Deno.writeTextFile(`${directory}/10-names.conf`, JSON.stringify(configuration));
+    await Deno.writeTextFile(`${directory}/names`, PLUGIN, { mode: 0o755 });
+    await using pod = await script("true");
+    await using host = await SimulatedHost.open("shared", "own");
+    const env = { TMPDIR: "/caller" };
+    const options = { host, env, extraFds: [5, 7], limits: ["-S -n 321"] };
+    const flags = { net: "names", localConfig: `${dir}/local` };
+    assertCode(await pod.run({ ...options, flags }), 0);
+    const args = [`--local-config=${dir}/local`, pod.uuid];
+    assertCode(await pod.gc({ ...options, args }), 0);
+    for (const command of ["ADD", "DEL"]) {
+      const listed = await Deno.readTextFile(`${directory}/${command}.fds`);
+      const links = listed.split("\n").map((line) => line.match(/ (\d+) -> (.*)$/)).filter((it) =>
+        it !== null
+      );
+      assert(links.length > 3, listed);
+      // The directory that is listed, and the lock by which a pod's plugins take turns.
+      const others = links
+        .filter(([, number, target]) =>
+          Number(number) > 2 && !/\/fd$|\/networks\.lock$/.test(target!)
+        )
+        .map(([line]) => line);
+      assertEquals(others, [], command);
+      assertEquals(await Deno.readTextFile(`${directory}/${command}.limit`), "321\n");
+      const variables = await Deno.readTextFile(`${directory}/${command}.env`);
+      assertEquals(variables.match(/^(TMPDIR|STAGE1_VOLO\w*)=.*$/gm), ["TMPDIR=/caller"]);
+    }
+  },
+  [{ what: "ip", met: which("ip") !== undefined }],
+);

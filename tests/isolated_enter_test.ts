@@ -54,7 +54,7 @@ entering("a command begins with a clean slate", async (pod) => {
   const result = await pod.enter("app", ["/bin/sh", "-c", script], {
     extraFds: [5, 7],
     ignoredSignals: ["HUP", "PIPE", "CHLD"],
-    openFiles: 321,
+    limits: ["-S -n 321"],
   });
   const signals = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n";
   assertPrints(result, `0\n1\n2\n3\n${signals}321\n`);

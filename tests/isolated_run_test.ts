@@ -168,7 +168,7 @@ isolatedScenario(
 isolatedScenario("an app inherits no descriptor, and no thread", async ({ script }) => {
   const text = "ls /proc/self/fd; ls /proc/self/task | wc -l; ulimit -Sn; umask; pwd";
   await using pod = await script(text, { app: { workingDirectory: "/home" } });
-  const result = await pod.run({ extraFds: [5, 7], openFiles: 321 });
+  const result = await pod.run({ extraFds: [5, 7], limits: ["-S -n 321"] });
   const umask = Deno.umask().toString(8).padStart(4, "0");
   // 3 is the directory that ls itself reads; the lock is run's alone.
   assertPrints(result, `0\n1\n2\n3\n1\n321\n${umask}\n/home\n`);

@@ -32,6 +32,8 @@ const attempts: Record<string, () => unknown> = {
 
   "env RKT_LOCK_FD": () => Deno.env.get("RKT_LOCK_FD"),
   "env TERM": () => Deno.env.get("TERM"),
+  "env STAGE1_VOLO_LIMITS": () => Deno.env.get("STAGE1_VOLO_LIMITS"),
+  "env TMPDIR": () => Deno.env.get("TMPDIR"),
   "env HOME": () => Deno.env.get("HOME"),
   "env all": () => Deno.env.toObject(),
 

@@ -18,10 +18,17 @@ const ALLOWED: Record<typeof PROGRAMS[number], string[]> = {
     "write rkt/env",
     "env RKT_LOCK_FD",
     "env TERM",
+    "env STAGE1_VOLO_LIMITS",
     "dlopen libc",
   ],
-  enter: ["read pod", "read the app's root", "env TERM", "dlopen libc"],
-  gc: ["read pod", "read the app's root", "dlopen libc"],
+  enter: [
+    "read pod",
+    "read the app's root",
+    "env TERM",
+    "env STAGE1_VOLO_LIMITS",
+    "dlopen libc",
+  ],
+  gc: ["read pod", "read the app's root", "env STAGE1_VOLO_LIMITS", "dlopen libc"],
   stop: ["read pod", "read the app's root", "dlopen libc"],
 };
 

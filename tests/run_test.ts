@@ -79,7 +79,7 @@ scenario("the app starts with no signal ignored or blocked", async ({ pod: prepa
 
 scenario("the app has the caller's soft limit of open files", async ({ script }) => {
   await using pod = await script("ulimit -Sn");
-  assertPrints(await pod.run({ openFiles: 321 }), "321\n");
+  assertPrints(await pod.run({ limits: ["-S -n 321"] }), "321\n");
 });
 
 scenario("the app has the caller's umask", async ({ script }) => {

@@ -96,6 +96,16 @@ export function isolatedScenario(
   declare(`${name}, isolated`, test, needs, { stage1: ISOLATED_STAGE1, net: "none", ...setting });
 }
 
+/** Declares a test of each image. */
+export function eitherScenario(
+  name: string,
+  test: (stage: Stage) => Promise<void>,
+  needs: Need[] = [],
+): void {
+  scenario(name, test, needs);
+  isolatedScenario(name, test, needs);
+}
+
 /** What a test is about. */
 interface Subject extends Setting {
   /** The image. */

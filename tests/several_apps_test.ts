@@ -6,16 +6,10 @@ import { eventually, must, SimulatedHost } from "./host.ts";
 import { inJail, MAKE_JAIL } from "./jail.ts";
 import { childrenOf, isAlive, readProcess, readProcesses, readStatus } from "./procfs.ts";
 import { processOf, startUp } from "./pod_processes.ts";
-import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
+import { eitherScenario, scenario, type Stage } from "./scenario.ts";
 import type { App, Pod } from "./stage0.ts";
 
 const UP = "echo up; exec sleep 100";
-
-/** Declares a test for each image. */
-function eitherScenario(name: string, test: (stage: Stage) => Promise<void>): void {
-  scenario(name, test);
-  isolatedScenario(name, test);
-}
 
 /** A script that ends by itself once it is asked to, and says so. */
 function ending(name: string, status = 0): string {

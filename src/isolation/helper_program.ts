@@ -27,6 +27,7 @@ import {
 import { startProcess } from "../linux/init.ts";
 import { type End, endOf, resetSignals } from "../linux/process.ts";
 import type { ProgramEnd, ProgramRun } from "../network/plugin.ts";
+import { recordCallerLimits } from "../stage1/caller_limits.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 
 /** Bytes that an answer can have. */
@@ -58,6 +59,7 @@ export function runHelper({ path, argv, environment, stdin }: ProgramRun): Progr
       call("dup3", input.number, 0, 0);
       call("dup3", output.number, 1, 0);
       keepAcrossExec(turn.number, call);
+      recordCallerLimits(call);
       call("execve", path, [...argv, null], [...environment, null]);
     },
   });

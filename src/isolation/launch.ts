@@ -28,6 +28,7 @@ import {
 } from "../linux/namespaces.ts";
 import { dieWithParent, makeUndumpable, resetSignals } from "../linux/process.ts";
 import { takeTerminal } from "../linux/terminal.ts";
+import { recordCallerLimits } from "../stage1/caller_limits.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { recordJoinCgroups } from "./cgroup_tree.ts";
 import { recordLabels } from "./process_attributes.ts";
@@ -172,12 +173,13 @@ function recordStreams({ fds }: Streams, { call }: CallScript): void {
  * The order is the only one in which each step still has the privilege that it needs, and none
  * gives back what another took:
  *
- * 1. the bounding set, which takes `CAP_SETPCAP`, then groups, group and user;
- * 2. no new privileges, if need be;
- * 3. once more that nobody looks into this process, as a change of user may take that back;
- * 4. the filter, which takes `CAP_SYS_ADMIN` from who may have new privileges. What comes after it
+ * 1. the caller's limits, which the calls up to here might have exceeded, and the filter may refuse;
+ * 2. the bounding set, which takes `CAP_SETPCAP`, then groups, group and user;
+ * 3. no new privileges, if need be;
+ * 4. once more that nobody looks into this process, as a change of user may take that back;
+ * 5. the filter, which takes `CAP_SYS_ADMIN` from who may have new privileges. What comes after it
  *    passes it;
- * 5. the capabilities that were kept so far.
+ * 6. the capabilities that were kept so far.
  */
 function recordIdentity(
   { credentials, privileges }: Identity,
@@ -187,6 +189,7 @@ function recordIdentity(
 ): void {
   const { call } = script;
   recordCloseAll(known, script, kept);
+  recordCallerLimits(call);
   recordUser(privileges, credentials, call);
   makeUndumpable(call);
   recordSyscallFilter(privileges, script);

@@ -19,8 +19,8 @@ export interface LaunchOptions {
   terminal?: boolean;
   /** Further descriptors of one digit that the caller forgot to close. */
   extraFds?: number[];
-  /** Soft limit of open files. */
-  openFiles?: number;
+  /** Limits that the caller has, in the words of the shell's `ulimit`, such as `-S -n 321`. */
+  limits?: string[];
   /** Signals that the caller ignores, as the shell's `trap` spells them. */
   ignoredSignals?: string[];
   /** Whether it leads a session of its own, as one that a shell puts into the background. */
@@ -134,12 +134,12 @@ function spawn(
  * on, and it is the program's process that must have taken the lock.
  */
 function prelude(lockFd: number | undefined, options: LaunchOptions): string {
-  const { extraFds = [], openFiles, ignoredSignals = [] } = options;
+  const { extraFds = [], limits = [], ignoredSignals = [] } = options;
   return [
     'cd "$1" && shift || exit 125',
     ...(lockFd === undefined ? [] : [`exec ${lockFd}<. && flock --exclusive ${lockFd}`]),
     ...extraFds.map((fd) => `exec ${fd}</dev/null`),
-    ...(openFiles === undefined ? [] : [`ulimit -S -n ${openFiles}`]),
+    ...limits.map((limit) => `ulimit ${limit}`),
     ...ignoredSignals.map((signal) => `trap '' ${signal}`),
     'exec "$@"',
   ].join("\n");

@@ -1,0 +1,66 @@
+/**
+ * Limits of the caller's. The entrypoints need more than some callers have; what they become or
+ * start has what the caller has.
+ */
+
+import { assertEquals } from "@std/assert";
+import { assertPrints, assertRefused } from "./expect.ts";
+import { must } from "./host.ts";
+import { startUp } from "./pod_processes.ts";
+import { readStatus } from "./procfs.ts";
+import { eitherScenario } from "./scenario.ts";
+
+/** Below what the runtime needs, and enough for a shell: address space, data, stack, files, a file. */
+const LOW = ["-S -v 4000000", "-S -d 300000", "-S -s 200", "-S -n 21", "-S -f 1000"];
+
+const SHOW = ["/bin/cat", "/proc/self/limits"];
+
+/** What a program sees that has these limits beside the rest of this one's. */
+async function limitsUnder(limits: readonly string[]): Promise<string> {
+  const lowering = limits.map((limit) => `ulimit ${limit} && `).join("");
+  return await must(["sh", "-c", `${lowering}exec ${SHOW.join(" ")}`]);
+}
+
+eitherScenario("an app has the caller's limits, though run has more", async ({ pod: prepare }) => {
+  await using pod = await prepare({ app: { exec: SHOW } });
+  assertPrints(await pod.run({ limits: LOW }), await limitsUnder(LOW));
+});
+
+eitherScenario("so have apps of a pod of several, and event handlers", async (stage) => {
+  const image = await stage.image({});
+  const handler = { name: "pre-start", exec: ["/bin/sh", "-c", "ulimit -Sn; ulimit -Sv"] };
+  const app = { exec: ["/bin/sh", "-c", "ulimit -Sf"], eventHandlers: [handler] };
+  await using pod = await stage.stage0.prepare({ apps: [{ image, name: "app", app }] });
+  const { stdout, code } = await pod.run({ limits: LOW });
+  assertEquals({ code, lines: stdout.replace(/^.*: /gm, "").split("\n") }, {
+    code: 0,
+    lines: ["21", "4000000", "1000", ""],
+  });
+});
+
+eitherScenario("a command has the limits of enter's caller", async ({ script }) => {
+  await using pod = await script("echo up; exec sleep 100");
+  await startUp(pod);
+  assertPrints(await pod.enter("app", SHOW, { limits: LOW }), await limitsUnder(LOW));
+});
+
+/** The capability that it takes to raise a hard limit: capabilities(7). */
+const CAP_SYS_RESOURCE = 1n << 24n;
+
+eitherScenario(
+  "a hard limit is lifted where that is allowed, or named",
+  async ({ pod: prepare }) => {
+    const hard = ["-v 4000000"];
+    await using pod = await prepare({ app: { exec: SHOW } });
+    const result = await pod.run({ limits: hard });
+    const mayRaise = (BigInt(`0x${readStatus(Deno.pid)["CapEff"]}`) & CAP_SYS_RESOURCE) !== 0n;
+    if (mayRaise) assertPrints(result, await limitsUnder(hard));
+    else assertRefused(result, "run", /ulimit -v.* 64 GiB .* CAP_SYS_RESOURCE/);
+  },
+);
+
+eitherScenario("a caller cannot say what its limits are", async ({ script }) => {
+  await using pod = await script("ulimit -Sn");
+  const env = { STAGE1_VOLO_LIMITS: "7:9:9" };
+  assertPrints(await pod.run({ env, limits: ["-S -n 2000"] }), "2000\n");
+});
