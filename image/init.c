@@ -24,7 +24,7 @@
 #define SCRIPT_FAILURE 254
 
 /* How a call is made, and its result is taken. */
-#define MAY_FAIL 1         /* go on though it failed: with any error, or with the one in the bits above */
+#define MAY_FAIL 1         /* go on though it failed: with any error, or that in the bits above */
 #define ONLY_AT_EXPECTED 2 /* end, as at the end of the list, at any other result */
 #define TAKES_RESULT 4     /* the first argument is the result of the call before */
 #define ALLOWED_ERROR_SHIFT 8

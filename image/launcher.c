@@ -30,6 +30,8 @@
 #define HEAD_SIZE 4096
 #define INTERPRETER_MAX 256
 #define LIMITS_MAX 512
+/* `struct stat` of any processor. */
+#define STATUS_SIZE 256
 
 #define AT_FDCWD -100
 #define O_RDONLY_CLOEXEC 02000000
@@ -159,43 +161,33 @@ static int begins_with(const char *text, const char *start) {
     return !*start;
 }
 
-/* ------------------------------------------------------------------ where this program's file is */
-
-/* Device and inode are the first two fields of `struct stat` on both processors. */
-struct identity {
-    unsigned long device;
-    unsigned long inode;
-    char rest[240];
-};
-
-static word identify(const char *path, struct identity *file) {
-    return make(NEWFSTATAT, (word[6]){AT_FDCWD, (word)path, (word)file, 0});
-}
+/* ----------------------------------------------------------------- where this program's file is */
 
 /*
  * Puts the directory of this program's file, with a slash at its end, and returns its length. The
- * runtime will look for its program at the same path, so that has to be this file still.
+ * runtime will look for its program at the same path. That of a file that is deleted, or another
+ * by now, ends with a word that says so, and leads nowhere.
  */
 static word find_directory(const struct context *self, char path[PATH_MAX]) {
     static const char link[] = "/proc/self/exe";
-    word length = must(self, link, make(READLINKAT, (word[6]){AT_FDCWD, (word)link, (word)path, PATH_MAX}));
+    word arguments[6] = {AT_FDCWD, (word)link, (word)path, PATH_MAX};
+    word length = must(self, link, make(READLINKAT, arguments));
     if (length + (word)sizeof CACHE_DIRECTORY >= PATH_MAX) end(self, link, "its path is too long");
     path[length] = 0;
-    struct identity own, found;
-    must(self, link, identify(link, &own));
-    if (failed(identify(path, &found)) || own.device != found.device || own.inode != found.inode)
+    char status[STATUS_SIZE];
+    if (failed(make(NEWFSTATAT, (word[6]){AT_FDCWD, (word)path, (word)status})))
         end(self, path, "this program is not there any more");
     while (path[length - 1] != '/') length--;
     return length;
 }
 
-/* --------------------------------------------------------------------------- limits of the caller */
+/* ------------------------------------------------------------------------- limits of the caller */
 
 #define UNLIMITED (~0UL)
 #define GIB (1UL << 30)
 #define MIB (1UL << 20)
 
-/* What the runtime needs. V8 reserves 48 GiB of addresses at once, and uses next to nothing of it. */
+/* What the runtime needs. V8 reserves 48 GiB of addresses at once, and uses little of that. */
 static const struct need {
     word resource;
     unsigned long least;
@@ -238,7 +230,7 @@ static void lift(const struct context *self, const struct need *need, const stru
     limit(need->resource, &lifted, 0);
     if (need->resource == RLIMIT_AS)
         end(self, "the limit of address space (ulimit -v)",
-            "it is below the 64 GiB that the runtime needs, and raising it takes CAP_SYS_RESOURCE");
+            "it is below the 64 GiB that the runtime needs, and only CAP_SYS_RESOURCE raises it");
 }
 
 /* Writes the variable that holds each limit that was changed as it was before, or an empty text. */
@@ -256,7 +248,7 @@ static void lift_limits(const struct context *self, char variable[LIMITS_MAX]) {
     if (to == start) *variable = 0;
 }
 
-/* ------------------------------------------------------------------------------- mapping an object */
+/* ---------------------------------------------------------------------------- mapping an object */
 
 static const struct program_header *headers_of(const struct object *object) {
     return (const struct program_header *)(object->head + object->header.headers_offset);
@@ -275,7 +267,7 @@ static unsigned long ceiling_of(const struct context *self, unsigned long addres
 }
 
 static int is_elf(const struct object *object) {
-    static const unsigned char start[] = {0x7f, 'E', 'L', 'F', 2 /* 64 bits */, 1 /* little-endian */};
+    static const unsigned char start[] = {0x7f, 'E', 'L', 'F', 2 /* 64 bits */, 1 /* little end */};
     if (object->length < (word)sizeof object->header) return 0;
     for (unsigned i = 0; i < sizeof start; i++)
         if (object->header.identity[i] != start[i]) return 0;
@@ -284,14 +276,16 @@ static int is_elf(const struct object *object) {
 
 static void open_object(const struct context *self, const char *path, struct object *object) {
     object->path = path;
-    object->fd = must(self, path, make(OPENAT, (word[6]){AT_FDCWD, (word)path, O_RDONLY_CLOEXEC}));
+    word file[6] = {AT_FDCWD, (word)path, O_RDONLY_CLOEXEC};
+    object->fd = must(self, path, make(OPENAT, file));
     word head[6] = {object->fd, (word)object->head, HEAD_SIZE, 0};
     object->length = must(self, path, make(READ_AT, head));
     if (!is_elf(object)) end(self, path, "it is not an ELF file of 64 bits");
     if (object->header.machine != E_MACHINE_OWN) end(self, path, "it is for another processor");
     if (object->header.type != ET_DYN) end(self, path, "it is not position-independent");
+    unsigned long start = object->header.headers_offset;
     unsigned long size = object->header.header_count * sizeof(struct program_header);
-    if (object->header.headers_offset > HEAD_SIZE || object->header.headers_offset + size > (unsigned long)object->length)
+    if (start > HEAD_SIZE || start + size > (unsigned long)object->length)
         end(self, path, "its program headers are not at its beginning");
 }
 
@@ -328,8 +322,8 @@ static void map_segment(const struct context *self, const struct object *object,
 }
 
 /*
- * Reserves all that the object spans, where the kernel likes: that is how addresses are random. More
- * is reserved than is needed, for a beginning that is aligned as the object wants.
+ * Reserves all that the object spans, where the kernel likes: that is how addresses are random.
+ * More is reserved than is needed, for a beginning that is aligned as the object wants.
  */
 static void map_object(const struct context *self, struct object *object) {
     unsigned long span = 0, alignment = self->page_size;
@@ -357,12 +351,13 @@ static void find_interpreter(const struct context *self, const struct object *ob
     const struct program_header *segment = headers_of(object);
     while (segment < end_of(object) && segment->type != PT_INTERP) segment++;
     if (segment == end_of(object)) end(self, object->path, "it names no dynamic loader");
-    word size = segment->size_in_file < INTERPRETER_MAX ? segment->size_in_file : INTERPRETER_MAX - 1;
-    path[must(self, object->path,
-              make(READ_AT, (word[6]){object->fd, (word)path, size, segment->offset}))] = 0;
+    if (segment->size_in_file >= INTERPRETER_MAX)
+        end(self, object->path, "its loader's path is too long");
+    word arguments[6] = {object->fd, (word)path, segment->size_in_file, segment->offset};
+    path[must(self, object->path, make(READ_AT, arguments))] = 0;
 }
 
-/* ------------------------------------------------------------------------------ the stack, as new */
+/* ---------------------------------------------------------------------------- the stack, as new */
 
 static int is_own(const char *variable) {
     return begins_with(variable, CACHE_VARIABLE) || begins_with(variable, LIMITS_VARIABLE);
@@ -435,8 +430,10 @@ __attribute__((used)) void begin(const word *stack) {
     char cache[sizeof CACHE_VARIABLE + sizeof path];
     copy(copy(cache, CACHE_VARIABLE), path);
     /* Two variables more, and one word to keep the stack aligned. */
-    word *fresh = __builtin_alloca_with_align(((const word *)(last + 1) - stack + 3) * sizeof *stack, 128);
-    word *to = copy_environment(copy_arguments(fresh, stack), environment, (const char *const[]){cache, limits});
+    word size = ((const word *)(last + 1) - stack + 3) * sizeof *stack;
+    word *fresh = __builtin_alloca_with_align(size, 128);
+    const char *const own[2] = {cache, limits};
+    word *to = copy_environment(copy_arguments(fresh, stack), environment, own);
     copy_pairs((struct pair *)to, pairs, &runtime, &loader);
     jump(loader.base + loader.header.entry, fresh);
 }

@@ -40,6 +40,11 @@ machineScenario("the machine has cgroup v2 alone, and AppArmor", {
   assertMatch(stdout, /^0::\/\ncpuset cpu io memory .*\n.*\bapparmor\b.*1\n$/);
 });
 
+machineScenario("who may raise a hard limit does, and the app has the caller's", {
+  script: "ulimit -H -v; ulimit -S -v; ulimit -n",
+  commands: "ulimit -v 4000000; ulimit -n 99; run",
+}, (result) => assertPrints(result, lines("4000000", "4000000", "99")));
+
 machineScenario("the app is in a cgroup below the root, with its limits, until it is collected", {
   script: `
     ${WHERE}; cat /proc/self/oom_score_adj
