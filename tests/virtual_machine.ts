@@ -108,8 +108,8 @@ async function furnish(root: string): Promise<void> {
 /** The dynamic loader and the libraries, at the paths that they have here. */
 async function addLibraries(root: string, [first]: Case[]): Promise<void> {
   const programs = PROGRAMS.map((name) => `${root}/programs/${name}`);
-  const entrypoints = first ? [`${first.pod.stage1Rootfs}/run`] : [];
-  const found = (await must(["ldd", ...programs, ...entrypoints])).match(/\/\S+(?= \()/g) ?? [];
+  const runtime = first ? [`${first.pod.stage1Rootfs}/denort`] : [];
+  const found = (await must(["ldd", ...programs, ...runtime])).match(/\/\S+(?= \()/g) ?? [];
   await must(["cp", "--dereference", "--parents", ...new Set(found), root]);
 }
 
