@@ -92,9 +92,14 @@ async function open({ from }: Content): Promise<ReadableStream<Uint8Array>> {
   return ReadableStream.from(from === undefined ? [] : [from]);
 }
 
-async function writeCompressed(
+/**
+ * Writes a tar as the file of an image.
+ *
+ * @throws {Error} when the tar cannot be read, or the image written.
+ */
+export async function writeCompressed(
   tar: ReadableStream<Uint8Array<ArrayBuffer>>,
-  { output, compression }: ImageOptions,
+  { output, compression }: Pick<ImageOptions, "output" | "compression">,
 ): Promise<void> {
   const filter = compressor(compression);
   const unfinished = `${output}.part`;

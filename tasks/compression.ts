@@ -53,7 +53,9 @@ export function compressor(compression: Compression): Filter | undefined {
  * @returns The contents; the caller reads or cancels them.
  * @throws {Error} when the file cannot be opened. Reading throws when its compression is damaged.
  */
-export async function openDecompressed(path: string): Promise<ReadableStream<Uint8Array>> {
+export async function openDecompressed(
+  path: string,
+): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const compression = await detectCompression(path);
   const { readable } = await Deno.open(path);
   switch (compression) {

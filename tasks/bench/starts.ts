@@ -1,0 +1,64 @@
+/**
+ * How long each entrypoint takes to start, against an empty compiled program.
+ *
+ * @module
+ */
+
+import type { Contender, Measurement } from "../measure.ts";
+import { type ProgramName, PROGRAMS } from "../project.ts";
+import type { BenchContext } from "./context.ts";
+import { report } from "./report.ts";
+import type { Row } from "./table.ts";
+
+/** Arguments with which each entrypoint does all that needs no pod. */
+const ARGUMENTS: Readonly<Record<ProgramName, readonly string[]>> = {
+  run: ["--net=default", "00000000-0000-0000-0000-000000000001"],
+  enter: ["--pid=1", "--appname=app", "--", "/bin/true"],
+  gc: ["00000000-0000-0000-0000-000000000001"],
+  stop: ["00000000-0000-0000-0000-000000000001"],
+};
+
+/** Measures the start of each entrypoint. */
+export async function benchStarts(context: BenchContext): Promise<Row[]> {
+  const cwd = `${context.directory}/pod`;
+  await Deno.mkdir(cwd);
+  const rows: Row[] = [];
+  for (const program of PROGRAMS) {
+    const times = await report(
+      `Start-up of ${program}`,
+      contenders(context, program, cwd),
+      context.rounds,
+    );
+    rows.push(startRow(context, program, times));
+  }
+  return rows;
+}
+
+function contenders(
+  { empty, builds, peer }: BenchContext,
+  program: ProgramName,
+  cwd: string,
+): Contender[] {
+  // A descriptor that is not open: `run` goes as far as to ask the kernel about it.
+  const place = { cwd, env: { RKT_LOCK_FD: "999" } };
+  const ofTree = (name: string, tree: string) => (
+    { name, argv: [`${tree}/rootfs/${program}`, ...ARGUMENTS[program]], ...place }
+  );
+  return [
+    { name: "an empty program", argv: [empty], ...place },
+    ...builds.map(({ name, trees }) => ofTree(name, trees.host)),
+    ...(peer ? [ofTree(peer.name, peer.tree)] : []),
+  ];
+}
+
+function startRow(
+  { builds }: BenchContext,
+  program: ProgramName,
+  times: Map<string, Measurement>,
+): Row {
+  return {
+    what: `start of ${program}`,
+    unit: "× an empty program",
+    figures: builds.map(({ name }) => times.get(name)!.ratio),
+  };
+}

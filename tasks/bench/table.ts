@@ -1,0 +1,60 @@
+/**
+ * The table that `deno task bench` ends with: a row for each figure, a column for each build.
+ *
+ * @module
+ */
+
+/** What a row is about, before anything is measured. */
+export interface RowHead {
+  /** What is measured. */
+  readonly what: string;
+  /** The unit, or what the figures are multiples of. */
+  readonly unit: string;
+}
+
+/** A row. */
+export interface Row extends RowHead {
+  /** A figure for each build, or why there is none. */
+  readonly figures: readonly number[] | string;
+}
+
+/** Makes the rows of figures that cannot be had. */
+export function withoutFigures(heads: readonly RowHead[], reason: string): Row[] {
+  return heads.map((head) => ({ ...head, figures: reason }));
+}
+
+/**
+ * Formats rows as lines of text.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * const rows = [
+ *   { what: "image", unit: "MB", figures: [37.91, 163.4] },
+ *   { what: "start", unit: "× empty", figures: "no empty" },
+ * ];
+ * assertEquals(formatTable(["now", "before"], rows), [
+ *   "          now  before",
+ *   "image    37.9   163.4  MB",
+ *   "start       –       –  × empty (no empty)",
+ * ]);
+ * ```
+ */
+export function formatTable(columns: readonly string[], rows: readonly Row[]): string[] {
+  const width = Math.max(...rows.map(({ what }) => what.length));
+  const line = (what: string, cells: readonly string[]) =>
+    what.padEnd(width) + cells.map((cell) => cell.padStart(8)).join("");
+  return [
+    line("", columns),
+    ...rows.map(({ what, unit, figures }) =>
+      typeof figures === "string"
+        ? `${line(what, columns.map(() => "–"))}  ${unit} (${figures})`
+        : `${line(what, figures.map(formatFigure))}  ${unit}`
+    ),
+  ];
+}
+
+/** Three digits say more than machines repeat. */
+function formatFigure(figure: number): string {
+  return figure.toFixed(figure < 9.995 ? 2 : 1);
+}
