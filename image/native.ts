@@ -97,9 +97,14 @@ export function compileNative(name: NativeName, arch: NativeArchitecture): Nativ
 }
 
 /**
+ * Finds the compiler for a processor.
+ *
  * Debian names each compiler after its target; other distributions have the machine's own as `gcc`.
+ *
+ * @param name What is to be compiled, to begin the error with.
+ * @throws {Error} which names the Debian package of the compiler when there is none.
  */
-function findCompiler(
+export function findCompiler(
   name: NativeName,
   arch: NativeArchitecture,
 ): { program: string; version: string } {

@@ -13,6 +13,7 @@ import { type Content, writeImage } from "./aci.ts";
 import { buildPrograms, type Program } from "./build.ts";
 import { type Compression, COMPRESSIONS } from "./compression.ts";
 import { formatSize, runTask, say, step, taskArguments, taskCommand } from "./console.ts";
+import { describeImages, type MadeImage } from "./describe_image.ts";
 import { fingerprint } from "./keys.ts";
 import {
   type Architecture,
@@ -24,7 +25,8 @@ import {
   sourceDate,
   VERSION,
 } from "./project.ts";
-import { provideRuntime, RUNTIME_SOURCES, type RuntimeSource } from "./runtime.ts";
+import type { CommonRecipe } from "./recipe.ts";
+import { provideRuntime, RUNTIME_SOURCES, runtimeOrigin, type RuntimeSource } from "./runtime.ts";
 import { signWithDevelopmentKey } from "./sign.ts";
 import { discardSignature } from "./signature.ts";
 import { digestInputs, makeUnlessCurrent } from "./stamp.ts";
@@ -73,19 +75,20 @@ export interface BuiltImage {
 }
 
 /**
- * Builds the entrypoints and the images, with a printed line for each step. What is there already from
- * the same source is kept.
+ * Builds the entrypoints and the images, and what describes these, with a printed line for each
+ * step. What is there already from the same source is kept.
  *
  * @throws {Error} when an entrypoint or an image cannot be made.
  */
 export async function buildImages(build: ImageBuild = DEFAULT_BUILD): Promise<BuiltImage[]> {
   const programs = await compileEntrypoints(build);
   const init = await buildInit(build);
-  const images: BuiltImage[] = [];
+  const images: (BuiltImage & MadeImage)[] = [];
   for (const isolation of ISOLATIONS) {
     const output = build.outputs[isolation];
     if (output) images.push(await packImage({ output, isolation, programs, init }, build));
   }
+  await describeBuild(images, build);
   return images;
 }
 
@@ -99,23 +102,38 @@ interface ImageParts {
 
 async function packImage(
   { output, isolation, programs, init }: ImageParts,
-  { architecture: { appc: arch }, compression }: ImageBuild,
-): Promise<BuiltImage> {
+  { architecture, compression }: ImageBuild,
+): Promise<BuiltImage & MadeImage> {
   const title = `image ${IMAGE_NAMES[isolation]}, ${describe(compression)}`;
+  const manifest = manifestText({ version: VERSION, arch: architecture.appc, isolation });
+  const contents = MEMBERS.map((member) => contentOf(member, manifest, programs, init));
   const id = await step(title, (progress) => {
-    const manifest = manifestText({ version: VERSION, arch, isolation });
     const options = { output, compression, date: sourceDate() };
     const inputs = digestInputs([MEMBERS, manifest, [...init], programs, options]);
-    const contents = MEMBERS.map((member) => contentOf(member, manifest, programs, init));
     return makeUnlessCurrent(output, inputs, async () => {
       await discardSignature(output);
       return await writeImage(contents, options, progress);
     });
   });
-  return { path: output, id };
+  return { path: output, id, isolation, contents };
 }
 
-/** Another compiler makes other bytes of the same source, and so another image: that has to be known. */
+/** Writes down what is in the images and what they were made from. */
+async function describeBuild(images: readonly MadeImage[], build: ImageBuild): Promise<void> {
+  const { architecture, compression, runtime: source } = build;
+  const recipe: CommonRecipe = {
+    compression,
+    architecture: architecture.appc,
+    runtime: runtimeOrigin({ architecture, source }),
+    sourceDateEpoch: sourceDate().getTime() / 1000,
+  };
+  await step("bills of materials and provenance", () => describeImages(images, recipe));
+}
+
+/**
+ * Another compiler makes other bytes of the same source, and so another image: that has to be
+ * known.
+ */
 async function buildInit({ architecture: { appc } }: ImageBuild): Promise<Uint8Array> {
   const { bytes, compiler } = await step(
     "init",

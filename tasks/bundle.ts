@@ -38,6 +38,20 @@ export function bundle(entry: string): string {
   return outputFiles[0]!.text;
 }
 
+/**
+ * Lists the npm packages of which something is in a bundle, by their names.
+ *
+ * @param entry The entrypoint's source file.
+ * @throws {Error} as {@linkcode bundle} does.
+ */
+export function bundledPackages(entry: string): string[] {
+  const { outputs } = runBundler(entry).metafile;
+  const inputs = Object.values(outputs).flatMap((output) => Object.entries(output.inputs))
+    .filter(([, { bytesInOutput }]) => bytesInOutput > 0);
+  const names = inputs.map(([path]) => path.match(/.*\bnode_modules\/((?:@[^/]+\/)?[^/]+)/)?.[1]);
+  return [...new Set(names)].filter((name) => name !== undefined).sort();
+}
+
 function runBundler(entry: string) {
   try {
     return buildSync({ ...OPTIONS, entryPoints: [entry] });

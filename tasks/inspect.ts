@@ -12,6 +12,7 @@ import { imageManifest } from "../image/manifest.ts";
 import { type Member, MEMBERS } from "../image/members.ts";
 import { formatPath, parseManifest } from "../src/appc/parse.ts";
 import { isolationOf } from "../src/stage1/isolation.ts";
+import { naming } from "../src/stage1/naming.ts";
 import { openDecompressed } from "./compression.ts";
 import { embeddedMetadata, programStart } from "./payload.ts";
 import { checkEmbedded, readPermissions } from "./permissions.ts";
@@ -104,7 +105,7 @@ function inspectManifest(text: string): Architecture {
   const target = architecture(labels.find(({ name }) => name === "arch")?.value ?? "none");
   const isolation = isolationOf({ annotations });
   const expected = imageManifest({ version: VERSION, arch: target.appc, isolation });
-  requireEqual(JSON.parse(text), expected, []);
+  naming("manifest", () => requireEqual(JSON.parse(text), expected, []));
   return target;
 }
 
@@ -124,7 +125,7 @@ export function requireEqual(found: unknown, expected: unknown, path: PropertyKe
   }
   if (found === expected) return;
   const [is, should] = [found, expected].map((value) => JSON.stringify(value) ?? "absent");
-  throw new Error(`manifest: ${formatPath(path)} is ${is} and should be ${should}`);
+  throw new Error(`${formatPath(path)} is ${is} and should be ${should}`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

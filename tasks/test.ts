@@ -5,13 +5,11 @@
  * @module
  */
 
-import { existsSync } from "node:fs";
 import { V8_FLAGS } from "./build.ts";
 import { buildImages } from "./build_image.ts";
 import { colourSettings, paint, runTask, say, taskArguments } from "./console.ts";
 import { ROOT } from "./project.ts";
-import { signWithDevelopmentKey } from "./sign.ts";
-import { signatureFile } from "./signature.ts";
+import { isSigned, signWithDevelopmentKey } from "./sign.ts";
 import { FAILURE, formatTally, NONE, readTally, sumTallies, type Tally } from "./tally.ts";
 
 const USAGE = `Usage: deno task test [FILE…]
@@ -66,8 +64,8 @@ async function runSystemTests(files: readonly string[]): Promise<Tally> {
   announce("tests of the whole system");
   try {
     for (const { path } of await buildImages()) {
-      // A new image drops the signature of the old one.
-      if (!existsSync(signatureFile(path))) await signWithDevelopmentKey(path);
+      // What is new has no signature.
+      if (!isSigned(path)) await signWithDevelopmentKey(path);
     }
   } catch (error) {
     say(`the images could not be built: ${error instanceof Error ? error.message : error}`);

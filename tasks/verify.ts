@@ -4,19 +4,24 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
 import { MEMBERS } from "../image/members.ts";
 import { runTask, say, step, taskArguments } from "./console.ts";
+import { provenanceFile } from "./describe_image.ts";
 import { type Expected, inspectImage } from "./inspect.ts";
 import { fingerprint, readPublicKey } from "./keys.ts";
 import { ENTRY, IMAGES, PROGRAMS, VERSION } from "./project.ts";
 import { runtimeDigest } from "./runtime.ts";
-import { developmentKeyFiles } from "./sign.ts";
+import { developmentKeyFiles, signedFiles } from "./sign.ts";
 import { verifyImageSignature } from "./signature.ts";
+import { verifyDescription } from "./verify_description.ts";
 
 const USAGE = `Usage: deno task verify [OPTION…] [IMAGE…]
 
 Checks images (both of dist): manifest, members, programs and their permissions against this
-source, and the signature, IMAGE.asc.
+source, the signature, IMAGE.asc, and where they are there IMAGE.provenance.json and
+IMAGE.cdx.json: digests, inputs, and what is said to be in the image.
 
   --key=FILE  the public key (dist/development-key.pub.asc)
   --debug     show where an error comes from`;
@@ -34,13 +39,27 @@ export async function verifyImage(
   key = developmentKeyFiles().public,
 ): Promise<void> {
   const target = await step("manifest, members and programs", () => inspectImage(image, EXPECTED));
+  const differences = existsSync(provenanceFile(image))
+    ? await step(
+      "provenance and bill of materials",
+      () => verifyDescription(image, EXPECTED.runtime),
+    )
+    : undefined;
   const publicKey = await readPublicKey(key);
-  await step("signature", () => verifyImageSignature(image, publicKey));
+  for (const file of signedFiles(image)) {
+    await step(`signature of ${basename(file)}`, () => verifyImageSignature(file, publicKey));
+  }
   say();
   say(`  ${image}`);
   say(`  version ${VERSION} for ${target.appc}: ${MEMBERS.length} members, all as in the source;`);
   say(`  ${PROGRAMS.join(", ")} carry the permissions of their tables;`);
+  if (differences !== undefined) say(`  ${describeOrigin(differences)};`);
   say(`  signed by ${fingerprint(publicKey)}`);
+}
+
+function describeOrigin(differences: readonly string[]): string {
+  const tools = differences.length === 0 ? "" : `, with another ${differences.join(", ")}`;
+  return `made from these sources and packages${tools}; its bill of materials is true`;
 }
 
 async function main(args: string[]): Promise<void> {

@@ -1,0 +1,71 @@
+/**
+ * What lies beside an image to say what it is: its bill of materials, `IMAGE.cdx.json`, and its
+ * provenance, `IMAGE.provenance.json`.
+ *
+ * Provenance has the digests of both, so who signs it vouches for the image, the bill and itself.
+ *
+ * @module
+ */
+
+import { basename } from "node:path";
+import type { Isolation } from "../src/stage1/isolation.ts";
+import type { Content } from "./aci.ts";
+import { digestFile } from "./digest.ts";
+import { billImage, bundledIntoPrograms, RUNTIME_PATH, sumContents } from "./image_bill.ts";
+import { gatherMaterials } from "./materials.ts";
+import { formatProvenance } from "./provenance.ts";
+import type { CommonRecipe } from "./recipe.ts";
+import { discardSignature } from "./signature.ts";
+
+const ALGORITHMS = ["sha256", "sha512"] as const;
+
+/** The file that an image's bill of materials is in. */
+export function billFile(image: string): string {
+  return `${image}.cdx.json`;
+}
+
+/** The file that an image's provenance is in. */
+export function provenanceFile(image: string): string {
+  return `${image}.provenance.json`;
+}
+
+/** An image that was made. */
+export interface MadeImage {
+  /** Its file. */
+  readonly path: string;
+  /** What kind of image it is. */
+  readonly isolation: Isolation;
+  /** What it is made of. */
+  readonly contents: readonly Content[];
+}
+
+/**
+ * Writes the bills of materials and the provenance of images that were made together. Where
+ * provenance changes, its signature goes.
+ *
+ * @param images At least one.
+ * @throws {Error} when something that they were made from cannot be read.
+ */
+export async function describeImages(
+  images: readonly MadeImage[],
+  common: CommonRecipe,
+): Promise<void> {
+  const bundled = bundledIntoPrograms();
+  const sums = await Promise.all(images.map(({ contents }) => sumContents(contents)));
+  const materials = await gatherMaterials(common, sums[0]!.get(RUNTIME_PATH)!);
+  for (const [i, { path, isolation }] of images.entries()) {
+    const recipe = { isolation, ...common };
+    const digest = await digestFile(path, ALGORITHMS);
+    const bill = billImage(recipe, digest, sums[i]!, bundled);
+    await Deno.writeTextFile(billFile(path), bill);
+    const billDigest = await digestFile(billFile(path), ALGORITHMS);
+    const subjects = { [basename(path)]: digest, [basename(billFile(path))]: billDigest };
+    await replace(provenanceFile(path), formatProvenance({ subjects, recipe, materials }));
+  }
+}
+
+async function replace(file: string, text: string): Promise<void> {
+  if (await Deno.readTextFile(file).catch(() => undefined) === text) return;
+  await discardSignature(file);
+  await Deno.writeTextFile(file, text);
+}

@@ -1,0 +1,82 @@
+/**
+ * An image's provenance: what it was built from, and how, as an in-toto Statement v1 with a
+ * predicate of SLSA's provenance v1.
+ *
+ * It says nothing of when, by whom or in which directory: the same sources, options and tools have
+ * the same provenance. Who vouches for it is whoever signs it.
+ *
+ * @module
+ */
+
+import * as z from "zod/mini";
+import { parseManifest } from "../src/appc/parse.ts";
+import type { DigestSet } from "./digest.ts";
+import type { Material } from "./materials.ts";
+import { Recipe } from "./recipe.ts";
+
+const STATEMENT_TYPE = "https://in-toto.io/Statement/v1";
+const PREDICATE_TYPE = "https://slsa.dev/provenance/v1";
+
+/**
+ * What `externalParameters` are: a {@linkcode Recipe}, by which `deno task build-image` makes the
+ * subjects of the `resolvedDependencies`.
+ */
+const BUILD_TYPE = "urn:stage1-volo:build-image:1";
+
+/** No service that others could trust more than the one who signs. */
+const BUILDER = "urn:stage1-volo:whoever-signs";
+
+const Digests = z.record(z.string(), z.string());
+
+const Statement = z.object({
+  _type: z.literal(STATEMENT_TYPE),
+  subject: z.array(z.object({ name: z.string(), digest: Digests })),
+  predicateType: z.literal(PREDICATE_TYPE),
+  predicate: z.object({
+    buildDefinition: z.object({
+      buildType: z.literal(BUILD_TYPE),
+      externalParameters: Recipe,
+      resolvedDependencies: z.array(z.object({ name: z.string(), digest: z.optional(Digests) })),
+    }),
+  }),
+});
+
+/** What provenance says. */
+export interface Provenance {
+  /** The digests of the files that were made, by their names. */
+  readonly subjects: Readonly<Record<string, DigestSet>>;
+  /** How they were made. */
+  readonly recipe: Recipe;
+  /** What they were made from. */
+  readonly materials: readonly Material[];
+}
+
+/** Writes provenance as JSON. */
+export function formatProvenance({ subjects, recipe, materials }: Provenance): string {
+  const statement = {
+    _type: STATEMENT_TYPE,
+    subject: Object.entries(subjects).map(([name, digest]) => ({ name, digest })),
+    predicateType: PREDICATE_TYPE,
+    predicate: {
+      buildDefinition: {
+        buildType: BUILD_TYPE,
+        externalParameters: recipe,
+        resolvedDependencies: materials,
+      },
+      runDetails: { builder: { id: BUILDER } },
+    },
+  };
+  return JSON.stringify(statement, null, 2) + "\n";
+}
+
+/**
+ * Reads provenance that {@linkcode formatProvenance} wrote.
+ *
+ * @throws {Error} when it is not JSON, or not a statement of this kind.
+ */
+export function parseProvenance(text: string): Provenance {
+  const { subject, predicate } = parseManifest(text, Statement, "provenance");
+  const { externalParameters: recipe, resolvedDependencies } = predicate.buildDefinition;
+  const subjects = Object.fromEntries(subject.map(({ name, digest }) => [name, digest]));
+  return { subjects, recipe, materials: resolvedDependencies };
+}
