@@ -39,7 +39,8 @@ Compiles the four entrypoints and makes the stage1 images, which have them in co
                        (both)
   --output=FILE        the image, with --isolation (dist/stage1-volo.aci for host,
                        dist/stage1-volo-isolated.aci for pod)
-  --compression=HOW    gzip, xz (a quarter of the size, slower) or none (gzip)
+  --compression=HOW    none, or to be downloaded gzip, or xz: smaller, and slower to write and
+                       to import (none)
   --arch=ARCH          amd64 or aarch64 (this machine's)
   --runtime=SOURCE     npm, download to leave it to deno compile, or auto to do so only
                        where npm has not installed it (auto); DENORT_BIN=FILE wins over all
@@ -61,7 +62,7 @@ export interface ImageBuild {
 /** What `deno task build-image` does without options. */
 export const DEFAULT_BUILD: ImageBuild = {
   outputs: IMAGES,
-  compression: "gzip",
+  compression: "none",
   architecture: architecture(),
   runtime: "auto",
 };

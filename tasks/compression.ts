@@ -16,14 +16,15 @@ export type Compression = typeof COMPRESSIONS[number];
 /** A stream of bytes in and one of other bytes out. */
 type Filter = ReadableWritablePair<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>;
 
-/** Level 6 takes half as long again and saves 6 % of the size. */
-const GZIP_LEVEL = 2;
+/** Level 6 is more than twice as fast, for 4 % more to download. */
+const GZIP_LEVEL = 9;
 
 /**
- * One thread, for with more the bytes would depend on how many there are; and a dictionary that reaches
- * from one program to the next, so that the runtime in each of them is stored once.
+ * One thread, for with more the bytes would depend on how many there are. Presets below 4 do not
+ * look for the best matches: 2 takes half the time, for 9 % more. 6 takes half as long again, for
+ * 1 % less.
  */
-const XZ_OPTIONS = ["--threads=1", "--format=xz", "--lzma2=preset=1,dict=128MiB"];
+const XZ_OPTIONS = ["--threads=1", "--format=xz", "--lzma2=preset=4,dict=16MiB"];
 
 /** The first bytes of a compressed file: RFC 1952 and the .xz file format 1.2. */
 const MAGIC = {
