@@ -16,6 +16,7 @@ enum {
     MUNMAP = 11,
     WRITEV = 20,
     MADVISE = 28,
+    FCNTL = 72,
     EXIT_GROUP = 231,
     OPENAT = 257,
     NEWFSTATAT = 262,
@@ -47,6 +48,7 @@ static word make(word number, const word a[6]) {
 #elif defined(__aarch64__)
 #define E_MACHINE_OWN 183
 enum {
+    FCNTL = 25,
     OPENAT = 56,
     CLOSE = 57,
     WRITEV = 66,

@@ -11,7 +11,7 @@
  *
  * - Limits of the caller's that are too low for the runtime are lifted, and handed over in a
  *   variable, for apps to get them back.
- * - TMPDIR, where the runtime looks for V8's code cache, is a directory beside the runtime,
+ * - TMPDIR, where the runtime looks for V8's code cache, leads to a directory beside the runtime,
  *   whatever the caller's is.
  *
  * Sources: elf(5), getauxval(3), execve(2), getrlimit(2), and fs/binfmt_elf.c of Linux.
@@ -20,8 +20,8 @@
 #include "kernel.h"
 
 #define RUNTIME "denort"
-#define CACHE_VARIABLE "TMPDIR="
 #define CACHE_DIRECTORY "code-cache"
+#define CACHE_VARIABLE "TMPDIR="
 #define LIMITS_VARIABLE "STAGE1_VOLO_LIMITS="
 #define FAILURE 254
 
@@ -35,6 +35,13 @@
 
 #define AT_FDCWD -100
 #define O_RDONLY_CLOEXEC 02000000
+/* O_PATH | O_DIRECTORY | O_CLOEXEC, of which one differs. */
+#if defined(__x86_64__)
+#define O_PLACE (010000000 | 0200000 | 02000000)
+#else
+#define O_PLACE (010000000 | 040000 | 02000000)
+#endif
+#define F_DUPFD_CLOEXEC 1030
 #define STDERR 2
 #define NO_FD -1
 
@@ -248,6 +255,29 @@ static void lift_limits(const struct context *self, char variable[LIMITS_MAX]) {
     if (to == start) *variable = 0;
 }
 
+/* ---------------------------------------------------------------------- where the code cache is */
+
+/*
+ * A cache holds the path by which it was found when it was made, and is used by no other. So the
+ * path is the same wherever the image lies: a descriptor, under a number that nobody else has taken
+ * and that needs no larger table of them. It is closed when a program is executed.
+ */
+#define CACHE_FD 63
+#define CACHE_PATH "/proc/self/fd/63"
+/* No file is below it, and none can be made there. */
+#define NO_CACHE_PATH "/dev/null"
+
+static const char *open_cache(const char *path) {
+    static const char found[] = CACHE_VARIABLE CACHE_PATH, none[] = CACHE_VARIABLE NO_CACHE_PATH;
+    word fd = make(OPENAT, (word[6]){AT_FDCWD, (word)path, O_PLACE});
+    if (failed(fd)) return none;
+    word own = make(FCNTL, (word[6]){fd, F_DUPFD_CLOEXEC, CACHE_FD});
+    make(CLOSE, (word[6]){fd});
+    if (own == CACHE_FD) return found;
+    if (!failed(own)) make(CLOSE, (word[6]){own});
+    return none;
+}
+
 /* ---------------------------------------------------------------------------- mapping an object */
 
 static const struct program_header *headers_of(const struct object *object) {
@@ -427,8 +457,7 @@ __attribute__((used)) void begin(const word *stack) {
     map_object(&self, &loader);
 
     copy(path + directory, CACHE_DIRECTORY);
-    char cache[sizeof CACHE_VARIABLE + sizeof path];
-    copy(copy(cache, CACHE_VARIABLE), path);
+    const char *cache = open_cache(path);
     /* Two variables more, and one word to keep the stack aligned. */
     word size = ((const word *)(last + 1) - stack + 3) * sizeof *stack;
     word *fresh = __builtin_alloca_with_align(size, 128);

@@ -135,14 +135,24 @@ Deno.test("a program begins as behind the runtime itself: arguments, variables, 
   const [launched, expected] = [await see(place.probe, how), await see(plain, how)];
   assertEquals(launched.args, expected.args);
   assertEquals(withoutAdded(launched.environment), withoutAdded(expected.environment));
-  const signals = ({ status }: Seen) => status.match(/^(Sig|Shd)\w+:.*$/gm);
+  const signals = ({ status }: Seen) => status.match(/^(Sig(?!Q)|Shd)\w+:.*$/gm);
   assertEquals(signals(launched), signals(expected));
 });
 
 Deno.test("what begins without variables gets one, the place of the code cache", async () => {
   using place = await makePlace();
-  const { environment } = await see(place.probe, { prelude: "unset PWD OLDPWD" });
-  assertEquals(environment, { TMPDIR: `${place.dir}/code-cache` });
+  const how: Start = { prelude: "unset PWD OLDPWD" };
+  assertEquals((await see(place.probe, how)).environment, { TMPDIR: "/dev/null" });
+  await Deno.mkdir(`${place.dir}/code-cache`);
+  assertEquals((await see(place.probe, how)).environment, { TMPDIR: "/proc/self/fd/63" });
+});
+
+Deno.test("a descriptor of the caller's stays, and is no place of the code cache", async () => {
+  using place = await makePlace();
+  await Deno.mkdir(`${place.dir}/code-cache`);
+  const script = 'exec 63</ && exec "$@"';
+  const how: Start = { args: ["-c", script, "bash", place.probe] };
+  assertEquals((await see("bash", how)).environment["TMPDIR"], "/dev/null");
 });
 
 Deno.test("a program's file stays its own, also behind a link", async () => {
@@ -379,7 +389,7 @@ Deno.test({
   const result = await start(`/usr/bin/${EMULATED.emulator}`, { ...emulate, prelude: "unset PWD" });
   assertEquals(result, {
     code: 7,
-    stdout: `a\nb c\nA=1\nTMPDIR=${place.dir}/code-cache\n`,
+    stdout: "a\nb c\nA=1\nTMPDIR=/dev/null\n",
     stderr: "",
   });
 });
