@@ -12,8 +12,10 @@ export interface Member {
   readonly type: "file" | "directory";
   /** Its permissions. */
   readonly mode: number;
-  /** The program that it is; only the manifest is a file without one. */
+  /** The program that it is. */
   readonly program?: "run" | "enter" | "gc" | "stop" | "init" | "denort";
+  /** The program whose code cache it is. */
+  readonly codeCacheOf?: "run" | "enter" | "gc" | "stop";
 }
 
 /** The manifest comes first, so that a reader has it without unpacking the rest. */
@@ -39,6 +41,20 @@ export const MEMBERS: readonly Member[] = [
   // The runtime of the entrypoints, which they map: nobody executes it.
   { path: "rootfs/denort", type: "file", mode: 0o644, program: "denort" },
 ];
+
+/** What follows in an image whose programs have code caches, under the names that Deno gives them. */
+export const CODE_CACHE_MEMBERS: readonly Member[] = [
+  directory("rootfs/code-cache"),
+  codeCache("run"),
+  codeCache("enter"),
+  codeCache("gc"),
+  codeCache("stop"),
+];
+
+function codeCache(program: NonNullable<Member["codeCacheOf"]>): Member {
+  const path = `rootfs/code-cache/deno-compile-${program}.cache`;
+  return { path, type: "file", mode: 0o644, codeCacheOf: program };
+}
 
 function directory(path: string): Member {
   return { path, type: "directory", mode: 0o755 };

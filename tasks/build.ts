@@ -7,7 +7,16 @@
 import { dirname } from "node:path";
 import { compileNative } from "../image/native.ts";
 import { bundle } from "./bundle.ts";
+import {
+  CODE_CACHE_DIRECTORY,
+  codeCacheFile,
+  findRunner,
+  recordCodeCache,
+  recordingModules,
+  type Runner,
+} from "./code_cache.ts";
 import type { Progress } from "./console.ts";
+import { codeCacheKey, embeddedMetadata } from "./payload.ts";
 import { permissionFlags, readPermissions } from "./permissions.ts";
 import { type Architecture, type ProgramName, PROGRAMS } from "./project.ts";
 import { digestInputs, makeUnlessCurrent } from "./stamp.ts";
@@ -32,6 +41,8 @@ export interface Program {
   readonly path: string;
   /** A digest of all that it was made from: the same digest, the same bytes. */
   readonly inputs: string;
+  /** The file of its code cache; the runtime has none, nor has what cannot be executed here. */
+  readonly codeCache?: string;
 }
 
 /** What the launcher looks for beside itself. */
@@ -48,19 +59,27 @@ export const V8_FLAGS = "--v8-flags=--jitless,--single-threaded,--no-enable-lazy
 
 /**
  * Options of `deno compile` that keep out whatever else is on this machine: its configuration, its
- * packages, code from the network, questions at run time, and a code cache, which the program would write
- * to a path that others can guess.
+ * packages, code from the network, and questions at run time.
  */
 const COMPILE_OPTIONS = [
   "--no-config",
   "--no-npm",
   "--no-lock",
   "--no-check",
-  "--no-code-cache",
   "--no-prompt",
   "--deny-import",
-  V8_FLAGS,
 ];
+
+/**
+ * Options for programs that come with a code cache, and for those without.
+ *
+ * V8 puts into a cache what it compiles at once: with `--no-lazy`, every function. It takes a cache only
+ * with the flags that it was made with.
+ */
+const CODE_CACHE_OPTIONS = {
+  with: [`${V8_FLAGS},--no-lazy`],
+  without: [V8_FLAGS, "--no-code-cache"],
+} as const;
 
 /** Variables that `deno compile` may see; others, as `OTEL_DENO`, would leave traces in the program. */
 const COMPILE_VARIABLES = [
@@ -91,7 +110,7 @@ export async function buildPrograms(
   options: BuildOptions,
   progress: Progress = () => {},
 ): Promise<Program[]> {
-  const launcher = await buildLauncher(options);
+  const launcher = await buildLauncher(options.architecture, options.output);
   const programs: Program[] = [];
   for (const name of PROGRAMS) {
     programs.push(await buildProgram(name, launcher, options));
@@ -101,8 +120,8 @@ export async function buildPrograms(
 }
 
 /** @returns The launcher's file, which `deno compile` takes for a runtime, and a digest of it. */
-async function buildLauncher({ architecture, output }: BuildOptions) {
-  const { bytes } = compileNative("launcher", architecture.appc);
+async function buildLauncher({ appc }: Architecture, output: string) {
+  const { bytes } = compileNative("launcher", appc);
   const file = `${output}/launcher`;
   await Deno.mkdir(output, { recursive: true });
   await Deno.writeFile(file, bytes, { mode: 0o755 });
@@ -116,9 +135,10 @@ async function buildProgram(
 ): Promise<Program> {
   const path = `${options.output}/bin/${name}`;
   const source = bundle(`${options.entry}/${name}.ts`);
+  const runner = findRunner(options.architecture);
   const flags = [
     ...permissionFlags(await readPermissions(name, options.entry)),
-    `--target=${options.architecture.target}`,
+    ...targetFlags(options.architecture, runner),
   ];
   const compiler = Deno.version.deno;
   const inputs = digestInputs([name, source, COMPILE_OPTIONS, flags, launcher.digest, compiler]);
@@ -127,7 +147,61 @@ async function buildProgram(
     await compileModule(name, source, flags, { output: path, runtime: launcher.file });
     return "";
   });
-  return { name, path, inputs };
+  if (runner === undefined) return { name, path, inputs };
+  return { name, path, inputs, codeCache: await buildCodeCache(name, source, inputs, options) };
+}
+
+function targetFlags({ target }: Architecture, runner: Runner | undefined): string[] {
+  return [`--target=${target}`, ...CODE_CACHE_OPTIONS[runner ? "with" : "without"]];
+}
+
+async function buildCodeCache(
+  name: ProgramName,
+  source: string,
+  program: string,
+  { output, architecture, runtime }: BuildOptions,
+): Promise<string> {
+  const directory = `${output}/bin/${CODE_CACHE_DIRECTORY}`;
+  await Deno.mkdir(directory, { recursive: true });
+  const file = `${directory}/${codeCacheFile(name)}`;
+  const inputs = digestInputs([program, await describeRuntime(runtime)]);
+  await makeUnlessCurrent(file, inputs, async () => {
+    const metadata = embeddedMetadata(await Deno.readFile(`${output}/bin/${name}`));
+    const key = codeCacheKey(metadata)!;
+    await Deno.writeFile(file, await makeCodeCache(name, source, key, { architecture, runtime }));
+    return "";
+  });
+  return file;
+}
+
+/**
+ * Makes the code cache of an entrypoint.
+ *
+ * @param source The entrypoint's module.
+ * @param key The key that the compiled entrypoint carries.
+ * @throws {Error} when programs for the processor cannot be executed here.
+ */
+export async function makeCodeCache(
+  name: ProgramName,
+  source: string,
+  key: bigint,
+  { architecture, runtime }: Pick<BuildOptions, "architecture" | "runtime">,
+): Promise<Uint8Array> {
+  const runner = findRunner(architecture);
+  if (runner === undefined) {
+    throw new Error(`${name}: making its code cache takes qemu-user-static and the cross compiler`);
+  }
+  const directory = await Deno.makeTempDir({ prefix: "stage1-volo-" });
+  try {
+    const { file: launcher } = await buildLauncher(architecture, directory);
+    const output = `${directory}/${name}`;
+    const flags = targetFlags(architecture, runner);
+    await compileModules(recordingModules(name, source), flags, { output, runtime: launcher });
+    await Deno.symlink(await Deno.realPath(runtime), `${directory}/${RUNTIME_NAME}`);
+    return await recordCodeCache(output, runner, key);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 }
 
 async function placeRuntime({ output, runtime }: BuildOptions): Promise<Program> {
@@ -149,7 +223,7 @@ export interface CompileOptions {
 }
 
 /**
- * Compiles a module that imports nothing, in a directory of its own, away from every `package.json`.
+ * Compiles a module that imports nothing.
  *
  * @param name What the program calls its module, without `.js`.
  * @param source The module.
@@ -160,16 +234,27 @@ export async function compileModule(
   name: string,
   source: string,
   flags: readonly string[],
+  options: CompileOptions,
+): Promise<void> {
+  await compileModules({ [`${name}.js`]: source }, flags, options);
+}
+
+/** Compiles the first of some modules, in a directory of their own, away from every `package.json`. */
+async function compileModules(
+  modules: Readonly<Record<string, string>>,
+  flags: readonly string[],
   { output, runtime }: CompileOptions,
 ): Promise<void> {
   const directory = await Deno.makeTempDir({ prefix: "stage1-volo-" });
   try {
-    const file = `${directory}/${name}.js`;
-    await Deno.writeTextFile(file, source);
-    // The program carries the file's time.
-    await Deno.utime(file, 0, 0);
+    const files = Object.entries(modules).map(([name, text]) => [`${directory}/${name}`, text]);
+    for (const [file, text] of files as [string, string][]) {
+      await Deno.writeTextFile(file, text);
+      // The program carries the file's time.
+      await Deno.utime(file, 0, 0);
+    }
     await Deno.mkdir(dirname(output), { recursive: true });
-    const args = ["compile", ...COMPILE_OPTIONS, ...flags, `--output=${output}`, file];
+    const args = ["compile", ...COMPILE_OPTIONS, ...flags, `--output=${output}`, files[0]![0]!];
     await runCompiler(args, directory, runtime);
   } finally {
     await Deno.remove(directory, { recursive: true });

@@ -7,7 +7,7 @@
 import type { PublicKey } from "openpgp";
 import { compileNative, RECORDED_COMPILER } from "../image/native.ts";
 import { IMAGE_NAMES, type ImageLabels, imageManifest } from "../image/manifest.ts";
-import { type Member, MEMBERS } from "../image/members.ts";
+import { CODE_CACHE_MEMBERS, type Member, MEMBERS } from "../image/members.ts";
 import { type Isolation, ISOLATIONS } from "../src/stage1/isolation.ts";
 import { type Content, writeImage } from "./aci.ts";
 import { buildPrograms, type Program } from "./build.ts";
@@ -107,10 +107,11 @@ async function packImage(
 ): Promise<BuiltImage & MadeImage> {
   const title = `image ${IMAGE_NAMES[isolation]}, ${describe(compression)}`;
   const manifest = manifestText({ version: VERSION, arch: architecture.appc, isolation });
-  const contents = MEMBERS.map((member) => contentOf(member, manifest, programs, init));
+  const members = hasCodeCaches(programs) ? [...MEMBERS, ...CODE_CACHE_MEMBERS] : MEMBERS;
+  const contents = members.map((member) => contentOf(member, manifest, programs, init));
   const id = await step(title, (progress) => {
     const options = { output, compression, date: sourceDate() };
-    const inputs = digestInputs([MEMBERS, manifest, [...init], programs, options]);
+    const inputs = digestInputs([members, manifest, [...init], programs, options]);
     return makeUnlessCurrent(output, inputs, async () => {
       await discardSignature(output);
       return await writeImage(contents, options, progress);
@@ -153,10 +154,14 @@ async function compileEntrypoints(build: ImageBuild): Promise<Program[]> {
     () => provideRuntime({ architecture, source }),
   );
   const options = { entry: ENTRY, output: DIST, architecture, runtime };
-  return await step(
+  const programs = await step(
     `entrypoints ${PROGRAMS.join(", ")}`,
     (progress) => buildPrograms(options, progress),
   );
+  if (!hasCodeCaches(programs)) {
+    say(`  without V8's code cache, which takes qemu-user-static for ${architecture.appc}`);
+  }
+  return programs;
 }
 
 function manifestText(labels: ImageLabels): string {
@@ -171,9 +176,13 @@ function contentOf(
 ): Content {
   if (member.type === "directory") return { member };
   if (member.program === "init") return { member, from: init };
-  const program = programs.find(({ name }) => name === member.program);
-  const from = program ? { file: program.path } : new TextEncoder().encode(manifest);
-  return { member, from };
+  const file = programs.find(({ name }) => name === member.program)?.path ??
+    programs.find(({ name }) => name === member.codeCacheOf)?.codeCache;
+  return { member, from: file ? { file } : new TextEncoder().encode(manifest) };
+}
+
+function hasCodeCaches(programs: readonly Program[]): boolean {
+  return programs.some(({ codeCache }) => codeCache !== undefined);
 }
 
 function describe(compression: Compression): string {

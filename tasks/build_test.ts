@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { buildPrograms } from "./build.ts";
+import { buildPrograms, type Program } from "./build.ts";
 import { bundle } from "./bundle.ts";
 import { embeddedMetadata } from "./payload.ts";
 import { checkEmbedded, readPermissions } from "./permissions.ts";
@@ -54,13 +54,21 @@ Deno.test(
   },
 );
 
+/** The programs, the code caches of the entrypoints, and the runtime. */
+function filesOf(programs: readonly Program[]): string[] {
+  return programs.flatMap(({ path, codeCache }) => codeCache ? [path, codeCache] : [path]);
+}
+
 Deno.test("the same source gives the same bytes, and is compiled once", SANITIZE, async () => {
   await withEntries(async (directory) => {
     const first = await buildPrograms(await buildOptions(directory, `${directory}/a`));
     const second = await buildPrograms(await buildOptions(directory, `${directory}/b`));
     assertEquals(first.map(({ inputs }) => inputs), second.map(({ inputs }) => inputs));
-    const compared = new Deno.Command("cmp", { args: [first[3]!.path, second[3]!.path] });
-    assertEquals((await compared.output()).success, true);
+    for (const [i, file] of filesOf(first).entries()) {
+      const compared = new Deno.Command("cmp", { args: [file, filesOf(second)[i]!] });
+      assertEquals((await compared.output()).success, true, file);
+    }
+    assertEquals(filesOf(first).length, PROGRAMS.length * 2 + 1);
     const { mtime } = await Deno.stat(first[3]!.path);
     await buildPrograms(await buildOptions(directory, `${directory}/a`));
     assertEquals((await Deno.stat(first[3]!.path)).mtime, mtime);

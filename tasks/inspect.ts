@@ -9,14 +9,14 @@ import { createHash } from "node:crypto";
 import * as z from "zod/mini";
 import { compileNative, type NativeName } from "../image/native.ts";
 import { imageManifest } from "../image/manifest.ts";
-import { type Member, MEMBERS } from "../image/members.ts";
+import { CODE_CACHE_MEMBERS, type Member, MEMBERS } from "../image/members.ts";
 import { formatPath, parseManifest } from "../src/appc/parse.ts";
 import { isolationOf } from "../src/stage1/isolation.ts";
 import { naming } from "../src/stage1/naming.ts";
 import { openDecompressed } from "./compression.ts";
-import { embeddedMetadata, programStart } from "./payload.ts";
+import { codeCacheKey, embeddedMetadata, programStart } from "./payload.ts";
 import { checkEmbedded, readPermissions } from "./permissions.ts";
-import { type Architecture, architecture, VERSION } from "./project.ts";
+import { type Architecture, architecture, type ProgramName, VERSION } from "./project.ts";
 
 /** Enough of a manifest to know what the rest of it has to be. */
 const Kind = z.object({
@@ -35,6 +35,8 @@ export interface Expected {
   readonly entry: string;
   /** The sha256 of the runtime for a processor, in hexadecimal. */
   readonly runtime: (target: Architecture) => string;
+  /** The code cache of an entrypoint, for the key that it carries. */
+  readonly codeCache: (name: ProgramName, key: bigint, target: Architecture) => Promise<Uint8Array>;
 }
 
 /**
@@ -55,17 +57,44 @@ export async function inspectImage(image: string, expected: Expected): Promise<A
 async function inspectMembers(image: string, expected: Expected): Promise<Architecture> {
   const tar = await openDecompressed(image);
   const entries = tar.pipeThrough(createTarDecoder({ strict: true }));
+  const keys = new Map<string, bigint>();
   let target = architecture();
   let count = 0;
   for await (const found of entries) {
-    const member = MEMBERS[count++];
+    const member = membersFor(keys)[count++];
     requireMember(found.header, member);
     const bytes = await readBody(found);
-    if (member.path === "manifest") target = inspectManifest(new TextDecoder().decode(bytes));
-    if (member.program !== undefined) await inspectProgram(member.program, bytes, target, expected);
+    const { path, program, codeCacheOf } = member;
+    if (path === "manifest") target = inspectManifest(new TextDecoder().decode(bytes));
+    if (program !== undefined) await inspectProgram(program, bytes, target, expected, keys);
+    if (codeCacheOf !== undefined) {
+      const key = requireKey(keys, codeCacheOf);
+      requireSame(member, bytes, await expected.codeCache(codeCacheOf, key, target));
+    }
   }
-  if (count < MEMBERS.length) throw new Error(`${MEMBERS[count]!.path}: is missing`);
+  const missing = membersFor(keys)[count];
+  if (missing !== undefined) throw new Error(`${missing.path}: is missing`);
   return target;
+}
+
+/** @param keys Of the programs so far that use a code cache: they come before their caches. */
+function membersFor(keys: ReadonlyMap<string, bigint>): readonly Member[] {
+  return keys.size === 0 ? MEMBERS : [...MEMBERS, ...CODE_CACHE_MEMBERS];
+}
+
+function requireKey(keys: ReadonlyMap<string, bigint>, program: string): bigint {
+  const key = keys.get(program);
+  if (key === undefined) throw new Error(`rootfs/${program}: it uses no code cache, as others do`);
+  return key;
+}
+
+function requireSame({ path }: Member, bytes: Uint8Array, expected: Uint8Array): void {
+  if (isSame(bytes, expected)) return;
+  throw new Error(`${path}: it is not what this source gives`);
+}
+
+function isSame(bytes: Uint8Array, expected: Uint8Array): boolean {
+  return bytes.length === expected.length && bytes.every((byte, i) => byte === expected[i]);
 }
 
 async function readBody({ header, body }: ParsedTarEntry): Promise<Uint8Array> {
@@ -137,13 +166,17 @@ async function inspectProgram(
   bytes: Uint8Array,
   target: Architecture,
   expected: Expected,
+  keys: Map<string, bigint>,
 ): Promise<void> {
   try {
     requireExecutable(bytes, target);
     if (name === "init") return requireNative("init", bytes, target);
     if (name === "denort") return requireDigest(bytes, expected.runtime(target));
     requireNative("launcher", programStart(bytes), target);
-    checkEmbedded(embeddedMetadata(bytes), await readPermissions(name, expected.entry));
+    const metadata = embeddedMetadata(bytes);
+    checkEmbedded(metadata, await readPermissions(name, expected.entry));
+    const key = codeCacheKey(metadata);
+    if (key !== undefined) keys.set(name, key);
   } catch (cause) {
     throw new Error(`rootfs/${name}`, { cause });
   }
@@ -155,9 +188,7 @@ function requireDigest(bytes: Uint8Array, expected: string): void {
 }
 
 function requireNative(name: NativeName, bytes: Uint8Array, target: Architecture): void {
-  const expected = compileNative(name, target.appc).bytes;
-  const same = bytes.length === expected.length && bytes.every((byte, i) => byte === expected[i]);
-  if (same) return;
+  if (isSame(bytes, compileNative(name, target.appc).bytes)) return;
   const what = name === "launcher" ? "its beginning" : "it";
   throw new Error(`${what} is not what this machine's compiler makes of image/${name}.c`);
 }

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/ass
 import { createHash } from "node:crypto";
 import { compileNative } from "../image/native.ts";
 import { imageManifest } from "../image/manifest.ts";
-import { type Member, MEMBERS } from "../image/members.ts";
+import { CODE_CACHE_MEMBERS, type Member, MEMBERS } from "../image/members.ts";
 import { type Content, writeImage } from "./aci.ts";
 import { describeError } from "../src/stage1/entrypoint.ts";
 import { type Isolation, ISOLATIONS } from "../src/stage1/isolation.ts";
@@ -25,9 +25,19 @@ const PERMISSIONS = {
 
 const LAUNCHER = compileNative("launcher", TARGET.appc).bytes;
 
-/** As much of a compiled program as the inspection looks at. */
-function program(permissions: unknown = PERMISSIONS, start = LAUNCHER): Uint8Array {
-  const metadata = new TextEncoder().encode(JSON.stringify({ permissions }));
+/** Larger than what JavaScript's numbers hold. */
+const KEY = 17791645045157828667n;
+
+const CODE_CACHE = new TextEncoder().encode("what V8 has compiled");
+
+/**
+ * As much of a compiled program as the inspection looks at.
+ *
+ * @param key That of its code cache.
+ */
+function program(permissions: unknown = PERMISSIONS, start = LAUNCHER, key = `${KEY}`): Uint8Array {
+  const text = `{"code_cache_key":${key},"permissions":${JSON.stringify(permissions)}}`;
+  const metadata = new TextEncoder().encode(text);
   const bytes = new Uint8Array(start.length + 16 + metadata.length + 16);
   const view = new DataView(bytes.buffer);
   bytes.set(start);
@@ -46,8 +56,9 @@ const RUNTIME = LAUNCHER;
 function contents(isolation: Isolation = "host"): Content[] {
   const labels = { version: VERSION, arch: TARGET.appc, isolation };
   const manifest = JSON.stringify(imageManifest(labels));
-  return MEMBERS.map((member) => {
+  return [...MEMBERS, ...CODE_CACHE_MEMBERS].map((member) => {
     if (member.type === "directory") return { member };
+    if (member.codeCacheOf !== undefined) return { member, from: CODE_CACHE };
     if (member.program === undefined) return { member, from: new TextEncoder().encode(manifest) };
     return { member, from: contentsOf(member.program) };
   });
@@ -78,7 +89,9 @@ async function inspect(members: Content[]): Promise<string> {
     }
     await writeImage(members, { output, compression: "gzip", date: new Date(0) });
     const runtime = createHash("sha256").update(RUNTIME).digest("hex");
-    return await inspectImage(output, { entry: directory, runtime: () => runtime })
+    const codeCache = (_name: string, key: bigint) =>
+      Promise.resolve(key === KEY ? CODE_CACHE : new Uint8Array());
+    return await inspectImage(output, { entry: directory, runtime: () => runtime, codeCache })
       .then(() => "nothing", describeError);
   } finally {
     await Deno.remove(directory, { recursive: true });
@@ -95,7 +108,9 @@ Deno.test("an image as in the source has no faults", async () => {
 });
 
 Deno.test("a member that is missing, moved or foreign is a fault", async () => {
-  await assertFault(contents().slice(0, -1), "rootfs/denort: is missing");
+  const last = "rootfs/code-cache/deno-compile-stop.cache";
+  await assertFault(contents().slice(0, -1), `${last}: is missing`);
+  await assertFault(contents().slice(0, MEMBERS.length - 1), "rootfs/denort: is missing");
   const moved = [...contents().slice(0, 2), ...contents().slice(3)];
   await assertFault(moved, "rootfs/opt/: is where rootfs/etc should be");
   const foreign = { member: { path: "rootfs/x", type: "file", mode: 0o644 } } as const;
@@ -151,6 +166,38 @@ Deno.test("a launcher of another making is a fault", async () => {
   );
 });
 
+/** A right image whose programs use no code cache. */
+function withoutCodeCaches(): Content[] {
+  return contents().slice(0, MEMBERS.length).map((content) => {
+    const { program: name } = content.member;
+    const isEntrypoint = PROGRAMS.some((each) => each === name);
+    return isEntrypoint ? { ...content, from: program(PERMISSIONS, LAUNCHER, "null") } : content;
+  });
+}
+
+Deno.test("an image has code caches where its programs use them, and only there", async () => {
+  assertEquals(await inspect(withoutCodeCaches()), "nothing");
+  const unused = contents().slice(MEMBERS.length);
+  await assertFault(
+    [...withoutCodeCaches(), ...unused],
+    "rootfs/code-cache/: does not belong in the image",
+  );
+  await assertFault(
+    changed("rootfs/gc", { from: program(PERMISSIONS, LAUNCHER, "null") }),
+    "rootfs/gc: it uses no code cache, as others do",
+  );
+});
+
+Deno.test("a code cache of another making is a fault", async () => {
+  const path = "rootfs/code-cache/deno-compile-enter.cache";
+  const from = CODE_CACHE.slice(1);
+  await assertFault(changed(path, { from }), `${path}: it is not what this source gives`);
+  await assertFault(
+    changed("rootfs/run", { from: program(PERMISSIONS, LAUNCHER, "1") }),
+    "rootfs/code-cache/deno-compile-run.cache: it is not what this source gives",
+  );
+});
+
 Deno.test("another runtime is a fault", async () => {
   const from = RUNTIME.slice();
   from[from.length - 1]! ^= 1;
@@ -186,7 +233,10 @@ Deno.test("an image that is cut short is refused", async () => {
   await writeImage(contents(), { output: file, compression: "none", date: new Date(0) });
   await Deno.truncate(file, 3000);
   await assertRejects(
-    () => inspectImage(file, { entry: "/nowhere", runtime: () => "" }),
+    () => {
+      const codeCache = () => Promise.resolve(CODE_CACHE);
+      return inspectImage(file, { entry: "/nowhere", runtime: () => "", codeCache });
+    },
     Error,
     file,
   );

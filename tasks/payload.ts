@@ -65,6 +65,17 @@ export function embeddedMetadata(program: Uint8Array): string {
   return decoder.decode(payload.subarray(header, header + length));
 }
 
+/**
+ * The key that a program's code cache has to have.
+ *
+ * @param metadata From {@linkcode embeddedMetadata}. JavaScript's numbers do not hold all of the key.
+ * @returns `undefined` for a program that uses no code cache.
+ */
+export function codeCacheKey(metadata: string): bigint | undefined {
+  const key = /"code_cache_key":(\d+)/.exec(metadata)?.[1];
+  return key === undefined ? undefined : BigInt(key);
+}
+
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { embeddedMetadata, runtimeLength } from "./payload.ts";
+import { codeCacheKey, embeddedMetadata, runtimeLength } from "./payload.ts";
 
 /** A program in the format, with a given text as its metadata. */
 function compiled(metadata: string): Uint8Array {
@@ -38,4 +38,12 @@ Deno.test("metadata that claims to be longer than the payload is refused", () =>
   const program = compiled("{}");
   program[11] = 200;
   assertThrows(() => embeddedMetadata(program), Error, "its payload was cut short");
+});
+
+Deno.test("the key of a code cache is read to the last digit", () => {
+  assertEquals(
+    codeCacheKey('{"code_cache_key":17791645045157828667,"x":1}'),
+    17791645045157828667n,
+  );
+  assertEquals(codeCacheKey('{"code_cache_key":null}'), undefined);
 });

@@ -114,7 +114,7 @@ async function downloadRuntime({ npm, target }: Architecture, cache: string): Pr
   if (existsSync(runtime)) return runtime;
   const program = `${cache}/empty`;
   const options = { output: program, runtime: undefined };
-  await compileModule("empty", "", [`--target=${target}`], options);
+  await compileModule("empty", "", [`--target=${target}`, "--no-code-cache"], options);
   await carve(program, undefined, runtime);
   await Deno.remove(program);
   return runtime;

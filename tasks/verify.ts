@@ -6,13 +6,14 @@
 
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
-import { MEMBERS } from "../image/members.ts";
+import { makeCodeCache } from "./build.ts";
+import { bundle } from "./bundle.ts";
 import { runTask, say, step, taskArguments } from "./console.ts";
 import { provenanceFile } from "./describe_image.ts";
 import { type Expected, inspectImage } from "./inspect.ts";
 import { fingerprint, readPublicKey } from "./keys.ts";
 import { ENTRY, IMAGES, PROGRAMS, VERSION } from "./project.ts";
-import { runtimeDigest } from "./runtime.ts";
+import { provideRuntime, runtimeDigest } from "./runtime.ts";
 import { developmentKeyFiles, signedFiles } from "./sign.ts";
 import { verifyImageSignature } from "./signature.ts";
 import { verifyDescription } from "./verify_description.ts";
@@ -26,7 +27,14 @@ IMAGE.cdx.json: digests, inputs, and what is said to be in the image.
   --key=FILE  the public key (dist/development-key.pub.asc)
   --debug     show where an error comes from`;
 
-const EXPECTED: Expected = { entry: ENTRY, runtime: (target) => runtimeDigest(target) };
+const EXPECTED: Expected = {
+  entry: ENTRY,
+  runtime: (target) => runtimeDigest(target),
+  codeCache: async (name, key, architecture) => {
+    const runtime = await provideRuntime({ architecture });
+    return await makeCodeCache(name, bundle(`${ENTRY}/${name}.ts`), key, { architecture, runtime });
+  },
+};
 
 /**
  * Checks an image and its signature, with a printed line for each step.
@@ -51,7 +59,7 @@ export async function verifyImage(
   }
   say();
   say(`  ${image}`);
-  say(`  version ${VERSION} for ${target.appc}: ${MEMBERS.length} members, all as in the source;`);
+  say(`  version ${VERSION} for ${target.appc}: all members as in the source;`);
   say(`  ${PROGRAMS.join(", ")} carry the permissions of their tables;`);
   if (differences !== undefined) say(`  ${describeOrigin(differences)};`);
   say(`  signed by ${fingerprint(publicKey)}`);

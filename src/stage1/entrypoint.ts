@@ -24,9 +24,13 @@ export function entrypoint(name: string, main: (args: readonly string[]) => void
     // All is done, and nothing waits; returning would have V8 tidied up first.
     Deno.exit(0);
   } catch (error) {
-    complain(name, describeError(error));
-    if (wantsDebug(Deno.args)) console.error(error);
-    Deno.exit(STAGE1_FAILURE);
+    try {
+      complain(name, describeError(error));
+      if (wantsDebug(Deno.args)) console.error(error);
+    } finally {
+      // In any case: a program that Deno ends would write a code cache, if it has found none.
+      Deno.exit(STAGE1_FAILURE);
+    }
   }
 }
 
