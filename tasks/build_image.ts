@@ -18,9 +18,10 @@ import { fingerprint } from "./keys.ts";
 import {
   type Architecture,
   architecture,
-  DIST,
   ENTRY,
   IMAGES,
+  imagesFor,
+  outputDirectory,
   PROGRAMS,
   sourceDate,
   VERSION,
@@ -38,12 +39,13 @@ Compiles the four entrypoints and makes the stage1 images, which have them in co
   --isolation=KIND     host, for pods in the host's namespaces, or pod, for pods with their own
                        (both)
   --output=FILE        the image, with --isolation (dist/stage1-volo.aci for host,
-                       dist/stage1-volo-isolated.aci for pod)
+                       dist/stage1-volo-isolated.aci for pod; for another processor
+                       than this machine's, in dist/ARCH)
   --compression=HOW    none, or to be downloaded gzip, or xz: smaller, and slower to write and
                        to import (none)
   --arch=ARCH          amd64 or aarch64 (this machine's)
   --runtime=SOURCE     npm, download to leave it to deno compile, or auto to do so only
-                       where npm has not installed it (auto); DENORT_BIN=FILE wins over all
+                       where there is no npm (auto); DENORT_BIN=FILE wins over all
   --no-sign            make no signature
   --debug              show where an error comes from`;
 
@@ -153,7 +155,7 @@ async function compileEntrypoints(build: ImageBuild): Promise<Program[]> {
     "runtime of the entrypoints",
     () => provideRuntime({ architecture, source }),
   );
-  const options = { entry: ENTRY, output: DIST, architecture, runtime };
+  const options = { entry: ENTRY, output: outputDirectory(architecture), architecture, runtime };
   const programs = await step(
     `entrypoints ${PROGRAMS.join(", ")}`,
     (progress) => buildPrograms(options, progress),
@@ -195,14 +197,15 @@ async function main(args: string[]): Promise<void> {
     string: ["output", "isolation", "compression", "arch", "runtime"],
     usage: USAGE,
   });
+  const target = architecture(options.arch);
   const images = await buildImages({
-    outputs: chooseOutputs(options.isolation, options.output),
+    outputs: chooseOutputs(imagesFor(target), options.isolation, options.output),
     compression: oneOf(
       "compression",
       COMPRESSIONS,
       options.compression ?? DEFAULT_BUILD.compression,
     ),
-    architecture: architecture(options.arch),
+    architecture: target,
     runtime: oneOf("runtime", RUNTIME_SOURCES, options.runtime ?? DEFAULT_BUILD.runtime),
   });
   for (const image of images) {
@@ -211,13 +214,17 @@ async function main(args: string[]): Promise<void> {
   }
 }
 
-function chooseOutputs(isolation?: string, output?: string): ImageBuild["outputs"] {
+function chooseOutputs(
+  images: typeof IMAGES,
+  isolation?: string,
+  output?: string,
+): ImageBuild["outputs"] {
   if (isolation !== undefined) {
     const kind = oneOf("isolation", ISOLATIONS, isolation);
-    return { [kind]: output ?? IMAGES[kind] };
+    return { [kind]: output ?? images[kind] };
   }
   if (output !== undefined) throw new Error("--output: of which image? Say --isolation as well");
-  return IMAGES;
+  return images;
 }
 
 function oneOf<const T extends string>(option: string, known: readonly T[], value: string): T {

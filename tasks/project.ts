@@ -18,12 +18,6 @@ export const DIST = `${ROOT}/dist`;
 /** The entrypoints, and with them the image's manifest and permissions. */
 export const ENTRY = `${ROOT}/entry`;
 
-/** The images that are looked at, signed and tried unless another file is named. */
-export const IMAGES: Readonly<Record<Isolation, string>> = {
-  host: `${DIST}/${IMAGE_NAMES.host}.aci`,
-  pod: `${DIST}/${IMAGE_NAMES.pod}.aci`,
-};
-
 /** The project's version, as `deno.json` has it. */
 export const VERSION: string = config.version;
 
@@ -79,6 +73,23 @@ export function architecture(name?: string): Architecture {
   const known = ARCHITECTURES.map(({ appc }) => appc).join(" and ");
   throw new Error(`architecture ${name ?? Deno.build.arch}: the image is built for ${known} only`);
 }
+
+/** Where what is made for a processor goes: for another one than this machine's, out of the way. */
+export function outputDirectory({ appc, deno }: Architecture): string {
+  return deno === Deno.build.arch ? DIST : `${DIST}/${appc}`;
+}
+
+/** The images for a processor, unless another file is named. */
+export function imagesFor(architecture: Architecture): Readonly<Record<Isolation, string>> {
+  const directory = outputDirectory(architecture);
+  return {
+    host: `${directory}/${IMAGE_NAMES.host}.aci`,
+    pod: `${directory}/${IMAGE_NAMES.pod}.aci`,
+  };
+}
+
+/** The images that are looked at, signed and tried unless another file is named: this machine's. */
+export const IMAGES: Readonly<Record<Isolation, string>> = imagesFor(architecture());
 
 /** 2026-01-01T00:00:00Z, in seconds: any moment will do, as long as it is always the same. */
 const DEFAULT_EPOCH = 1_767_225_600;

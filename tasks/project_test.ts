@@ -1,10 +1,16 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { architecture, sourceDate, VERSION } from "./project.ts";
+import { architecture, ARCHITECTURES, IMAGES, imagesFor, sourceDate, VERSION } from "./project.ts";
 
 Deno.test("an architecture is found by its appc name, and this machine's without one", () => {
   assertEquals(architecture("aarch64").npm, "arm64");
   assertEquals(architecture().deno, Deno.build.arch);
   assertThrows(() => architecture("mips"), Error, "architecture mips: the image is built for");
+});
+
+Deno.test("images for another processor do not replace this machine's", () => {
+  const other = ARCHITECTURES.find(({ deno }) => deno !== Deno.build.arch)!;
+  assertEquals(imagesFor(architecture()), IMAGES);
+  assertEquals(imagesFor(other).host, IMAGES.host.replace(/[^/]+$/, `${other.appc}/$&`));
 });
 
 Deno.test("SOURCE_DATE_EPOCH dates the image", () => {

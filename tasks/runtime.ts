@@ -3,7 +3,8 @@
  *
  * `deno compile` would download `denort` of its own version. npm carries the same bytes inside a
  * program that somebody compiled with that version, and since compiling only appends, they are its
- * beginning. What is cut out must have the size and digest pinned here, or it is refused.
+ * beginning. What is cut out must have the size and digest pinned here, or it is refused. npm installs
+ * that program for this machine's processor only; for another, it is fetched when it is needed.
  *
  * @module
  */
@@ -11,6 +12,9 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { compileModule } from "./build.ts";
+import { basename } from "node:path";
+import { extractFile, fetchPackage, findNpm } from "./npm_package.ts";
+import { lockedPackage, runtimePackage } from "./package_lock.ts";
 import { runtimeLength, TRAILER_LENGTH } from "./payload.ts";
 import { type Architecture, DIST, ROOT } from "./project.ts";
 
@@ -19,7 +23,7 @@ export const RUNTIME_VERSION = "2.7.11";
 
 /**
  * Where a runtime can come from: the npm package, or wherever `deno compile` downloads it from; `auto` is
- * the package where it is installed, which it is not for those who have Deno alone.
+ * the package where it is installed or can be fetched, which it cannot for those who have Deno alone.
  */
 export const RUNTIME_SOURCES = ["auto", "npm", "download"] as const;
 
@@ -64,6 +68,11 @@ export interface RuntimeOptions {
   readonly packages?: string;
   /** Where the runtime is put, to be used again; `dist/runtime` when absent. */
   readonly cache?: string;
+  /**
+   * The npm program, which fetches a package that is not installed, or an empty text; that on `PATH`
+   * when absent.
+   */
+  readonly npm?: string;
 }
 
 /** Says where {@linkcode provideRuntime} takes the runtime from. */
@@ -72,22 +81,27 @@ export function runtimeOrigin({
   source = "auto",
   own = Deno.env.get("DENORT_BIN"),
   packages = `${ROOT}/node_modules`,
+  npm = findNpm(),
 }: RuntimeOptions): RuntimeOrigin {
   if (own) return "own";
   if (source !== "auto") return source;
-  return existsSync(carrier(packages, architecture)) ? "npm" : "download";
+  const canFetch = npm !== "" && Deno.version.deno === RUNTIME_VERSION;
+  return canFetch || existsSync(carrier(packages, architecture)) ? "npm" : "download";
 }
 
+/** The program in the npm package that begins with the runtime. */
+const CARRIER = "bin/steady";
+
 function carrier(packages: string, { npm }: Architecture): string {
-  return `${packages}/@stdy/cli-linux-${npm}/bin/steady`;
+  return `${packages}/${runtimePackage(npm)}/${CARRIER}`;
 }
 
 /**
  * Finds or makes the runtime for a processor.
  *
  * @returns The runtime's absolute path.
- * @throws {Error} when the npm package is missing or is not what it should be, and when nothing can
- *   be downloaded.
+ * @throws {Error} when the npm package can neither be found nor fetched, or is not what it should be,
+ *   and when nothing can be downloaded.
  */
 export async function provideRuntime({
   architecture,
@@ -95,17 +109,40 @@ export async function provideRuntime({
   own = Deno.env.get("DENORT_BIN"),
   packages = `${ROOT}/node_modules`,
   cache = `${DIST}/runtime`,
+  npm = findNpm(),
 }: RuntimeOptions): Promise<string> {
   if (own) return await Deno.realPath(own);
-  const origin = runtimeOrigin({ architecture, source, own, packages });
+  const origin = runtimeOrigin({ architecture, source, own, packages, npm });
   if (origin === "download") return await downloadRuntime(architecture, cache);
   requireVersion(Deno.version.deno);
   const runtime = `${cache}/denort-${RUNTIME_VERSION}-${architecture.npm}`;
   const pin = PINS[architecture.npm];
   if (await isPinned(runtime, pin)) return runtime;
   await Deno.mkdir(cache, { recursive: true });
-  await carve(carrier(packages, architecture), pin, runtime);
+  const installed = carrier(packages, architecture);
+  if (existsSync(installed)) await carve(installed, pin, runtime);
+  else await fetchRuntime(architecture, npm, runtime);
   return runtime;
+}
+
+/** Has npm fetch the package, and cuts the runtime out of it. */
+async function fetchRuntime(
+  { npm: cpu }: Architecture,
+  npm: string,
+  runtime: string,
+): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "stage1-volo-" });
+  try {
+    const archive = await fetchPackage(lockedPackage(runtimePackage(cpu)), directory, npm);
+    const program = `${directory}/${basename(CARRIER)}`;
+    await extractFile(archive, CARRIER, program);
+    await carve(program, PINS[cpu], runtime);
+  } catch (cause) {
+    const what = "the runtime cannot be had from npm (--runtime=download does without)";
+    throw new Error(what, { cause });
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 }
 
 /** Has `deno compile` download its own, behind which it puts a program of nothing. */
@@ -144,7 +181,7 @@ export async function carve(
   pin: Pin | undefined,
   runtime: string,
 ): Promise<void> {
-  using file = await openProgram(program);
+  using file = await Deno.open(program);
   const { size } = await file.stat();
   const length = await readRuntimeLength(file, size, program);
   if (pin && length !== pin.size) {
@@ -178,15 +215,6 @@ async function isPinned(runtime: string, pin: Pin): Promise<boolean> {
 
 function digest(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
-}
-
-async function openProgram(program: string): Promise<Deno.FsFile> {
-  try {
-    return await Deno.open(program);
-  } catch (cause) {
-    const hint = "the npm package of the runtime is not installed; --runtime=download does without";
-    throw new Error(hint, { cause });
-  }
 }
 
 async function readRuntimeLength(

@@ -1,5 +1,6 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
+import { describeError } from "../src/stage1/entrypoint.ts";
 import { architecture } from "./project.ts";
 import { carve, provideRuntime } from "./runtime.ts";
 
@@ -58,26 +59,57 @@ Deno.test("a file that was not compiled is refused by name", async () => {
 });
 
 /** An empty name stands for none, whatever `DENORT_BIN` says where the tests run. */
-const NOWHERE = { architecture: architecture(), own: "", packages: "/nowhere", cache: "/nowhere" };
+const NOWHERE = {
+  architecture: architecture(),
+  own: "",
+  packages: "/nowhere",
+  npm: "",
+};
+
+/** Has a cache that lasts as long as the test. */
+async function withCache(test: (cache: string) => Promise<void>): Promise<void> {
+  const cache = await Deno.makeTempDir();
+  try {
+    await test(cache);
+  } finally {
+    await Deno.remove(cache, { recursive: true });
+  }
+}
 
 Deno.test("a missing npm package is refused with what to do instead", async () => {
-  const cache = await Deno.makeTempDir();
-  await assertRejects(
-    () => provideRuntime({ ...NOWHERE, source: "npm", cache }),
-    Error,
-    "--runtime=download does without",
-  );
-  await Deno.remove(cache);
+  await withCache(async (cache) => {
+    await assertRejects(
+      () => provideRuntime({ ...NOWHERE, source: "npm", cache }),
+      Error,
+      "--runtime=download does without",
+    );
+  });
 });
 
 /** As a first download leaves it. */
-Deno.test("what was downloaded is used again, and in place of a package that is missing", async () => {
-  const cache = await Deno.makeTempDir();
-  const runtime = `${cache}/denort-${Deno.version.deno}-${NOWHERE.architecture.npm}-downloaded`;
-  await Deno.writeFile(runtime, RUNTIME);
-  assertEquals(await provideRuntime({ ...NOWHERE, source: "download", cache }), runtime);
-  assertEquals(await provideRuntime({ ...NOWHERE, cache }), runtime);
-  await Deno.remove(cache, { recursive: true });
+Deno.test("what was downloaded is used again, and in place of what npm cannot bring", async () => {
+  await withCache(async (cache) => {
+    const runtime = `${cache}/denort-${Deno.version.deno}-${NOWHERE.architecture.npm}-downloaded`;
+    await Deno.writeFile(runtime, RUNTIME);
+    assertEquals(await provideRuntime({ ...NOWHERE, source: "download", cache }), runtime);
+    assertEquals(await provideRuntime({ ...NOWHERE, cache }), runtime);
+  });
+});
+
+Deno.test("what npm fetched in place of the runtime is refused, and nothing is left", async () => {
+  await withCache(async (cache) => {
+    const npm = `${cache}/npm`;
+    await Deno.writeTextFile(npm, `#!/bin/sh\necho other >"\${3#*=}/other.tgz"\n`, { mode: 0o755 });
+    const error = await assertRejects(
+      () => provideRuntime({ ...NOWHERE, cache: `${cache}/runtime`, npm }),
+      Error,
+    );
+    assertMatch(
+      describeError(error),
+      /its archive is [0-9a-f]{128}, and package-lock.json has [0-9a-f]{128} /,
+    );
+    assertEquals([...Deno.readDirSync(`${cache}/runtime`)], []);
+  });
 });
 
 Deno.test("a user's own runtime wins", async () => {
