@@ -11,8 +11,8 @@
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { compileModule } from "./build.ts";
 import { basename } from "node:path";
+import { compileModule } from "./build.ts";
 import { extractFile, fetchPackage, findNpm } from "./npm_package.ts";
 import { lockedPackage, runtimePackage } from "./package_lock.ts";
 import { runtimeLength, TRAILER_LENGTH } from "./payload.ts";

@@ -35,17 +35,53 @@ const NETWORK_PROGRAMS = [
 const STATIC_LIBC = [{ program: "libc.a", package: "libc6-dev" }];
 const LIBRARY_DIRECTORIES = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
 
-/** The program that the tests in a virtual machine call beside those. */
-const EMULATOR = { program: "qemu-system-x86_64", package: "qemu-system-x86" };
-
-/** What depends on Debian's newest small kernel, and packages with the compilers of security policies. */
-const MACHINE_PACKAGES = {
-  kernel: "linux-image-cloud-amd64",
-  compilers: ["apparmor", "checkpolicy"],
+/**
+ * What it takes to build images for the other processor, and to run programs of its: Debian's compiler
+ * and qemu, by Node's name of this machine's processor.
+ */
+const CROSS_PROGRAMS = {
+  x64: [
+    { program: "aarch64-linux-gnu-gcc", package: "gcc-aarch64-linux-gnu" },
+    { program: "qemu-aarch64-static", package: "qemu-user-static" },
+  ],
+  arm64: [
+    { program: "x86_64-linux-gnu-gcc", package: "gcc-x86-64-linux-gnu" },
+    { program: "qemu-x86_64-static", package: "qemu-user-static" },
+  ],
 };
 
-/** Where those are unpacked: installed, they would change how this machine boots and what it confines. */
-export const MACHINE_DIRECTORY = join(ROOT, "node_modules", ".cache", "machine");
+/** What a virtual machine runs beside the entrypoints, all by Debian's packages for its processor. */
+const MACHINE_PACKAGES = ["busybox-static", "libc6", "libgcc-s1", "util-linux"];
+
+/**
+ * The virtual machines of the tests, by Debian's name of their processor: the program that emulates
+ * one, Debian's name for its newest small kernel, what else is unpacked for it, and on which processors
+ * (in Node's names) it can be had. The compilers of security policies among those packages run here.
+ */
+export const MACHINES = {
+  amd64: {
+    emulator: { program: "qemu-system-x86_64", package: "qemu-system-x86" },
+    kernel: "linux-image-cloud-amd64",
+    packages: [...MACHINE_PACKAGES, "apparmor", "checkpolicy"],
+    hosts: ["x64"],
+  },
+  arm64: {
+    emulator: { program: "qemu-system-aarch64", package: "qemu-system-arm" },
+    kernel: "linux-image-cloud-arm64",
+    packages: MACHINE_PACKAGES,
+    hosts: ["x64", "arm64"],
+  },
+};
+
+/**
+ * Where a machine's packages are unpacked: installed, they would change how this machine boots, what
+ * it confines, and of which processors it takes packages.
+ * @param {keyof typeof MACHINES} processor
+ * @returns {string}
+ */
+export function machineDirectory(processor) {
+  return join(ROOT, "node_modules", ".cache", `machine-${processor}`);
+}
 
 /** An ELF program header of this type names a dynamic loader: elf(5). */
 const PT_INTERP = 3;
@@ -103,7 +139,7 @@ export function missingPackages(directories, programs = PROGRAMS) {
 }
 
 /**
- * Whether all tests are asked for, also those in a virtual machine, which take some minutes, and 300 MB for what
+ * Whether all tests are asked for, also those in virtual machines, which take some minutes, and 800 MB for what
  * they need.
  * @param {Record<string, string | undefined>} environment
  * @returns {boolean}
@@ -162,24 +198,46 @@ function installOrGoOn(what, install) {
   }
 }
 
-function installMachine() {
-  installPrograms([EMULATOR]);
-  if (!existsSync(MACHINE_DIRECTORY)) unpackMachine();
+function installMachine(processor) {
+  installPrograms([MACHINES[processor].emulator]);
+  if (!existsSync(machineDirectory(processor))) unpackMachine(processor);
 }
 
-function unpackMachine() {
-  const failure = "the virtual machine's Debian packages could not be unpacked";
-  const { kernel, compilers } = MACHINE_PACKAGES;
-  run("apt-get", ["update"], failure);
-  const packages = [kernelPackage(run("apt-cache", ["depends", kernel], failure)), ...compilers];
-  console.log(`setup: unpacking ${packages.join(", ")} for a virtual machine`);
-  const partial = `${MACHINE_DIRECTORY}.partial`;
+function unpackMachine(processor) {
+  const failure = `the Debian packages of a virtual machine (${processor}) could not be unpacked`;
+  const partial = `${machineDirectory(processor)}.partial`;
   rmSync(partial, { recursive: true, force: true });
-  mkdirSync(partial, { recursive: true });
-  run("apt-get", ["download", ...packages], failure, partial);
+  mkdirSync(join(partial, "apt"), { recursive: true });
+  const options = aptOptions(processor, join(partial, "apt"));
+  run("apt-get", [...options, "update"], failure);
+  const { kernel, packages } = MACHINES[processor];
+  const newest = kernelPackage(run("apt-cache", [...options, "depends", kernel], failure));
+  console.log(
+    `setup: unpacking ${[newest, ...packages].join(", ")} for a virtual machine (${processor})`,
+  );
+  run("apt-get", [...options, "download", newest, ...packages], failure, partial);
   const unpack = 'for package in *.deb; do dpkg-deb --extract "$package" . && rm "$package"; done';
-  run("sh", ["-ec", unpack], failure, partial);
-  renameSync(partial, MACHINE_DIRECTORY);
+  run("sh", ["-ec", `${unpack}; rm -r apt`], failure, partial);
+  renameSync(partial, machineDirectory(processor));
+}
+
+/**
+ * Has apt look for packages of a processor, and take notes of its own about them: what this machine
+ * may install stays as it is.
+ * @param {string} processor in Debian's spelling
+ * @param {string} directory for its notes
+ * @returns {string[]}
+ */
+function aptOptions(processor, directory) {
+  const settings = {
+    "APT::Architecture": processor,
+    "APT::Architectures::": processor,
+    "APT::Sandbox::User": "root",
+    "Dir::Cache": directory,
+    "Dir::State": directory,
+    "Dir::State::status": "/dev/null",
+  };
+  return Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
 }
 
 /** Runs a program quietly; what it said is shown only when it fails. */
@@ -198,7 +256,14 @@ function main() {
     if (!wantsAll(process.env)) return;
     installOrGoOn("networks", () => installPrograms(NETWORK_PROGRAMS));
     installOrGoOn("hostile pods", () => installPrograms(STATIC_LIBC));
-    if (process.arch === "x64") installOrGoOn("virtual machine", installMachine);
+    installOrGoOn(
+      "images for another processor",
+      () => installPrograms(CROSS_PROGRAMS[process.arch] ?? []),
+    );
+    for (const [processor, { hosts }] of Object.entries(MACHINES)) {
+      if (!hosts.includes(process.arch)) continue;
+      installOrGoOn(`virtual machine (${processor})`, () => installMachine(processor));
+    }
   } catch (error) {
     console.error(`setup: ${error.message}`);
     process.exit(1);

@@ -5,10 +5,13 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
+import { describeError } from "../src/stage1/entrypoint.ts";
 import { V8_FLAGS } from "./build.ts";
-import { buildImages } from "./build_image.ts";
+import { buildImages, DEFAULT_BUILD, type ImageBuild } from "./build_image.ts";
 import { colourSettings, paint, runTask, say, taskArguments } from "./console.ts";
-import { ROOT } from "./project.ts";
+import { architecture, imagesFor, ROOT } from "./project.ts";
+import { machineDirectory, wantsAll } from "./setup.mjs";
 import { isSigned, signWithDevelopmentKey } from "./sign.ts";
 import { FAILURE, formatTally, NONE, readTally, sumTallies, type Tally } from "./tally.ts";
 
@@ -67,11 +70,26 @@ async function runSystemTests(files: readonly string[]): Promise<Tally> {
       // What is new has no signature.
       if (!isSigned(path)) await signWithDevelopmentKey(path);
     }
+    if (hasForeignMachine()) await buildImages(FOREIGN_BUILD);
   } catch (error) {
-    say(`the images could not be built: ${error instanceof Error ? error.message : error}`);
+    say(`the images could not be built: ${describeError(error)}`);
     return FAILURE;
   }
   return await run([Deno.execPath(), "run", "--allow-all", SYSTEM_TESTS.main, "--quiet", ...files]);
+}
+
+/** The processor that tests have a virtual machine of, whatever this one's is. */
+const FOREIGN = architecture("aarch64");
+
+const FOREIGN_BUILD: ImageBuild = {
+  ...DEFAULT_BUILD,
+  architecture: FOREIGN,
+  outputs: imagesFor(FOREIGN),
+};
+
+function hasForeignMachine(): boolean {
+  const isForeign = FOREIGN.deno !== Deno.build.arch;
+  return isForeign && wantsAll(Deno.env.toObject()) && existsSync(machineDirectory("arm64"));
 }
 
 async function run([program, ...args]: string[]): Promise<Tally> {

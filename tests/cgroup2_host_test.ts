@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused } from "./expect.ts";
 import { planMachine } from "./machine_scenario.ts";
+import { AMD64 } from "./virtual_machine.ts";
 
 const MEMORY = { name: "resource/memory", value: { request: "16Mi", limit: "32Mi" } };
 const CPU = { name: "resource/cpu", value: { request: "250m", limit: "500m" } };
@@ -13,10 +14,13 @@ const OOM_SCORE_ADJ = { name: "os/linux/oom-score-adj", value: 321 };
 const PROFILE = { name: "os/linux/apparmor-profile", value: { profile: "volo-test" } };
 
 const machineScenario = planMachine({
-  module: "apparmor",
-  // Everything is allowed but to read one file, wherever that is.
-  policy:
-    "profile volo-test flags=(attach_disconnected) { file, capability, deny /**/forbidden r, }\n",
+  machine: AMD64,
+  security: {
+    module: "apparmor",
+    // Everything is allowed but to read one file, wherever that is.
+    policy:
+      "profile volo-test flags=(attach_disconnected) { file, capability, deny /**/forbidden r, }\n",
+  },
 });
 
 const WHERE = "cat /proc/self/cgroup";

@@ -29,6 +29,8 @@ export interface ImageOptions {
   name?: string;
   /** Fields that replace those of its `app`; null leaves the image without one. */
   app?: Partial<App> | null;
+  /** The busybox, which has to be static; by default this machine's. */
+  busybox?: string;
   /** Files over the usual ones, by absolute path. */
   files?: Record<string, FileSpec>;
 }
@@ -65,7 +67,7 @@ const USUAL_FILES: Record<string, FileSpec> = {
 /** Makes an image in a directory, which must not exist, and returns that directory. */
 export async function makeImage(dir: string, options: ImageOptions = {}): Promise<string> {
   await Deno.mkdir(`${dir}/rootfs`, { recursive: true });
-  await installBusybox(`${dir}/rootfs/bin`);
+  await installBusybox(`${dir}/rootfs/bin`, options.busybox ?? BUSYBOX!);
   const files = { ...USUAL_FILES, ...options.files };
   for (const [path, spec] of Object.entries(files)) await place(`${dir}/rootfs${path}`, spec);
   await Deno.writeTextFile(`${dir}/manifest`, JSON.stringify(composeManifest(options)));
@@ -93,9 +95,10 @@ function composeManifest({ name = "example.com/app", app }: ImageOptions) {
   };
 }
 
-async function installBusybox(bin: string): Promise<void> {
+/** Has the applets of this machine's: another processor's cannot be asked. */
+async function installBusybox(bin: string, busybox: string): Promise<void> {
   await Deno.mkdir(bin, { recursive: true });
-  await Deno.copyFile(BUSYBOX!, `${bin}/busybox`);
+  await Deno.copyFile(busybox, `${bin}/busybox`);
   const applets = (await must([BUSYBOX!, "--list"])).trim().split("\n");
   await Promise.all(
     applets.filter((name) => name !== "busybox")

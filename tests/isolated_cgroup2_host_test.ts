@@ -3,7 +3,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused } from "./expect.ts";
 import { planMachine } from "./machine_scenario.ts";
-import { isolatedScenario } from "./scenario.ts";
+import { AMD64 } from "./virtual_machine.ts";
 
 const MEMORY = { name: "resource/memory", value: { request: "16Mi", limit: "32Mi" } };
 const CPU = { name: "resource/cpu", value: { request: "250m", limit: "500m" } };
@@ -11,11 +11,15 @@ const IOPS = { name: "resource/block-iops", value: { default: true, limit: "1000
 const PROFILE = { name: "os/linux/apparmor-profile", value: { profile: "volo-test" } };
 
 const machineScenario = planMachine({
-  module: "apparmor",
-  // Everything is allowed but to read one file, wherever that is.
-  policy:
-    "profile volo-test flags=(attach_disconnected) { file, capability, deny /**/forbidden r, }\n",
-}, isolatedScenario);
+  machine: AMD64,
+  isolation: "pod",
+  security: {
+    module: "apparmor",
+    // Everything is allowed but to read one file, wherever that is.
+    policy:
+      "profile volo-test flags=(attach_disconnected) { file, capability, deny /**/forbidden r, }\n",
+  },
+});
 
 /** The pod's cgroup, and all of its cgroups; `POD` stands for the name. */
 const TREE = `

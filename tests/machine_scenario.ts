@@ -1,14 +1,22 @@
 /**
- * Tests on a host that this machine is not: a virtual one boots for the first test of a file that is run,
- * and works through all of them.
+ * Tests on a host that this machine is not: virtual ones boot for the first test of a file that is run,
+ * and work through all of them.
  *
  * @module
  */
 
 import type { Result } from "./host.ts";
-import { type isolatedScenario, scenario, type Stage } from "./scenario.ts";
+import type { Isolation } from "../src/stage1/isolation.ts";
+import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
 import type { App } from "./stage0.ts";
-import { bootMachine, type Case, MACHINE_NEEDS, type Security } from "./virtual_machine.ts";
+import {
+  bootMachine,
+  type Case,
+  type Machine,
+  machineBusybox,
+  machineNeeds,
+  type Security,
+} from "./virtual_machine.ts";
 
 /** What a test does in the machine, and with which pod. */
 export interface MachineTest {
@@ -30,35 +38,64 @@ export type MachineScenario = (
 /** In milliseconds: emulating a machine takes long. */
 const PATIENCE = 600_000;
 
-/** Plans a machine for the tests of a file: pods in the host's namespaces, or with their own. */
-export function planMachine(
-  security: Security,
-  declare: typeof scenario | typeof isolatedScenario = scenario,
-): MachineScenario {
+/** A machine, and what it enforces, if anything. */
+export interface MachinePlan {
+  machine: Machine;
+  security?: Security;
+  /** Whether its pods have namespaces of their own; by default, they are in the host's. */
+  isolation?: Isolation;
+}
+
+/** Plans a machine for the tests of a file. */
+export function planMachine(plan: MachinePlan): MachineScenario {
+  const { machine, isolation = "host" } = plan;
+  const declare = isolation === "pod" ? isolatedScenario : scenario;
+  const setting = { patience: PATIENCE, stage1: machine.stage1[isolation] };
   const tests: MachineTest[] = [];
   let results: Promise<Result[]> | undefined;
   return (name, test, check) => {
     const number = tests.push(test) - 1;
     const run = async (stage: Stage) => {
-      results ??= runTests(stage, tests, security);
+      results ??= runTests(stage, tests, plan);
       check((await results)[number]!);
     };
-    declare(name, run, MACHINE_NEEDS, { patience: PATIENCE });
+    declare(name, run, machineNeeds(machine), setting);
   };
 }
 
 async function runTests(
-  { dir, script }: Stage,
+  { dir, image: makeImage, script }: Stage,
   tests: MachineTest[],
-  security: Security,
+  { machine, security }: MachinePlan,
 ): Promise<Result[]> {
   await using pods = new AsyncDisposableStack();
   const cases: Case[] = [];
+  const image = await makeImage({ busybox: machineBusybox(machine) });
   for (const { script: text, app = {}, commands = "run" } of tests) {
-    cases.push({ pod: pods.use(await script(text, { app, overlay: false })), commands });
+    cases.push({ pod: pods.use(await script(text, { app, image, overlay: false })), commands });
   }
-  const results = await bootMachine(cases, { dir, security });
+  const results = await shareOut(cases, async (share, name) => {
+    const own = `${dir}/${name}`;
+    await Deno.mkdir(own);
+    return await bootMachine(share, { machine, dir: own, security });
+  });
   return results.map((result, number) => withoutUuid(result, cases[number]!.pod.uuid));
+}
+
+/** Has as many machines work through the cases as this one has processors for, but no more than two. */
+async function shareOut(
+  cases: Case[],
+  boot: (share: Case[], name: string) => Promise<Result[]>,
+): Promise<Result[]> {
+  const count = Math.min(2, navigator.hardwareConcurrency, cases.length);
+  const shares = Array.from(
+    { length: count },
+    (_, i) => boot(cases.filter((_, number) => number % count === i), `machine-${i}`),
+  );
+  // Whatever becomes of one, none is left running.
+  await Promise.allSettled(shares);
+  const results = await Promise.all(shares);
+  return cases.map((_, number) => results[number % count]![Math.floor(number / count)]!);
 }
 
 function withoutUuid({ stdout, stderr, ...rest }: Result, uuid: string): Result {

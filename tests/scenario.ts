@@ -72,6 +72,8 @@ export interface Setting {
   kernel?: Host;
   /** What is passed as `--net` where the test says nothing. */
   net?: string;
+  /** The image, where it is not the one under test. */
+  stage1?: string;
   /** How many milliseconds the test may take. */
   patience?: number;
 }

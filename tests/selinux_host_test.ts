@@ -2,6 +2,7 @@
 
 import { assertPrints, assertQuiet, assertRefused } from "./expect.ts";
 import { planMachine } from "./machine_scenario.ts";
+import { AMD64 } from "./virtual_machine.ts";
 
 /** What the kernel finds by their number, in its order: refpolicy's `policy/flask/initial_sids`. */
 const INITIAL_SIDS = [
@@ -32,7 +33,10 @@ const POLICY = [
   "",
 ].join("\n");
 
-const machineScenario = planMachine({ module: "selinux", policy: POLICY });
+const machineScenario = planMachine({
+  machine: AMD64,
+  security: { module: "selinux", policy: POLICY },
+});
 
 /** The kernel ends a context with a zero. */
 const CONTEXT = "tr -d '\\0' </proc/self/attr/current";

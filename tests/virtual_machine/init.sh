@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # The first program of the virtual machine: it makes a host with cgroup v2 alone, works through the
-# cases, and writes one line about each to the second serial port.
+# cases, and writes one line about each to the second serial port, $RESULTS.
 
 /bin/busybox mkdir -p /proc /sys /dev /tmp /etc
 /bin/busybox --install -s /bin
@@ -14,7 +14,8 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 insmod /brd.ko rd_nr=1
 # The kernel takes a policy in one write only.
 load() { dd if=/policy of="$1" bs=1M 2>/dev/null; }
-if [ -d /sys/fs/selinux ]; then
+if [ ! -e /policy ]; then :
+elif [ -d /sys/fs/selinux ]; then
   mount -t selinuxfs selinuxfs /sys/fs/selinux
   load /sys/fs/selinux/load
   echo 1 >/sys/fs/selinux/enforce
@@ -23,9 +24,9 @@ else
   load /sys/kernel/security/apparmor/.load
 fi
 
-stty raw </dev/ttyS1
+stty raw <"$RESULTS"
 for case in /cases/*; do
-  timeout 60 sh "$case" >/tmp/stdout 2>/tmp/stderr </dev/null
-  echo "$? $(base64 -w0 </tmp/stdout) $(base64 -w0 </tmp/stderr)" >/dev/ttyS1
+  timeout "$PATIENCE" sh "$case" >/tmp/stdout 2>/tmp/stderr </dev/null
+  echo "$? $(base64 -w0 </tmp/stdout) $(base64 -w0 </tmp/stderr)" >"$RESULTS"
 done
 poweroff -f
