@@ -421,14 +421,19 @@ static void copy_pairs(struct pair *to, const struct pair *from, const struct ob
     } while ((from++)->key);
 }
 
+/* In registers that are not cleared before the jump. */
 __attribute__((noreturn)) static void jump(unsigned long entry, const word *stack) {
 #if defined(__x86_64__)
+    register unsigned long to __asm__("rax") = entry;
+    register const word *top __asm__("rcx") = stack;
     /* rdx would be a function that the loader has called at the end. */
     __asm__ volatile("mov %1, %%rsp\n xor %%edx, %%edx\n xor %%ebp, %%ebp\n jmp *%0"
-                     : : "r"(entry), "r"(stack) : "rdx", "memory");
+                     : : "r"(to), "r"(top) : "rdx", "memory");
 #else
+    register unsigned long to __asm__("x16") = entry;
+    register const word *top __asm__("x17") = stack;
     __asm__ volatile("mov sp, %1\n mov x0, xzr\n mov x29, xzr\n mov x30, xzr\n br %0"
-                     : : "r"(entry), "r"(stack) : "x0", "memory");
+                     : : "r"(to), "r"(top) : "x0", "memory");
 #endif
     __builtin_unreachable();
 }
