@@ -59,9 +59,10 @@ export const SCRIPT_FAILURE = 254;
 /** Where the list is in the file. */
 export const SCRIPT_OFFSET = REPORT_SIZE + CHILD_SIZE;
 
-/** What calls point to follows the list, which can have this many bytes. */
-const DATA_OFFSET = 0x1_0000;
 const WORD = 8;
+/** How many arguments a call can have. */
+const MOST_ARGUMENTS = 6;
+const COMPLAINT_WORD = 9;
 
 /** One recorded call. */
 interface Entry {
@@ -153,19 +154,20 @@ export class CallScript {
     this.#entries.push({ name, args: this.#withPass(name, args), how, expected });
   }
 
-  /** The list as `init` reads it. It ends with a call that ends the process. */
+  /**
+   * The list as `init` reads it, and behind it what calls point to. It ends with a call that ends
+   * the process.
+   */
   #encode(): Bytes {
     const all = [...this.#entries, this.#end()];
-    const data = new ScriptData();
-    const words = [...this.#header(data), ...all.flatMap((entry) => this.#words(entry, data))];
-    const list = new BigInt64Array(words);
-    if (list.byteLength > DATA_OFFSET) throw new RangeError(`${all.length} calls: too many`);
-    const bytes = new Uint8Array(DATA_OFFSET + data.length);
+    const list = new BigInt64Array(HEADER_WORDS + all.length * ENTRY_WORDS);
+    const data = new ScriptData(list.byteLength);
+    this.#encodeHeader(list, data);
+    all.forEach((entry, i) => this.#encodeEntry(entry, list, HEADER_WORDS + i * ENTRY_WORDS, data));
+    if (data.end > SCRIPT_SIZE) throw new RangeError(`${data.end} bytes: too much to pass on`);
+    const bytes = new Uint8Array(data.end);
     bytes.set(new Uint8Array(list.buffer));
-    data.copyTo(bytes, DATA_OFFSET);
-    if (bytes.length > SCRIPT_SIZE) {
-      throw new RangeError(`${bytes.length} bytes: too much to pass on`);
-    }
+    data.copyTo(bytes);
     return bytes;
   }
 
@@ -180,17 +182,22 @@ export class CallScript {
     return [...args, ...new Array<number>(room).fill(0), ...this.#pass];
   }
 
-  #header(data: ScriptData): bigint[] {
-    const pass = (this.#pass ?? [0n, 0n]).map((word) => data.place(word));
-    return [...pass, this.#describeFailure ? data.place(errorTexts()) : 0n];
+  #encodeHeader(list: BigInt64Array, data: ScriptData): void {
+    this.#pass?.forEach((word, i) => list[i] = data.place(word));
+    if (this.#describeFailure) list[HEADER_WORDS - 1] = data.place(errorTexts());
   }
 
-  #words({ name, args, how, expected }: Entry, data: ScriptData): bigint[] {
-    const values = args.map((argument) => data.place(argument));
-    const padding = new Array<bigint>(6 - values.length).fill(0n);
-    const complaint = data.place(this.#describeFailure?.(describeCall(name, args)) ?? null);
-    const rest = [BigInt(how), BigInt(expected), complaint];
-    return [BigInt(SYSCALL_NUMBERS[name]), ...values, ...padding, ...rest];
+  /** Words that are 0 are so already. */
+  #encodeEntry(entry: Entry, list: BigInt64Array, at: number, data: ScriptData): void {
+    const { name, args, how, expected } = entry;
+    if (args.length > MOST_ARGUMENTS) throw new RangeError(`${name}: too many arguments`);
+    list[at] = BigInt(SYSCALL_NUMBERS[name]);
+    args.forEach((argument, i) => list[at + 1 + i] = data.place(argument));
+    if (how !== 0) list[at + HOW_WORD] = BigInt(how);
+    if (expected !== 0) list[at + EXPECTED_WORD] = BigInt(expected);
+    if (this.#describeFailure) {
+      list[at + COMPLAINT_WORD] = data.place(this.#describeFailure(describeCall(name, args)));
+    }
   }
 }
 
@@ -245,10 +252,16 @@ export class WrittenScript {
   }
 }
 
-/** What calls point to. */
+/** What calls point to: once each, also where several point to it. */
 class ScriptData {
-  readonly #pieces: { at: number; bytes: Uint8Array }[] = [];
-  length = 0;
+  readonly #pieces = new Map<Uint8Array, number>();
+  /** Where what is placed next will be, in bytes from the list's beginning. */
+  end: number;
+
+  /** @param start Where the first of it will be. */
+  constructor(start: number) {
+    this.end = start;
+  }
 
   /** @returns The argument itself, or the address that it will have. */
   place(argument: Argument): bigint {
@@ -262,14 +275,17 @@ class ScriptData {
     return BigInt.asIntN(64, BigInt(argument));
   }
 
-  copyTo(bytes: Uint8Array, offset: number): void {
-    for (const { at, bytes: piece } of this.#pieces) bytes.set(piece, offset + at);
+  copyTo(bytes: Uint8Array): void {
+    for (const [piece, at] of this.#pieces) bytes.set(piece, at);
   }
 
   #add(bytes: Uint8Array): bigint {
-    const at = this.length;
-    this.#pieces.push({ at, bytes });
-    this.length += Math.ceil(bytes.length / WORD) * WORD;
-    return BigInt(SCRIPT_ADDRESS + DATA_OFFSET + at);
+    let at = this.#pieces.get(bytes);
+    if (at === undefined) {
+      at = this.end;
+      this.#pieces.set(bytes, at);
+      this.end += Math.ceil(bytes.length / WORD) * WORD;
+    }
+    return BigInt(SCRIPT_ADDRESS + at);
   }
 }

@@ -4,7 +4,8 @@
  * Nearly all goes through syscall(2): each function that Deno binds costs a fraction of a millisecond of
  * every start, one function for all calls costs it once, and no old libc lacks a call of a new kernel.
  * Addresses are plain numbers, since Deno makes pointers only for programs whose FFI is not scoped: those
- * of a process are well below 2^53.
+ * of a process are well below 2^53. What a call is passed by its address is in an arena: memory of this
+ * program's own, whose address memcpy(3) has told.
  *
  * @module
  */
@@ -15,8 +16,7 @@ import { SYSCALL_NUMBERS, type SyscallName } from "./syscall_numbers.ts";
 const SYMBOLS = {
   syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
   __errno_location: { parameters: [], result: "i64" },
-  copyIn: { name: "memcpy", parameters: ["i64", "buffer", "usize"], result: "void" },
-  copyOut: { name: "memcpy", parameters: ["buffer", "i64", "usize"], result: "void" },
+  memcpy: { parameters: ["buffer", "i64", "usize"], result: "i64" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** Bound only by who starts another process. */
@@ -47,20 +47,18 @@ export type Call = (name: SyscallName, ...args: Argument[]) => number;
 
 /** A piece of memory that no garbage collector moves, taken from its start on. */
 interface Arena {
+  readonly bytes: Bytes;
   readonly address: number;
-  readonly size: number;
   used: number;
 }
 
-/** Enough for all that most programs ever pass; the kernel gives what is used of it, no more. */
+/** Enough for all that most programs ever pass; what is not used of it takes no memory. */
 const ARENA_SIZE = 1024 * 1024;
 /** The strictest alignment of what the kernel is passed. */
 const ALIGNMENT = 16;
-/** Flags of mmap(2): `PROT_READ | PROT_WRITE`, and `MAP_PRIVATE | MAP_ANONYMOUS`. */
-const READABLE_AND_WRITABLE = 3;
-const PRIVATE_MEMORY = 0x22;
 
-let arena: Arena = { address: 0, size: 0, used: 0 };
+/** All of them: what is kept in one goes on to be at its address. The last is the one in use. */
+const arenas: Arena[] = [];
 
 const encoder = new TextEncoder();
 
@@ -135,18 +133,19 @@ export function posixSpawn(
 
 /** Does something with arguments as the kernel takes them; what it writes to bytes is there afterwards. */
 function borrowing<T>(args: readonly Argument[], act: (words: readonly bigint[]) => T): T {
-  const before = arena;
-  const { used } = before;
+  const before = arenas.at(-1);
+  const used = before?.used ?? 0;
   try {
     const words = args.map(wordOf);
     const result = act(words);
     args.forEach((argument, i) => {
-      if (argument instanceof Uint8Array) copyOut(argument, words[i]!);
+      if (argument instanceof Uint8Array) copyOut(argument, Number(words[i]));
     });
     return result;
   } finally {
+    const arena = arenas.at(-1);
     // A new arena was begun for these arguments alone.
-    arena.used = arena === before ? used : 0;
+    if (arena) arena.used = arena === before ? used : 0;
   }
 }
 
@@ -164,21 +163,30 @@ function wordOf(argument: Argument): bigint {
 function copyToArena(bytes: Bytes): number {
   // One byte at least: an address of nothing is an address, too.
   const size = Math.ceil(Math.max(bytes.length, 1) / ALIGNMENT) * ALIGNMENT;
-  if (size > arena.size - arena.used) arena = makeArena(Math.max(size, ARENA_SIZE));
-  const address = arena.address + arena.used;
+  const arena = arenaWith(size);
+  const start = arena.used;
+  arena.bytes.set(bytes, start);
   arena.used += size;
-  libc().copyIn(BigInt(address), bytes, BigInt(bytes.length));
-  return address;
+  return arena.address + start;
 }
 
-/** Mapped, not allocated: that needs no function of libc's beside the one that there is. */
-function makeArena(size: number): Arena {
-  const address = syscall("mmap", 0, size, READABLE_AND_WRITABLE, PRIVATE_MEMORY, -1, 0);
-  return { address, size, used: 0 };
+function arenaWith(size: number): Arena {
+  const last = arenas.at(-1);
+  if (last && size <= last.bytes.length - last.used) return last;
+  const bytes = new Uint8Array(Math.max(size, ARENA_SIZE));
+  const { memcpy, __errno_location } = libc();
+  // Nothing is copied: it returns where it would be.
+  const arena = { bytes, address: Number(memcpy(bytes, __errno_location(), 0n)), used: 0 };
+  arenas.push(arena);
+  return arena;
 }
 
-function copyOut(bytes: Bytes, address: bigint): void {
-  libc().copyOut(bytes, address, BigInt(bytes.length));
+function copyOut(bytes: Bytes, address: number): void {
+  const arena = arenas.find((it) =>
+    address >= it.address && address < it.address + it.bytes.length
+  )!;
+  const start = address - arena.address;
+  bytes.set(arena.bytes.subarray(start, start + bytes.length));
 }
 
 /**
@@ -195,7 +203,8 @@ export function cString(text: string): Bytes {
 
 function lastErrno(): number {
   const errno = new Int32Array(1);
-  copyOut(asBytes(errno), libc().__errno_location());
+  const { memcpy, __errno_location } = libc();
+  memcpy(asBytes(errno), __errno_location(), BigInt(errno.byteLength));
   return errno[0]!;
 }
 
