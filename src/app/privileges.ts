@@ -213,9 +213,10 @@ function requireWildcard(name: string, isolator: SeccompIsolator, i: number): vo
 function allowOnly(entries: readonly string[], errno: { errno?: string } = {}): NamedFilter {
   const all = [LIFE_CYCLE, ...entries];
   const rules: NamedRules = Object.assign({}, ...all.map(rulesOf));
-  const syscalls = all.flatMap((name) =>
-    expand(name).filter((syscall) => !Object.hasOwn(rulesOf(name), syscall))
-  );
+  const syscalls = all.flatMap((name) => {
+    const judged = rulesOf(name);
+    return expand(name).filter((syscall) => !Object.hasOwn(judged, syscall));
+  });
   return { mode: "allow", syscalls: unique(syscalls), rules, ...errno };
 }
 

@@ -96,7 +96,8 @@ export function findCapability(name: string): Capability | undefined {
  */
 export function limitBoundingSet(keep: readonly Capability[], call: Call = syscall): void {
   const kept = new Set(keep.map((capability) => CAPABILITIES.indexOf(capability)));
-  for (let number = 0; isKnownToKernel(number); number++) {
+  const count = countCapabilities();
+  for (let number = 0; number < count; number++) {
     if (!kept.has(number)) call("prctl", PR_CAPBSET_DROP, number);
   }
 }
@@ -150,7 +151,7 @@ export function recordCapabilities(keep: readonly Capability[], call: Call): voi
 
 function isInBoundingSet(capability: Capability): boolean {
   const number = CAPABILITIES.indexOf(capability);
-  return isKnownToKernel(number) && syscall("prctl", PR_CAPBSET_READ, number) === 1;
+  return number < countCapabilities() && syscall("prctl", PR_CAPBSET_READ, number) === 1;
 }
 
 function maskOf(capabilities: readonly Capability[]): Uint32Array {
@@ -170,7 +171,21 @@ function changeSets(change: (sets: Uint32Array) => void): void {
   syscall("capset", header, asBytes(sets));
 }
 
-/** The kernel is asked, not /proc/sys/kernel/cap_last_cap: an app's root may have a /proc of its own making. */
+let counted: number | undefined;
+
+/**
+ * How many capabilities the kernel knows, a newer one more than this program. The kernel is asked, once, not
+ * /proc/sys/kernel/cap_last_cap: an app's root may have a /proc of its own making.
+ */
+function countCapabilities(): number {
+  if (counted !== undefined) return counted;
+  // Most kernels know these, and no more.
+  let count: number = CAPABILITIES.length;
+  while (count > 0 && !isKnownToKernel(count - 1)) count--;
+  while (isKnownToKernel(count)) count++;
+  return counted = count;
+}
+
 function isKnownToKernel(number: number): boolean {
   try {
     syscall("prctl", PR_CAPBSET_READ, number);

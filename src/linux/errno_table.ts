@@ -28,6 +28,9 @@ const ALIASES: Readonly<Record<string, string>> = {
   EWOULDBLOCK: "EAGAIN",
 };
 
+/** Parsed when first asked for: most programs never ask. */
+let numbers: ReadonlyMap<string, number> | undefined;
+
 /**
  * The number of an error.
  *
@@ -42,11 +45,15 @@ const ALIASES: Readonly<Record<string, string>> = {
  * ```
  */
 export function errnoNumber(name: string): number | undefined {
+  return (numbers ??= parseNames()).get(ALIASES[name] ?? name);
+}
+
+function parseNames(): Map<string, number> {
+  const table = new Map<string, number>();
   let number = 0;
   for (const word of NAMES.trim().split(/\s+/)) {
     if (/^[0-9]+$/.test(word)) number = Number(word);
-    else if (word === (ALIASES[name] ?? name)) return number;
-    else number++;
+    else table.set(word, number++);
   }
-  return undefined;
+  return table;
 }

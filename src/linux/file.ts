@@ -74,7 +74,8 @@ export const LAST_FD = 0xffff_ffff;
 /** How often a path is looked up before whoever disturbs that is given in to. */
 const MOST_LOOK_UPS = 1000;
 
-const READ_CHUNK = 64 * 1024;
+/** Bytes that are asked for at once: most files that are read are small, and the kernel's own give no more. */
+const READ_CHUNK = 4096;
 
 /** An open file descriptor that closes itself at the end of its `using` scope. */
 export class Fd implements Disposable {
