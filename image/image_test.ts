@@ -9,7 +9,7 @@ const MANIFEST = imageManifest({ version: "1.2.3", arch: "amd64", isolation: "ho
 
 Deno.test("the images' names are AC Identifiers, and differ", () => {
   const names = Object.values(IMAGE_NAMES);
-  for (const name of names) assertEquals(z.parse(ACIdentifier, name), name);
+  for (const name of names) assertEquals(z.parse(ACIdentifier(), name), name);
   assertEquals(new Set(names).size, names.length);
 });
 

@@ -42,8 +42,8 @@ function compose({ image = {}, annotations = [], app, pod = {} }: Case): Pod {
   };
   const runtimeApp = { name: "server", ...(app && { app: { ...APP, ...app } }) };
   const podManifest = { acKind: "PodManifest", acVersion: "0.8.11", apps: [runtimeApp], ...pod };
-  const manifest = parseManifest(JSON.stringify(podManifest), PodManifest, "pod");
-  const ofImage = parseManifest(JSON.stringify(imageManifest), ImageManifest, "image");
+  const manifest = parseManifest(JSON.stringify(podManifest), PodManifest(), "pod");
+  const ofImage = parseManifest(JSON.stringify(imageManifest), ImageManifest(), "image");
   const runtime = manifest.apps[0]!;
   const started = runtime.app ?? ofImage.app!;
   const podApp = { field: "apps[0]", name: "server", app: started, runtime, image: ofImage };

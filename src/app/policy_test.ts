@@ -10,7 +10,7 @@ function policyOf(...annotations: { name: string; value?: string }[]) {
   const text = JSON.stringify(withField(POD, ["annotations"], annotations));
   const pod = {
     directory: ".",
-    manifest: parseManifest(text, PodManifest, "pod"),
+    manifest: parseManifest(text, PodManifest(), "pod"),
     apps: [],
   };
   return readPolicy(pod, "host");

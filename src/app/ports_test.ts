@@ -9,9 +9,9 @@ const PORT = { name: "web", protocol: "tcp", port: 8080 };
 /** What is said of an app's ports, and of those that its pod exposes. */
 function check(ofApp: unknown[], ofPod: unknown[]): string[] {
   const ofImage = JSON.stringify(withField(IMAGE, ["app", "ports"], ofApp));
-  const image = parseManifest(ofImage, ImageManifest, "image");
+  const image = parseManifest(ofImage, ImageManifest(), "image");
   const text = JSON.stringify(withField(POD, ["ports"], ofPod));
-  const manifest = parseManifest(text, PodManifest, "pod");
+  const manifest = parseManifest(text, PodManifest(), "pod");
   const [runtime] = manifest.apps;
   const app = { field: "apps[0]", name: "web", app: image.app!, runtime: runtime!, image };
   refuseSocketActivation(app);

@@ -45,7 +45,7 @@ function match(
       app: app(imagePoints),
       annotations,
     }),
-    ImageManifest,
+    ImageManifest(),
     "image",
   );
   const manifest = parseManifest(
@@ -55,7 +55,7 @@ function match(
       apps: [{ name: "web", app: app(points), mounts }],
       volumes,
     }),
-    PodManifest,
+    PodManifest(),
     "pod",
   );
   const runtime = manifest.apps[0]!;

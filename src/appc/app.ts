@@ -20,64 +20,82 @@ import {
   wholeNumber,
   WorkingDirectory,
 } from "./names.ts";
+import { type Checked, schema } from "./schema.ts";
+
+const VariableName = textThat(
+  (name) => /^[A-Za-z_][A-Za-z_0-9.-]*$/.test(name),
+  "is not a name that a variable can have",
+);
 
 /** One variable of an app's environment. */
-export const EnvironmentVariable = z.object({
-  name: textThat(
-    (name) => /^[A-Za-z_][A-Za-z_0-9.-]*$/.test(name),
-    "is not a name that a variable can have",
-  ),
-  value: z._default(Argument, ""),
-});
+export const EnvironmentVariable = schema(() =>
+  z.object({
+    name: VariableName(),
+    value: z._default(Argument(), ""),
+  })
+);
 
 /** A place in an app's file system that wants a volume. */
-export const MountPoint = z.object({
-  name: ACName,
-  path: InAppPath,
-  readOnly: Flag,
-});
+export const MountPoint = schema(() =>
+  z.object({
+    name: ACName(),
+    path: InAppPath(),
+    readOnly: Flag(),
+  })
+);
+
+const PortNumber = wholeNumber(1, 65535);
+const PortCount = wholeNumber(0, 65535);
 
 /** One port or several in a row that an app listens on. */
-export const Port = z.object({
-  name: ACName,
-  protocol: z._default(z.string(), ""),
-  port: wholeNumber(1, 65535),
-  /** How many there are; 0 is 1 as well. */
-  count: z._default(wholeNumber(0, 65535), 1),
-  /** Whether the executor listens, and passes the socket on. */
-  socketActivated: z._default(z.boolean(), false),
-}).check(z.refine(({ port, count }) => port + count <= 65536, "ends after port 65535"));
+export const Port = schema(() =>
+  z.object({
+    name: ACName(),
+    protocol: z._default(z.string(), ""),
+    port: PortNumber(),
+    /** How many there are; 0 is 1 as well. */
+    count: z._default(PortCount(), 1),
+    /** Whether the executor listens, and passes the socket on. */
+    socketActivated: z._default(z.boolean(), false),
+  }).check(z.refine(({ port, count }) => port + count <= 65536, "ends after port 65535"))
+);
 
 /** A limit or privilege; each kind has a value of its own, which `readIsolators` reads. */
-export const Isolator = z.object({ name: ACIdentifier, value: z.optional(z.unknown()) });
+export const Isolator = schema(() =>
+  z.object({ name: ACIdentifier(), value: z.optional(z.unknown()) })
+);
 
 /** The isolators of an app or a pod. */
-export const IsolatorList = listOf(Isolator);
+export const IsolatorList = schema(() => listOf(Isolator));
 
 /** A program that runs at a moment of an app's life. */
-export const EventHandler = z.object({
-  name: z.literal(["pre-start", "post-stop"]),
-  exec: Command,
-});
+export const EventHandler = schema(() =>
+  z.object({
+    name: z.literal(["pre-start", "post-stop"]),
+    exec: Command(),
+  })
+);
 
 /** How an app is started. */
-export const App = z.object({
-  exec: Command,
-  user: NotEmpty,
-  group: NotEmpty,
-  supplementaryGIDs: listOf(Id),
-  workingDirectory: z.optional(WorkingDirectory),
-  environment: uniqueBy(EnvironmentVariable, "name", "variable"),
-  mountPoints: listOf(MountPoint),
-  ports: listOf(Port),
-  eventHandlers: uniqueBy(EventHandler, "name", "event handler"),
-  isolators: IsolatorList,
-  userAnnotations: UserTexts,
-  userLabels: UserTexts,
-});
+export const App = schema(() =>
+  z.object({
+    exec: Command(),
+    user: NotEmpty(),
+    group: NotEmpty(),
+    supplementaryGIDs: listOf(Id),
+    workingDirectory: z.optional(WorkingDirectory()),
+    environment: uniqueBy(EnvironmentVariable, "name", "variable"),
+    mountPoints: listOf(MountPoint),
+    ports: listOf(Port),
+    eventHandlers: uniqueBy(EventHandler, "name", "event handler"),
+    isolators: IsolatorList(),
+    userAnnotations: UserTexts(),
+    userLabels: UserTexts(),
+  })
+);
 
-export type App = z.infer<typeof App>;
-export type EnvironmentVariable = z.infer<typeof EnvironmentVariable>;
-export type Isolator = z.infer<typeof Isolator>;
-export type MountPoint = z.infer<typeof MountPoint>;
-export type Port = z.infer<typeof Port>;
+export type App = Checked<typeof App>;
+export type EnvironmentVariable = Checked<typeof EnvironmentVariable>;
+export type Isolator = Checked<typeof Isolator>;
+export type MountPoint = Checked<typeof MountPoint>;
+export type Port = Checked<typeof Port>;

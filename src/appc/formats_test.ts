@@ -2,9 +2,10 @@ import { assertEquals } from "@std/assert";
 import type * as z from "zod/mini";
 import { Hash, HostIP, isDate, isURL, SemVer } from "./formats.ts";
 import { ACIdentifier, ACName } from "./names.ts";
+import type { Schema } from "./schema.ts";
 
-function accepts(schema: z.ZodMiniType<string>): (text: string) => boolean {
-  return (text) => schema.safeParse(text).success;
+function accepts(schema: Schema<z.ZodMiniType<string>>): (text: string) => boolean {
+  return (text) => schema().safeParse(text).success;
 }
 
 /** Texts that each form takes, and texts that it refuses. */

@@ -33,14 +33,14 @@ function checkError(error: unknown, origin: RegExp): void {
 
 function checkPod(text: string): void {
   let pod: PodManifest | undefined;
-  checkError(errorOf(() => pod = parseManifest(text, PodManifest, "pod")), /^pod: /);
+  checkError(errorOf(() => pod = parseManifest(text, PodManifest(), "pod")), /^pod: /);
   checkIsolators(pod?.isolators);
   for (const { app } of pod?.apps ?? []) checkIsolators(app?.isolators);
 }
 
 function checkImage(text: string): void {
   let image: ImageManifest | undefined;
-  checkError(errorOf(() => image = parseManifest(text, ImageManifest, "image")), /^image: /);
+  checkError(errorOf(() => image = parseManifest(text, ImageManifest(), "image")), /^image: /);
   checkIsolators(image?.app?.isolators);
 }
 

@@ -10,27 +10,36 @@ import { Hash, SemVer } from "./formats.ts";
 import { Annotations, Labels } from "./labels.ts";
 import { listOf } from "./lists.ts";
 import { ACIdentifier, wholeNumber } from "./names.ts";
+import { type Checked, schema } from "./schema.ts";
+
+/** In bytes. */
+const Size = wholeNumber(0, 2 ** 64, "of bytes");
 
 /** An image below this one. */
-export const Dependency = z.object({
-  imageName: ACIdentifier,
-  imageID: z.optional(Hash),
-  labels: Labels,
-  /** In bytes. */
-  size: z.optional(wholeNumber(0, 2 ** 64, "of bytes")),
-});
+export const Dependency = schema(() =>
+  z.object({
+    imageName: ACIdentifier(),
+    imageID: z.optional(Hash()),
+    labels: Labels(),
+    size: z.optional(Size()),
+  })
+);
+
+const Path = schema(() => z.string());
 
 /** An image, of an app or of stage1 itself. */
-export const ImageManifest = z.object({
-  acKind: z.literal("ImageManifest"),
-  acVersion: SemVer,
-  name: ACIdentifier,
-  labels: Labels,
-  app: z.optional(App),
-  annotations: Annotations,
-  dependencies: listOf(Dependency),
-  /** The paths that are kept of the image and its dependencies; all if there are none. */
-  pathWhitelist: listOf(z.string()),
-});
+export const ImageManifest = schema(() =>
+  z.object({
+    acKind: z.literal("ImageManifest"),
+    acVersion: SemVer(),
+    name: ACIdentifier(),
+    labels: Labels(),
+    app: z.optional(App()),
+    annotations: Annotations(),
+    dependencies: listOf(Dependency),
+    /** The paths that are kept of the image and its dependencies; all if there are none. */
+    pathWhitelist: listOf(Path),
+  })
+);
 
-export type ImageManifest = z.infer<typeof ImageManifest>;
+export type ImageManifest = Checked<typeof ImageManifest>;

@@ -20,17 +20,20 @@ const resourceValue = () =>
     limit: z.optional(z.unknown()),
   });
 
-const capability = () =>
-  textThat(
-    (name) => /^CAP_[A-Z0-9_]+$/.test(name),
-    "must be a capability, such as CAP_CHOWN",
-  );
+const capability = textThat(
+  (name) => /^CAP_[A-Z0-9_]+$/.test(name),
+  "must be a capability, such as CAP_CHOWN",
+);
 
-const selinuxPart = () =>
-  textThat(
-    (text) => text !== "" && !text.includes(":"),
-    "must be a part of a context, without :",
-  );
+const errorName = textThat(
+  (name) => /^(E[A-Z0-9]*)?$/.test(name),
+  "must be an error's name, such as EPERM",
+);
+
+const selinuxPart = textThat(
+  (text) => text !== "" && !text.includes(":"),
+  "must be a part of a context, without :",
+);
 
 /** The value of a set of capabilities. */
 export const capabilitySet = () => z.object({ set: notEmptyList(capability()) });
@@ -38,24 +41,21 @@ export const capabilitySet = () => z.object({ set: notEmptyList(capability()) })
 /** The value of a set of system calls, or of groups of them, which begin with `@`. */
 export const seccompSet = () =>
   z.object({
-    set: notEmptyList(NotEmpty),
-    errno: z._default(
-      textThat((name) => /^(E[A-Z0-9]*)?$/.test(name), "must be an error's name, such as EPERM"),
-      "",
-    ),
+    set: notEmptyList(NotEmpty()),
+    errno: z._default(errorName(), ""),
   });
 
 /** Whether an app goes without new privileges. */
 export const noNewPrivileges = () => z.boolean();
 
 /** What is added to an app's badness when memory is short: proc_pid_oom_score_adj(5). */
-export const oomScoreAdj = () => wholeNumber(-1000, 1000);
+export const oomScoreAdj = wholeNumber(-1000, 1000);
 
 /** An app's weight among others that want the processor; cgroup v1's bounds. */
-export const cpuShares = () => wholeNumber(2, 262144);
+export const cpuShares = wholeNumber(2, 262144);
 
 /** Kernel parameters by their dotted names. */
-export const sysctl = () => NamedTexts;
+export const sysctl = NamedTexts;
 
 /** An SELinux context in its parts. */
 export const selinuxContext = () =>
@@ -63,11 +63,11 @@ export const selinuxContext = () =>
     user: selinuxPart(),
     role: selinuxPart(),
     type: selinuxPart(),
-    level: NotEmpty,
+    level: NotEmpty(),
   });
 
 /** A profile that the kernel has loaded. */
-export const apparmorProfile = () => z.object({ profile: NotEmpty });
+export const apparmorProfile = () => z.object({ profile: NotEmpty() });
 
 /** An amount that is set aside, and one that is not exceeded. */
 export interface Amounts {

@@ -9,6 +9,7 @@ import * as z from "zod/mini";
 import { isDate, isURL } from "./formats.ts";
 import { uniqueBy } from "./lists.ts";
 import { ACIdentifier } from "./names.ts";
+import { type Checked, schema } from "./schema.ts";
 
 /** The processors that each operating system may be told with, in appc's spelling. */
 const ARCHITECTURES = new Map([
@@ -39,11 +40,16 @@ const ANNOTATION_RULES = new Map([
 ]);
 
 /** A label or an annotation. */
-const NamedText = z.object({ name: ACIdentifier, value: z._default(z.string(), "") });
+const NamedText = schema(() =>
+  z.object({ name: ACIdentifier(), value: z._default(z.string(), "") })
+);
+type NamedText = Checked<typeof NamedText>;
 
 /** The labels of an image. The operating system must be known, and the processor be one of its. */
-export const Labels = uniqueBy(NamedText, "name", "label").check(
-  z.superRefine((labels, context) => {
+export const Labels = schema(() => uniqueBy(NamedText, "name", "label", areKnown()));
+
+function areKnown() {
+  return z.superRefine<NamedText[]>((labels, context) => {
     const refuse = (i: number, key: "name" | "value", message: string) =>
       context.addIssue({ code: "custom", path: [i, key], message });
     const os = labels.find(({ name }) => name === "os")?.value;
@@ -54,24 +60,28 @@ export const Labels = uniqueBy(NamedText, "name", "label").check(
       const known = ARCHITECTURES.get(os);
       if (known && !known.includes(value)) refuse(i, "value", unknownValue(`arch of ${os}`, value));
     });
-  }),
-);
+  });
+}
 
 /** The annotations of an image, a pod or an app. */
-export const Annotations = uniqueBy(NamedText, "name", "annotation").check(
-  z.superRefine((annotations, context) => {
+export const Annotations = schema(() => uniqueBy(NamedText, "name", "annotation", keepRules()));
+
+function keepRules() {
+  return z.superRefine<NamedText[]>((annotations, context) => {
     annotations.forEach(({ name, value }, i) => {
       const known = ANNOTATION_RULES.get(name);
       if (known && !known.rule(value)) {
         context.addIssue({ code: "custom", path: [i, "value"], message: known.message });
       }
     });
-  }),
-);
+  });
+}
 
 /** Texts by name. It is a check of a kind in use; a record would be one more. */
-export const NamedTexts = z.custom<Record<string, string>>().check(
-  z.superRefine((texts, context) => {
+export const NamedTexts = schema(() => z.custom<Record<string, string>>().check(areTexts()));
+
+function areTexts() {
+  return z.superRefine<Record<string, string>>((texts, context) => {
     if (typeof texts !== "object" || texts === null || Array.isArray(texts)) {
       return context.addIssue({ code: "custom", message: "expected object" });
     }
@@ -80,11 +90,11 @@ export const NamedTexts = z.custom<Record<string, string>>().check(
         context.addIssue({ code: "custom", path: [name], message: "expected string" });
       }
     }
-  }),
-);
+  });
+}
 
 /** Texts by names of the user's choice. */
-export const UserTexts = z.optional(NamedTexts);
+export const UserTexts = schema(() => z.optional(NamedTexts()));
 
 function unknownValue(what: string, value: string): string {
   return `${JSON.stringify(value)} is no ${what} that appc knows`;

@@ -5,10 +5,26 @@
  */
 
 import * as z from "zod/mini";
+import type { Schema } from "./schema.ts";
 
-/** A list that is empty when it is left out. */
-export function listOf<S extends z.ZodMiniType>(element: S) {
-  return z._default(z.array(element), []);
+/**
+ * A list that is empty when it is left out.
+ *
+ * @param element What its elements look like: asked for when there is one.
+ * @param checks What must hold for the whole list.
+ */
+export function listOf<S extends z.ZodMiniType>(
+  element: Schema<S>,
+  ...checks: z.core.$ZodCheck<z.infer<S>[]>[]
+) {
+  const array = new z.ZodMiniArray({
+    type: "array",
+    get element() {
+      return element();
+    },
+    checks,
+  }) as z.ZodMiniArray<S>;
+  return z._default(array, []);
 }
 
 /**
@@ -16,15 +32,17 @@ export function listOf<S extends z.ZodMiniType>(element: S) {
  *
  * @param key The field.
  * @param what What an element is called, for the error: `duplicate app "web"`.
+ * @param checks What must hold for the whole list besides.
  */
 export function uniqueBy<S extends z.ZodMiniType, K extends keyof z.infer<S> & string>(
-  element: S,
+  element: Schema<S>,
   key: K,
   what: string,
+  ...checks: z.core.$ZodCheck<z.infer<S>[]>[]
 ) {
-  return listOf(element).check(z.superRefine((list, context) => {
+  const differ = z.superRefine<z.infer<S>[]>((list, context) => {
     const seen = new Set<unknown>();
-    (list as z.infer<S>[]).forEach((item, i) => {
+    list.forEach((item, i) => {
       const value = item[key];
       if (seen.has(value)) {
         context.addIssue({
@@ -35,5 +53,6 @@ export function uniqueBy<S extends z.ZodMiniType, K extends keyof z.infer<S> & s
       }
       seen.add(value);
     });
-  }));
+  });
+  return listOf(element, differ, ...checks);
 }

@@ -4,11 +4,11 @@ import { IMAGE, pathOf, POD, withField } from "./manifest_testing.ts";
 import { parseManifest } from "./parse.ts";
 
 function readPod(manifest: unknown): PodManifest {
-  return parseManifest(JSON.stringify(manifest), PodManifest, "pod");
+  return parseManifest(JSON.stringify(manifest), PodManifest(), "pod");
 }
 
 function readImage(manifest: unknown): ImageManifest {
-  return parseManifest(JSON.stringify(manifest), ImageManifest, "image");
+  return parseManifest(JSON.stringify(manifest), ImageManifest(), "image");
 }
 
 Deno.test("manifests with every field keep every field", () => {

@@ -6,17 +6,19 @@
 
 import * as z from "zod/mini";
 import { listOf } from "./lists.ts";
+import { schema } from "./schema.ts";
 
 /**
  * Text with a rule of its own.
  *
- * Every kind of check that zod has costs each start something when it is first used, so all rules are of one.
+ * Every kind of check that zod has costs each start something when it is first used, so all rules are of one. They
+ * are part of the schema from its beginning: zod's `check` makes another schema.
  *
  * @param rule What must hold for the text.
  * @param message What the error says when it does not.
  */
 export function textThat(rule: (text: string) => boolean, message: string) {
-  return z.string().check(z.refine(rule, message));
+  return schema(() => new z.ZodMiniString({ type: "string", checks: [z.refine(rule, message)] }));
 }
 
 /**
@@ -25,10 +27,11 @@ export function textThat(rule: (text: string) => boolean, message: string) {
  * @param what What it must be, for the error, when the bounds alone do not say it well.
  */
 export function wholeNumber(least: number, most: number, what = `from ${least} to ${most}`) {
-  return z.number().check(z.refine(
+  const rule = z.refine<number>(
     (number) => Number.isInteger(number) && number >= least && number <= most,
     `must be a whole number ${what}`,
-  ));
+  );
+  return schema(() => new z.ZodMiniNumber({ type: "number", checks: [rule] }));
 }
 
 /**
@@ -46,8 +49,8 @@ export const ACIdentifier = textThat(
   "must be lower-case letters and digits joined by -._~/",
 );
 
-/** A choice that may be left open. Shared, as are others: each schema that is made costs every start its part. */
-export const Flag = z.optional(z.boolean());
+/** A choice that may be left open. */
+export const Flag = schema(() => z.optional(z.boolean()));
 
 /** Text that says something. */
 export const NotEmpty = textThat((text) => text !== "", "must not be empty");
@@ -56,7 +59,7 @@ export const NotEmpty = textThat((text) => text !== "", "must not be empty");
 export const Argument = textThat(hasNoNul, "has a NUL character");
 
 /** A program and its arguments. */
-export const Command = listOf(Argument);
+export const Command = schema(() => listOf(Argument));
 
 /** An absolute path of the host. */
 export const AbsolutePath = textThat(isAbsolute, "must be an absolute path without NUL");

@@ -13,7 +13,7 @@ function podWithApp(app: Record<string, unknown>): string {
 }
 
 Deno.test("a pod manifest of the fewest fields gets the others empty", () => {
-  const manifest = parseManifest(podWithApp({}), PodManifest, "pod");
+  const manifest = parseManifest(podWithApp({}), PodManifest(), "pod");
   assertEquals(manifest.volumes, []);
   assertEquals(manifest.apps[0]?.mounts, []);
   assertEquals(manifest.apps[0]?.app?.environment, []);
@@ -21,7 +21,7 @@ Deno.test("a pod manifest of the fewest fields gets the others empty", () => {
 
 Deno.test("lists that Go wrote as null are empty, and unknown fields pass", () => {
   const text = pod({ apps: null, volumes: null, isolators: null, userLabels: { a: "b" } });
-  assertEquals(parseManifest(text, PodManifest, "pod").apps, []);
+  assertEquals(parseManifest(text, PodManifest(), "pod").apps, []);
 });
 
 /** What is wrong with a pod manifest, and how the error says so. */
@@ -109,7 +109,7 @@ const WRONG: [string, string, string][] = [
 
 for (const [what, text, message] of WRONG) {
   Deno.test(`a pod manifest with ${what} is refused in one line`, () => {
-    const error = assertThrows(() => parseManifest(text, PodManifest, "pod"), Error, message);
+    const error = assertThrows(() => parseManifest(text, PodManifest(), "pod"), Error, message);
     assertEquals(error.message.includes("\n"), false);
   });
 }
@@ -117,7 +117,7 @@ for (const [what, text, message] of WRONG) {
 Deno.test("control characters of a manifest do not reach the error", () => {
   const text = pod({ userLabels: { "\u001b[2Ja\u009b": 1 } });
   assertThrows(
-    () => parseManifest(text, PodManifest, "pod"),
+    () => parseManifest(text, PodManifest(), "pod"),
     Error,
     "pod: userLabels. [2Ja : expected string",
   );
@@ -125,10 +125,10 @@ Deno.test("control characters of a manifest do not reach the error", () => {
 
 Deno.test("an error names three fields at the most, and counts the rest", () => {
   const text = pod({ apps: ["A", "B", "C", "D", "E"].map((name) => ({ name })) });
-  assertThrows(() => parseManifest(text, PodManifest, "pod"), Error, "; and 2 more");
+  assertThrows(() => parseManifest(text, PodManifest(), "pod"), Error, "; and 2 more");
 });
 
 Deno.test("an image manifest may have no app", () => {
   const text = '{"acKind": "ImageManifest", "acVersion": "0.8.11", "name": "example.com/base"}';
-  assertEquals(parseManifest(text, ImageManifest, "image").app, undefined);
+  assertEquals(parseManifest(text, ImageManifest(), "image").app, undefined);
 });

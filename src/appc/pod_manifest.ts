@@ -19,82 +19,101 @@ import {
   textThat,
   wholeNumber,
 } from "./names.ts";
+import { type Checked, schema } from "./schema.ts";
 
-const ofEmptyVolume = z.optional(z.literal([undefined], "is for empty volumes"));
+const FileMode = textThat((mode) => /^[0-7]{1,5}$/.test(mode), "is not an octal file mode");
+const ofEmptyVolume = schema(() => z.optional(z.literal([undefined], "is for empty volumes")));
 
-const emptyVolume = z.object({
-  name: ACName,
-  kind: z.literal("empty"),
-  source: z.optional(z.literal("", "is for host volumes")),
-  readOnly: Flag,
-  recursive: Flag,
-  mode: z.optional(textThat((mode) => /^[0-7]{1,5}$/.test(mode), "is not an octal file mode")),
-  uid: z.optional(Id),
-  gid: z.optional(Id),
-});
+const emptyVolume = schema(() =>
+  z.object({
+    name: ACName(),
+    kind: z.literal("empty"),
+    source: z.optional(z.literal("", "is for host volumes")),
+    readOnly: Flag(),
+    recursive: Flag(),
+    mode: z.optional(FileMode()),
+    uid: z.optional(Id()),
+    gid: z.optional(Id()),
+  })
+);
 
-const hostVolume = z.object({
-  name: ACName,
-  kind: z.literal("host"),
-  source: AbsolutePath,
-  readOnly: Flag,
-  recursive: Flag,
-  mode: ofEmptyVolume,
-  uid: ofEmptyVolume,
-  gid: ofEmptyVolume,
-});
+const hostVolume = schema(() =>
+  z.object({
+    name: ACName(),
+    kind: z.literal("host"),
+    source: AbsolutePath(),
+    readOnly: Flag(),
+    recursive: Flag(),
+    mode: ofEmptyVolume(),
+    uid: ofEmptyVolume(),
+    gid: ofEmptyVolume(),
+  })
+);
 
 /** Storage that apps of a pod mount: a path of the host, or an empty directory that lives with the pod. */
-export const Volume = z.discriminatedUnion("kind", [emptyVolume, hostVolume]);
+export const Volume = schema(() => z.discriminatedUnion("kind", [emptyVolume(), hostVolume()]));
 
 /** Which volume goes where in an app. */
-export const AppMount = z.object({
-  volume: ACName,
-  path: InAppPath,
-  appVolume: z.optional(Volume),
-});
+export const AppMount = schema(() =>
+  z.object({
+    volume: ACName(),
+    path: InAppPath(),
+    appVolume: z.optional(Volume()),
+  })
+);
 
 /** The image that an app of a pod is from. */
-export const RuntimeImage = z.object({
-  name: z.optional(ACIdentifier),
-  id: z.optional(Hash),
-  labels: Labels,
-});
+export const RuntimeImage = schema(() =>
+  z.object({
+    name: z.optional(ACIdentifier()),
+    id: z.optional(Hash()),
+    labels: Labels(),
+  })
+);
 
 /** One app of a pod. */
-export const RuntimeApp = z.object({
-  name: ACName,
-  image: z.optional(RuntimeImage),
-  app: z.optional(App),
-  readOnlyRootFS: Flag,
-  mounts: listOf(AppMount),
-  annotations: Annotations,
-});
+export const RuntimeApp = schema(() =>
+  z.object({
+    name: ACName(),
+    image: z.optional(RuntimeImage()),
+    app: z.optional(App()),
+    readOnlyRootFS: Flag(),
+    mounts: listOf(AppMount),
+    annotations: Annotations(),
+  })
+);
+
+/** Zero where the manifest leaves the choice open. */
+const HostPort = wholeNumber(0, 65535);
 
 /** A port of the host that leads to one of the pod. */
-export const ExposedPort = z.object({
-  name: ACName,
-  hostPort: z._default(wholeNumber(0, 65535), 0),
-  hostIP: z.optional(HostIP),
-  /** When it is left out: the port of this name that an app of the pod has. */
-  podPort: z.optional(Port),
-});
+export const ExposedPort = schema(() =>
+  z.object({
+    name: ACName(),
+    hostPort: z._default(HostPort(), 0),
+    hostIP: z.optional(HostIP()),
+    /** When it is left out: the port of this name that an app of the pod has. */
+    podPort: z.optional(Port()),
+  })
+);
 
 /** The pod that stage0 composed. */
-export const PodManifest = z.object({
-  acKind: z.literal("PodManifest"),
-  acVersion: z.optional(SemVer),
-  apps: uniqueBy(RuntimeApp, "name", "app"),
-  volumes: uniqueBy(Volume, "name", "volume name"),
-  isolators: IsolatorList,
-  annotations: Annotations,
-  ports: listOf(ExposedPort),
-  userAnnotations: UserTexts,
-  userLabels: UserTexts,
-});
+export const PodManifest = schema(() =>
+  z.object({
+    acKind: z.literal("PodManifest"),
+    acVersion: z.optional(SemVer()),
+    apps: uniqueBy(RuntimeApp, "name", "app"),
+    volumes: uniqueBy(Volume, "name", "volume name"),
+    isolators: IsolatorList(),
+    annotations: Annotations(),
+    ports: listOf(ExposedPort),
+    userAnnotations: UserTexts(),
+    userLabels: UserTexts(),
+  })
+);
 
-export type AppMount = z.infer<typeof AppMount>;
-export type ExposedPort = z.infer<typeof ExposedPort>;
-export type PodManifest = z.infer<typeof PodManifest>;
-export type RuntimeApp = z.infer<typeof RuntimeApp>;
-export type Volume = z.infer<typeof Volume>;
+export type AppMount = Checked<typeof AppMount>;
+export type ExposedPort = Checked<typeof ExposedPort>;
+export type PodManifest = Checked<typeof PodManifest>;
+export type RuntimeApp = Checked<typeof RuntimeApp>;
+export type Volume = Checked<typeof Volume>;

@@ -11,12 +11,12 @@ const DNS = { name: "dns", protocol: "UDP", port: 53 };
 function plan(exposed: unknown[], ...ofApps: unknown[][]) {
   const manifest = parseManifest(
     JSON.stringify(withField(POD, ["ports"], exposed)),
-    PodManifest,
+    PodManifest(),
     "pod",
   );
   const apps = ofApps.map((ports, i) => {
     const text = JSON.stringify(withField(IMAGE, ["app", "ports"], ports));
-    const image = parseManifest(text, ImageManifest, "image");
+    const image = parseManifest(text, ImageManifest(), "image");
     const name = `app${i}`;
     return { field: `apps[${i}]`, name, app: image.app!, runtime: manifest.apps[0]!, image };
   });

@@ -39,13 +39,13 @@ export interface Pod {
  * @throws {Error} which names the file and field that is wrong.
  */
 export function loadPod(directory: string): Pod {
-  const manifest = readManifest(directory, POD_PATHS.manifest, PodManifest);
+  const manifest = readManifest(directory, POD_PATHS.manifest, PodManifest());
   const apps = manifest.apps.map((runtime, i) => loadApp(directory, runtime, `apps[${i}]`));
   return { directory, manifest, apps };
 }
 
 function loadApp(directory: string, runtime: RuntimeApp, field: string): PodApp {
-  const image = readManifest(directory, `appsinfo/${runtime.name}/manifest`, ImageManifest);
+  const image = readManifest(directory, `appsinfo/${runtime.name}/manifest`, ImageManifest());
   const app = runtime.app ?? image.app;
   if (!app) throw new Error(`${field}.app: missing, and its image has none either`);
   return { field, name: runtime.name, app, runtime, image };
