@@ -200,11 +200,20 @@ function treeOf(step: BindStep | HostTreeStep | PodTreeStep, trees: MountTrees):
 function placeTree(root: Building, step: BindStep | PodTreeStep | TmpfsStep, tree: Fd): void {
   const { kind, mountId } = statFd(tree);
   using target = openTarget(root, step.target, kind === "directory" ? kind : "file");
-  if (!root.ownMounts.has(statFd(target).mountId)) muteMount(target);
+  const { mountId: place } = statFd(target);
+  if (!root.ownMounts.has(place) && !isInPodFileSystem(root, step)) muteMount(target);
   if (root.owner && kind === "file" && isOfPod(step)) setOwnerAt(tree, "", root.owner);
   attachTree(tree, target, changeOf(step));
   if (step.kind !== "bind" || isOfPod(step)) root.ownMounts.add(mountId);
   tree[Symbol.dispose]();
+}
+
+/** One that the pod has of its own came with what is mounted in it, all private: volumes come later. */
+function isInPodFileSystem(
+  { kernelTrees }: Building,
+  { kind, target }: BindStep | PodTreeStep | TmpfsStep,
+): boolean {
+  return kind === "pod-tree" && [...kernelTrees.keys()].some((top) => isWithin(target, top));
 }
 
 function isKernelTree({ target }: PodTreeStep): boolean {

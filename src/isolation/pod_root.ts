@@ -14,22 +14,21 @@ import { describeMask } from "../app/plan_text.ts";
 import type { CallScript } from "../linux/call_script.ts";
 import { failedWith } from "../linux/errno.ts";
 import {
+  AT_FDCWD,
   type Fd,
   type FileKind,
   listIfThere,
+  lstatAt,
   makeDirectory,
   makeLink,
   makeNode,
   O_CREAT,
   O_DIRECTORY,
-  O_NOFOLLOW,
   O_PATH,
   O_RDONLY,
   O_RDWR,
   openFile,
-  setMode,
   setOwnerAt,
-  statFd,
 } from "../linux/file.ts";
 import {
   attachTree,
@@ -47,9 +46,9 @@ import {
 import {
   changeRoot,
   CLONE_NEWNS,
+  inMounts,
   inNetwork,
   inOwnMounts,
-  joinMounts,
   openNamespace,
 } from "../linux/namespaces.ts";
 import { naming } from "../stage1/naming.ts";
@@ -116,9 +115,7 @@ export function makePodRoot(owner: Owner, trace: Trace): PodRoot {
 
 function makeHiding(): void {
   openFile(HIDDEN_FILE, O_RDONLY | O_CREAT, 0)[Symbol.dispose]();
-  makeDirectory(HIDDEN_DIRECTORY);
-  using directory = openFile(HIDDEN_DIRECTORY, O_RDONLY | O_DIRECTORY);
-  setMode(directory, 0);
+  makeDirectory(HIDDEN_DIRECTORY, 0);
   for (const path of ["", "/cgroup"]) makeDirectory(`${HIDDEN_FILE_SYSTEMS}${path}`);
 }
 
@@ -185,8 +182,7 @@ export function maskPodRoot(
 ): void {
   for (const mask of masks) trace(describeMask(mask));
   const act = () =>
-    inOwnMounts(() => {
-      joinMounts(mounts);
+    inMounts(mounts, () => {
       changeRoot(root);
       const found = masks.flatMap(findMasked);
       const isCovered = found.some(({ path }) => path === FILE_SYSTEMS) && kindIfThere(CGROUPS);
@@ -225,10 +221,9 @@ function hidingOf(path: string, kind: FileKind): string {
 
 function kindIfThere(path: string): FileKind | undefined {
   try {
-    using fd = openFile(path, O_PATH | O_NOFOLLOW);
-    return statFd(fd).kind;
+    return lstatAt(AT_FDCWD, path)?.kind;
   } catch (error) {
-    if (failedWith(error, "ENOENT", "ENOTDIR")) return undefined;
+    if (failedWith(error, "ENOTDIR")) return undefined;
     throw error;
   }
 }
@@ -242,8 +237,7 @@ export function clonePodTrees(
   { mounts, root }: OwnRoot,
   steps: readonly PodTreeStep[],
 ): Map<PodTreeStep, Fd> {
-  return inOwnMounts(() => {
-    joinMounts(mounts);
+  return inMounts(mounts, () => {
     changeRoot(root);
     return new Map(steps.map((step) => [step, cloneTree(step.source, true)]));
   });

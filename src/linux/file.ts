@@ -202,9 +202,10 @@ export function identityAt(path: string): string {
  *
  * @throws {SyscallError}
  */
-export function lstatAt(directory: Fd, name: string): FileStatus | undefined {
+export function lstatAt(directory: Fd | typeof AT_FDCWD, name: string): FileStatus | undefined {
+  const number = directory instanceof Fd ? directory.number : directory;
   try {
-    return statx(directory.number, name, AT_SYMLINK_NOFOLLOW);
+    return statx(number, name, AT_SYMLINK_NOFOLLOW);
   } catch (error) {
     if (failedWith(error, "ENOENT")) return undefined;
     throw error;
@@ -350,14 +351,13 @@ export function makeDirectories(path: string): void {
 }
 
 /**
- * mkdir(2) with mode 0755, whatever the umask.
+ * mkdir(2) with this mode, whatever the umask, where nobody else makes anything: it is looked up twice.
  *
  * @throws {SyscallError}
  */
-export function makeDirectory(path: string): void {
-  syscall("mkdirat", AT_FDCWD, path, 0o755);
-  using made = openFile(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  setMode(made, 0o755);
+export function makeDirectory(path: string, mode = 0o755): void {
+  syscall("mkdirat", AT_FDCWD, path, mode);
+  syscall("fchmodat", AT_FDCWD, path, mode);
 }
 
 /**

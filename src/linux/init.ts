@@ -21,6 +21,7 @@ import { cloneReadOnly } from "./mount.ts";
 import { CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_VFORK } from "./namespaces.ts";
 import { POLLIN, waitForEvents } from "./poll.ts";
 import {
+  closeAllAtExec,
   makeUndumpable,
   openProcess,
   SIGCHLD,
@@ -247,6 +248,6 @@ function spawn(init: Fd, memory: Fd, passed: readonly Fd[]): number {
     for (const { number } of kept) keepAcrossExec(number);
     return posixSpawn(`/proc/self/fd/${init.number}`, ["init", `${memory.number}`], []);
   } finally {
-    for (const { number } of kept) closeAtExec(number);
+    closeAllAtExec();
   }
 }

@@ -92,20 +92,25 @@ function parseLine(line: string): Mount {
     root: unescapeOctal(root),
     mountPoint: unescapeOctal(mountPoint),
     options: options.split(","),
-    propagation: propagationOf(fields.slice(6, separator)),
+    propagation: propagationOf(fields, separator),
     type: fields[separator + 1] ?? "",
     superOptions: fields[separator + 3] ?? "",
   };
 }
 
-function propagationOf(tags: readonly string[]): Propagation {
-  if (tags.some((tag) => tag.startsWith("shared:"))) return "shared";
-  if (tags.some((tag) => tag.startsWith("master:"))) return "slave";
-  return "private";
+/** The tags stand between the options and the separator. */
+function propagationOf(fields: readonly string[], separator: number): Propagation {
+  let propagation: Propagation = "private";
+  for (let i = 6; i < separator; i++) {
+    if (fields[i]!.startsWith("shared:")) return "shared";
+    if (fields[i]!.startsWith("master:")) propagation = "slave";
+  }
+  return propagation;
 }
 
 /** The kernel writes space, tab, newline and backslash as `\` and three octal digits. */
 function unescapeOctal(field: string): string {
+  if (!field.includes("\\")) return field;
   return field.replace(
     /\\([0-7]{3})/g,
     (_, digits: string) => String.fromCharCode(parseInt(digits, 8)),
