@@ -50,6 +50,18 @@ isolatedScenario("pid 1 is a process that only waits, and may do nothing", async
   assertEquals(readStatus(program.pid)["Threads"], "1");
 });
 
+/** Kibibytes that `run` may have for itself, once nothing more happens. */
+const LEAN = 18 * 1024;
+
+isolatedScenario("a run that waits for long has little memory", async ({ script }) => {
+  await using pod = await script(UP);
+  const program = await startUp(pod);
+  const memory = () => parseInt(readStatus(program.pid)["RssAnon"]!);
+  assert(memory() > LEAN, `${memory()} KiB before anything is given back`);
+  await eventually("memory to be given back", () => memory() < LEAN);
+  assertPrints(await pod.enter("app", ["/bin/echo", "here"]), "here\n");
+});
+
 isolatedScenario("the pod ends with its pid 1", async ({ scripts }) => {
   await using pod = await scripts({ one: UP, two: UP });
   const program = await startUp(pod, 2);

@@ -8,6 +8,7 @@
 
 import { monotonicMicroseconds } from "../linux/clock.ts";
 import type { Fd } from "../linux/file.ts";
+import { giveBackMemory } from "../linux/memory.ts";
 import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
 import {
   changeOf,
@@ -28,6 +29,7 @@ import {
   SIGWINCH,
   unblockSignals,
 } from "../linux/signals.ts";
+import { describeError } from "../stage1/entrypoint.ts";
 import { withLinesTo } from "../stage1/terminal.ts";
 import { type Action, type ActivePhase, type Living, PodLife } from "./pod_life.ts";
 import type { Streams } from "./streams.ts";
@@ -75,6 +77,12 @@ interface Running {
 const REST_PATIENCE = 3_000;
 
 /**
+ * After how many milliseconds in which nothing happens a pod is taken for one that lives on: what it took to build
+ * it is given back.
+ */
+const QUIET = 3_000;
+
+/**
  * Starts the apps, and stays until the pod is over. Meanwhile nothing waits for who reads what is written.
  *
  * @returns The pod's exit status.
@@ -115,6 +123,8 @@ class Supervisor {
   #deadline: number | undefined;
   /** Whether somebody has asked the pod to end. */
   #isUrged = false;
+  /** Whether what it took to build the pod has been given back. */
+  #isLean = false;
 
   constructor(pod: Supervised, signals: Fd) {
     this.#pod = pod;
@@ -137,7 +147,8 @@ class Supervisor {
 
   /** Waits for something to happen, and sees to it. */
   turn(): void {
-    const ready = waitForEvents(this.#interests(), this.#remaining());
+    const ready = waitForEvents(this.#interests(), this.#remaining() ?? this.#untilQuiet());
+    if (ready.length === 0 && this.#deadline === undefined) this.#giveBackMemory();
     this.#pod.streams.onReady(ready);
     if (this.#pod.streams.hasEscaped) this.#stopAtOnce();
     const fds = new Set(ready.map(({ fd }) => fd));
@@ -178,6 +189,20 @@ class Supervisor {
   #remaining(): number | undefined {
     if (this.#deadline === undefined) return undefined;
     return Math.max(0, this.#deadline - now());
+  }
+
+  #untilQuiet(): number | undefined {
+    return this.#isLean ? undefined : QUIET;
+  }
+
+  /** The pod lives on without that, too. */
+  #giveBackMemory(): void {
+    this.#isLean = true;
+    try {
+      giveBackMemory();
+    } catch (error) {
+      this.#pod.trace(`memory is not given back: ${describeError(error)}`);
+    }
   }
 
   #giveUpWaiting(): void {

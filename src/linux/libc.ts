@@ -24,6 +24,11 @@ const SPAWN_SYMBOLS = {
   posix_spawn: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/** Bound only by who stays, and has time for it. */
+const TRIM_SYMBOLS = {
+  malloc_trim: { parameters: ["usize"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 /**
  * Where hosts keep libc. Absolute, because Deno resolves a bare name in a permission against the working
  * directory, which here is one that stage0 made.
@@ -53,7 +58,7 @@ interface Arena {
 }
 
 /** Enough for all that most programs ever pass; what is not used of it takes no memory. */
-const ARENA_SIZE = 1024 * 1024;
+const ARENA_SIZE = 128 * 1024;
 /** The strictest alignment of what the kernel is passed. */
 const ALIGNMENT = 16;
 
@@ -129,6 +134,15 @@ export function posixSpawn(
     if (errno !== 0) throw new SyscallError("posix_spawn", [path], errno);
     return pid;
   })[0]!;
+}
+
+/**
+ * Gives the kernel back what libc's allocator has at hand, and nobody needs by now: malloc_trim(3).
+ *
+ * @throws {Error} when libc has no such function.
+ */
+export function trimHeap(): void {
+  openLibc(TRIM_SYMBOLS).malloc_trim(0n);
 }
 
 /** Does something with arguments as the kernel takes them; what it writes to bytes is there afterwards. */
