@@ -60,7 +60,8 @@ export interface AppMarks extends Disposable {
 export function openAppMarks(rootfs: readonly string[], pids = listProcesses()): AppMarks {
   const roots = new Set(rootfs.map(identityOf).filter((root) => root !== undefined));
   const namespaces = new Map<string, Fd>();
-  for (const namespace of otherMountNamespaces(pids)) {
+  // No namespace begins in the root of an app that there is not.
+  for (const namespace of roots.size === 0 ? [] : otherMountNamespaces(pids)) {
     const root = inMounts(namespace, () => identityAt("/"));
     if (roots.has(root)) namespaces.set(statFd(namespace).identity, namespace);
     else namespace[Symbol.dispose]();
@@ -185,6 +186,7 @@ class SignalledOnce {
  * @throws {SyscallError}
  */
 export function isMember(pid: number, { roots, namespaces }: AppMarks): boolean {
+  if (roots.size === 0) return false;
   const root = rootIdentity(pid);
   if (root !== undefined && roots.has(root)) return true;
   const namespace = namespaces.size === 0 ? undefined : namespaceIdentity(pid, "mnt");
@@ -231,13 +233,15 @@ export function findFirstProcess(pid: number): Member | undefined {
  * @throws {SyscallError}
  */
 export function findSupervisor(pid?: number): Member | undefined {
-  const supervisor = pid === undefined ? listProcesses().find(isSupervisor) : supervisorOf(pid);
-  return supervisor === undefined ? undefined : hold(supervisor, () => isSupervisor(supervisor));
+  const marks = supervisorMarks();
+  const isOfPod = (each: number) => isSupervisor(each, marks);
+  const supervisor = pid === undefined ? listProcesses().find(isOfPod) : supervisorOf(pid, marks);
+  return supervisor === undefined ? undefined : hold(supervisor, () => isOfPod(supervisor));
 }
 
 /** Its number alone, at this moment. */
-export function supervisorOf(pid: number): number | undefined {
-  return [pid, parentOf(pid)].find((each) => each !== undefined && isSupervisor(each));
+export function supervisorOf(pid: number, marks = supervisorMarks()): number | undefined {
+  return [pid, parentOf(pid)].find((each) => each !== undefined && isSupervisor(each, marks));
 }
 
 /**
@@ -252,12 +256,19 @@ function hold(pid: number, isOfPod: () => boolean): Member | undefined {
   return undefined;
 }
 
-function isSupervisor(pid: number): boolean {
-  const pairs = [[`/proc/${pid}/cwd`, "."], [`/proc/${pid}/exe`, POD_PATHS.run]] as const;
-  return pairs.every(([ofProcess, ofPod]) => {
-    const identity = identityOf(ofProcess);
-    return identity !== undefined && identity === identityOf(ofPod);
-  });
+/** By what a pod's `run` is told, in the form of {@linkcode FileStatus.identity}. */
+interface SupervisorMarks {
+  directory: string | undefined;
+  program: string | undefined;
+}
+
+function supervisorMarks(): SupervisorMarks {
+  return { directory: identityOf("."), program: identityOf(POD_PATHS.run) };
+}
+
+function isSupervisor(pid: number, { directory, program }: SupervisorMarks): boolean {
+  if (directory === undefined || program === undefined) return false;
+  return identityOf(`/proc/${pid}/cwd`) === directory && identityOf(`/proc/${pid}/exe`) === program;
 }
 
 function identityOf(path: string): string | undefined {
