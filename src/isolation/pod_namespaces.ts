@@ -39,7 +39,6 @@ import { makeSocketPair } from "../linux/stream.ts";
 import { ARCHITECTURE } from "../linux/syscall_numbers.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import {
-  type FirstProcessCgroups,
   firstProcessCgroups,
   type PodCgroups,
   recordCgroupMounts,
@@ -100,7 +99,7 @@ export function makePodNamespaces(
   const [ofRun, ofPod] = makeSocketPair();
   const letGo = new DisposableStack();
   letGo.use(ofRun);
-  const pid = startFirstProcess(plan, root, firstProcessCgroups(cgroups), ofPod);
+  const pid = startFirstProcess(plan, root, cgroups, ofPod);
   ofPod[Symbol.dispose]();
   const process = openProcess(pid);
   if (process === undefined) throw new Error("the pod's first process has ended");
@@ -121,7 +120,7 @@ export function makePodNamespaces(
     },
     [Symbol.dispose]: () => letGo.dispose(),
   };
-  mountNamespaces(namespaces, plan, cgroups);
+  if (plan.users) mountFromOutside(namespaces, plan, cgroups);
   return namespaces;
 }
 
@@ -135,12 +134,12 @@ export function recordJoin({ joined }: PodNamespaces, script: CallScript): void 
 function startFirstProcess(
   plan: NamespacePlan,
   root: PodRoot,
-  cgroups: FirstProcessCgroups,
+  cgroups: PodCgroups,
   lifeline: Fd,
 ): number {
   const { network, users } = plan;
   const flags = plan.kinds.reduce((all, kind) => all | NAMESPACE_FLAGS[kind], CLONE_NEWPID);
-  const { begin, stay } = cgroups;
+  const { begin, stay } = firstProcessCgroups(cgroups);
   const maker = startProcess({
     init: POD_PATHS.init,
     fds: [
@@ -168,6 +167,7 @@ function startFirstProcess(
       // Who unshares a PID namespace is not in it. Its child is, which here becomes run's own.
       script.onlyAt(0, "clone", CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
       recordJoinCgroups(stay, script);
+      if (!users) recordMounts(plan, cgroups, script);
       recordOwnSessionKeyring(script);
       resetSignals(call);
       // It comes to none of them: but by its set programs know what a pod may have.
@@ -207,7 +207,14 @@ function recordWaiting(script: CallScript): void {
   call("read", 0, new Uint8Array(8), 1);
 }
 
-function mountNamespaces(
+/** Records the mounts that show the namespaces, for a process that is in all of them. */
+function recordMounts(plan: NamespacePlan, { branches }: PodCgroups, script: CallScript): void {
+  recordNamespaceMounts(script, plan.kinds.includes("ipc"));
+  recordCgroupMounts(branches.map(({ plan }) => plan), script);
+}
+
+/** Pid 1 makes them itself, but where it is in a user namespace: the mount namespace is the host's. */
+function mountFromOutside(
   namespaces: PodNamespaces,
   plan: NamespacePlan,
   cgroups: PodCgroups,
@@ -220,8 +227,7 @@ function mountNamespaces(
       record: (script) => {
         recordMoveInto(root, script);
         recordJoin(namespaces, script);
-        recordNamespaceMounts(script, plan.kinds.includes("ipc"));
-        recordCgroupMounts(cgroups.branches.map(({ plan }) => plan), script);
+        recordMounts(plan, cgroups, script);
       },
     }));
   expectDone(mounter, "the mounts of the pod");
