@@ -159,11 +159,14 @@ for (const [what, redirection, streams] of REDIRECTIONS) {
     const host = terminal(redirection, `${stage.dir}/output`);
     const program = pod.startEnter("app", ["/bin/sleep", "100"], { host, keepsStdin: true });
     let enter = 0;
+    let command = 0;
     await eventually("the command", () => {
       enter = findEnter(program.pid) ?? 0;
-      return childrenOf(enter).some(({ argv }) => argv.includes("100") && argv.length === 2);
+      // Who has prepared it may still be there, and has two arguments as well.
+      const isCommand = (argv: string[]) => argv.includes("100") && argv.length === 2;
+      command = childrenOf(enter).find(({ argv }) => isCommand(argv))?.pid ?? 0;
+      return command !== 0;
     });
-    const command = childrenOf(enter).find(({ argv }) => argv.length === 2)!.pid;
     const callers = terminalsOf(enter);
     assert(callers.length > 0, "the caller has a terminal");
     const own = terminalsOf(command);
