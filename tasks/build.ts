@@ -55,12 +55,11 @@ export const RUNTIME_NAME = "denort";
  * V8 would also leave out which line an instruction is of, and parse all callers again, the whole bundle among
  * them, at the first error: even one that is expected, such as a file that is not there.
  *
- * New objects have room for all that a start makes, so that none is collected on the way; a `run` that stays collects
- * when it has time.
+ * `--expose-gc` is for a `run` that stays: it collects when it has time. Room for all new objects of a start, so
+ * that none is collected on the way (`--min-semi-space-size`), costs more page faults than it saves: a tenth of a start.
  */
 export const V8_FLAGS =
-  "--v8-flags=--jitless,--single-threaded,--no-enable-lazy-source-positions," +
-  "--min-semi-space-size=8,--expose-gc";
+  "--v8-flags=--jitless,--single-threaded,--no-enable-lazy-source-positions,--expose-gc";
 
 /**
  * Options of `deno compile` that keep out whatever else is on this machine: its configuration, its
