@@ -55,8 +55,8 @@ export const RUNTIME_NAME = "denort";
  * V8 would also leave out which line an instruction is of, and parse all callers again, the whole bundle among
  * them, at the first error: even one that is expected, such as a file that is not there.
  *
- * `--expose-gc` is for a `run` that stays: it collects when it has time. Room for all new objects of a start, so
- * that none is collected on the way (`--min-semi-space-size`), costs more page faults than it saves: a tenth of a start.
+ * `--expose-gc` is for a `run` that stays: it collects when it has time. More room for new objects
+ * (`--min-semi-space-size`) costs more page faults than it saves collections.
  */
 export const V8_FLAGS =
   "--v8-flags=--jitless,--single-threaded,--no-enable-lazy-source-positions,--expose-gc";
