@@ -5,7 +5,7 @@
  * @module
  */
 
-import { execute, must, type Result } from "../../tests/host.ts";
+import { execute, must, type Result, sleep } from "../../tests/host.ts";
 import { childrenOf } from "../../tests/procfs.ts";
 import { type Program, Stage0 } from "../../tests/stage0.ts";
 import { paint, say } from "../console.ts";
@@ -27,6 +27,9 @@ interface Observation {
   /** Memory that is pid 1's alone. */
   readonly init: number;
 }
+
+/** Milliseconds after which a pod's `run` has given back what it took to build the pod. */
+const REST = 4_500;
 
 /** The rows. */
 export const IDLE_HEADS: Readonly<Record<keyof Observation, RowHead>> = {
@@ -68,6 +71,7 @@ async function observe(stage0: Stage0, tree: string, image: string): Promise<Obs
   start = performance.now();
   requireSuccess("enter", await pod.enter("app", ["/bin/true"]));
   const enter = performance.now() - start;
+  await sleep(REST);
   const memory = { supervisor: privateMemory(program.pid), init: privateMemory(initOf(program)) };
   requireSuccess("stop", await pod.stop({ force: true }));
   await program.result;
