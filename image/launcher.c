@@ -190,22 +190,27 @@ static word find_directory(const struct context *self, char path[PATH_MAX]) {
 
 /* ------------------------------------------------------------------------- limits of the caller */
 
-#define UNLIMITED (~0UL)
-#define GIB (1UL << 30)
+#define KIB (1UL << 10)
 #define MIB (1UL << 20)
+#define GIB (1UL << 30)
 
-/* What the runtime needs. V8 reserves 48 GiB of addresses at once, and uses little of that. */
+/*
+ * What the runtime is to have, and what it cannot do without. V8 reserves 48 GiB of addresses at
+ * once, and uses little of that. The option and unit are those of ulimit(1p).
+ */
 static const struct need {
     word resource;
+    unsigned long good;
     unsigned long least;
+    unsigned long unit;
+    char option[16];
 } NEEDS[] = {
-    {1 /* RLIMIT_FSIZE */, 64 * MIB},
-    {2 /* RLIMIT_DATA */, GIB},
-    {3 /* RLIMIT_STACK */, 8 * MIB},
-    {7 /* RLIMIT_NOFILE */, 1024},
-    {9 /* RLIMIT_AS */, 64 * GIB},
+    {1 /* RLIMIT_FSIZE */, 64 * MIB, 0, 512, "ulimit -f "},
+    {2 /* RLIMIT_DATA */, GIB, 0, KIB, "ulimit -d "},
+    {3 /* RLIMIT_STACK */, 8 * MIB, MIB, KIB, "ulimit -s "},
+    {7 /* RLIMIT_NOFILE */, 1024, 64, 1, "ulimit -n "},
+    {9 /* RLIMIT_AS */, 64 * GIB, 64 * GIB, KIB, "ulimit -v "},
 };
-#define RLIMIT_AS 9
 
 static word limit(word resource, const struct limit *wanted, struct limit *before) {
     return make(PRLIMIT64, (word[6]){0, resource, (word)wanted, (word)before});
@@ -231,13 +236,15 @@ static char *put_limit(char *to, word resource, const struct limit *limit) {
 
 /* Above the hard limit only with CAP_SYS_RESOURCE; up to it, in any case. */
 static void lift(const struct context *self, const struct need *need, const struct limit *caller) {
-    struct limit lifted = {need->least, caller->hard < need->least ? need->least : caller->hard};
+    struct limit lifted = {need->good, caller->hard < need->good ? need->good : caller->hard};
     if (!failed(limit(need->resource, &lifted, 0))) return;
     lifted.soft = lifted.hard = caller->hard;
     limit(need->resource, &lifted, 0);
-    if (need->resource == RLIMIT_AS)
-        end(self, "the limit of address space (ulimit -v)",
-            "it is below the 64 GiB that the runtime needs, and only CAP_SYS_RESOURCE raises it");
+    if (caller->hard >= need->least) return;
+    char wanted[LIMITS_MAX];
+    *put_number(copy(wanted, need->option), need->least / need->unit) = 0;
+    end(self, wanted,
+        "the runtime needs that; the hard limit is lower, and only CAP_SYS_RESOURCE raises it");
 }
 
 /* Writes the variable that holds each limit that was changed as it was before, or an empty text. */
@@ -246,7 +253,7 @@ static void lift_limits(const struct context *self, char variable[LIMITS_MAX]) {
     const char *const start = to;
     for (unsigned i = 0; i < sizeof NEEDS / sizeof *NEEDS; i++) {
         struct limit caller;
-        if (failed(limit(NEEDS[i].resource, 0, &caller)) || caller.soft >= NEEDS[i].least) continue;
+        if (failed(limit(NEEDS[i].resource, 0, &caller)) || caller.soft >= NEEDS[i].good) continue;
         lift(self, &NEEDS[i], &caller);
         if (to != start) *to++ = ',';
         to = put_limit(to, NEEDS[i].resource, &caller);

@@ -47,17 +47,29 @@ eitherScenario("a command has the limits of enter's caller", async ({ script }) 
 /** The capability that it takes to raise a hard limit: capabilities(7). */
 const CAP_SYS_RESOURCE = 1n << 24n;
 
-eitherScenario(
-  "a hard limit is lifted where that is allowed, or named",
-  async ({ pod: prepare }) => {
-    const hard = ["-v 4000000"];
+/** Hard limits with which no program of Deno's begins, and what is said of them. */
+const HARD: Record<string, RegExp> = {
+  "-v 4000000": /^run: ulimit -v 67108864: .* CAP_SYS_RESOURCE/,
+  "-s 100": /^run: ulimit -s 1024: .* CAP_SYS_RESOURCE/,
+  "-n 20": /^run: ulimit -n 64: .* CAP_SYS_RESOURCE/,
+};
+
+for (const [hard, message] of Object.entries(HARD)) {
+  const name = `a hard limit is lifted where that is allowed, or named: ulimit ${hard}`;
+  eitherScenario(name, async ({ pod: prepare }) => {
     await using pod = await prepare({ app: { exec: SHOW } });
-    const result = await pod.run({ limits: hard });
+    const result = await pod.run({ limits: [hard] });
     const mayRaise = (BigInt(`0x${readStatus(Deno.pid)["CapEff"]}`) & CAP_SYS_RESOURCE) !== 0n;
-    if (mayRaise) assertPrints(result, await limitsUnder(hard));
-    else assertRefused(result, "run", /ulimit -v.* 64 GiB .* CAP_SYS_RESOURCE/);
-  },
-);
+    if (mayRaise) assertPrints(result, await limitsUnder([hard]));
+    else assertRefused(result, "run", message);
+  });
+}
+
+eitherScenario("a hard limit that is low, but enough, is kept", async ({ pod: prepare }) => {
+  const limits = ["-n 100", "-s 2048", "-d 200000"];
+  await using pod = await prepare({ app: { exec: SHOW } });
+  assertPrints(await pod.run({ limits }), await limitsUnder(limits));
+});
 
 eitherScenario("a caller cannot say what its limits are", async ({ script }) => {
   await using pod = await script("ulimit -Sn");
