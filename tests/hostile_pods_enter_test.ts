@@ -16,20 +16,10 @@ import {
   type Stance,
   WITH_PRIVATE_USERS,
 } from "./hostile_pods/stances.ts";
-import { isolatedScenario, type Need, scenario, type Stage } from "./scenario.ts";
+import { eitherScenario, isolatedScenario, type Need, scenario } from "./scenario.ts";
 import type { App, Program } from "./stage0.ts";
 
 const UP = ["/bin/sh", "-c", "echo up; exec sleep 100"];
-
-/** Declares a test of both images. */
-function eitherScenario(
-  name: string,
-  test: (stage: Stage) => Promise<void>,
-  needs: Need[] = [],
-): void {
-  scenario(name, test, needs);
-  isolatedScenario(name, test, needs);
-}
 
 /** The command of an `enter`, once it has said so. */
 async function commandOf(program: Program): Promise<number> {

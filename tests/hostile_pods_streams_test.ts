@@ -7,14 +7,9 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertPrints } from "./expect.ts";
 import type { Host } from "./host.ts";
 import { startUp } from "./pod_processes.ts";
-import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
+import { eitherScenario, isolatedScenario } from "./scenario.ts";
 
 const UP = ["/bin/sh", "-c", "echo up; exec sleep 100"];
-
-function eitherScenario(name: string, test: (stage: Stage) => Promise<void>): void {
-  scenario(name, test);
-  isolatedScenario(name, test);
-}
 
 /** A host whose programs have files for streams, as a shell gives them. */
 function redirected(redirection: string): Host {
