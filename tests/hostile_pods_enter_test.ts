@@ -157,10 +157,12 @@ for (const [what, redirection, streams] of REDIRECTIONS) {
       command = childrenOf(enter).find(({ argv }) => isCommand(argv))?.pid ?? 0;
       return command !== 0;
     });
-    const callers = terminalsOf(enter);
-    assert(callers.length > 0, "the caller has a terminal");
-    const own = terminalsOf(command);
-    assertEquals(own.filter((file) => callers.includes(file)), []);
+    // Until `enter` waits, it has the command's terminal beside the caller's.
+    await eventually("no terminal in common", () => {
+      const callers = terminalsOf(enter);
+      assert(callers.length > 0, "the caller has a terminal");
+      return !terminalsOf(command).some((file) => callers.includes(file));
+    });
     for (const stream of streams) {
       assertMatch(Deno.readLinkSync(`/proc/${command}/fd/${stream}`), /^\/dev\/pts\/\d+/);
     }
