@@ -6,6 +6,7 @@
  * @module
  */
 
+import { isLocked } from "../linux/file.ts";
 import { POLLIN, waitForEvents } from "../linux/poll.ts";
 import { listProcesses, SIGCONT, SIGKILL, signalProcess, SIGTERM } from "../linux/process.ts";
 import type { StopArguments } from "../stage1/arguments.ts";
@@ -79,7 +80,9 @@ function killPod({ uuid, roots, pid, trace }: FoundPod): boolean {
   fenceForGood("stop", trace);
   const hadCgroups = killInPodCgroups(uuid, trace);
   if (leader) signalMember(leader, SIGKILL, trace);
-  const killed = killMembersOf(apps, trace);
+  // An app alone, and all that it has started, keep the pod locked for as long as they are there.
+  const isOver = leader && !supervisor ? () => !isLocked(".") : undefined;
+  const killed = killMembersOf(apps, trace, isOver);
   if (supervisor) endSupervisor(supervisor, trace);
   return hadCgroups || [leader, supervisor].some((it) => it !== undefined) || killed > 0;
 }

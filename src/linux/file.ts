@@ -51,6 +51,7 @@ const STATX_ATTR_MOUNT_ROOT = 0x2000n;
 const DT_DIR = 4;
 
 /** Of flock(2). */
+const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const LOCK_UN = 8;
@@ -404,6 +405,23 @@ export function tryLockFile(fd: Fd): boolean {
     return true;
   } catch (error) {
     if (failedWith(error, "EAGAIN")) return false;
+    throw error;
+  }
+}
+
+/**
+ * Whether somebody has a file locked for themselves alone, at this moment.
+ *
+ * @throws {SyscallError}
+ */
+export function isLocked(path: string): boolean {
+  using fd = openFile(path, O_RDONLY);
+  try {
+    // Shared, and let go at once: who asks as well is told the same.
+    syscall("flock", fd.number, LOCK_SH | LOCK_NB);
+    return false;
+  } catch (error) {
+    if (failedWith(error, "EAGAIN")) return true;
     throw error;
   }
 }
