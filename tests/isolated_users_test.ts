@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
-import { type Host, must, which } from "./host.ts";
+import { execute, type Host, must, which } from "./host.ts";
 import { childrenOf, parseStatus, readStatus } from "./procfs.ts";
 import { isolatedScenario, type Need, type SimplePod, type Stage } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
@@ -275,6 +275,28 @@ usersScenario("a host without user namespaces cannot give a pod its own", async 
   const matter = /^run: --private-users: this host has no user namespaces/;
   assertRefused(await pod.run({ host: NO_USER_NAMESPACES }), "run", matter);
 });
+
+/** Becomes root without any privilege, as a restricted app in the host's namespaces is, and joins a namespace. */
+const POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "nsenter"];
+
+usersScenario(
+  "a root of the host without privileges has no say in a pod's users",
+  async (stage) => {
+    const [pod, program] = await start(stage);
+    await using _pod = pod;
+    for (const pid of [appPid(pod, program), pod.readNumber("pid")!]) {
+      const namespace = `/proc/${pid}/ns/user`;
+      const shown = ["readlink", "/proc/self/ns/user"];
+      const joined = await execute([...POWERLESS, `--user=${namespace}`, ...shown]);
+      assertEquals({ stdout: joined.stdout, failed: joined.code !== 0 }, {
+        stdout: "",
+        failed: true,
+      });
+      assertMatch(joined.stderr, /^nsenter: .*ns\/user/);
+    }
+  },
+  [{ what: "setpriv", met: which("setpriv") !== undefined }],
+);
 
 usersScenario("only who may look at any process can look at pid 1", async (stage) => {
   const text = "stat -c %u:%g /proc/1/root/. 2>/dev/null || echo hidden";

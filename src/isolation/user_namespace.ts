@@ -12,7 +12,7 @@ import { type IdRange, podId } from "../app/id_range.ts";
 import type { AppPlan } from "../app/plan.ts";
 import type { CallScript } from "../linux/call_script.ts";
 import { takeCredentials } from "../linux/credentials.ts";
-import { failedWith } from "../linux/errno.ts";
+import { ERRNO, failedWith } from "../linux/errno.ts";
 import { type Fd, LAST_FD, makePipe, statPath } from "../linux/file.ts";
 import { startProcess } from "../linux/init.ts";
 import { writeSetting } from "../linux/kernel_file.ts";
@@ -28,15 +28,27 @@ export interface PodUsers {
   namespace: Fd;
 }
 
+/** prctl(2) and capabilities(7). */
+const PR_SET_SECUREBITS = 28;
+const SECBIT_NO_SETUID_FIXUP = 1 << 2;
+
 /**
  * Makes the namespace.
  *
+ * It belongs to the pod's first id, as which nobody on the host runs: the kernel gives whoever has the owner's id
+ * every capability in the namespace, and that must not be each root of the host that has no privilege left.
+ *
  * @throws {Error} when the host has no user namespaces.
- * @throws {SyscallError} without `CAP_SETUID` and `CAP_SETGID`.
+ * @throws {SyscallError} without `CAP_SETUID`, `CAP_SETGID` and `CAP_SETPCAP`, and for ids that the host has not.
  */
 export function makePodUsers(ids: IdRange, trace: Trace): PodUsers {
   trace(`user namespace: ids 0 to ${ids.count - 1} are the host's from ${ids.shift} on`);
-  const record = ({ call }: CallScript) => call("unshare", CLONE_NEWUSER);
+  const record = (script: CallScript) => {
+    script.call("prctl", PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0);
+    // An id that a host in a namespace of its own has not is refused when the namespace gets its ids.
+    script.allowing(ERRNO.EINVAL, "setresuid", ids.shift, ids.shift, ids.shift);
+    script.call("unshare", CLONE_NEWUSER);
+  };
   try {
     const namespace = makeInHolder([], record, (holder) => openMapped(holder, ids));
     return { ids, namespace };
