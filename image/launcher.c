@@ -234,13 +234,16 @@ static char *put_limit(char *to, word resource, const struct limit *limit) {
     return to;
 }
 
-/* Above the hard limit only with CAP_SYS_RESOURCE; up to it, in any case. */
-static void lift(const struct context *self, const struct need *need, const struct limit *caller) {
+/*
+ * Above the hard limit only with CAP_SYS_RESOURCE; up to it, in any case. Tells whether the limit is
+ * another one now.
+ */
+static int lift(const struct context *self, const struct need *need, const struct limit *caller) {
     struct limit lifted = {need->good, caller->hard < need->good ? need->good : caller->hard};
-    if (!failed(limit(need->resource, &lifted, 0))) return;
+    if (!failed(limit(need->resource, &lifted, 0))) return 1;
     lifted.soft = lifted.hard = caller->hard;
-    limit(need->resource, &lifted, 0);
-    if (caller->hard >= need->least) return;
+    int is_lifted = !failed(limit(need->resource, &lifted, 0));
+    if (caller->hard >= need->least) return is_lifted;
     char wanted[LIMITS_MAX];
     *put_number(copy(wanted, need->option), need->least / need->unit) = 0;
     end(self, wanted,
@@ -254,7 +257,7 @@ static void lift_limits(const struct context *self, char variable[LIMITS_MAX]) {
     for (unsigned i = 0; i < sizeof NEEDS / sizeof *NEEDS; i++) {
         struct limit caller;
         if (failed(limit(NEEDS[i].resource, 0, &caller)) || caller.soft >= NEEDS[i].good) continue;
-        lift(self, &NEEDS[i], &caller);
+        if (!lift(self, &NEEDS[i], &caller)) continue;
         if (to != start) *to++ = ',';
         to = put_limit(to, NEEDS[i].resource, &caller);
     }

@@ -147,8 +147,7 @@ export function trimHeap(): void {
 
 /** Does something with arguments as the kernel takes them; what it writes to bytes is there afterwards. */
 function borrowing<T>(args: readonly Argument[], act: (words: readonly bigint[]) => T): T {
-  const before = arenas.at(-1);
-  const used = before?.used ?? 0;
+  const marks = arenas.map(({ used }) => used);
   try {
     const words = args.map(wordOf);
     const result = act(words);
@@ -157,9 +156,8 @@ function borrowing<T>(args: readonly Argument[], act: (words: readonly bigint[])
     });
     return result;
   } finally {
-    const arena = arenas.at(-1);
-    // A new arena was begun for these arguments alone.
-    if (arena) arena.used = arena === before ? used : 0;
+    // Those that were begun for these arguments alone are used from their start on.
+    arenas.forEach((arena, i) => arena.used = marks[i] ?? 0);
   }
 }
 
