@@ -245,9 +245,9 @@ static int lift(const struct context *self, const struct need *need, const struc
     int is_lifted = !failed(limit(need->resource, &lifted, 0));
     if (caller->hard >= need->least) return is_lifted;
     char wanted[LIMITS_MAX];
-    *put_number(copy(wanted, need->option), need->least / need->unit) = 0;
-    end(self, wanted,
-        "the runtime needs that; the hard limit is lower, and only CAP_SYS_RESOURCE raises it");
+    char *option = copy(copy(wanted, "the runtime needs "), need->option);
+    *put_number(option, need->least / need->unit) = 0;
+    end(self, wanted, "the hard limit is lower, and there is no CAP_SYS_RESOURCE to raise it");
 }
 
 /* Writes the variable that holds each limit that was changed as it was before, or an empty text. */

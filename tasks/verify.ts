@@ -61,7 +61,13 @@ export async function verifyImage(
   say(`  ${image}`);
   say(`  version ${VERSION} for ${target.appc}: all members as in the source;`);
   say(`  ${PROGRAMS.join(", ")} carry the permissions of their tables;`);
-  if (differences !== undefined) say(`  ${describeOrigin(differences)};`);
+  say(
+    `  ${
+      differences
+        ? describeOrigin(differences)
+        : "there is no provenance: its origin was not checked"
+    };`,
+  );
   say(`  signed by ${fingerprint(publicKey)}`);
 }
 

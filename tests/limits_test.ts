@@ -49,9 +49,9 @@ const CAP_SYS_RESOURCE = 1n << 24n;
 
 /** Hard limits with which no program of Deno's begins, and what is said of them. */
 const HARD: Record<string, RegExp> = {
-  "-v 4000000": /^run: ulimit -v 67108864: .* CAP_SYS_RESOURCE/,
-  "-s 100": /^run: ulimit -s 1024: .* CAP_SYS_RESOURCE/,
-  "-n 20": /^run: ulimit -n 64: .* CAP_SYS_RESOURCE/,
+  "-v 4000000": /^run: the runtime needs ulimit -v 67108864: .* CAP_SYS_RESOURCE/,
+  "-s 100": /^run: the runtime needs ulimit -s 1024: .* CAP_SYS_RESOURCE/,
+  "-n 20": /^run: the runtime needs ulimit -n 64: .* CAP_SYS_RESOURCE/,
 };
 
 for (const [hard, message] of Object.entries(HARD)) {
