@@ -5,7 +5,6 @@
  */
 
 import { createTarDecoder, type ParsedTarEntry, type TarHeader } from "modern-tar";
-import { createHash } from "node:crypto";
 import * as z from "zod/mini";
 import { compileNative, type NativeName } from "../image/native.ts";
 import { imageManifest } from "../image/manifest.ts";
@@ -14,6 +13,7 @@ import { formatPath, parseManifest } from "../src/appc/parse.ts";
 import { isolationOf } from "../src/stage1/isolation.ts";
 import { naming } from "../src/stage1/naming.ts";
 import { openDecompressed } from "./compression.ts";
+import { sha256 } from "./digest.ts";
 import { codeCacheKey, embeddedMetadata, programStart } from "./payload.ts";
 import { checkEmbedded, readPermissions } from "./permissions.ts";
 import { type Architecture, architecture, type ProgramName, VERSION } from "./project.ts";
@@ -183,7 +183,7 @@ async function inspectProgram(
 }
 
 function requireDigest(bytes: Uint8Array, expected: string): void {
-  const found = createHash("sha256").update(bytes).digest("hex");
+  const found = sha256(bytes);
   if (found !== expected) throw new Error(`it has the sha256 ${found} instead of ${expected}`);
 }
 

@@ -9,10 +9,10 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { compileModule } from "./build.ts";
+import { sha256 } from "./digest.ts";
 import { extractFile, fetchPackage, findNpm } from "./npm_package.ts";
 import { lockedPackage, runtimePackage } from "./package_lock.ts";
 import { runtimeLength, TRAILER_LENGTH } from "./payload.ts";
@@ -164,7 +164,7 @@ async function downloadRuntime({ npm, target }: Architecture, cache: string): Pr
  * @throws {Error} when the file that `DENORT_BIN` names cannot be read.
  */
 export function runtimeDigest({ npm }: Architecture, own = Deno.env.get("DENORT_BIN")): string {
-  return own ? digest(Deno.readFileSync(own)) : PINS[npm].sha256;
+  return own ? sha256(Deno.readFileSync(own)) : PINS[npm].sha256;
 }
 
 /**
@@ -190,7 +190,7 @@ export async function carve(
   const bytes = new Uint8Array(length);
   await file.seek(0, Deno.SeekMode.Start);
   await readFully(file, bytes);
-  const found = digest(bytes);
+  const found = sha256(bytes);
   if (pin && found !== pin.sha256) {
     throw new Error(`${program}: its runtime has the sha256 ${found} instead of ${pin.sha256}`);
   }
@@ -210,11 +210,7 @@ function requireVersion(version: string): void {
 async function isPinned(runtime: string, pin: Pin): Promise<boolean> {
   const bytes = await Deno.readFile(runtime).catch(() => undefined);
   if (bytes?.length !== pin.size) return false;
-  return digest(bytes) === pin.sha256;
-}
-
-function digest(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
+  return sha256(bytes) === pin.sha256;
 }
 
 async function readRuntimeLength(

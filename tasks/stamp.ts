@@ -5,7 +5,7 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
+import { sha256 } from "./digest.ts";
 
 /**
  * A digest of everything that a file is made from.
@@ -13,7 +13,7 @@ import { createHash } from "node:crypto";
  * @param inputs Strings, numbers, and what is made of them; the order counts.
  */
 export function digestInputs(inputs: unknown): string {
-  return createHash("sha256").update(JSON.stringify(inputs)).digest("hex");
+  return sha256(JSON.stringify(inputs));
 }
 
 /**

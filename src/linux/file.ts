@@ -400,13 +400,7 @@ export function lockFile(fd: Fd): void {
  * @throws {SyscallError}
  */
 export function tryLockFile(fd: Fd): boolean {
-  try {
-    syscall("flock", fd.number, LOCK_EX | LOCK_NB);
-    return true;
-  } catch (error) {
-    if (failedWith(error, "EAGAIN")) return false;
-    throw error;
-  }
+  return tryLock(fd, LOCK_EX);
 }
 
 /**
@@ -416,12 +410,17 @@ export function tryLockFile(fd: Fd): boolean {
  */
 export function isLocked(path: string): boolean {
   using fd = openFile(path, O_RDONLY);
+  // Shared, and let go at once: who asks as well is told the same.
+  return !tryLock(fd, LOCK_SH);
+}
+
+/** @returns Whether nobody else stands in the way. */
+function tryLock(fd: Fd, operation: typeof LOCK_SH | typeof LOCK_EX): boolean {
   try {
-    // Shared, and let go at once: who asks as well is told the same.
-    syscall("flock", fd.number, LOCK_SH | LOCK_NB);
-    return false;
+    syscall("flock", fd.number, operation | LOCK_NB);
+    return true;
   } catch (error) {
-    if (failedWith(error, "EAGAIN")) return true;
+    if (failedWith(error, "EAGAIN")) return false;
     throw error;
   }
 }
