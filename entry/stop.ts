@@ -1,6 +1,6 @@
 /** The `stop` entrypoint: asks a pod's processes to end, or ends them. */
 
-import { stopPod } from "../src/isolation/stop_pod.ts";
+import { stopPod } from "../src/pod/stop.ts";
 import { parseStopArguments } from "../src/stage1/arguments.ts";
 import { entrypoint } from "../src/stage1/entrypoint.ts";
 

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import * as z from "zod/mini";
 import { ACIdentifier } from "../src/appc/names.ts";
+import { isolationOf, ISOLATIONS } from "../src/stage1/flavor.ts";
 import { IMAGE_NAMES, imageManifest } from "./manifest.ts";
-import { isolationOf, ISOLATIONS } from "../src/stage1/isolation.ts";
 import { MEMBERS } from "./members.ts";
 
 const MANIFEST = imageManifest({ version: "1.2.3", arch: "amd64", isolation: "host" });

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Isolation, ISOLATION_ANNOTATION } from "../src/stage1/isolation.ts";
+import { type Isolation, ISOLATION_ANNOTATION } from "../src/stage1/flavor.ts";
 
 /** The images' names: AC Identifiers. They are never discovered, so they need no domain. */
 export const IMAGE_NAMES: Readonly<Record<Isolation, string>> = {

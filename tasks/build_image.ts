@@ -5,10 +5,10 @@
  */
 
 import type { PublicKey } from "openpgp";
-import { compileNative, RECORDED_COMPILER } from "../image/native.ts";
 import { IMAGE_NAMES, type ImageLabels, imageManifest } from "../image/manifest.ts";
 import { CODE_CACHE_MEMBERS, type Member, MEMBERS } from "../image/members.ts";
-import { type Isolation, ISOLATIONS } from "../src/stage1/isolation.ts";
+import { compileNative, RECORDED_COMPILER } from "../image/native.ts";
+import { type Isolation, ISOLATIONS } from "../src/stage1/flavor.ts";
 import { type Content, writeImage } from "./aci.ts";
 import { buildPrograms, type Program } from "./build.ts";
 import { type Compression, COMPRESSIONS } from "./compression.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { describeError } from "../src/stage1/entrypoint.ts";
 import { parseArgs } from "@std/cli/parse-args";
+import { describeError } from "../src/stage1/entrypoint.ts";
 
 const encoder = new TextEncoder();
 

@@ -5,11 +5,11 @@
  * @module
  */
 
-import { makeImage } from "../tests/images.ts";
+import { ISOLATIONS } from "../src/stage1/flavor.ts";
 import type { Result } from "../tests/host.ts";
+import { makeImage } from "../tests/images.ts";
 import { type Pod, Stage0 } from "../tests/stage0.ts";
 import { paint, runTask, say, step } from "./console.ts";
-import { ISOLATIONS } from "../src/stage1/isolation.ts";
 import { IMAGES } from "./project.ts";
 
 /** What differs between the pods. Networks take plugins, which not every machine has. */

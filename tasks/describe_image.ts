@@ -8,7 +8,7 @@
  */
 
 import { basename } from "node:path";
-import type { Isolation } from "../src/stage1/isolation.ts";
+import type { Isolation } from "../src/stage1/flavor.ts";
 import type { Content } from "./aci.ts";
 import { digestFile } from "./digest.ts";
 import { billImage, bundledIntoPrograms, RUNTIME_PATH, sumContents } from "./image_bill.ts";

@@ -5,11 +5,11 @@
  */
 
 import { basename } from "node:path";
-import { describeFields } from "../src/app/fields.ts";
-import { planApp, planPodMasks } from "../src/app/plan.ts";
-import { describeMask, describePlan } from "../src/app/plan_text.ts";
-import { VolumeSources } from "../src/app/volume_sources.ts";
-import { readIsolation } from "../src/stage1/isolation.ts";
+import { planApp, planPodMasks } from "../src/plan/app.ts";
+import { describeMask, describePlan } from "../src/plan/describe.ts";
+import { describeFields } from "../src/plan/fields.ts";
+import { VolumeSources } from "../src/rootfs/volume_sources.ts";
+import { readIsolation } from "../src/stage1/flavor.ts";
 import { loadPod } from "../src/stage1/pod.ts";
 import { paint, runTask, say, taskArguments } from "./console.ts";
 import { describePermissions, readPermissions } from "./permissions.ts";

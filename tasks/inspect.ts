@@ -6,12 +6,12 @@
 
 import { createTarDecoder, type ParsedTarEntry, type TarHeader } from "modern-tar";
 import * as z from "zod/mini";
-import { compileNative, type NativeName } from "../image/native.ts";
 import { imageManifest } from "../image/manifest.ts";
 import { CODE_CACHE_MEMBERS, type Member, MEMBERS } from "../image/members.ts";
+import { compileNative, type NativeName } from "../image/native.ts";
 import { formatPath, parseManifest } from "../src/appc/parse.ts";
-import { isolationOf } from "../src/stage1/isolation.ts";
-import { naming } from "../src/stage1/naming.ts";
+import { naming } from "../src/stage1/context.ts";
+import { isolationOf } from "../src/stage1/flavor.ts";
 import { openDecompressed } from "./compression.ts";
 import { sha256 } from "./digest.ts";
 import { codeCacheKey, embeddedMetadata, programStart } from "./payload.ts";

@@ -1,11 +1,11 @@
 import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { createHash } from "node:crypto";
-import { compileNative } from "../image/native.ts";
 import { imageManifest } from "../image/manifest.ts";
 import { CODE_CACHE_MEMBERS, type Member, MEMBERS } from "../image/members.ts";
-import { type Content, writeImage } from "./aci.ts";
+import { compileNative } from "../image/native.ts";
 import { describeError } from "../src/stage1/entrypoint.ts";
-import { type Isolation, ISOLATIONS } from "../src/stage1/isolation.ts";
+import { type Isolation, ISOLATIONS } from "../src/stage1/flavor.ts";
+import { type Content, writeImage } from "./aci.ts";
 import { inspectImage, requireEqual, requireExecutable } from "./inspect.ts";
 import { architecture, PROGRAMS, VERSION } from "./project.ts";
 

@@ -7,7 +7,7 @@
 import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
 import { IMAGE_NAMES } from "../image/manifest.ts";
-import type { Isolation } from "../src/stage1/isolation.ts";
+import type { Isolation } from "../src/stage1/flavor.ts";
 
 /** The project's directory. */
 export const ROOT: string = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { describeFields } from "../src/app/fields.ts";
+import { describeFields } from "../src/plan/fields.ts";
 import { ROOT } from "./project.ts";
 
 /** The cells of a Markdown table, whatever its columns are padded with. */

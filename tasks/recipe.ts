@@ -5,7 +5,7 @@
  */
 
 import * as z from "zod/mini";
-import { ISOLATIONS } from "../src/stage1/isolation.ts";
+import { ISOLATIONS } from "../src/stage1/flavor.ts";
 import { COMPRESSIONS } from "./compression.ts";
 import { ARCHITECTURES } from "./project.ts";
 import { RUNTIME_ORIGINS } from "./runtime.ts";

@@ -6,12 +6,12 @@
 
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
+import type { PrivateKey } from "openpgp";
 import { runTask, say, step, taskArguments } from "./console.ts";
 import { provenanceFile } from "./describe_image.ts";
 import { fingerprint, generateDevelopmentKey, readSigningKey } from "./keys.ts";
 import { DIST, IMAGES } from "./project.ts";
 import { signatureFile, signImage } from "./signature.ts";
-import type { PrivateKey } from "openpgp";
 
 const USAGE = `Usage: deno task sign [OPTION…] [IMAGE…]
 

@@ -5,10 +5,10 @@
  */
 
 import { basename } from "node:path";
-import { requireEqual } from "./inspect.ts";
 import { billFile, provenanceFile } from "./describe_image.ts";
 import { digestFile } from "./digest.ts";
 import { billImage, bundledIntoPrograms, sumImage } from "./image_bill.ts";
+import { requireEqual } from "./inspect.ts";
 import { compareMaterials, gatherMaterials } from "./materials.ts";
 import { type Architecture, architecture } from "./project.ts";
 import { parseProvenance, type Provenance } from "./provenance.ts";

@@ -1,9 +1,9 @@
 /** Manifests that no pod can be made of: `run` refuses in one line, and leaves nothing. */
 
 import { assertEquals } from "@std/assert";
+import { tellIgnored } from "../src/plan/fields.ts";
 import { assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { scenario } from "./scenario.ts";
-import { tellIgnored } from "../src/app/fields.ts";
 import type { Pod } from "./stage0.ts";
 
 /** How a composed pod is spoiled. */

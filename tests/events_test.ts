@@ -1,7 +1,7 @@
 /** Programs that run at moments of an app's life. */
 
-import { assertCode, assertPrints, assertRefused } from "./expect.ts";
 import { assertEquals, assertNotEquals } from "@std/assert";
+import { assertCode, assertPrints, assertRefused } from "./expect.ts";
 import { scenario, type SimplePod } from "./scenario.ts";
 
 function preStart(script: string): SimplePod {

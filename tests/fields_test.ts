@@ -1,7 +1,7 @@
 /** Each row of the table of fields has its test: which one, and that it is there. */
 
 import { assert } from "@std/assert";
-import { FIELD_RULES, type FieldName } from "../src/app/fields.ts";
+import { FIELD_RULES, type FieldName } from "../src/plan/fields.ts";
 
 /** A test: the file beside this one, without its `_test.ts`, and the name. */
 type Proof = `${string}: ${string}`;

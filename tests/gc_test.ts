@@ -3,8 +3,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertQuiet, assertRefused } from "./expect.ts";
 import { eventually, mountTmpfs, must, SimulatedHost, sleep } from "./host.ts";
-import { isAlive, mountsUnder, readMounts, readProcess } from "./procfs.ts";
 import { inJail, MAKE_JAIL } from "./jail.ts";
+import { isAlive, mountsUnder, readMounts, readProcess } from "./procfs.ts";
 import { onEachKernel, scenario, type SimplePod } from "./scenario.ts";
 
 /** Enough mounts that there is something to leave behind. */

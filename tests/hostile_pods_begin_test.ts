@@ -6,8 +6,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertRefused } from "./expect.ts";
 import { execute, must } from "./host.ts";
-import type { FileSpec } from "./images.ts";
-import { startUp } from "./pod_processes.ts";
 import { COMPILER, HOSTILE, hostileImage, hostProgram } from "./hostile_pods/attackers.ts";
 import { type Bait, layBait, spoilsOf } from "./hostile_pods/bait.ts";
 import { watchDescriptors } from "./hostile_pods/descriptors.ts";
@@ -18,6 +16,8 @@ import {
   type Stance,
   WITH_PRIVATE_USERS,
 } from "./hostile_pods/stances.ts";
+import type { FileSpec } from "./images.ts";
+import { startUp } from "./pod_processes.ts";
 import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
 import type { App, Pod } from "./stage0.ts";
 

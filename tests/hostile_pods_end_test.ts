@@ -6,10 +6,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertCode } from "./expect.ts";
 import { eventually, type Host, SimulatedHost, sleep, which } from "./host.ts";
-import { startUp } from "./pod_processes.ts";
-import { isAlive } from "./procfs.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { AS_USER, BY_DEFAULT, RESTRICTED, type Stance } from "./hostile_pods/stances.ts";
+import { startUp } from "./pod_processes.ts";
+import { isAlive } from "./procfs.ts";
 import { isolatedScenario, scenario } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
 

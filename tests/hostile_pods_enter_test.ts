@@ -5,8 +5,6 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { eventually, type Host, which } from "./host.ts";
-import { startUp } from "./pod_processes.ts";
-import { childrenOf, readStatus } from "./procfs.ts";
 import { COMPILER, HOSTILE, hostileImage, keyGiver } from "./hostile_pods/attackers.ts";
 import { layBait, spoilsOf } from "./hostile_pods/bait.ts";
 import {
@@ -16,6 +14,8 @@ import {
   type Stance,
   WITH_PRIVATE_USERS,
 } from "./hostile_pods/stances.ts";
+import { startUp } from "./pod_processes.ts";
+import { childrenOf, readStatus } from "./procfs.ts";
 import { eitherScenario, isolatedScenario, type Need, scenario } from "./scenario.ts";
 import type { App, Program } from "./stage0.ts";
 

@@ -6,8 +6,8 @@
 import { assertEquals } from "@std/assert";
 import { assertCode } from "./expect.ts";
 import { eventually, sleep } from "./host.ts";
-import { layBait } from "./hostile_pods/bait.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
+import { layBait } from "./hostile_pods/bait.ts";
 import { retaining } from "./hostile_pods/stances.ts";
 import { startUp } from "./pod_processes.ts";
 import { childrenOf, isAlive } from "./procfs.ts";

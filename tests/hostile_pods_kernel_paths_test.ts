@@ -5,16 +5,16 @@
 
 import { assertEquals } from "@std/assert";
 import { assertCode, assertRefused, editJson } from "./expect.ts";
-import type { FileSpec } from "./images.ts";
-import { childrenOf, readMounts } from "./procfs.ts";
-import { HOSTILE_PATTERN, patternAround } from "./hostile_pods/core_pattern.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
+import { HOSTILE_PATTERN, patternAround } from "./hostile_pods/core_pattern.ts";
 import {
   BY_DEFAULT,
   type Stance,
   WITH_PRIVATE_USERS,
   withCapability,
 } from "./hostile_pods/stances.ts";
+import type { FileSpec } from "./images.ts";
+import { childrenOf, readMounts } from "./procfs.ts";
 import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
 import type { Program } from "./stage0.ts";
 

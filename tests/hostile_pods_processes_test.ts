@@ -6,11 +6,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertCode } from "./expect.ts";
 import { eventually, sleep } from "./host.ts";
-import { startUp } from "./pod_processes.ts";
-import { childrenOf, isAlive } from "./procfs.ts";
-import { HOSTILE_PATTERN, patternAround } from "./hostile_pods/core_pattern.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { type Bait, layBait, spoilsOf } from "./hostile_pods/bait.ts";
+import { HOSTILE_PATTERN, patternAround } from "./hostile_pods/core_pattern.ts";
 import {
   AS_USER,
   BY_DEFAULT,
@@ -18,6 +16,8 @@ import {
   WITH_PRIVATE_USERS,
   withCapability,
 } from "./hostile_pods/stances.ts";
+import { startUp } from "./pod_processes.ts";
+import { childrenOf, isAlive } from "./procfs.ts";
 import { isolatedScenario, type Stage } from "./scenario.ts";
 import type { App, Pod, Program } from "./stage0.ts";
 

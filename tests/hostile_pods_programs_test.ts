@@ -6,7 +6,6 @@
 import { assertEquals } from "@std/assert";
 import { assertCode, assertPrints } from "./expect.ts";
 import { must } from "./host.ts";
-import { startUp } from "./pod_processes.ts";
 import { COMPILER, HOSTILE, hostileImage, loaderProgram } from "./hostile_pods/attackers.ts";
 import {
   AS_USER,
@@ -16,9 +15,10 @@ import {
   WITH_PRIVATE_USERS,
   withCapability,
 } from "./hostile_pods/stances.ts";
+import { startUp } from "./pod_processes.ts";
 import { ISOLATED_STAGE1, isolatedScenario, scenario, type Stage, STAGE1 } from "./scenario.ts";
-import { openTree } from "./stage0/tree.ts";
 import type { Pod, Program } from "./stage0.ts";
+import { openTree } from "./stage0/tree.ts";
 
 /** Commands that are tried while the attacker waits for a process. */
 const TRIES = 8;

@@ -1,8 +1,8 @@
 /** Hostile pods: volumes. What was checked of a volume's source is what is mounted. */
 
-import { startUp } from "./pod_processes.ts";
 import { COMPILER, HOSTILE, hostileImage, SPOILS } from "./hostile_pods/attackers.ts";
 import { layBait } from "./hostile_pods/bait.ts";
+import { startUp } from "./pod_processes.ts";
 import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 

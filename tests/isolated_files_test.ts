@@ -3,8 +3,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertRefused, editJson } from "./expect.ts";
 import { mountTmpfs, must, SimulatedHost } from "./host.ts";
-import { type Mount, mountsUnder, readMounts } from "./procfs.ts";
 import { processOf, startUp } from "./pod_processes.ts";
+import { type Mount, mountsUnder, readMounts } from "./procfs.ts";
 import { isolatedScenario, type SimplePod, type Stage } from "./scenario.ts";
 import type { Pod, RunFlags, Volume } from "./stage0.ts";
 

@@ -1,7 +1,7 @@
 /** An isolated pod in a network of its own, on a host that is nobody else's. */
 
-import { existsSync } from "node:fs";
 import { assertEquals, assertMatch } from "@std/assert";
+import { existsSync } from "node:fs";
 import { assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { eventually, execute, type Host, must, SimulatedHost, which } from "./host.ts";
 import { startUp } from "./pod_processes.ts";

@@ -10,8 +10,8 @@ import {
   readAttempts,
 } from "./filter_probe.ts";
 import { eventually } from "./host.ts";
-import { readStatus } from "./procfs.ts";
 import { processOf, startUp } from "./pod_processes.ts";
+import { readStatus } from "./procfs.ts";
 import { isolatedScenario, type SimplePod } from "./scenario.ts";
 import type { RunFlags } from "./stage0.ts";
 

@@ -3,8 +3,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertPrints, assertRefused, parseEnviron } from "./expect.ts";
 import { eventually } from "./host.ts";
-import { isAlive, readProcess, readStatus } from "./procfs.ts";
 import { NAMESPACES, processOf, sharedNamespaces, startUp } from "./pod_processes.ts";
+import { isAlive, readProcess, readStatus } from "./procfs.ts";
 import { isolatedScenario } from "./scenario.ts";
 
 const UP = "echo up; exec sleep 100";

@@ -1,7 +1,7 @@
 /** Pods with users of their own: who their apps are to the kernel, inside and on the host. */
 
-import { existsSync } from "node:fs";
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { existsSync } from "node:fs";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { execute, type Host, must, which } from "./host.ts";
 import { childrenOf, parseStatus, readStatus } from "./procfs.ts";

@@ -6,8 +6,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertPrints, editJson } from "./expect.ts";
 import { olderHost } from "./host.ts";
-import { readMounts } from "./procfs.ts";
 import { processOf, startUp } from "./pod_processes.ts";
+import { readMounts } from "./procfs.ts";
 import { isolatedScenario, onEachKernel, scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 

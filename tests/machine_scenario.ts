@@ -5,8 +5,8 @@
  * @module
  */
 
+import type { Isolation } from "../src/stage1/flavor.ts";
 import type { Result } from "./host.ts";
-import type { Isolation } from "../src/stage1/isolation.ts";
 import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
 import type { App } from "./stage0.ts";
 import {

@@ -8,15 +8,15 @@
  * @module
  */
 
-import { existsSync } from "node:fs";
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { existsSync } from "node:fs";
 import { makeNetwork } from "../src/linux/namespaces.ts";
 import { readConfigurationFiles } from "../src/network/configuration_files.ts";
-import type { PortMapping } from "../src/network/forwarded_ports.ts";
-import { planNetworks } from "../src/network/plan.ts";
 import type { ProgramEnd, ProgramRun, RunProgram } from "../src/network/plugin.ts";
 import { type PodNetwork, setUpNetworks } from "../src/network/set_up.ts";
 import { tearDownNetworks } from "../src/network/tear_down.ts";
+import type { PortMapping } from "../src/plan/network/forwarded_ports.ts";
+import { planNetworks } from "../src/plan/network/networks.ts";
 import { describeError } from "../src/stage1/entrypoint.ts";
 
 const UUID = "6733c088-a507-4694-aabf-edbe4fc5266f";

@@ -4,8 +4,8 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { eventually, must, SimulatedHost } from "./host.ts";
 import { inJail, MAKE_JAIL } from "./jail.ts";
-import { childrenOf, isAlive, readProcess, readProcesses, readStatus } from "./procfs.ts";
 import { processOf, startUp } from "./pod_processes.ts";
+import { childrenOf, isAlive, readProcess, readProcesses, readStatus } from "./procfs.ts";
 import { eitherScenario, scenario, type Stage } from "./scenario.ts";
 import type { App, Pod } from "./stage0.ts";
 

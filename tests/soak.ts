@@ -7,8 +7,8 @@
  * @module
  */
 
-import { existsSync } from "node:fs";
 import { parseArgs } from "@std/cli/parse-args";
+import { existsSync } from "node:fs";
 import { must } from "./host.ts";
 import { makeImage } from "./images.ts";
 import { ISOLATED_STAGE1, STAGE1 } from "./scenario.ts";

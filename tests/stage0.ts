@@ -12,8 +12,8 @@
  */
 
 import { execute, type Host, thisHost } from "./host.ts";
-import { composePodDir, type PodOptions, removeTree, usesOverlay } from "./stage0/pod_dir.ts";
 import { Pod } from "./stage0/pod.ts";
+import { composePodDir, type PodOptions, removeTree, usesOverlay } from "./stage0/pod_dir.ts";
 import { openTree, type Tree } from "./stage0/tree.ts";
 
 export type { DnsModes, RunFlags } from "./stage0/flags.ts";

@@ -2,8 +2,8 @@
 
 import { assertEquals } from "@std/assert";
 import { assertRefused } from "./expect.ts";
-import { scenario, type SimplePod } from "./scenario.ts";
 import type { ImageOptions } from "./images.ts";
+import { scenario, type SimplePod } from "./scenario.ts";
 import type { Volume, VolumeMount } from "./stage0.ts";
 
 /** What is wrong, and how `run` has to call it. */

@@ -5,7 +5,7 @@
  */
 
 import { assembleRules, type DeviceRule, encodeInstructions } from "./device_rule.ts";
-import { Fd } from "./file.ts";
+import { Fd } from "./fd.ts";
 import { asBytes, syscall } from "./libc.ts";
 
 const BPF_PROG_LOAD = 5;

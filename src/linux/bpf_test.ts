@@ -2,8 +2,8 @@ import "./libc_testing.ts";
 import { assertEquals } from "@std/assert";
 import { fenceDevices } from "./bpf.ts";
 import { makeCgroup, removeCgroup } from "./cgroup.ts";
-import { O_DIRECTORY, O_PATH, openFile } from "./file.ts";
 import { readMounts } from "./mountinfo.ts";
+import { O_DIRECTORY, O_PATH, openFile } from "./open.ts";
 
 /** Where version 2 is, to write to. */
 const V2 = readMounts().find(({ type }) => type === "cgroup2")?.mountPoint;

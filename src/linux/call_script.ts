@@ -12,7 +12,7 @@
  */
 
 import { describeCall, describeErrno, SyscallError } from "./errno.ts";
-import type { Fd } from "./file.ts";
+import type { Fd } from "./fd.ts";
 import { type Argument, asBytes, type Bytes, type Call, cString, syscall } from "./libc.ts";
 import { type Pass, PASS_ARGUMENTS } from "./seccomp_program.ts";
 import { SYSCALL_NUMBERS, type SyscallName } from "./syscall_numbers.ts";

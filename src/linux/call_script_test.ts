@@ -15,8 +15,9 @@ import {
   TAKES_RESULT,
 } from "./call_script.ts";
 import { errnoNumber } from "./errno_table.ts";
-import { type Fd, makeMemoryFile } from "./file.ts";
+import type { Fd } from "./fd.ts";
 import { type Bytes, syscall } from "./libc.ts";
+import { makeMemoryFile } from "./memory_file.ts";
 import { SYSCALL_NUMBERS } from "./syscall_numbers.ts";
 
 /** What a list is written to: its words and, at the addresses that they are to have, what they point to. */

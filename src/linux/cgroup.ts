@@ -5,24 +5,14 @@
  * @module
  */
 
+import { listEntries, makeDirectoryAt } from "./directory.ts";
 import { failedWith } from "./errno.ts";
-import {
-  AT_FDCWD,
-  Fd,
-  listEntries,
-  makeDirectoryAt,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_PATH,
-  O_WRONLY,
-  openAt,
-  openFile,
-  readKernelFile,
-  writeText,
-} from "./file.ts";
+import { AT_FDCWD, Fd } from "./fd.ts";
 import { readSetting, writeSetting } from "./kernel_file.ts";
 import { syscall } from "./libc.ts";
 import { isWithin, type Mount, readMounts } from "./mountinfo.ts";
+import { O_DIRECTORY, O_NOFOLLOW, O_PATH, O_WRONLY, openAt, openFile } from "./open.ts";
+import { readKernelFile, writeText } from "./read_write.ts";
 
 /** A hierarchy of version 1: some controllers, and this process's cgroup among theirs. */
 export interface CgroupV1 {

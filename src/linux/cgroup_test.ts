@@ -12,8 +12,8 @@ import {
   resume,
 } from "./cgroup.ts";
 import { waitMilliseconds } from "./clock.ts";
-import { readKernelFile } from "./file.ts";
 import { parseMountinfo, readMounts } from "./mountinfo.ts";
+import { readKernelFile } from "./read_write.ts";
 
 const HYBRID = parseMountinfo([
   "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct",

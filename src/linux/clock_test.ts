@@ -1,7 +1,7 @@
 import "./libc_testing.ts";
 import { assertEquals } from "@std/assert";
 import { monotonicMicroseconds } from "./clock.ts";
-import { readKernelFile } from "./file.ts";
+import { readKernelFile } from "./read_write.ts";
 
 Deno.test("the clock counts microseconds, and never goes back", () => {
   const before = monotonicMicroseconds();

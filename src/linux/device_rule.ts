@@ -8,7 +8,7 @@
  */
 
 import { asBytes, type Bytes } from "./libc.ts";
-import type { DeviceNumber } from "./file.ts";
+import type { DeviceNumber } from "./stat.ts";
 
 /** Devices, and what may be done with them. What no rule allows is refused. */
 export interface DeviceRule extends Omit<DeviceNumber, "minor"> {

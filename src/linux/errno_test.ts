@@ -1,7 +1,7 @@
 import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
 import { failedWith, SyscallError } from "./errno.ts";
-import { O_PATH, openFile } from "./file.ts";
+import { O_PATH, openFile } from "./open.ts";
 
 Deno.test("a failed call names itself, its arguments and the error", () => {
   assertThrows(

@@ -1,26 +1,13 @@
 import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
+import { listDirectory, makeDirectories, removeFile } from "./directory.ts";
 import { SyscallError } from "./errno.ts";
-import {
-  decodeStatx,
-  isOpen,
-  listDirectory,
-  lockFile,
-  lstatAt,
-  makeDirectories,
-  O_DIRECTORY,
-  O_PATH,
-  O_RDONLY,
-  openFile,
-  openInRoot,
-  pathOf,
-  readKernelFile,
-  readText,
-  removeFile,
-  replaceFileAt,
-  statFd,
-  statPath,
-} from "./file.ts";
+import { isOpen } from "./fd.ts";
+import { lockFile } from "./file_lock.ts";
+import { O_DIRECTORY, O_PATH, O_RDONLY, openFile, openInRoot } from "./open.ts";
+import { pathOf } from "./path.ts";
+import { readKernelFile, readText, replaceFileAt } from "./read_write.ts";
+import { decodeStatx, lstatAt, statFd, statPath } from "./stat.ts";
 
 function inTempDir(act: (directory: string) => void): void {
   const directory = Deno.makeTempDirSync({ prefix: "volo-file-" });

@@ -6,22 +6,15 @@
  */
 
 import { CallScript, CHILD_ADDRESS, type WrittenScript } from "./call_script.ts";
-import {
-  AT_EMPTY_PATH,
-  closeAtExec,
-  type Fd,
-  keepAcrossExec,
-  makeMemoryFile,
-  makePipe,
-  makeSealedCopy,
-  readText,
-} from "./file.ts";
+import { closeAllAtExec } from "./close_all.ts";
+import { AT_EMPTY_PATH, closeAtExec, type Fd, keepAcrossExec } from "./fd.ts";
 import { posixSpawn, syscall } from "./libc.ts";
+import { makeMemoryFile, makeSealedCopy } from "./memory_file.ts";
 import { cloneReadOnly } from "./mount.ts";
 import { CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_VFORK } from "./namespaces.ts";
+import { makePipe } from "./pipe.ts";
 import { POLLIN, waitForEvents } from "./poll.ts";
 import {
-  closeAllAtExec,
   makeUndumpable,
   openProcess,
   SIGCHLD,
@@ -29,6 +22,7 @@ import {
   signalProcess,
   waitFor,
 } from "./process.ts";
+import { readText } from "./read_write.ts";
 
 /** The last of the descriptors that a program has anyway, and keeps. */
 const STDERR = 2;

@@ -3,19 +3,12 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { compileNative, OWN_ARCHITECTURE } from "../../image/native.ts";
 import type { CallScript } from "./call_script.ts";
 import { SyscallError } from "./errno.ts";
-import {
-  type Fd,
-  makePipe,
-  makeSealedCopy,
-  O_RDONLY,
-  O_RDWR,
-  openFile,
-  readBytes,
-  readText,
-  setMode,
-  writeText,
-} from "./file.ts";
+import type { Fd } from "./fd.ts";
 import { launchProcess, openInit, recordEntrance, startProcess } from "./init.ts";
+import { makeSealedCopy } from "./memory_file.ts";
+import { O_RDONLY, O_RDWR, openFile } from "./open.ts";
+import { setMode } from "./ownership.ts";
+import { makePipe } from "./pipe.ts";
 import {
   changeOf,
   childrenOf,
@@ -26,6 +19,7 @@ import {
   SIGTERM,
   waitForAllUntil,
 } from "./process.ts";
+import { readBytes, readText, writeText } from "./read_write.ts";
 
 /** Where `init` is, while a test runs. */
 function withInit(test: (init: string) => void): void {

@@ -6,7 +6,9 @@
 
 import type { CallScript } from "./call_script.ts";
 import { failedWith } from "./errno.ts";
-import { type Fd, O_CLOEXEC, O_WRONLY, openFile, readKernelFile, writeText } from "./file.ts";
+import type { Fd } from "./fd.ts";
+import { O_CLOEXEC, O_WRONLY, openFile } from "./open.ts";
+import { readKernelFile, writeText } from "./read_write.ts";
 
 /**
  * A setting's text, without the newline at its end.

@@ -9,8 +9,8 @@
  * @module
  */
 
-import { WITHOUT_NEW_NAMESPACES } from "./safe_arguments.ts";
 import { resolveRules } from "./named_filter.ts";
+import { WITHOUT_NEW_NAMESPACES } from "./safe_arguments.ts";
 import type { Pass } from "./seccomp_program.ts";
 import { ARCHITECTURE, type Architecture } from "./syscall_numbers.ts";
 import { syscallNumber } from "./syscall_table.ts";

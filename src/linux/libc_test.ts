@@ -1,5 +1,5 @@
-import { assertEquals, assertThrows } from "@std/assert";
 import "./libc_testing.ts";
+import { assertEquals, assertThrows } from "@std/assert";
 import { SyscallError } from "./errno.ts";
 import { syscall } from "./libc.ts";
 

@@ -10,9 +10,11 @@
  */
 
 import { failedWith } from "./errno.ts";
-import { AT_FDCWD, Fd, O_PATH, openFile, statFd } from "./file.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, Fd } from "./fd.ts";
 import { asBytes, syscall } from "./libc.ts";
 import { type Mount, type Propagation, reachableMounts, readMounts } from "./mountinfo.ts";
+import { O_PATH, openFile } from "./open.ts";
+import { statFd } from "./stat.ts";
 
 /** Flags of mount(2). */
 export const MS_RDONLY = 1;
@@ -31,7 +33,6 @@ const UMOUNT_NOFOLLOW = 8;
 
 const OPEN_TREE_CLONE = 1;
 const OPEN_TREE_CLOEXEC = 0o2000000;
-const AT_EMPTY_PATH = 0x1000;
 const AT_RECURSIVE = 0x8000;
 
 const MOVE_MOUNT_F_EMPTY_PATH = 0x4;

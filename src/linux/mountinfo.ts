@@ -4,7 +4,7 @@
  * @module
  */
 
-import { readKernelFile } from "./file.ts";
+import { readKernelFile } from "./read_write.ts";
 
 /** How mounts and unmounts travel between a mount and its copies: mount_namespaces(7). */
 export type Propagation = "shared" | "slave" | "private";

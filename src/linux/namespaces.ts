@@ -5,9 +5,11 @@
  */
 
 import { ERRNO, SyscallError } from "./errno.ts";
-import { type Fd, identityAt, O_DIRECTORY, O_PATH, O_RDONLY, openFile, statFd } from "./file.ts";
+import type { Fd } from "./fd.ts";
 import { type Call, syscall } from "./libc.ts";
+import { O_DIRECTORY, O_PATH, O_RDONLY, openFile } from "./open.ts";
 import { throughThread } from "./process.ts";
+import { identityAt, statFd } from "./stat.ts";
 
 /** Flags of clone(2), unshare(2) and setns(2). */
 export const CLONE_FS = 0x200;

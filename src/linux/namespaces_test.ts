@@ -1,17 +1,6 @@
 import "./libc_testing.ts";
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import {
-  AT_FDCWD,
-  Fd,
-  isOpen,
-  O_DIRECTORY,
-  O_PATH,
-  openFile,
-  readKernelFile,
-  readLinkAt,
-  statFd,
-  statPath,
-} from "./file.ts";
+import { AT_FDCWD, Fd, isOpen } from "./fd.ts";
 import { syscall } from "./libc.ts";
 import {
   attachTree,
@@ -31,6 +20,10 @@ import {
   openNamespace,
 } from "./namespaces.ts";
 import { LOOPBACK, setInterfaceUp } from "./network_interface.ts";
+import { O_DIRECTORY, O_PATH, openFile } from "./open.ts";
+import { readLinkAt } from "./path.ts";
+import { readKernelFile } from "./read_write.ts";
+import { statFd, statPath } from "./stat.ts";
 
 const root = { ignore: Deno.uid() !== 0 };
 const OWN = "/proc/thread-self/ns/net";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Fd } from "./file.ts";
+import { Fd } from "./fd.ts";
 import { type Bytes, syscall } from "./libc.ts";
 
 const AF_INET = 2;

@@ -4,19 +4,12 @@
  * @module
  */
 
+import { listDirectory, listIfThere } from "./directory.ts";
 import { failedWith } from "./errno.ts";
-import {
-  closeAtExec,
-  Fd,
-  FIRST_FD,
-  identityAt,
-  isOpen,
-  LAST_FD,
-  listDirectory,
-  listIfThere,
-  readKernelFile,
-} from "./file.ts";
+import { Fd } from "./fd.ts";
 import { asBytes, type Bytes, type Call, syscall } from "./libc.ts";
+import { readKernelFile } from "./read_write.ts";
+import { identityAt } from "./stat.ts";
 
 export const SIGKILL = 9;
 export const SIGTERM = 15;
@@ -39,7 +32,6 @@ const WUNTRACED = 2;
 const STOPPED = 0x7f;
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_DUMPABLE = 4;
-const CLOSE_RANGE_CLOEXEC = 4;
 
 /** This process's group. */
 export function ownProcessGroup(): number {
@@ -143,28 +135,6 @@ function* threadsOf(pid: number): Generator<string> {
  */
 export function rootIdentity(pid: number): string | undefined {
   return throughThread(pid, (directory) => identityAt(`${directory}/root`));
-}
-
-/**
- * Marks every descriptor but 0 to 2 to be closed at exec. Those that this program opens later are opened so.
- *
- * They are not closed at once: should the exec fail, this program still runs and says so.
- *
- * To be called while /proc is the host's, as one in the app's root may be anything: before Linux 5.11, that is
- * where the descriptors are looked up.
- *
- * @throws {SyscallError}
- */
-export function closeAllAtExec(): void {
-  try {
-    syscall("close_range", FIRST_FD, LAST_FD, CLOSE_RANGE_CLOEXEC);
-  } catch (error) {
-    // The call is there from Linux 5.9 on, the flag from 5.11 on.
-    if (!failedWith(error, "ENOSYS", "EINVAL")) throw error;
-    const listed = listDirectory("/proc/self/fd").map(Number).filter((fd) => fd >= FIRST_FD);
-    // That of the list itself is closed by now.
-    listed.filter(isOpen).forEach((fd) => closeAtExec(fd));
-  }
 }
 
 /**

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { Fd, O_CLOEXEC, O_NONBLOCK } from "./file.ts";
+import { Fd } from "./fd.ts";
 import { asBytes, type Bytes, syscall } from "./libc.ts";
+import { O_CLOEXEC, O_NONBLOCK } from "./open.ts";
 import { readAvailable } from "./stream.ts";
 
 export const SIGHUP = 1;

@@ -5,20 +5,12 @@
  */
 
 import { failedWith } from "./errno.ts";
-import {
-  Fd,
-  makePipe,
-  O_CLOEXEC,
-  O_NOCTTY,
-  O_NONBLOCK,
-  O_RDONLY,
-  O_WRONLY,
-  openFile,
-  type Pipe,
-  statFd,
-} from "./file.ts";
+import { Fd } from "./fd.ts";
 import { asBytes, type Bytes, syscall } from "./libc.ts";
+import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY, O_WRONLY, openFile } from "./open.ts";
+import { makePipe, type Pipe } from "./pipe.ts";
 import { POLLOUT, waitForEvents } from "./poll.ts";
+import { statFd } from "./stat.ts";
 
 const FIONREAD = 0x541b;
 const F_GETFL = 3;

@@ -5,8 +5,10 @@
  */
 
 import { failedWith } from "./errno.ts";
-import { Fd, fileSystemType, O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDWR, openAt } from "./file.ts";
+import { Fd } from "./fd.ts";
 import { asBytes, type Bytes, type Call, syscall } from "./libc.ts";
+import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDWR, openAt } from "./open.ts";
+import { fileSystemType } from "./stat.ts";
 
 /** Of statfs(2). */
 const DEVPTS_SUPER_MAGIC = 0x1cd1;

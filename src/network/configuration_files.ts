@@ -4,9 +4,12 @@
  * @module
  */
 
-import { listIfThere, O_RDONLY, openFile, readText, statPath } from "../linux/file.ts";
-import { naming } from "../stage1/naming.ts";
-import type { ConfigurationFile } from "./configuration.ts";
+import { listIfThere } from "../linux/directory.ts";
+import { O_RDONLY, openFile } from "../linux/open.ts";
+import { readText } from "../linux/read_write.ts";
+import { statPath } from "../linux/stat.ts";
+import type { ConfigurationFile } from "../plan/network/configuration.ts";
+import { naming } from "../stage1/context.ts";
 
 /** No configuration that means well is larger, in bytes. */
 const LARGEST = 1024 * 1024;

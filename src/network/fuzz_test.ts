@@ -1,8 +1,8 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
 import fc from "fast-check";
 import { DAMAGE, isOneLine, spoil } from "../appc/manifest_testing.ts";
-import { readConfiguration } from "./configuration.ts";
-import { planNetworks } from "./plan.ts";
+import { readConfiguration } from "../plan/network/configuration.ts";
+import { planNetworks } from "../plan/network/networks.ts";
 import { readRecord } from "./record.ts";
 import { formatResult, readResult } from "./result.ts";
 

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { O_DIRECTORY, O_PATH, openFile, replaceFileAt } from "../linux/file.ts";
+import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
+import { replaceFileAt } from "../linux/read_write.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { netmask, type NetworkResult } from "./result.ts";
 

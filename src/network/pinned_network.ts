@@ -5,21 +5,13 @@
  * @module
  */
 
+import { makeDirectories, removeFile } from "../linux/directory.ts";
 import { failedWith } from "../linux/errno.ts";
-import {
-  Fd,
-  lockFile,
-  makeDirectories,
-  O_CREAT,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_PATH,
-  O_RDONLY,
-  openFile,
-  removeFile,
-  statPath,
-} from "../linux/file.ts";
+import { Fd } from "../linux/fd.ts";
+import { lockFile } from "../linux/file_lock.ts";
 import { attachTree, cloneTreeAt, detachMount, setPropagation } from "../linux/mount.ts";
+import { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY, openFile } from "../linux/open.ts";
+import { statPath } from "../linux/stat.ts";
 
 /** Where `ip netns` has its namespaces, and rkt its own. */
 const DIRECTORY = "/var/run/netns";

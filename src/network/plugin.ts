@@ -4,10 +4,10 @@
  * @module
  */
 
-import { printable } from "../stage1/terminal.ts";
-import { naming } from "../stage1/naming.ts";
-import { type JsonReader, readJson } from "./json_reader.ts";
-import type { PluginCall } from "./plan.ts";
+import { type JsonReader, readJson } from "../plan/network/json_reader.ts";
+import type { PluginCall } from "../plan/network/networks.ts";
+import { naming } from "../stage1/context.ts";
+import { printable } from "../stage1/log.ts";
 
 /** A program to be run to its end. */
 export interface ProgramRun {

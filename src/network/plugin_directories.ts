@@ -5,8 +5,9 @@
  * @module
  */
 
+import { listIfThere, makeDirectories, makeLink } from "../linux/directory.ts";
 import { failedWith } from "../linux/errno.ts";
-import { listIfThere, makeDirectories, makeLink, statPath } from "../linux/file.ts";
+import { statPath } from "../linux/stat.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { networkDirectory } from "./configuration_files.ts";
 

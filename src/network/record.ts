@@ -5,18 +5,12 @@
  * @module
  */
 
+import { removeFile } from "../linux/directory.ts";
 import { failedWith } from "../linux/errno.ts";
-import {
-  O_DIRECTORY,
-  O_PATH,
-  O_RDONLY,
-  openFile,
-  readText,
-  removeFile,
-  replaceFileAt,
-} from "../linux/file.ts";
+import { O_DIRECTORY, O_PATH, O_RDONLY, openFile } from "../linux/open.ts";
+import { readText, replaceFileAt } from "../linux/read_write.ts";
+import { type JsonReader, readJson } from "../plan/network/json_reader.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import { type JsonReader, readJson } from "./json_reader.ts";
 import type { LocatedCall } from "./plugin.ts";
 
 /** A network, with all that it takes to leave it. */

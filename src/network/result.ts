@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type JsonReader, readJson } from "./json_reader.ts";
+import { type JsonReader, readJson } from "../plan/network/json_reader.ts";
 
 /** An address that the pod has. */
 export interface Address {

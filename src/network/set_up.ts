@@ -4,23 +4,19 @@
  * @module
  */
 
+import { makeDirectories } from "../linux/directory.ts";
 import { failedWith } from "../linux/errno.ts";
-import {
-  type Fd,
-  makeDirectories,
-  O_DIRECTORY,
-  O_PATH,
-  openFile,
-  replaceFileAt,
-  statPath,
-} from "../linux/file.ts";
+import type { Fd } from "../linux/fd.ts";
 import { inNetwork } from "../linux/namespaces.ts";
 import { LOOPBACK, setInterfaceUp } from "../linux/network_interface.ts";
-import { naming } from "../stage1/naming.ts";
+import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
+import { replaceFileAt } from "../linux/read_write.ts";
+import { statPath } from "../linux/stat.ts";
+import type { NetworkPlan, PlannedNetwork } from "../plan/network/networks.ts";
+import { naming } from "../stage1/context.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { type JoinedNetwork, saveNetInfo } from "./net_info.ts";
 import { pinnedNetworkPath, pinNetwork } from "./pinned_network.ts";
-import type { NetworkPlan, PlannedNetwork } from "./plan.ts";
 import { type CallContext, callPlugin, type LocatedCall, type RunProgram } from "./plugin.ts";
 import { linkHostPlugins, locatePlugin, pluginDirectories } from "./plugin_directories.ts";
 import { type NetworkRecord, type RecordedNetwork, saveRecord } from "./record.ts";

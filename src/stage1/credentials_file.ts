@@ -6,9 +6,11 @@
  */
 
 import type { Credentials } from "../linux/credentials.ts";
-import { makeDirectories, O_DIRECTORY, O_PATH, openFile, replaceFileAt } from "../linux/file.ts";
+import { makeDirectories } from "../linux/directory.ts";
+import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
+import { replaceFileAt } from "../linux/read_write.ts";
+import { naming } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
-import { naming } from "./naming.ts";
 
 /**
  * Saves an app's credentials, in the pod's numbers.

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { closeAllAtExec } from "../linux/process.ts";
-import { complain } from "./terminal.ts";
+import { closeAllAtExec } from "../linux/close_all.ts";
+import { complain } from "./log.ts";
 
 /** The exit status that tells rkt of an error inside stage1. */
 export const STAGE1_FAILURE = 254;

@@ -6,8 +6,8 @@
  * @module
  */
 
+import { naming } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
-import { naming } from "./naming.ts";
 
 /**
  * Saves an app's environment.

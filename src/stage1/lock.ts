@@ -5,7 +5,8 @@
  * @module
  */
 
-import { Fd, isOpen, statFd, statPath } from "../linux/file.ts";
+import { Fd, isOpen } from "../linux/fd.ts";
+import { statFd, statPath } from "../linux/stat.ts";
 
 /** The environment variable in which stage0 passes the descriptor's number. */
 export const RKT_LOCK_FD = "RKT_LOCK_FD";

@@ -1,6 +1,6 @@
 import "../linux/libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
-import { O_DIRECTORY, O_RDONLY, openFile } from "../linux/file.ts";
+import { O_DIRECTORY, O_RDONLY, openFile } from "../linux/open.ts";
 import { findLock } from "./lock.ts";
 
 Deno.test("findLock() takes a descriptor of the working directory", () => {

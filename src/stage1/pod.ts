@@ -7,8 +7,8 @@
 import type * as z from "zod/mini";
 import { type App, ImageManifest, PodManifest, type RuntimeApp } from "../appc/manifest.ts";
 import { parseManifest } from "../appc/parse.ts";
+import { naming } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
-import { naming } from "./naming.ts";
 
 /** No manifest that means well is larger, in bytes: execve(2) takes less than this. */
 const LARGEST_MANIFEST = 4 * 1024 * 1024;

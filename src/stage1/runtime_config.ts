@@ -5,7 +5,7 @@
  */
 
 import type { RunArguments } from "./arguments.ts";
-import { naming } from "./naming.ts";
+import { naming } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
 /**

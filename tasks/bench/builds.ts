@@ -5,7 +5,7 @@
  */
 
 import { IMAGE_NAMES } from "../../image/manifest.ts";
-import { type Isolation, ISOLATIONS } from "../../src/stage1/isolation.ts";
+import { type Isolation, ISOLATIONS } from "../../src/stage1/flavor.ts";
 import { must } from "../../tests/host.ts";
 import { writeCompressed } from "../aci.ts";
 import { type Compression, COMPRESSIONS, openDecompressed } from "../compression.ts";

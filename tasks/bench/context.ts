@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Isolation } from "../../src/stage1/isolation.ts";
+import type { Isolation } from "../../src/stage1/flavor.ts";
 import type { Build, Peer } from "./builds.ts";
 
 /** What the user wants. */

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { BUSYBOX, makeImage } from "../../tests/images.ts";
 import { must } from "../../tests/host.ts";
+import { BUSYBOX, makeImage } from "../../tests/images.ts";
 import { paint, runTask, say } from "../console.ts";
 import { architecture } from "../project.ts";
 import { provideRuntime } from "../runtime.ts";

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { expandWildcard } from "../../src/app/seccomp_sets.ts";
-import { ISOLATIONS } from "../../src/stage1/isolation.ts";
+import { expandWildcard } from "../../src/plan/process/seccomp_sets.ts";
+import { ISOLATIONS } from "../../src/stage1/flavor.ts";
 import { must, which } from "../../tests/host.ts";
 import { type Pod, Stage0 } from "../../tests/stage0.ts";
 import type { Contender, Measurement } from "../measure.ts";

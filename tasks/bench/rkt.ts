@@ -6,11 +6,11 @@
  */
 
 import { imageManifest } from "../../image/manifest.ts";
-import { type Isolation, ISOLATIONS } from "../../src/stage1/isolation.ts";
+import { type Isolation, ISOLATIONS } from "../../src/stage1/flavor.ts";
 import { must } from "../../tests/host.ts";
 import { packImage } from "../../tests/images.ts";
-import { type Compression, COMPRESSIONS } from "../compression.ts";
 import { DEFAULT_BUILD } from "../build_image.ts";
+import { type Compression, COMPRESSIONS } from "../compression.ts";
 import type { Contender, Measurement } from "../measure.ts";
 import { architecture, PROGRAMS, VERSION } from "../project.ts";
 import { type BenchContext, TITLES } from "./context.ts";

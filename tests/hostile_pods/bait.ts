@@ -5,8 +5,8 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { SPOILS } from "./attackers.ts";
 import type { Pod } from "../stage0.ts";
+import { SPOILS } from "./attackers.ts";
 
 /** A directory of the host's that no pod has any business with. */
 export interface Bait {

@@ -6,9 +6,9 @@
 
 import { eventually, type Host, type Result } from "../host.ts";
 import { type Mount, mountsUnder } from "../procfs.ts";
+import { removeCgroups } from "./cgroups.ts";
 import { type DnsModes, type RunFlags, spellFlags } from "./flags.ts";
 import { annotation } from "./manifest.ts";
-import { removeCgroups } from "./cgroups.ts";
 import { entrypoint, mountStage1, removeTree } from "./pod_dir.ts";
 import { type LaunchOptions, Program } from "./program.ts";
 import type { Tree } from "./tree.ts";

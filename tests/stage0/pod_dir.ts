@@ -6,8 +6,14 @@
 
 import { execute, must } from "../host.ts";
 import { mountsUnder } from "../procfs.ts";
-import { annotation, appNameOf, type AppOptions, composeApp, composePod } from "./manifest.ts";
-import type { Volume } from "./manifest.ts";
+import {
+  annotation,
+  appNameOf,
+  type AppOptions,
+  composeApp,
+  composePod,
+  type Volume,
+} from "./manifest.ts";
 import { openTree, type Tree } from "./tree.ts";
 
 /** What a pod is made of. */

@@ -1,0 +1,57 @@
+/**
+ * The record of a pod's cgroups. `run` writes down where they are going to be before it makes any, so that `gc` finds
+ * them without a search through all cgroups of the host, also when `run` was killed half-way.
+ *
+ * @module
+ */
+
+import { isCgroupPath } from "../linux/cgroup.ts";
+import type { Fd } from "../linux/fd.ts";
+import { type Mount, readMounts } from "../linux/mountinfo.ts";
+import { replaceFileAt } from "../linux/read_write.ts";
+import { POD_PATHS } from "../stage1/pod_directory.ts";
+
+/**
+ * Writes the record. A pod that gets no cgroups has none.
+ *
+ * @param podDirectory The pod's.
+ * @param paths Of the cgroups, absolute.
+ * @throws {SyscallError}
+ */
+export function recordCgroups(podDirectory: Fd, paths: readonly string[]): void {
+  if (paths.length === 0) return;
+  replaceFileAt(podDirectory, POD_PATHS.cgroups, paths.map((path) => `${path}\n`).join(""));
+}
+
+/**
+ * The cgroups that the pod may have.
+ *
+ * @param names Those that are asked for, whatever else the record has.
+ * @throws {Error} when there is a record that cannot be read.
+ */
+export function recordedCgroups(names: readonly string[]): string[] {
+  const record = readRecord();
+  return record === undefined ? [] : cgroupsIn(record, names, readMounts());
+}
+
+/**
+ * The cgroups that a record names. Whatever else it says, none but cgroups of these names are taken from it.
+ */
+export function cgroupsIn(
+  record: string,
+  names: readonly string[],
+  mounts: readonly Mount[],
+): string[] {
+  return record.split("\n").filter((path) =>
+    names.includes(path.slice(path.lastIndexOf("/") + 1)) && isCgroupPath(path, mounts)
+  );
+}
+
+function readRecord(): string | undefined {
+  try {
+    return Deno.readTextFileSync(POD_PATHS.cgroups);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new Error(`${POD_PATHS.cgroups}: cannot be read`, { cause: error });
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * The cgroups of a pod with namespaces of its own: making them, and having the pod's processes begin in them.
+ *
+ * The pod's cgroup comes first, and pid 1 makes the cgroup namespace in it, so that the pod sees it as the
+ * root of each hierarchy. In version 2 pid 1 has to have left it before it can give controllers to those of the
+ * apps, which therefore come second.
+ *
+ * @module
+ */
+
+import { fenceDevices } from "../linux/bpf.ts";
+import type { CallScript } from "../linux/call_script.ts";
+import {
+  cgroupPathOf,
+  enableControllers,
+  joinCgroup,
+  makeCgroup,
+  openEntrance,
+} from "../linux/cgroup.ts";
+import type { DeviceRule } from "../linux/device_rule.ts";
+import { AT_FDCWD, type Fd } from "../linux/fd.ts";
+import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT } from "../linux/mount.ts";
+import { readMounts } from "../linux/mountinfo.ts";
+import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
+import {
+  appCgroupName,
+  FIRST_PROCESS_CGROUP,
+  machineCgroupName,
+  podCgroupName,
+} from "../plan/cgroup/names.ts";
+import {
+  type AppCgroupPlan,
+  describePodCgroups,
+  DEVICE_FENCE,
+  type PodCgroupPlan,
+} from "../plan/cgroup/pod_cgroups.ts";
+import type { Trace } from "../stage1/debug.ts";
+import { describeError } from "../stage1/entrypoint.ts";
+import { notEnforced, writeLimit } from "./own.ts";
+import { killMembers } from "./remove.ts";
+
+/** The pod's cgroup in one hierarchy. */
+interface Branch {
+  plan: PodCgroupPlan;
+  /** The pod's cgroup, and its absolute path. */
+  directory: Fd;
+  path: string;
+  /** Where a process that joins it writes to. */
+  members: Fd;
+  /** The same of the one that pid 1 stays in, where that is another. */
+  ofFirst: Fd | undefined;
+}
+
+/** The pod's cgroups, as far as the host lets them be made. */
+export interface PodCgroups {
+  branches: readonly Branch[];
+  /** What could not be enforced, and why: one line each. */
+  notes: string[];
+}
+
+/** Where the kernel's file systems have a place for those of the cgroups. */
+const MOUNT_POINT = "/sys/fs/cgroup";
+const VIEW = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
+
+/**
+ * Where {@linkcode makePodCgroups} makes cgroups: the pod's, and where it cannot stay in its caller's that of `run`.
+ *
+ * @param uuid The pod's.
+ */
+export function cgroupPaths(plans: readonly PodCgroupPlan[], uuid: string): string[] {
+  return plans.flatMap(({ parent, vacate }) => [
+    `${parent}/${machineCgroupName(uuid)}`,
+    ...(vacate ? [`${parent}/${podCgroupName(uuid)}`] : []),
+  ]);
+}
+
+/**
+ * Makes the pod's cgroups, and limits them.
+ *
+ * @param uuid The pod's.
+ */
+export function makePodCgroups(
+  plans: readonly PodCgroupPlan[],
+  uuid: string,
+  trace: Trace,
+): PodCgroups {
+  describePodCgroups(plans, machineCgroupName(uuid)).forEach(trace);
+  const notes: string[] = [];
+  const branches = plans
+    .map((plan) => attempt(plan, notes, trace, () => makeBranch(plan, uuid, notes)))
+    .filter((branch) => branch !== undefined);
+  return { branches, notes };
+}
+
+/**
+ * Makes those of the apps in them, and limits them. Pid 1 has to be where it stays.
+ *
+ * @param notes Where it is added what could not be enforced, and why.
+ * @returns By the app's name, where a process that joins its cgroups writes to.
+ */
+export function makeAppCgroups({ branches, notes }: PodCgroups, trace: Trace): Map<string, Fd[]> {
+  const members = new Map<string, Fd[]>();
+  for (const { plan, directory } of branches) {
+    attempt(plan, notes, trace, () => {
+      if (plan.controllers.length > 0) enableControllers(directory, plan.controllers);
+    });
+    for (const app of plan.apps) {
+      const made = attempt(
+        plan,
+        notes,
+        trace,
+        () => makeAppCgroup(directory, plan.version, app, notes),
+      );
+      if (made) members.set(app.app, [...members.get(app.app) ?? [], made]);
+    }
+  }
+  return members;
+}
+
+/** The cgroups of the pod's first process: each one's entrance. */
+export interface FirstProcessCgroups {
+  /** Where it makes the cgroup namespace. */
+  begin: Fd[];
+  /** Where it stays, as far as that is elsewhere. */
+  stay: Fd[];
+}
+
+/** Where the pod's first process belongs. */
+export function firstProcessCgroups({ branches }: PodCgroups): FirstProcessCgroups {
+  return {
+    begin: branches.map(({ members }) => members),
+    stay: branches.map(({ ofFirst }) => ofFirst).filter((fd) => fd !== undefined),
+  };
+}
+
+/**
+ * Records the move into cgroups.
+ *
+ * @param members Each one's entrance.
+ */
+export function recordJoinCgroups(members: readonly Fd[], { call }: CallScript): void {
+  for (const { number } of members) call("write", number, "0", 1);
+}
+
+/**
+ * Ends all processes of an app. Where none of the pod's hierarchies tells which they are, they stay.
+ *
+ * @throws {SyscallError}
+ */
+export function killApp({ branches }: PodCgroups, app: string, trace: Trace): void {
+  const tracker = branches.find(({ plan }) => plan.tracks);
+  if (tracker) killMembers(`${tracker.path}/${appCgroupName(app)}`, trace);
+}
+
+/**
+ * Records the mounts that show the pod's cgroups, read-only, in a root that has a /sys. It is for a process in
+ * the pod's cgroup namespace, and looks as on a host: one directory for each hierarchy of version 1.
+ *
+ * They are but a view: the pod runs also where the kernel would not have one of them.
+ */
+export function recordCgroupMounts(
+  plans: readonly PodCgroupPlan[],
+  script: Pick<CallScript, "try">,
+): void {
+  const mount = (type: string, target: string, options: string | null) =>
+    script.try("mount", type, target, type, VIEW, options);
+  if (plans.every(({ version }) => version === 2)) {
+    if (plans.length > 0) mount("cgroup2", MOUNT_POINT, null);
+    return;
+  }
+  const flags = VIEW & ~MS_RDONLY;
+  script.try("mount", "tmpfs", MOUNT_POINT, "tmpfs", flags, "mode=755,size=64k");
+  for (const { version, mountOptions } of plans) {
+    const name = version === 2 ? "unified" : mountOptions.join(",").replace("name=", "");
+    const target = `${MOUNT_POINT}/${name}`;
+    script.try("mkdirat", AT_FDCWD, target, 0o755);
+    mount(version === 2 ? "cgroup2" : "cgroup", target, mountOptions.join(",") || null);
+    for (const alias of mountOptions.length > 1 ? mountOptions : []) {
+      script.try("symlinkat", name, AT_FDCWD, `${MOUNT_POINT}/${alias}`);
+    }
+  }
+  script.try("mount", null, MOUNT_POINT, null, VIEW | MS_REMOUNT | MS_BIND, null);
+}
+
+/**
+ * The path of the pod's cgroup in the hierarchy in which all its processes are.
+ *
+ * @returns `undefined` where there is none.
+ * @throws {SyscallError}
+ */
+export function trackedCgroup({ branches }: PodCgroups): string | undefined {
+  const tracker = branches.find(({ plan }) => plan.tracks);
+  return tracker && cgroupPathOf(tracker.path, readMounts());
+}
+
+function makeBranch(plan: PodCgroupPlan, uuid: string, notes: string[]): Branch {
+  using parent = openFile(plan.parent, O_PATH | O_DIRECTORY);
+  const directory = makeCgroup(parent, machineCgroupName(uuid));
+  if (plan.vacate) {
+    using own = makeCgroup(parent, podCgroupName(uuid));
+    joinCgroup(own);
+  }
+  enableAbove(plan, notes);
+  for (const limit of plan.limits) notes.push(...writeLimit(directory, limit));
+  return {
+    plan,
+    directory,
+    path: `${plan.parent}/${machineCgroupName(uuid)}`,
+    members: openEntrance(directory, plan.version),
+    ofFirst: plan.version === 2 ? makeLeaf(directory, FIRST_PROCESS_CGROUP) : undefined,
+  };
+}
+
+/** Without them the limits cannot be written, which is said of each; the rest can still be had. */
+function enableAbove({ enable }: PodCgroupPlan, notes: string[]): void {
+  for (const step of enable) {
+    try {
+      using directory = openFile(step.directory, O_PATH | O_DIRECTORY);
+      enableControllers(directory, step.controllers);
+    } catch (error) {
+      const what = `${step.controllers.join(", ")} for cgroups in ${step.directory}`;
+      notes.push(`${what}: ${describeError(error)}`);
+    }
+  }
+}
+
+function makeAppCgroup(
+  pod: Fd,
+  version: 1 | 2,
+  { app, limits, devices }: AppCgroupPlan,
+  notes: string[],
+): Fd {
+  using directory = makeCgroup(pod, appCgroupName(app));
+  for (const limit of limits) notes.push(...writeLimit(directory, limit));
+  if (devices) notes.push(...fence(directory, devices));
+  return openEntrance(directory, version);
+}
+
+function fence(directory: Fd, devices: readonly DeviceRule[]): string[] {
+  try {
+    fenceDevices(directory, devices);
+    return [];
+  } catch (error) {
+    return [notEnforced(DEVICE_FENCE, "a program for the app's cgroup", error)];
+  }
+}
+
+/** Does what a host may not allow: the pod runs without, and each isolator is said not to be enforced. */
+function attempt<T>(
+  plan: PodCgroupPlan,
+  notes: string[],
+  trace: Trace,
+  act: () => T,
+): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    const what = `cgroup in ${plan.parent}`;
+    trace(`${what}: ${describeError(error)}`);
+    const limits = [plan.limits, ...plan.apps.map(({ limits }) => limits)].flat();
+    const isolators = new Set(limits.map(({ isolator }) => isolator));
+    if (plan.apps.some(({ devices }) => devices)) isolators.add(DEVICE_FENCE);
+    notes.push(...[...isolators].map((isolator) => notEnforced(isolator, what, error)));
+    return undefined;
+  }
+}
+
+function makeLeaf(parent: Fd, name: string): Fd {
+  using directory = makeCgroup(parent, name);
+  return openEntrance(directory, 2);
+}

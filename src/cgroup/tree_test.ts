@@ -1,0 +1,70 @@
+import "../linux/libc_testing.ts";
+import { assertEquals } from "@std/assert";
+import type { PodCgroupPlan } from "../plan/cgroup/pod_cgroups.ts";
+import {
+  firstProcessCgroups,
+  makeAppCgroups,
+  makePodCgroups,
+  recordCgroupMounts,
+  trackedCgroup,
+} from "./tree.ts";
+
+const UUID = "6733c088-a507-4694-aabf-edbe4fc5266f";
+
+function planIn(parent: string, fields: Partial<PodCgroupPlan> = {}): PodCgroupPlan {
+  const limit = (isolator: string) => ({ file: "limit", value: "1", isolator });
+  return {
+    ...{ version: 1, mountOptions: ["memory"], parent, enable: [], vacate: false, tracks: true },
+    limits: [limit("pod")],
+    controllers: [],
+    apps: [{ app: "a", limits: [limit("a"), limit("a")], devices: undefined }],
+    ...fields,
+  };
+}
+
+Deno.test("a pod whose cgroups cannot be made is told so by isolator, and runs without", () => {
+  const steps: string[] = [];
+  const pod = makePodCgroups([planIn("/proc/self/fdinfo")], UUID, (step) => steps.push(step));
+  assertEquals(pod.notes.map((note) => note.split(": ").slice(0, 3).join(": ")), [
+    "pod: not enforced: cgroup in /proc/self/fdinfo",
+    "a: not enforced: cgroup in /proc/self/fdinfo",
+  ]);
+  assertEquals(steps.slice(1, 4), [
+    "  limit = 1",
+    "  of a: limit = 1",
+    "  of a: limit = 1",
+  ]);
+  assertEquals(firstProcessCgroups(pod), { begin: [], stay: [] });
+  assertEquals(makeAppCgroups(pod, () => {}), new Map());
+  assertEquals(trackedCgroup(pod), undefined);
+});
+
+Deno.test("where devices cannot be fenced, that is said", () => {
+  const apps = [{ app: "a", limits: [], devices: [] }];
+  const plan = planIn("/proc/self/fdinfo", { version: 2, limits: [], apps });
+  const { notes } = makePodCgroups([plan], UUID, () => {});
+  assertEquals(notes.map((note) => note.split(": ").slice(0, 2).join(": ")), [
+    "devices of the host: not enforced",
+  ]);
+});
+
+Deno.test("a view of no cgroups is nothing, one of version 2 a single mount", () => {
+  const mounts = (plans: PodCgroupPlan[]) => {
+    const calls: unknown[][] = [];
+    recordCgroupMounts(plans, { try: (...call: unknown[]) => calls.push(call) });
+    return calls.map(([name, source, target]) => `${name} ${source} ${target}`);
+  };
+  assertEquals(mounts([]), []);
+  const v2 = planIn("/cg", { version: 2, mountOptions: [] });
+  assertEquals(mounts([v2]), ["mount cgroup2 /sys/fs/cgroup"]);
+  assertEquals(mounts([planIn("/cg", { mountOptions: ["cpu", "cpuacct"] }), v2]), [
+    "mount tmpfs /sys/fs/cgroup",
+    "mkdirat -100 /sys/fs/cgroup/cpu,cpuacct",
+    "mount cgroup /sys/fs/cgroup/cpu,cpuacct",
+    "symlinkat cpu,cpuacct -100",
+    "symlinkat cpu,cpuacct -100",
+    "mkdirat -100 /sys/fs/cgroup/unified",
+    "mount cgroup2 /sys/fs/cgroup/unified",
+    "mount null /sys/fs/cgroup",
+  ]);
+});

@@ -1,0 +1,52 @@
+/**
+ * Closing all descriptors that a program is not meant to have.
+ *
+ * @module
+ */
+
+import type { CallScript } from "./call_script.ts";
+import { listDirectory } from "./directory.ts";
+import { failedWith } from "./errno.ts";
+import { closeAtExec, type Fd, FIRST_FD, isOpen, LAST_FD } from "./fd.ts";
+import { syscall } from "./libc.ts";
+
+const CLOSE_RANGE_CLOEXEC = 4;
+
+/**
+ * Records that a process closes every descriptor but 0 to 2, and one more where it keeps one.
+ *
+ * @param known All those that it was given: before Linux 5.9 there is no close_range(2).
+ */
+export function recordCloseAll(known: readonly Fd[], script: CallScript, kept?: Fd): void {
+  const ranges = kept === undefined
+    ? [[FIRST_FD, LAST_FD]]
+    : [[FIRST_FD, kept.number - 1], [kept.number + 1, LAST_FD]];
+  for (const { number } of known) {
+    if (number >= FIRST_FD && number !== kept?.number) script.try("close", number);
+  }
+  for (const [first, last] of ranges) {
+    if (first! <= last!) script.try("close_range", first!, last!, 0);
+  }
+}
+
+/**
+ * Marks every descriptor but 0 to 2 to be closed at exec. Those that this program opens later are opened so.
+ *
+ * They are not closed at once: should the exec fail, this program still runs and says so.
+ *
+ * To be called while /proc is the host's, as one in the app's root may be anything: before Linux 5.11, that is
+ * where the descriptors are looked up.
+ *
+ * @throws {SyscallError}
+ */
+export function closeAllAtExec(): void {
+  try {
+    syscall("close_range", FIRST_FD, LAST_FD, CLOSE_RANGE_CLOEXEC);
+  } catch (error) {
+    // The call is there from Linux 5.9 on, the flag from 5.11 on.
+    if (!failedWith(error, "ENOSYS", "EINVAL")) throw error;
+    const listed = listDirectory("/proc/self/fd").map(Number).filter((fd) => fd >= FIRST_FD);
+    // That of the list itself is closed by now.
+    listed.filter(isOpen).forEach((fd) => closeAtExec(fd));
+  }
+}

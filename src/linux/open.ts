@@ -1,0 +1,89 @@
+/**
+ * Opening files by path, also inside a root that may be hostile.
+ *
+ * Paths of stage2 are looked up with openat2(2) and `RESOLVE_IN_ROOT`: links and `..` stay inside.
+ *
+ * @module
+ */
+
+import { failedWith } from "./errno.ts";
+import { AT_FDCWD, Fd } from "./fd.ts";
+import { asBytes, syscall } from "./libc.ts";
+
+/** Flags of open(2); those that differ between architectures are not used here. */
+export const O_RDONLY = 0;
+export const O_WRONLY = 0o1;
+export const O_RDWR = 0o2;
+export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
+export const O_NOCTTY = 0o400;
+export const O_TRUNC = 0o1000;
+export const O_APPEND = 0o2000;
+export const O_NONBLOCK = 0o4000;
+export const O_CLOEXEC = 0o2000000;
+export const O_PATH = 0o10000000;
+/** `O_DIRECTORY` and `O_NOFOLLOW` have other numbers on arm64 than on x86-64. */
+export const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
+export const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
+
+const RESOLVE_NO_MAGICLINKS = 0x02;
+const RESOLVE_NO_SYMLINKS = 0x04;
+const RESOLVE_BENEATH = 0x08;
+const RESOLVE_IN_ROOT = 0x10;
+
+/** How often a path is looked up before whoever disturbs that is given in to. */
+const MOST_LOOK_UPS = 1000;
+
+/**
+ * open(2), with `O_CLOEXEC`.
+ *
+ * @throws {SyscallError}
+ */
+export function openFile(path: string, flags: number, mode = 0): Fd {
+  return new Fd(syscall("openat", AT_FDCWD, path, flags | O_CLOEXEC, mode));
+}
+
+/**
+ * openat(2), with `O_CLOEXEC`.
+ *
+ * @throws {SyscallError}
+ */
+export function openAt(directory: Fd, name: string, flags: number, mode = 0): Fd {
+  return new Fd(syscall("openat", directory.number, name, flags | O_CLOEXEC, mode));
+}
+
+/**
+ * Opens a path as a process would see it whose root is `root`: openat2(2) with `RESOLVE_IN_ROOT`.
+ * Absolute links and `..` cannot leave the root; magic links of /proc are refused.
+ *
+ * @throws {SyscallError}
+ */
+export function openInRoot(root: Fd, path: string, flags: number): Fd {
+  return openAt2(root.number, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+/**
+ * Opens a path below a directory that leads through no link: openat2(2) with `RESOLVE_BENEATH` and
+ * `RESOLVE_NO_SYMLINKS`.
+ *
+ * @throws {SyscallError} `ELOOP` where there is a link, `EXDEV` where the path leads out.
+ */
+export function openBeneath(directory: Fd | typeof AT_FDCWD, path: string, flags: number): Fd {
+  const number = directory instanceof Fd ? directory.number : directory;
+  return openAt2(number, path, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
+/**
+ * The kernel cannot vouch for a `..` while anything on the machine is renamed or mounted, and wants to be asked again:
+ * openat2(2), `EAGAIN`. Somebody who goes on and on with that can keep it from an answer, but not for ever.
+ */
+function openAt2(directory: number, path: string, flags: number, resolve: number): Fd {
+  const how = new BigUint64Array([BigInt(flags | O_CLOEXEC), 0n, BigInt(resolve)]);
+  for (let attempt = 1;; attempt++) {
+    try {
+      return new Fd(syscall("openat2", directory, path, asBytes(how), how.byteLength));
+    } catch (error) {
+      if (!failedWith(error, "EAGAIN") || attempt === MOST_LOOK_UPS) throw error;
+    }
+  }
+}

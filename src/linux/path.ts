@@ -1,0 +1,25 @@
+/**
+ * Links, and the paths of open descriptors: readlinkat(2).
+ *
+ * @module
+ */
+
+import { AT_FDCWD, Fd } from "./fd.ts";
+import { syscall } from "./libc.ts";
+
+/**
+ * The text of a symbolic link in a directory.
+ *
+ * @throws {SyscallError}
+ */
+export function readLinkAt(directory: Fd | typeof AT_FDCWD, name: string): string {
+  const number = directory instanceof Fd ? directory.number : directory;
+  const buffer = new Uint8Array(4096);
+  const length = syscall("readlinkat", number, name, buffer, buffer.length);
+  return new TextDecoder().decode(buffer.subarray(0, length));
+}
+
+/** The path of an open descriptor as this process sees it. */
+export function pathOf(fd: Fd): string {
+  return readLinkAt(AT_FDCWD, `/proc/self/fd/${fd.number}`);
+}

@@ -1,0 +1,48 @@
+/**
+ * What an operator can ask of this stage1 for one pod, beyond the appc schema: annotations of the pod
+ * manifest.
+ *
+ * @module
+ */
+
+import type { Isolation } from "../stage1/flavor.ts";
+import type { Pod } from "../stage1/pod.ts";
+
+/** The annotations that this stage1 reads. The value of each is `true` or `false`. */
+export const POLICY_ANNOTATIONS = {
+  protectKernelPaths: "stage1-volo/protect-kernel-paths",
+  followVolumeLinks: "stage1-volo/follow-volume-links",
+} as const;
+
+/** What was asked for; each holds the annotation's place in the manifest, or nothing. */
+export interface Policy {
+  /** Paths of /proc and /sys that reach the whole machine are read-only or hidden. */
+  protectKernelPaths: string | undefined;
+  /** A volume's source may be, or lead through, a symbolic link. */
+  followVolumeLinks: string | undefined;
+}
+
+/**
+ * Reads the pod's policy.
+ *
+ * @throws {Error} when one of our annotations is neither `true` nor `false`.
+ */
+export function readPolicy({ manifest }: Pod, isolation: Isolation): Policy {
+  const find = (name: string, unlessSaid?: string) => {
+    const i = manifest.annotations.findIndex((annotation) => annotation.name === name);
+    const value = manifest.annotations[i]?.value;
+    if (value === undefined) return unlessSaid;
+    if (value === "false") return undefined;
+    if (value === "true") return `annotations[${i}]`;
+    throw new Error(
+      `annotations[${i}].value: ${JSON.stringify(value)} is neither true nor false (${name})`,
+    );
+  };
+  return {
+    protectKernelPaths: find(
+      POLICY_ANNOTATIONS.protectKernelPaths,
+      isolation === "pod" ? "isolation of the pod" : undefined,
+    ),
+    followVolumeLinks: find(POLICY_ANNOTATIONS.followVolumeLinks),
+  };
+}

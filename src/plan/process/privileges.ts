@@ -1,0 +1,234 @@
+/**
+ * What an app may do: its capabilities, its system calls, and whether it can come to more. appc spec 0.8.11,
+ * `spec/ace.md`, "Linux Isolators".
+ *
+ * @module
+ */
+
+import type { Isolators, SeccompIsolator, SetIsolator } from "../../appc/isolators.ts";
+import type { CallScript } from "../../linux/call_script.ts";
+import {
+  CAPABILITIES,
+  type Capability,
+  findCapability,
+  limitBoundingSet,
+} from "../../linux/capabilities.ts";
+import { type Credentials, takeCredentials } from "../../linux/credentials.ts";
+import { errnoNumber } from "../../linux/errno_table.ts";
+import { makePass } from "../../linux/launch_pass.ts";
+import type { Call } from "../../linux/libc.ts";
+import { type NamedFilter, type NamedRules, resolveFilter } from "../../linux/named_filter.ts";
+import { recordFilter, setNoNewPrivileges } from "../../linux/seccomp.ts";
+import { ARCHITECTURE } from "../../linux/syscall_numbers.ts";
+import { isSyscall } from "../../linux/syscall_table.ts";
+import {
+  DEFAULT_FILTER,
+  EVERY_SYSCALL,
+  expandWildcard,
+  LIFE_CYCLE,
+  NO_SYSCALL,
+  rulesOf,
+} from "./seccomp_sets.ts";
+
+/** What decides about an app's privileges beside its manifests. */
+export interface PrivilegeOptions {
+  /** `--disable-capabilities-restriction`. */
+  disableCapabilities: boolean;
+  /** `--disable-seccomp`. */
+  disableSeccomp: boolean;
+  /**
+   * Whether an app that asks for nothing is restricted. One that manages the host, in its namespaces, is not.
+   */
+  restrictByDefault: boolean;
+}
+
+/** What is taken from an app; nothing where a field is undefined. */
+export interface PrivilegePlan {
+  /** The capabilities that its bounding set keeps. */
+  capabilities: { keep: Capability[] } | undefined;
+  /** What the manifests say; see {@linkcode needsNoNewPrivileges} for what is done. */
+  noNewPrivileges: boolean;
+  seccomp: NamedFilter | undefined;
+  /** What of the isolators has no effect, and why: one line each. */
+  ignored: string[];
+}
+
+/** The spec's default set. */
+const DEFAULT_CAPABILITIES: readonly Capability[] = [
+  "CAP_AUDIT_WRITE",
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_FOWNER",
+  "CAP_FSETID",
+  "CAP_KILL",
+  "CAP_MKNOD",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_NET_RAW",
+  "CAP_SETFCAP",
+  "CAP_SETGID",
+  "CAP_SETPCAP",
+  "CAP_SETUID",
+  "CAP_SYS_CHROOT",
+];
+
+/**
+ * Decides what is taken from an app.
+ *
+ * A retain-set is exactly what the bounding set keeps, as far as this machine has it. A remove-set is taken
+ * from the spec's default set, also where an app without a set is not restricted: the spec knows no other
+ * default, and a set that only named what is to go would leave all that it forgot.
+ *
+ * @throws {Error} which names the field that is wrong.
+ */
+export function planPrivileges(
+  isolators: Pick<Isolators, "capabilities" | "noNewPrivileges" | "seccomp">,
+  options: PrivilegeOptions,
+): PrivilegePlan {
+  const keep = options.disableCapabilities
+    ? undefined
+    : planCapabilities(isolators.capabilities, options.restrictByDefault);
+  const ignored: string[] = [];
+  return {
+    capabilities: keep && { keep },
+    noNewPrivileges: isolators.noNewPrivileges?.value ?? false,
+    seccomp: options.disableSeccomp
+      ? undefined
+      : planFilter(isolators.seccomp, options.restrictByDefault, ignored),
+    ignored,
+  };
+}
+
+/**
+ * Whether an app cannot come to privileges by executing a program that has them.
+ *
+ * That is so when its manifests want it, and when a user other than root has a filter: the kernel lets no one
+ * else filter the calls of a set-id program, who could make it fail half-way. rkt and systemd do the same.
+ */
+export function needsNoNewPrivileges(
+  plan: Pick<PrivilegePlan, "noNewPrivileges" | "seccomp">,
+  uid: number,
+): boolean {
+  return plan.noNewPrivileges || (plan.seccomp !== undefined && uid !== 0);
+}
+
+/**
+ * Records that a process takes on the credentials, and can have no more capabilities than the plan says. Its
+ * inheritable set has to be empty.
+ *
+ * What is permitted to root is left alone: execve(2) makes it the bounding set, and until then it is what the
+ * filter of a root that keeps its new privileges takes, `CAP_SYS_ADMIN`.
+ */
+export function recordUser(plan: PrivilegePlan, credentials: Credentials, call: Call): void {
+  if (plan.capabilities) limitBoundingSet(plan.capabilities.keep, call);
+  takeCredentials(credentials, call);
+  if (needsNoNewPrivileges(plan, credentials.uid)) setNoNewPrivileges(call);
+}
+
+/** Records the filter, if there is one. All calls that follow pass it. */
+export function recordSyscallFilter({ seccomp }: PrivilegePlan, script: CallScript): void {
+  if (seccomp === undefined) return;
+  const pass = makePass();
+  recordFilter({ ...resolveFilter(seccomp, ARCHITECTURE), pass }, script.call);
+  script.passFilter(pass.words);
+}
+
+function planCapabilities(
+  isolator: SetIsolator | undefined,
+  restrictByDefault: boolean,
+): Capability[] | undefined {
+  if (isolator === undefined) return restrictByDefault ? [...DEFAULT_CAPABILITIES] : undefined;
+  const named = new Set(isolator.set.map((name, i) => requireCapability(name, isolator, i)));
+  return isolator.mode === "retain"
+    ? CAPABILITIES.filter((capability) => named.has(capability))
+    : DEFAULT_CAPABILITIES.filter((capability) => !named.has(capability));
+}
+
+function requireCapability(name: string, isolator: SetIsolator, i: number): Capability {
+  const capability = findCapability(name);
+  if (capability === undefined) {
+    throw new Error(`${entry(isolator, i)}: ${JSON.stringify(name)} is no capability of Linux`);
+  }
+  return capability;
+}
+
+function planFilter(
+  isolator: SeccompIsolator | undefined,
+  restrictByDefault: boolean,
+  ignored: string[],
+): NamedFilter | undefined {
+  if (isolator === undefined) return restrictByDefault ? allowOnly([DEFAULT_FILTER]) : undefined;
+  refuseContradictions(isolator);
+  const errno = requireErrno(isolator);
+  if (isolator.set.includes(EVERY_SYSCALL)) return undefined;
+  if (isolator.set.includes(NO_SYSCALL)) return allowOnly([DEFAULT_FILTER], errno);
+  const known = isolator.set.filter((name, i) => isKnown(name, isolator, i, ignored));
+  return isolator.mode === "retain"
+    ? allowOnly(known, errno)
+    : { mode: "deny", syscalls: unique(known.flatMap(expand)), ...errno };
+}
+
+/** What the spec gives no meaning to, and what would either filter nothing or let nothing start. */
+function refuseContradictions(isolator: SeccompIsolator): void {
+  const senseless = isolator.mode === "retain" ? NO_SYSCALL : EVERY_SYSCALL;
+  const i = isolator.set.indexOf(senseless);
+  if (i !== -1) {
+    throw new Error(`${entry(isolator, i)}: ${senseless} has no meaning in a ${isolator.mode}-set`);
+  }
+}
+
+function requireErrno({ errno, field }: SeccompIsolator): { errno?: string } {
+  if (errno === undefined) return {};
+  if (errnoNumber(errno) === undefined) {
+    throw new Error(`${field}.value.errno: ${JSON.stringify(errno)} is no error of Linux`);
+  }
+  return { errno };
+}
+
+/**
+ * A name that nobody knows is reported where the filter is stricter without it, and an error where it would let
+ * through what was to be refused. Names of other architectures are neither: there is no such call here.
+ */
+function isKnown(name: string, isolator: SeccompIsolator, i: number, ignored: string[]): boolean {
+  if (name.startsWith("@")) {
+    requireWildcard(name, isolator, i);
+    return true;
+  }
+  if (isSyscall(name)) return true;
+  const unknown = `${JSON.stringify(name)} is no system call that this image knows`;
+  if (isolator.mode === "remove") throw new Error(`${entry(isolator, i)}: ${unknown}`);
+  ignored.push(`${entry(isolator, i)}: ignored: ${unknown}`);
+  return false;
+}
+
+function requireWildcard(name: string, isolator: SeccompIsolator, i: number): void {
+  if (expandWildcard(name) === undefined) {
+    throw new Error(`${entry(isolator, i)}: ${JSON.stringify(name)} is no set of system calls`);
+  }
+}
+
+/**
+ * A call that another entry of the list stands for is allowed whatever a wildcard's rule says of
+ * its arguments.
+ */
+function allowOnly(entries: readonly string[], errno: { errno?: string } = {}): NamedFilter {
+  const all = [LIFE_CYCLE, ...entries];
+  const rules: NamedRules = Object.assign({}, ...all.map(rulesOf));
+  const syscalls = all.flatMap((name) => {
+    const judged = rulesOf(name);
+    return expand(name).filter((syscall) => !Object.hasOwn(judged, syscall));
+  });
+  return { mode: "allow", syscalls: unique(syscalls), rules, ...errno };
+}
+
+/** What an entry of a list stands for: a call for itself. */
+function expand(name: string): string[] {
+  return expandWildcard(name) ?? [name];
+}
+
+function unique(names: readonly string[]): string[] {
+  return [...new Set(names)];
+}
+
+function entry({ field }: SetIsolator, i: number): string {
+  return `${field}.value.set[${i}]`;
+}

@@ -1,0 +1,364 @@
+/**
+ * What is mounted where in an app's root, decided before anything is touched. Pure.
+ *
+ * @module
+ */
+
+import type { Volume } from "../../appc/manifest.ts";
+import { isWithin, type Mount, type Propagation, reachableMounts } from "../../linux/mountinfo.ts";
+import type { DeviceNumber } from "../../linux/stat.ts";
+import type { DnsConfMode } from "../../stage1/arguments.ts";
+import { naming } from "../../stage1/context.ts";
+import type { Isolation } from "../../stage1/flavor.ts";
+import { POD_PATHS } from "../../stage1/pod_directory.ts";
+import { hostId, type IdRange, rootOf } from "../id_range.ts";
+import { type Mask, planMasks } from "./masked_paths.ts";
+import { TMPFS_LIMITS } from "./tmpfs_limits.ts";
+import type { VolumeMount } from "./volumes.ts";
+
+/** A mount of the host that has to be shared, so that mounts travel between it and the app. */
+export interface ShareStep {
+  id: number;
+  mountPoint: string;
+}
+
+/** A directory to make in the pod directory: an `empty` volume. */
+export interface DirectoryStep {
+  /** Relative to the pod directory. */
+  path: string;
+  mode: number;
+  /** The owner, in the host's numbers. */
+  uid: number;
+  gid: number;
+}
+
+/** A path of the host that appears in the app. */
+export interface BindStep {
+  kind: "bind";
+  /** On the host; relative to the pod directory unless absolute. */
+  source: string;
+  target: string;
+  recursive: boolean;
+  readOnly: boolean;
+  /** Which later mounts travel: as they do to and from the source, or none. */
+  propagation: "as-source" | "private";
+  /** Whether device files in it are of no use. */
+  noDevices: boolean;
+  /** What asks for it. */
+  field: string;
+}
+
+/** Where the kernel's file systems are, in the app as on the host. */
+export const KERNEL_TREES = ["/dev", "/proc", "/sys"] as const;
+
+/** In the root of a pod with namespaces of its own, what hides directories: an empty one that nobody may look into. */
+export const HIDDEN_DIRECTORY = "/hidden-directory";
+
+/** One of the host's file systems of the kernel, with what the host mounts in it later. */
+export interface HostTreeStep {
+  kind: "host-tree";
+  target: typeof KERNEL_TREES[number];
+  field: string;
+}
+
+/** What the root of a pod with namespaces of its own has at a path, with all mounts there. */
+export interface PodTreeStep {
+  kind: "pod-tree";
+  /** The path in the pod's own root. */
+  source: string;
+  target: string;
+  readOnly: boolean;
+  field: string;
+}
+
+/** A path of the host's file systems of the kernel that is hidden, or read-only, in the app. */
+export interface MaskStep extends Mask {
+  kind: "mask";
+}
+
+/** What is at a path of the app already becomes a mount of its own, which can be read-only. */
+export interface RebindStep {
+  kind: "rebind";
+  target: string;
+  readOnly: boolean;
+  field: string;
+}
+
+/** A fresh tmpfs in the app. */
+export interface TmpfsStep {
+  kind: "tmpfs";
+  target: string;
+  options: Record<string, string>;
+  readOnly: boolean;
+  noDevices: boolean;
+  field: string;
+}
+
+/** A file to write into the app's root where there is none. */
+export interface FileStep {
+  kind: "file";
+  target: string;
+  text: string;
+  field: string;
+}
+
+/** One thing that becomes visible in the app's root. */
+export type MountStep =
+  | BindStep
+  | HostTreeStep
+  | PodTreeStep
+  | MaskStep
+  | RebindStep
+  | TmpfsStep
+  | FileStep;
+
+/** All that is done to the host's and the app's file systems, in order. */
+export interface MountPlan {
+  share: ShareStep[];
+  directories: DirectoryStep[];
+  mounts: MountStep[];
+  /** Whether the app's own root is made read-only once all is in it. */
+  readOnlyRoot: boolean;
+  /** Whether device files in the app's own root are of no use. */
+  noDevices: boolean;
+}
+
+/** What shapes an app's file systems beside its volumes. */
+export interface MountOptions {
+  isolation: Isolation;
+  /** Whether the pod has a network of its own. */
+  hasNetwork: boolean;
+  /** The name of the pod, if it has one of its own. */
+  hostname: string | undefined;
+  /** The ids of the pod, if it has its own. */
+  ids: IdRange | undefined;
+  dns: DnsConfMode;
+  readOnlyRoot: boolean;
+  /** Whether device files are of no use but in /dev, and where a volume is one. */
+  fenceDevices: boolean;
+  /** What asks for the kernel's paths to be protected, if anything does. */
+  protectKernelPaths: string | undefined;
+}
+
+/** What has to be known of a volume's source to decide about it. */
+export interface SourceFacts {
+  /** Its path with all links resolved. */
+  realPath: string;
+  /** The mount that it is in. */
+  mountId: number;
+  /** Whether a mount begins right there. */
+  isMountRoot: boolean;
+  /** Which device it is, if it is one. */
+  device: DeviceNumber | undefined;
+}
+
+/** What has to be known of the host. */
+export interface HostFacts {
+  mounts: readonly Mount[];
+  /** By the path that the volume's `source` gives. */
+  sources: ReadonlyMap<string, SourceFacts>;
+}
+
+/** What an app without an /etc/hosts gets. */
+const FALLBACK_HOSTS: Readonly<Record<string, string>> = {
+  "127.0.0.1": "localhost localhost.domain localhost4 localhost4.localdomain4",
+  "::1": "localhost localhost.domain localhost6 localhost6.localdomain6",
+};
+
+/**
+ * Decides all mounts of an app.
+ *
+ * @param volumes What {@linkcode matchVolumes} returned.
+ * @throws {Error} when a volume's source is not among the facts.
+ */
+export function planMounts(
+  volumes: readonly VolumeMount[],
+  options: MountOptions,
+  facts: HostFacts,
+): MountPlan {
+  const { isolation, hostname, ids, dns, readOnlyRoot, fenceDevices } = options;
+  const hasSys = !volumes.some(({ target }) => isInSys(target));
+  return {
+    share: uniqueBy(volumes.flatMap((mount) => shareFor(mount, facts)), "id"),
+    directories: uniqueBy(volumes.flatMap((mount) => directoryFor(mount, ids)), "path"),
+    mounts: [
+      ...(isolation === "pod" ? podFileSystems(hasSys, options) : hostFileSystems(options)),
+      tmpfs("/tmp", options),
+      ...fallbackFiles(dns, hostname),
+      ...(hostname === undefined ? [] : [HOSTNAME_FILE]),
+      ...volumes.map((mount) => bindVolume(mount, fenceDevices && !isDevice(mount, facts))),
+      ...dnsFiles(dns, fenceDevices),
+    ],
+    readOnlyRoot,
+    noDevices: fenceDevices,
+  };
+}
+
+/** An isolated app that has a volume there has nothing of the kernel's beside it, as in rkt's default stage1. */
+function isInSys(target: string): boolean {
+  return isWithin(target.replaceAll(/\/+/g, "/"), "/sys");
+}
+
+/** The host's own, and what is done about paths in them. */
+function hostFileSystems(options: MountOptions): (HostTreeStep | MaskStep)[] {
+  const { protectKernelPaths: field } = options;
+  const masks = field === undefined ? [] : planMasks(field, options);
+  return [
+    ...KERNEL_TREES.map((target): HostTreeStep => ({ kind: "host-tree", target, field: target })),
+    ...masks.map((mask): MaskStep => ({ kind: "mask", ...mask })),
+  ];
+}
+
+/** In the pod's own, the paths are hidden and read-only that have to be. */
+function podFileSystems(hasSys: boolean, { protectKernelPaths: field }: MountOptions) {
+  const trees = KERNEL_TREES.filter((path) => hasSys || path !== "/sys");
+  return [
+    ...trees.map((path) => podTree(path, path, path === "/sys", path)),
+    // What is left there is the view of its cgroups that pid 1 has.
+    ...(hasSys && field ? [podTree(HIDDEN_DIRECTORY, "/sys/fs", true, field)] : []),
+  ];
+}
+
+function podTree(source: string, target: string, readOnly: boolean, field: string): PodTreeStep {
+  return { kind: "pod-tree", source, target, readOnly, field };
+}
+
+function tmpfs(target: string, { isolation, fenceDevices, ids }: MountOptions): TmpfsStep {
+  const { uid, gid } = rootOf(ids);
+  const options = {
+    mode: "1777",
+    ...(isolation === "pod" ? TMPFS_LIMITS : {}),
+    ...(ids ? { uid: `${uid}`, gid: `${gid}` } : {}),
+  };
+  return {
+    kind: "tmpfs",
+    target,
+    options,
+    readOnly: false,
+    noDevices: fenceDevices,
+    field: target,
+  };
+}
+
+function isDevice({ volume }: VolumeMount, { sources }: HostFacts): boolean {
+  return volume.kind === "host" && sources.get(volume.source)?.device !== undefined;
+}
+
+function bindVolume(
+  { volume, target, readOnly, field }: VolumeMount,
+  noDevices: boolean,
+): BindStep | RebindStep {
+  if (volume.kind === "own") return { kind: "rebind", target, readOnly, field };
+  const recursive = volume.kind === "host" && isRecursive(volume);
+  return {
+    kind: "bind",
+    source: volume.kind === "host" ? volume.source : emptyVolumePath(volume),
+    target,
+    recursive,
+    readOnly,
+    // What is mounted later would come in writable: a read-only volume stays as it was at the start.
+    propagation: readOnly || volume.kind === "empty" ? "private" : "as-source",
+    noDevices,
+    field,
+  };
+}
+
+/**
+ * A source that is a mount of the host's own is made shared, for mounts of the app to reach the host.
+ * A volume that asks to be recursive gets later mounts of the host too, wherever in it they appear.
+ */
+function shareFor({ volume, readOnly }: VolumeMount, { mounts, sources }: HostFacts): ShareStep[] {
+  if (volume.kind !== "host" || readOnly) return [];
+  const facts = sources.get(volume.source);
+  if (facts === undefined) throw new Error(`${volume.source}: not looked at`);
+
+  const own = mounts.find(({ id }) => id === facts.mountId);
+  if (own === undefined) return [];
+  const below = isRecursive(volume)
+    ? reachableMounts(mounts, own.id)
+      .filter(({ id, mountPoint }) => id !== own.id && isWithin(mountPoint, facts.realPath))
+    : [];
+  const wanted = facts.isMountRoot || volume.recursive ? [own, ...below] : [];
+  return wanted
+    .filter(({ propagation }) => propagation === "private" || isSlaveToShare(propagation, facts))
+    .map(({ id, mountPoint }) => ({ id, mountPoint }));
+}
+
+/** A slave hears of the host's mounts already; only a volume's own mount has to speak as well. */
+function isSlaveToShare(propagation: Propagation, { isMountRoot }: SourceFacts): boolean {
+  return propagation === "slave" && isMountRoot;
+}
+
+/** The spec wants volumes to be recursive unless they say otherwise. */
+function isRecursive(volume: Volume & { kind: "host" }): boolean {
+  return volume.recursive ?? true;
+}
+
+function directoryFor({ volume, field }: VolumeMount, ids: IdRange | undefined): DirectoryStep[] {
+  if (volume.kind !== "empty") return [];
+  const { name, uid = 0, gid = 0 } = volume;
+  return [{
+    path: emptyVolumePath(volume),
+    mode: parseInt(volume.mode ?? "0755", 8),
+    uid: naming(`${field}: uid of volume "${name}"`, () => hostId(uid, ids)),
+    gid: naming(`${field}: gid of volume "${name}"`, () => hostId(gid, ids)),
+  }];
+}
+
+function emptyVolumePath({ name }: Volume): string {
+  return `${POD_PATHS.sharedVolumes}/${name}`;
+}
+
+function fallbackFiles({ hosts }: DnsConfMode, hostname?: string): FileStep[] {
+  if (hosts !== "default") return [];
+  const lines = Object.entries(FALLBACK_HOSTS).map(([address, names]) =>
+    [address, names, ...(hostname ? [hostname] : [])].join(" ")
+  );
+  const text = lines.map((line) => `${line}\n`).join("");
+  return [{ kind: "file", target: "/etc/hosts", text, field: "hosts=default" }];
+}
+
+/** The kernel's own word, so that it stays true whoever changes the name. */
+const HOSTNAME_FILE: PodTreeStep = {
+  kind: "pod-tree",
+  source: "/proc/sys/kernel/hostname",
+  target: "/etc/hostname",
+  readOnly: true,
+  field: "/etc/hostname",
+};
+
+function dnsFiles({ resolv, hosts }: DnsConfMode, noDevices: boolean): BindStep[] {
+  const files: Omit<BindStep, "noDevices">[] = [];
+  if (resolv === "host") files.push(hostFile("/etc/resolv.conf", "resolv=host"));
+  if (resolv === "stage0") {
+    files.push(podFile(POD_PATHS.resolvConf, "/etc/resolv.conf", "resolv=stage0"));
+  }
+  if (hosts === "host") files.push(hostFile("/etc/hosts", "hosts=host"));
+  if (hosts === "stage0") files.push(podFile(POD_PATHS.hosts, "/etc/hosts", "hosts=stage0"));
+  return files.map((file) => ({ ...file, noDevices }));
+}
+
+function hostFile(path: string, field: string): Omit<BindStep, "noDevices"> {
+  return { ...fileBind(path, path, field), readOnly: true };
+}
+
+/** The pod's own copy: the app may change it. */
+function podFile(source: string, target: string, field: string): Omit<BindStep, "noDevices"> {
+  return fileBind(source, target, field);
+}
+
+function fileBind(source: string, target: string, field: string): Omit<BindStep, "noDevices"> {
+  return {
+    kind: "bind",
+    source,
+    target,
+    recursive: false,
+    readOnly: false,
+    propagation: "private",
+    field: `--dns-conf-mode: ${field}`,
+  };
+}
+
+function uniqueBy<T, K extends keyof T>(items: readonly T[], key: K): T[] {
+  return [...new Map(items.map((item) => [item[key], item])).values()];
+}

@@ -1,0 +1,170 @@
+/**
+ * Which volume an app gets where: the pod's volumes and mounts against the mount points that the app and
+ * its image declare. Pure.
+ *
+ * @module
+ */
+
+import type { ImageManifest, MountPoint, Volume } from "../../appc/manifest.ts";
+import type { Pod, PodApp } from "../../stage1/pod.ts";
+
+/**
+ * How mount points are taken. `strict`, as rkt's fly has it: the image's count beside the app's, and each needs a volume.
+ * `lenient`, as rkt's default stage1 has it: the app's alone count, and one without a volume gets one of its own.
+ */
+export type MountRules = "strict" | "lenient";
+
+/** A volume with its place in an app. */
+export interface VolumeMount {
+  /** `own`: what is at the target already, as it is. */
+  volume: Volume | { kind: "own" };
+  /** Where it goes, in the app's root. */
+  target: string;
+  readOnly: boolean;
+  /** What in the manifests asks for it, for errors. */
+  field: string;
+}
+
+/** Whether an image was made of one of docker's, as docker2aci says. */
+export function isFromDocker({ annotations }: ImageManifest): boolean {
+  return annotations.some(({ name }) => name === "appc.io/docker/repository");
+}
+
+/** A mount point, and where it is declared. */
+interface DeclaredPoint extends MountPoint {
+  field: string;
+}
+
+/**
+ * Matches volumes with mounts and mount points.
+ *
+ * A mount of the pod manifest names a volume and a path. A mount point is met by a mount at its path, or
+ * else by the volume of its name.
+ *
+ * @returns The volumes to mount, outer targets before those inside them.
+ * @throws {Error} which names the field: a volume that does not exist, a mount point that nothing meets,
+ * two that contradict each other.
+ */
+export function matchVolumes(
+  pod: Pod,
+  app: PodApp,
+  rules: MountRules,
+): VolumeMount[] {
+  const volumes = new Map(pod.manifest.volumes.map((volume) => [volume.name, volume]));
+  const points = declaredPoints(app, rules);
+  const mounts = explicitMounts(app, volumes, points);
+  refuseSharedTargets(mounts);
+  for (const point of points) {
+    if (mounts.every(({ target }) => !samePath(target, point.path))) {
+      mounts.push(mountOfPoint(point, volumes) ?? mountOfUnmet(point, app, rules));
+    }
+  }
+  return mounts.toSorted((a, b) => depth(a.target) - depth(b.target));
+}
+
+/** The app's mount points and its image's, each path once: they are the same list unless overridden. */
+function declaredPoints(app: PodApp, rules: MountRules): DeclaredPoint[] {
+  const ofApp = app.app.mountPoints.map((point, i) => ({
+    ...point,
+    field: `${app.field}.app.mountPoints[${i}]`,
+  }));
+  const ofImage = (app.image.app?.mountPoints ?? []).map((point, i) => ({
+    ...point,
+    field: `appsinfo/${app.name}/manifest: app.mountPoints[${i}]`,
+  }));
+  const points: DeclaredPoint[] = [];
+  for (const point of rules === "lenient" ? ofApp : [...ofApp, ...ofImage]) {
+    const known = points.find(({ name }) => name === point.name);
+    if (known === undefined) points.push(point);
+    else if (!samePath(known.path, point.path)) throw conflict(point, known.path, known.field);
+  }
+  return points;
+}
+
+function explicitMounts(
+  app: PodApp,
+  volumes: ReadonlyMap<string, Volume>,
+  points: readonly DeclaredPoint[],
+): VolumeMount[] {
+  return app.runtime.mounts.map((mount, i) => {
+    const field = `${app.field}.mounts[${i}]`;
+    const volume = mount.appVolume ?? volumes.get(mount.volume);
+    if (!volume) throw new Error(`${field}.volume: the pod has no volume "${mount.volume}"`);
+    const named = points.find(({ name }) => name === mount.volume);
+    if (named && !samePath(named.path, mount.path)) throw conflict(named, mount.path, field);
+    const point = points.find(({ path }) => samePath(path, mount.path));
+    return { volume, target: mount.path, readOnly: isReadOnly(volume, point), field };
+  });
+}
+
+function mountOfPoint(
+  point: DeclaredPoint,
+  volumes: ReadonlyMap<string, Volume>,
+): VolumeMount | undefined {
+  const volume = volumes.get(point.name);
+  if (!volume) return undefined;
+  return {
+    volume,
+    target: point.path,
+    readOnly: isReadOnly(volume, point),
+    field: point.field,
+  };
+}
+
+/** Where an app has something else than its image. */
+const NOT_OF_IMAGE = ["dev", "proc", "sys", "tmp"];
+
+/**
+ * An image of docker's expects what it has there to be in the volume as well: it stays where it is, since it
+ * belongs to this pod alone anyway.
+ */
+function mountOfUnmet(
+  point: DeclaredPoint,
+  app: PodApp,
+  rules: MountRules,
+): VolumeMount {
+  if (rules === "strict") {
+    throw new Error(
+      `${point.field}: missing volume: mount point "${point.name}" (${point.path}) has no volume ` +
+        `of its name, and no mount at its path`,
+    );
+  }
+  const keepsImage = isFromDocker(app.image) && !NOT_OF_IMAGE.includes(parts(point.path)[0]!);
+  const volume = keepsImage
+    ? { kind: "own" } as const
+    : { kind: "empty", name: `${app.name}-${point.name}` } as const;
+  return { volume, target: point.path, readOnly: point.readOnly ?? false, field: point.field };
+}
+
+/** The volume's own word counts; a mount point's only where the volume has none. */
+function isReadOnly(volume: Volume, point: MountPoint | undefined): boolean {
+  return volume.readOnly ?? point?.readOnly ?? false;
+}
+
+function refuseSharedTargets(mounts: readonly VolumeMount[]): void {
+  mounts.forEach(({ target, field }, i) => {
+    const earlier = mounts.slice(0, i).find((other) => samePath(other.target, target));
+    if (earlier) {
+      throw new Error(`${field}.path: duplicate mount: ${target} is taken by ${earlier.field}`);
+    }
+  });
+}
+
+function conflict(point: DeclaredPoint, otherPath: string, otherField: string): Error {
+  return new Error(
+    `${point.field}: conflicting paths for "${point.name}": ${point.path} here, ` +
+      `${otherPath} in ${otherField}`,
+  );
+}
+
+function samePath(a: string, b: string): boolean {
+  return parts(a).join("/") === parts(b).join("/");
+}
+
+function depth(path: string): number {
+  return parts(path).length;
+}
+
+function parts(path: string): string[] {
+  return path.split("/").filter((part) => part !== "" && part !== ".");
+}

@@ -1,0 +1,154 @@
+/**
+ * The processes of an app in a pod that is supervised: how each comes into the app's root,
+ * namespaces, limits and privileges.
+ *
+ * @module
+ */
+
+import type { Credentials } from "../linux/credentials.ts";
+import type { Fd } from "../linux/fd.ts";
+import { inOwnMounts, openNamespace } from "../linux/namespaces.ts";
+import { O_DIRECTORY, O_PATH, openFile, openInRoot } from "../linux/open.ts";
+import type { AppPlan } from "../plan/app.ts";
+import { environmentEntries } from "../plan/environment.ts";
+import type { MountStep, PodTreeStep } from "../plan/rootfs/mounts.ts";
+import { launch } from "../process/launch.ts";
+import { assembleRoot, type MountTrees, moveIntoRoot } from "../rootfs/app_root.ts";
+import { clonePodTrees, type OwnRoot } from "../rootfs/pod_root.ts";
+import { findProgram, programCandidates } from "../rootfs/program.ts";
+import { resolveCredentials } from "../rootfs/users.ts";
+import { naming } from "../stage1/context.ts";
+import type { Trace } from "../stage1/debug.ts";
+import type { Stdio } from "../stream/streams.ts";
+import type { PodNamespaces } from "./namespaces.ts";
+
+/** An app whose root is built. */
+export interface BuiltApp {
+  plan: AppPlan;
+  root: OwnRoot;
+  credentials: Credentials;
+  /** The cgroups that its processes join: each one's entrance. */
+  cgroups: readonly Fd[];
+}
+
+/** A program of an app, as its manifest names it. */
+export interface AppProgram {
+  exec: readonly [string, ...string[]];
+  credentials: Credentials;
+  /** Where the manifest has it. */
+  field: string;
+}
+
+/**
+ * Builds an app's root, in a mount namespace of the app's own.
+ *
+ * @param hostTrees What it gets of the host.
+ * @param console The path in the root of what the app is to have as its console.
+ * @param cgroups Those that its processes join: each one's entrance.
+ * @throws {Error} which names the manifest's field that could not be done.
+ */
+export function buildApp(
+  plan: AppPlan,
+  hostTrees: MountTrees,
+  console: string,
+  namespaces: PodNamespaces | undefined,
+  cgroups: readonly Fd[],
+  trace: Trace,
+): BuiltApp {
+  const mounts = namespaces ? withConsole(plan.mounts, console) : plan.mounts;
+  const steps = mounts.filter((step): step is PodTreeStep => step.kind === "pod-tree");
+  const podTrees = namespaces ? clonePodTrees(namespaces.root, steps) : [];
+  const trees = new Map([...hostTrees, ...podTrees]);
+  const root = inOwnMounts(() => {
+    const namespace = openNamespace("self", "mnt");
+    const root = assembleRoot({ ...plan, mounts }, trees, trace);
+    moveIntoRoot(root, trace);
+    return { mounts: namespace, root };
+  });
+  return { plan, root, credentials: resolveCredentials(root.root, plan.user, plan.ids), cgroups };
+}
+
+/** It comes right after /dev, in which nothing is the app's yet. */
+function withConsole(mounts: readonly MountStep[], source: string): MountStep[] {
+  const [target, field] = ["/dev/console", "/dev/console"];
+  const step: PodTreeStep = { kind: "pod-tree", source, target, readOnly: true, field };
+  const dev = mounts.findIndex((it) => it.kind === "pod-tree" && it.target === "/dev");
+  return mounts.toSpliced(dev + 1, 0, step);
+}
+
+/**
+ * Starts one of the app's programs.
+ *
+ * @returns Its process id, as this process sees it.
+ * @throws {Error} which names the manifest's field, when the program cannot be found or started.
+ */
+export function startProgram(
+  app: BuiltApp,
+  program: AppProgram,
+  namespaces: PodNamespaces | undefined,
+  stdio: Stdio,
+): number {
+  const { plan, root, cgroups } = app;
+  const { labels, privileges } = plan.isolation;
+  using workingDirectory = openWorkingDirectory(plan, root.root);
+  using proc = openFile("/proc", O_PATH | O_DIRECTORY);
+  return naming(`${program.field}.exec[0]`, () =>
+    launch({
+      ...root,
+      cgroups,
+      namespaces: namespaces?.joined ?? [],
+      pidNamespace: namespaces?.pidNamespace,
+      users: namespaces?.users,
+      workingDirectory,
+      labels,
+      proc,
+      privileges,
+      credentials: program.credentials,
+      program: {
+        ...locateProgram(plan, root.root, program.exec),
+        environment: environmentEntries(forTerminal(plan.environment, stdio)),
+      },
+      streams: stdio,
+    }));
+}
+
+/**
+ * An app's environment: who has a terminal has to know what it can do, unless its manifest says so.
+ */
+export function forTerminal(
+  environment: ReadonlyMap<string, string>,
+  { hasTerminal, terminalType }: Pick<Stdio, "hasTerminal" | "terminalType">,
+): ReadonlyMap<string, string> {
+  if (!hasTerminal || terminalType === undefined) return environment;
+  return new Map([["TERM", terminalType], ...environment]);
+}
+
+/**
+ * Opens the directory in which an app's programs begin.
+ *
+ * @param root The app's, with its volumes in place.
+ * @throws {Error} which names the manifest's field.
+ */
+export function openWorkingDirectory({ field, workingDirectory }: AppPlan, root: Fd): Fd {
+  return naming(
+    `${field}.app.workingDirectory`,
+    () => openInRoot(root, workingDirectory, O_PATH | O_DIRECTORY),
+  );
+}
+
+/**
+ * Finds one of an app's programs.
+ *
+ * @param root The app's, with its volumes in place.
+ * @throws {Error} which says what was looked for, and where.
+ */
+export function locateProgram(
+  { environment, workingDirectory }: AppPlan,
+  root: Fd,
+  [name, ...args]: AppProgram["exec"],
+): { path: string; argv: string[] } {
+  const searchPath = environment.get("PATH") ?? "";
+  const candidates = programCandidates(name, searchPath, workingDirectory);
+  const path = findProgram(root, name, candidates);
+  return { path, argv: [path, ...args] };
+}

@@ -1,0 +1,138 @@
+/**
+ * `enter`: a command inside a running app, as that app: its namespaces, cgroup, root, environment,
+ * credentials and restrictions.
+ *
+ * @module
+ */
+
+import { readIsolators } from "../appc/isolators.ts";
+import { clearInherited } from "../linux/capabilities.ts";
+import { failedWith } from "../linux/errno.ts";
+import type { Fd } from "../linux/fd.ts";
+import { O_DIRECTORY, O_PATH, openFile, openInRoot } from "../linux/open.ts";
+import { isDevpts } from "../linux/terminal.ts";
+import { hostId, parsePrivateUsers } from "../plan/id_range.ts";
+import { planPrivileges, type PrivilegePlan } from "../plan/process/privileges.ts";
+import {
+  type LabelPlan,
+  lookAtSecurityModules,
+  planLabels,
+} from "../plan/process/security_label.ts";
+import { openAppEntry } from "../process/app_entry.ts";
+import { namingLabels } from "../process/labels.ts";
+import { type Launch, launch } from "../process/launch.ts";
+import { fenceForGood, fenceUntilExec } from "../process/self_confine.ts";
+import { findProgram, programCandidates } from "../rootfs/program.ts";
+import type { EnterArguments } from "../stage1/arguments.ts";
+import { loadCredentials } from "../stage1/credentials_file.ts";
+import { tracer } from "../stage1/debug.ts";
+import { loadEnvironment } from "../stage1/environment_file.ts";
+import { readIsolation } from "../stage1/flavor.ts";
+import { loadPod, type Pod, type PodApp } from "../stage1/pod.ts";
+import { loadDisabledIsolators, loadPrivateUsers } from "../stage1/runtime_config.ts";
+import { CallerStreams } from "../stream/caller_streams.ts";
+import { forwardSignals } from "./signal_proxy.ts";
+
+/** The one variable of the caller's that the command gets: it describes the caller's terminal. */
+export const TERM = "TERM";
+
+/** What of an app's isolators holds for its commands as well. */
+interface Restrictions {
+  privileges: PrivilegePlan;
+  labels: LabelPlan;
+}
+
+/**
+ * Runs a command in a running app, and ends as it does.
+ *
+ * @throws {Error} when the app is not the pod's, does not run, or has no such command.
+ */
+export function enterPod({ pid, appName, command, debug }: EnterArguments): never {
+  const trace = tracer("enter", debug);
+  const pod = loadPod(".");
+  const app = findApp(pod, appName);
+  const environment = withTerm(loadEnvironment(appName), Deno.env.get(TERM));
+  const restrictions = planRestrictions(pod, app);
+  const credentials = loadCredentials(appName);
+  const users = loadPrivateUsers();
+  clearInherited();
+  fenceUntilExec("enter", trace);
+
+  const entry = openAppEntry(pid, appName);
+  const ids = entry.users && parsePrivateUsers(users);
+  const path = locate(entry.root, command, environment);
+  const kinds = entry.namespaces.map(({ kind }) => kind);
+  trace(`join ${entry.pid}: cgroups ${entry.cgroups.length}, namespaces ${kinds.join(", ")}`);
+  trace(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
+  trace(`execute ${command[0]} as ${path}`);
+  const streams = new CallerStreams({
+    openTerminals: () => openTerminals(entry.root),
+    uid: hostId(credentials.uid, ids),
+  });
+  const process: Launch = {
+    ...entry,
+    ...restrictions,
+    credentials,
+    workingDirectory: entry.root,
+    proc: openFile("/proc", O_PATH | O_DIRECTORY),
+    program: { path, argv: command, environment },
+    streams: streams.streams,
+  };
+  const start = () => namingLabels(restrictions.labels, () => launch(process));
+  forwardSignals(streams, start, () => fenceForGood("waiting", trace));
+}
+
+/**
+ * Those that the app sees, so that the command's has a name there; the host's, where it sees none.
+ */
+function openTerminals(root: Fd): Fd {
+  try {
+    const terminals = openInRoot(root, "/dev/pts", O_PATH | O_DIRECTORY);
+    if (isDevpts(terminals)) return terminals;
+  } catch (error) {
+    if (!failedWith(error, "ENOENT", "ENOTDIR", "ELOOP", "EACCES")) throw error;
+  }
+  return openFile("/dev/pts", O_PATH | O_DIRECTORY);
+}
+
+/**
+ * What is taken from the app is taken from its commands as well. What of it has no effect, `run`
+ * has said.
+ */
+function planRestrictions({ manifest }: Pod, { app, field }: PodApp): Restrictions {
+  const ofApp = readIsolators(app.isolators, `${field}.app.isolators`);
+  const ofPod = readIsolators(manifest.isolators, "isolators");
+  const options = { ...loadDisabledIsolators(), restrictByDefault: readIsolation() === "pod" };
+  return {
+    privileges: planPrivileges(ofApp, options),
+    labels: planLabels(ofApp, ofPod, lookAtSecurityModules([ofApp, ofPod])),
+  };
+}
+
+function locate(root: Fd, [name = ""]: readonly string[], environment: readonly string[]): string {
+  const searchPath = environment.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? "";
+  return findProgram(root, name, programCandidates(name, searchPath, "/"));
+}
+
+/**
+ * The app's environment, for the caller's terminal.
+ *
+ * @param term The caller's `TERM`, if it has one.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(withTerm(["A=1", "TERM=vt100"], "xterm"), ["A=1", "TERM=xterm"]);
+ * assertEquals(withTerm(["A=1"], undefined), ["A=1"]);
+ * ```
+ */
+export function withTerm(environment: readonly string[], term: string | undefined): string[] {
+  if (term === undefined) return [...environment];
+  return [...environment.filter((entry) => !entry.startsWith("TERM=")), `TERM=${term}`];
+}
+
+function findApp({ apps }: Pod, appName: string): PodApp {
+  const app = apps.find(({ name }) => name === appName);
+  if (app === undefined) throw new Error(`--appname: this pod has no app "${appName}"`);
+  return app;
+}

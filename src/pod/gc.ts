@@ -1,0 +1,68 @@
+/**
+ * `gc`: takes down what a pod has left behind. Its own mounts went with its last process; what can be left are
+ * processes that outlived it, cgroups, and mounts that something put into the pod's directory from outside.
+ *
+ * @module
+ */
+
+import { killInPodCgroups, removePodCgroups } from "../cgroup/remove.ts";
+import { detachMount, setPropagation } from "../linux/mount.ts";
+import { isWithin, readMounts } from "../linux/mountinfo.ts";
+import { killMembersOf, openAppMarks } from "../process/pod_processes.ts";
+import { fenceForGood } from "../process/self_confine.ts";
+import type { GcArguments } from "../stage1/arguments.ts";
+import { type Trace, tracer } from "../stage1/debug.ts";
+import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
+import { leavePodNetwork } from "./leave_network.ts";
+
+/**
+ * Takes down what is left of the pod. Doing so twice, or after a `run` that was killed, is fine.
+ *
+ * @throws {SyscallError} when the kernel refuses a step.
+ */
+export function collectPod({ debug, uuid }: GcArguments): void {
+  const trace = tracer("gc", debug);
+  const roots = listAppRoots();
+  const hasNetworks = isThere(POD_PATHS.netns);
+  using apps = openAppMarks(roots);
+  // The plugins of networks would be inside the fence as well.
+  if (!hasNetworks) fenceForGood("gc", trace);
+  // Who is killed first makes nothing new.
+  killInPodCgroups(uuid, trace);
+  killMembersOf(apps, trace);
+  removePodCgroups(uuid, trace);
+  if (hasNetworks) {
+    leavePodNetwork("gc", uuid, trace);
+    fenceForGood("gc", trace);
+  }
+  detachMountsExcept([POD_PATHS.stage1Rootfs, ...roots], trace);
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/**
+ * Takes down what is mounted in the pod directory.
+ *
+ * @param kept What stays if it is a mount: stage0's own.
+ */
+function detachMountsExcept(kept: readonly string[], trace: Trace): void {
+  const directory = Deno.realPathSync(".");
+  const ofStage0 = kept.map((path) => `${directory}/${path}`);
+  const below = readMounts()
+    .map(({ mountPoint }) => mountPoint)
+    .filter((path) => isWithin(path, directory) && path !== directory && !ofStage0.includes(path));
+  // Unmounting a mount that is shared with the host would unmount the host's as well.
+  for (const mountPoint of below) setPropagation(mountPoint, "private", true);
+  for (const mountPoint of below.toReversed()) {
+    trace(`unmount ${mountPoint}`);
+    detachMount(mountPoint);
+  }
+}

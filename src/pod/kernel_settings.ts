@@ -1,0 +1,70 @@
+/**
+ * Settings of the kernel in a pod's own namespaces.
+ *
+ * @module
+ */
+
+import { failedWith } from "../linux/errno.ts";
+import type { Fd } from "../linux/fd.ts";
+import { startProcess } from "../linux/init.ts";
+import { recordSetting } from "../linux/kernel_file.ts";
+import { waitFor } from "../linux/process.ts";
+import type { SettingStep } from "../plan/sysctl.ts";
+import { recordMoveInto } from "../rootfs/pod_root.ts";
+import { naming } from "../stage1/context.ts";
+import type { Trace } from "../stage1/debug.ts";
+import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { type PodNamespaces, recordJoin } from "./namespaces.ts";
+import { recordBecomeRoot } from "./user_namespace.ts";
+
+/**
+ * Writes the settings, each from a process in the pod: the kernel shows whoever looks their own namespaces'.
+ *
+ * @throws {Error} which names the setting that this kernel does not have or take.
+ */
+export function applySettings(
+  steps: readonly SettingStep[],
+  namespaces: PodNamespaces,
+  trace: Trace,
+): void {
+  for (const { path, value, field } of steps) {
+    trace(`${path} = ${value}`);
+    naming(field, () => write({ path, value }, namespaces));
+  }
+}
+
+/** The text of a setting. */
+interface Setting {
+  path: string;
+  value: string;
+}
+
+function write(setting: Setting, namespaces: PodNamespaces): void {
+  const { users } = namespaces;
+  try {
+    waitFor(startWriter(setting, namespaces, users));
+  } catch (error) {
+    // Until Linux 5.19 settings of IPC are the host's root's, in whichever namespace they are.
+    if (!users || !failedWith(error, "EACCES")) throw error;
+    waitFor(startWriter(setting, namespaces, undefined));
+  }
+}
+
+function startWriter(
+  { path, value }: Setting,
+  namespaces: PodNamespaces,
+  users: Fd | undefined,
+): number {
+  const { root, joined } = namespaces;
+  return startProcess({
+    init: POD_PATHS.init,
+    fds: [root.mounts, root.root, ...joined.map(({ fd }) => fd), ...(users ? [users] : [])],
+    record: (script) => {
+      recordMoveInto(root, script);
+      recordJoin(namespaces, script);
+      if (users) recordBecomeRoot(users, script.call);
+      // A process that has changed its root is in the root of that.
+      recordSetting(root.root, path.slice(1), value, script);
+    },
+  });
+}

@@ -1,0 +1,28 @@
+/**
+ * Taking a pod from its networks: by `gc`, and by `run` when it cannot go on.
+ *
+ * @module
+ */
+
+import { ownEnvironment } from "../linux/process.ts";
+import { runHelper } from "../network/helper_program.ts";
+import { tearDownNetworks } from "../network/tear_down.ts";
+import type { Trace } from "../stage1/debug.ts";
+import { complain } from "../stage1/log.ts";
+
+/**
+ * Takes a pod from its networks. Doing so twice, or for a pod in the host's, is fine.
+ *
+ * @param by Who does so. What `run` cannot undo is left for `gc`.
+ * @throws {SyscallError} when its namespace cannot be let go.
+ */
+export function leavePodNetwork(by: "run" | "gc", uuid: string, trace: Trace): void {
+  const notes = tearDownNetworks({
+    uuid,
+    isLast: by === "gc",
+    environment: ownEnvironment(),
+    run: runHelper,
+    trace,
+  });
+  for (const line of notes) complain(by, line);
+}

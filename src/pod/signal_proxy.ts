@@ -1,0 +1,113 @@
+/**
+ * Standing in for a program that cannot be become, as it is in another PID namespace and session:
+ * what happens to this process happens to that one, and it ends as that one ends.
+ *
+ * @module
+ */
+
+import type { Fd } from "../linux/fd.ts";
+import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
+import {
+  type End,
+  endAs,
+  endOf,
+  openProcess,
+  SIGCHLD,
+  SIGCONT,
+  SIGKILL,
+  signalProcess,
+  SIGSTOP,
+  SIGTERM,
+  stopSelf,
+} from "../linux/process.ts";
+import {
+  CATCHABLE_SIGNALS,
+  openSignals,
+  readSignals,
+  SIGHUP,
+  SIGINT,
+  SIGQUIT,
+  SIGTSTP,
+  SIGTTIN,
+  SIGTTOU,
+  SIGWINCH,
+} from "../linux/signals.ts";
+import type { CallerStreams } from "../stream/caller_streams.ts";
+
+/** Signals that are about this process alone, and mean nothing to the program. */
+const OWN: readonly number[] = [SIGCHLD, SIGCONT, SIGTTIN, SIGTTOU];
+
+/** Signals that ask the program to end. */
+const ENDING: readonly number[] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+
+/**
+ * Starts a program, and ends as it ends. While it runs, it gets the signals that this process is
+ * sent.
+ *
+ * @param streams What passes on its terminal, if it has one.
+ * @param start Starts it, and returns its process id.
+ * @param started Hears that there is nothing left to do but to wait.
+ * @throws {Error} what `start` throws.
+ */
+export function forwardSignals(
+  streams: CallerStreams,
+  start: () => number,
+  started: () => void,
+): never {
+  // Before the start, so that none is missed.
+  using signals = openSignals(CATCHABLE_SIGNALS);
+  endAs(runToItsEnd(signals, streams, start, started));
+}
+
+function runToItsEnd(
+  signals: Fd,
+  streams: CallerStreams,
+  start: () => number,
+  started: () => void,
+): End {
+  // The caller's terminal is given back also when the start fails.
+  using passed = streams;
+  const pid = start();
+  passed.commandStarted();
+  started();
+  return waitWithSignals(pid, signals, passed);
+}
+
+function waitWithSignals(pid: number, signals: Fd, streams: CallerStreams): End {
+  // A child cannot come to be another process before it has been waited for.
+  using child = openProcess(pid)!;
+  const own: PollEvents[] = [signals, child].map(({ number }) => ({ fd: number, events: POLLIN }));
+  for (;;) {
+    const ready = waitForEvents([...own, ...streams.interests()]);
+    streams.onReady(ready);
+    if (streams.hasEscaped) signalProcess(child, SIGKILL);
+    const fds = new Set(ready.map(({ fd }) => fd));
+    if (fds.has(signals.number)) forwardAll(signals, child, streams);
+    if (fds.has(child.number)) {
+      const isEnding = () => readSignals(signals).some(({ number }) => ENDING.includes(number));
+      streams.commandEnded(signals, isEnding);
+      return endOf(pid);
+    }
+  }
+}
+
+function forwardAll(signals: Fd, child: Fd, streams: CallerStreams): void {
+  for (const { number } of readSignals(signals)) {
+    if (number === SIGWINCH) streams.resize();
+    if (number === SIGTSTP) stopBoth(child);
+    else if (!OWN.includes(number)) forward(number, child);
+  }
+}
+
+/** One that has been stopped, by whomever, goes on: else it would not mind. */
+function forward(signal: number, child: Fd): void {
+  signalProcess(child, signal);
+  if (ENDING.includes(signal)) signalProcess(child, SIGCONT);
+}
+
+/** The program is in a session of its own, which the caller's shell cannot stop. */
+function stopBoth(child: Fd): void {
+  signalProcess(child, SIGSTOP);
+  stopSelf();
+  signalProcess(child, SIGCONT);
+}

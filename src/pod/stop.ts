@@ -1,0 +1,119 @@
+/**
+ * `stop`: SIGTERM, or with `--force` SIGKILL. Where `run` has stayed with the pod, it is the one that is asked, and
+ * ends the apps in their order. Elsewhere the app's process is asked, or, when that one is gone, all others of the
+ * pod. By force, all of the pod is killed, whatever has become of `run` and of what it has left in the pod directory.
+ *
+ * @module
+ */
+
+import { killInPodCgroups } from "../cgroup/remove.ts";
+import { isLocked } from "../linux/file_lock.ts";
+import { POLLIN, waitForEvents } from "../linux/poll.ts";
+import { listProcesses, SIGCONT, SIGKILL, signalProcess, SIGTERM } from "../linux/process.ts";
+import {
+  findFirstProcess,
+  findMember,
+  findMembers,
+  findSupervisor,
+  killMembersOf,
+  type Member,
+  openAppMarks,
+} from "../process/pod_processes.ts";
+import { fenceForGood } from "../process/self_confine.ts";
+import { parsePid, type StopArguments } from "../stage1/arguments.ts";
+import { type Trace, tracer } from "../stage1/debug.ts";
+import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
+
+/** How many milliseconds a `run` without apps has before it is killed: it takes a moment to write what it has. */
+const SUPERVISOR_PATIENCE = 5_000;
+
+/** A pod, as it is found. */
+interface FoundPod {
+  uuid: string;
+  /** The root file systems of its apps. */
+  roots: readonly string[];
+  /** What it has for its process; nothing before its apps have begun. */
+  pid: number | undefined;
+  trace: Trace;
+}
+
+/**
+ * Stops the pod. Returns as soon as the signals are sent, and by force when `run` has ended.
+ *
+ * @throws {Error} when no process of the pod is left.
+ */
+export function stopPod({ force, debug, uuid }: StopArguments): void {
+  const pod = { uuid, roots: listAppRoots(), pid: readPid(), trace: tracer("stop", debug) };
+  const isDone = force ? killPod(pod) : askPod(pod);
+  if (!isDone) throw new Error("no process of this pod is running");
+}
+
+/** @returns Whether there was anybody to ask. */
+function askPod({ roots, pid, trace }: FoundPod): boolean {
+  const leader = findLeader(roots, pid) ?? findSupervisor(pid) ?? findSupervisor();
+  // Visiting namespaces is behind the fence, and takes a while.
+  using apps = openAppMarks(roots, leader ? [] : listProcesses());
+  fenceForGood("stop", trace);
+  let asked = 0;
+  for (const member of leader ? [leader] : findMembers(apps)) {
+    signalMember(member, SIGTERM, trace);
+    asked++;
+  }
+  return asked > 0;
+}
+
+/**
+ * Kills what is in the pod's cgroups first: there, nobody hides, whoever has been stopped or killed meanwhile. Then
+ * come the pod's first process, with which the kernel ends all others of a pod's own namespaces, and whoever else is
+ * found.
+ *
+ * A `run` whose apps have all ended does the rest: it keeps their exit statuses, and gives the caller's terminal back.
+ * Should it not come to that, it is killed in the end.
+ *
+ * @returns Whether there was anybody to kill.
+ */
+function killPod({ uuid, roots, pid, trace }: FoundPod): boolean {
+  const supervisor = findSupervisor(pid) ?? findSupervisor();
+  const leader = findLeader(roots, pid) ?? (pid === undefined ? undefined : findFirstProcess(pid));
+  using apps = openAppMarks(roots);
+  fenceForGood("stop", trace);
+  const hadCgroups = killInPodCgroups(uuid, trace);
+  if (leader) signalMember(leader, SIGKILL, trace);
+  // An app alone, and all that it has started, keep the pod locked for as long as they are there.
+  const isOver = leader && !supervisor ? () => !isLocked(".") : undefined;
+  const killed = killMembersOf(apps, trace, isOver);
+  if (supervisor) endSupervisor(supervisor, trace);
+  return hadCgroups || [leader, supervisor].some((it) => it !== undefined) || killed > 0;
+}
+
+/** It may have been stopped, or wait for somebody to read what apps have written. */
+function endSupervisor(supervisor: Member, trace: Trace): void {
+  signalMember(supervisor, SIGTERM, trace);
+  signalMember(supervisor, SIGCONT, trace);
+  const end = { fd: supervisor.process.number, events: POLLIN };
+  if (waitForEvents([end], SUPERVISOR_PATIENCE).length > 0) return;
+  signalMember(supervisor, SIGKILL, trace);
+}
+
+/** The pod's one app, if it is that which the `pid` file names. */
+function findLeader(roots: readonly string[], pid: number | undefined): Member | undefined {
+  if (pid === undefined) return undefined;
+  using apps = openAppMarks(roots, [pid]);
+  return findMember(pid, apps);
+}
+
+function signalMember({ pid, process }: Member, signal: number, trace: Trace): void {
+  trace(`signal ${signal} to ${pid}`);
+  signalProcess(process, signal);
+}
+
+function readPid(): number | undefined {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(POD_PATHS.pid);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new Error(`${POD_PATHS.pid}: cannot be read`, { cause: error });
+  }
+  return parsePid(text.trim());
+}

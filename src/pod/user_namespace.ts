@@ -1,0 +1,127 @@
+/**
+ * A user namespace of a pod's own: its ids are some of the host's, and what its root may do ends with what belongs
+ * to the namespace.
+ *
+ * A namespace is made by a process that is then in it. Here that is one which does nothing else, and is let go as
+ * soon as there is a descriptor. See user_namespaces(7).
+ *
+ * @module
+ */
+
+import type { CallScript } from "../linux/call_script.ts";
+import { takeCredentials } from "../linux/credentials.ts";
+import { ERRNO, failedWith } from "../linux/errno.ts";
+import { type Fd, LAST_FD } from "../linux/fd.ts";
+import { startProcess } from "../linux/init.ts";
+import { writeSetting } from "../linux/kernel_file.ts";
+import type { Call } from "../linux/libc.ts";
+import { CLONE_NEWNET, CLONE_NEWUSER, openNamespace } from "../linux/namespaces.ts";
+import { makePipe } from "../linux/pipe.ts";
+import { waitFor } from "../linux/process.ts";
+import { statPath } from "../linux/stat.ts";
+import type { AppPlan } from "../plan/app.ts";
+import { type IdRange, podId } from "../plan/id_range.ts";
+import type { Trace } from "../stage1/debug.ts";
+import { POD_PATHS } from "../stage1/pod_directory.ts";
+
+/** The users of a pod that has its own. */
+export interface PodUsers {
+  ids: IdRange;
+  namespace: Fd;
+}
+
+/** prctl(2) and capabilities(7). */
+const PR_SET_SECUREBITS = 28;
+const SECBIT_NO_SETUID_FIXUP = 1 << 2;
+
+/**
+ * Makes the namespace.
+ *
+ * It belongs to the pod's first id, as which nobody on the host runs: the kernel gives whoever has the owner's id
+ * every capability in the namespace, and that must not be each root of the host that has no privilege left.
+ *
+ * @throws {Error} when the host has no user namespaces.
+ * @throws {SyscallError} without `CAP_SETUID`, `CAP_SETGID` and `CAP_SETPCAP`, and for ids that the host has not.
+ */
+export function makePodUsers(ids: IdRange, trace: Trace): PodUsers {
+  trace(`user namespace: ids 0 to ${ids.count - 1} are the host's from ${ids.shift} on`);
+  const record = (script: CallScript) => {
+    script.call("prctl", PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0);
+    // An id that a host in a namespace of its own has not is refused when the namespace gets its ids.
+    script.allowing(ERRNO.EINVAL, "setresuid", ids.shift, ids.shift, ids.shift);
+    script.call("unshare", CLONE_NEWUSER);
+  };
+  try {
+    const namespace = makeInHolder([], record, (holder) => openMapped(holder, ids));
+    return { ids, namespace };
+  } catch (error) {
+    // ENOSPC: /proc/sys/user/max_user_namespaces; EINVAL: a kernel without them.
+    if (!failedWith(error, "ENOSPC", "EINVAL")) throw error;
+    throw new Error("--private-users: this host has no user namespaces", { cause: error });
+  }
+}
+
+function openMapped(holder: number, { shift, count }: IdRange): Fd {
+  for (const kind of ["uid", "gid"]) {
+    writeSetting(`/proc/${holder}/${kind}_map`, `0 ${shift} ${count}`);
+  }
+  return openNamespace(holder, "user");
+}
+
+/**
+ * Makes a network namespace that belongs to the pod's users: its root may set it up, as far as its capabilities go.
+ *
+ * @returns The namespace, which goes with its last descriptor, mount and process.
+ * @throws {SyscallError}
+ */
+export function makeNetworkOf({ namespace }: PodUsers): Fd {
+  const record = ({ call }: CallScript) => {
+    call("setns", namespace.number, CLONE_NEWUSER);
+    call("unshare", CLONE_NEWNET);
+  };
+  return makeInHolder([namespace], record, (holder) => openNamespace(holder, "net"));
+}
+
+/** What is to be said of an app whose files are not the pod's: only without an overlay does stage0 give them to it. */
+export function noteForeignFiles({ field, rootfs, ids }: AppPlan): string[] {
+  if (podId(statPath(rootfs).uid, ids) !== undefined) return [];
+  return [`${field}: its files belong to no user of the pod: --private-users takes --no-overlay`];
+}
+
+/** Records the move into the namespace, as its root: what is made from there on belongs to it. */
+export function recordBecomeRoot(namespace: Fd, call: Call): void {
+  call("setns", namespace.number, CLONE_NEWUSER);
+  takeCredentials({ uid: 0, gid: 0, groups: [] }, call);
+}
+
+/** Records a wait until the other end of descriptor 0, a pipe, is closed. All else is closed at once. */
+export function recordUntilClosed({ call }: CallScript): void {
+  call("close_range", 1, LAST_FD, 0);
+  call("read", 0, new Uint8Array(8), 1);
+}
+
+function makeInHolder(
+  fds: readonly Fd[],
+  record: (script: CallScript) => void,
+  open: (holder: number) => Fd,
+): Fd {
+  const { readEnd, writeEnd } = makePipe();
+  using _readEnd = readEnd;
+  using letGo = new DisposableStack();
+  letGo.use(writeEnd);
+  const holder = startProcess({
+    init: POD_PATHS.init,
+    fds: [readEnd, ...fds],
+    record: (script) => {
+      record(script);
+      script.call("dup3", readEnd.number, 0, 0);
+      recordUntilClosed(script);
+    },
+  });
+  try {
+    return open(holder);
+  } finally {
+    letGo.dispose();
+    waitFor(holder);
+  }
+}

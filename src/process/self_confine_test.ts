@@ -1,0 +1,118 @@
+import { assertEquals } from "@std/assert";
+import { syscallNumber } from "../linux/syscall_table.ts";
+import { refusedCalls } from "./self_confine.ts";
+
+/** A program that fences itself, and then says what the kernel says of it and what it still can do. */
+function fenced(call: string): string {
+  const code = `
+    import { fenceForGood, fenceUntilExec } from "./self_confine.ts";
+    import { syscall } from "../linux/libc.ts";
+    import { readKernelFile } from "../linux/read_write.ts";
+    const attempt = (...call) => {
+      try {
+        const result = syscall(...call);
+        return result;
+      } catch (error) {
+        return -error.errno;
+      }
+    };
+    ${call};
+    const status = readKernelFile("/proc/thread-self/status");
+    const field = (name) => status.match(new RegExp("^" + name + ":\\\\s*(.*)$", "m"))[1];
+    console.log(JSON.stringify({
+      permitted: field("CapPrm"),
+      effective: field("CapEff"),
+      noNewPrivileges: field("NoNewPrivs"),
+      filters: field("Seccomp"),
+      unshare: attempt("unshare", 0x20000),
+      unmount: attempt("umount2", "/nowhere", 0),
+    }));
+  `;
+  const path = new URL(`./${crypto.randomUUID()}_fenced.ts`, import.meta.url);
+  Deno.writeTextFileSync(path, code);
+  try {
+    const args = ["run", "--allow-all", "--no-check", path.pathname];
+    const { stdout, stderr } = new Deno.Command(Deno.execPath(), { args }).outputSync();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+    return text(stdout) || text(stderr);
+  } finally {
+    Deno.removeSync(path);
+  }
+}
+
+const EPERM = -1;
+const ENOENT = -2;
+const root = { ignore: Deno.uid() !== 0 };
+
+/** The sets as the kernel shows them: one bit for each capability, by its number. */
+const STOP = "0000000000080024";
+const GC = "0000000000280026";
+const ENTER = "00000000002c002f";
+const WAITING = "0000000000000020";
+
+Deno.test("stop keeps three capabilities, and can neither mount nor unshare", root, () => {
+  assertEquals(JSON.parse(fenced('fenceForGood("stop", () => {})')), {
+    permitted: STOP,
+    effective: STOP,
+    noNewPrivileges: "1",
+    filters: "2",
+    unshare: EPERM,
+    unmount: EPERM,
+  });
+});
+
+Deno.test("gc can unmount, and cannot unshare", root, () => {
+  assertEquals(JSON.parse(fenced('fenceForGood("gc", () => {})')), {
+    permitted: GC,
+    effective: GC,
+    noNewPrivileges: "1",
+    filters: "2",
+    unshare: EPERM,
+    unmount: ENOENT,
+  });
+});
+
+Deno.test(
+  "enter keeps what it takes to look at processes and to start one among them",
+  root,
+  () => {
+    const { permitted, effective, noNewPrivileges, filters } = JSON.parse(
+      fenced('fenceUntilExec("enter", () => {})'),
+    );
+    assertEquals({ permitted, effective, noNewPrivileges, filters }, {
+      permitted: ENTER,
+      effective: ENTER,
+      noNewPrivileges: "0",
+      filters: "0",
+    });
+  },
+);
+
+Deno.test("enter keeps one capability when its command runs, and cannot leave", root, () => {
+  assertEquals(JSON.parse(fenced('fenceForGood("waiting", () => {})')), {
+    permitted: WAITING,
+    effective: WAITING,
+    noNewPrivileges: "1",
+    filters: "2",
+    unshare: EPERM,
+    unmount: EPERM,
+  });
+});
+
+Deno.test("run gives up capabilities alone, since its app inherits all else", root, () => {
+  const { noNewPrivileges, filters, unshare } = JSON.parse(
+    fenced('fenceUntilExec("run", () => {})'),
+  );
+  assertEquals({ noNewPrivileges, filters, unshare }, {
+    noNewPrivileges: "0",
+    filters: "0",
+    unshare: 0,
+  });
+});
+
+Deno.test("the fences have the numbers of the table of all system calls", () => {
+  for (const [name, numbers] of Object.entries(refusedCalls("stop"))) {
+    const expected = [syscallNumber(name, "x86_64"), syscallNumber(name, "aarch64")];
+    assertEquals([...numbers], expected, name);
+  }
+});

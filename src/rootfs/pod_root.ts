@@ -1,0 +1,248 @@
+/**
+ * The root of a pod's own: a few directories in memory with the kernel's file systems as the pod's
+ * namespaces show them. No app sees it; pid 1 is in it, and each app gets clones of what is in it.
+ *
+ * @module
+ */
+
+import type { CallScript } from "../linux/call_script.ts";
+import { listIfThere, makeDirectory, makeLink, makeNode } from "../linux/directory.ts";
+import { failedWith } from "../linux/errno.ts";
+import { AT_FDCWD, type Fd } from "../linux/fd.ts";
+import {
+  attachTree,
+  bindMount,
+  cloneTree,
+  makeFileSystem,
+  MOUNT_ATTR_NODEV,
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_RDONLY,
+  remountBind,
+  setPropagation,
+} from "../linux/mount.ts";
+import {
+  changeRoot,
+  CLONE_NEWNS,
+  inMounts,
+  inNetwork,
+  inOwnMounts,
+  openNamespace,
+} from "../linux/namespaces.ts";
+import { O_CREAT, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, openFile } from "../linux/open.ts";
+import { setOwnerAt } from "../linux/ownership.ts";
+import { type FileKind, lstatAt } from "../linux/stat.ts";
+import { describeMask } from "../plan/describe.ts";
+import type { Owner } from "../plan/id_range.ts";
+import { STANDARD_DEVICES } from "../plan/rootfs/devices.ts";
+import { type Access, expandPath, type Mask } from "../plan/rootfs/masked_paths.ts";
+import { HIDDEN_DIRECTORY, type PodTreeStep } from "../plan/rootfs/mounts.ts";
+import { DEV_LIMITS, TMPFS_LIMITS } from "../plan/rootfs/tmpfs_limits.ts";
+import { naming } from "../stage1/context.ts";
+import type { Trace } from "../stage1/debug.ts";
+import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { moveIntoRoot } from "./app_root.ts";
+
+/** A root in a mount namespace of its own. */
+export interface OwnRoot {
+  mounts: Fd;
+  root: Fd;
+}
+
+/** The pod's. */
+export interface PodRoot extends OwnRoot {
+  /** The directory of the pod's terminals: devpts. */
+  terminals: Fd;
+  /** Its /dev/null: the host's is a file of the host's, whose mode its owner can change. */
+  nothing: Fd;
+}
+
+const DEVICE_LINKS: Readonly<Record<string, string>> = {
+  fd: "/proc/self/fd",
+  stdin: "/proc/self/fd/0",
+  stdout: "/proc/self/fd/1",
+  stderr: "/proc/self/fd/2",
+  core: "/proc/kcore",
+  ptmx: "pts/ptmx",
+};
+
+/** How many terminals a pod can have: those of all pods together are bounded, too. */
+const MOST_PTYS = "256";
+/** The group that terminals belong to on every distribution. */
+const TTY_GROUP = 5;
+/** What hides files: an empty one that nobody may look into. */
+const HIDDEN_FILE = "/hidden-file";
+/**
+ * What hides /sys/fs: it has but the place where pid 1 sees the pod's cgroups, as programs that
+ * watch pods expect.
+ */
+const HIDDEN_FILE_SYSTEMS = "/hidden-file-systems";
+const FILE_SYSTEMS = "/sys/fs";
+const CGROUPS = `${FILE_SYSTEMS}/cgroup`;
+const STRICT = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+/**
+ * Makes the root, with all that does not depend on the pod's other namespaces.
+ *
+ * @throws {SyscallError}
+ */
+export function makePodRoot(owner: Owner, trace: Trace): PodRoot {
+  return inOwnMounts(() => {
+    const mounts = openNamespace("self", "mnt");
+    setPropagation("/", "private", true);
+    const options = { mode: "755", ...DEV_LIMITS, ...mountOwner(owner) };
+    const root = mountNew("tmpfs", POD_PATHS.stage1Rootfs, options);
+    moveIntoRoot(root, trace);
+    for (const name of ["proc", "sys", "dev"]) makeDirectory(`/${name}`);
+    makeHiding();
+    const terminals = fillDev(owner);
+    return { mounts, root, terminals, nothing: openFile("/dev/null", O_RDWR) };
+  });
+}
+
+function makeHiding(): void {
+  openFile(HIDDEN_FILE, O_RDONLY | O_CREAT, 0)[Symbol.dispose]();
+  makeDirectory(HIDDEN_DIRECTORY, 0);
+  for (const path of ["", "/cgroup"]) makeDirectory(`${HIDDEN_FILE_SYSTEMS}${path}`);
+}
+
+/** @returns The directory of terminals. */
+function fillDev(owner: Owner): Fd {
+  const own = mountOwner(owner);
+  mountNew("tmpfs", "/dev", { mode: "755", ...DEV_LIMITS, ...own })[Symbol.dispose]();
+  for (const [name, [major, minor]] of Object.entries(STANDARD_DEVICES)) {
+    makeNode(`/dev/${name}`, 0o666, major, minor, owner);
+  }
+  for (const [name, target] of Object.entries(DEVICE_LINKS)) makeLink(target, `/dev/${name}`);
+  for (const name of ["pts", "shm", "mqueue"]) makeDirectory(`/dev/${name}`);
+  const pts = { mode: "0620", ptmxmode: "0666", gid: `${owner.gid + TTY_GROUP}`, max: MOST_PTYS };
+  const terminals = mountNew("devpts", "/dev/pts", pts);
+  for (const name of ["", "ptmx"]) setOwnerAt(terminals, name, owner);
+  const shm = { mode: "1777", ...TMPFS_LIMITS, ...own };
+  mountNew("tmpfs", "/dev/shm", shm, MOUNT_ATTR_NODEV)[Symbol.dispose]();
+  // What each app has here is mounted on it.
+  openFile("/dev/console", O_RDONLY | O_CREAT, 0o600)[Symbol.dispose]();
+  return terminals;
+}
+
+function mountOwner({ uid, gid }: Owner): { uid: string; gid: string } {
+  return { uid: `${uid}`, gid: `${gid}` };
+}
+
+/**
+ * Records the mounts that show a namespace: they have to be made by a process that is in it.
+ *
+ * @param hasIpc Whether the pod has message queues of its own.
+ */
+export function recordNamespaceMounts(script: CallScript, hasIpc: boolean): void {
+  const mount = (type: string, target: string, flags: number) =>
+    script.call("mount", type, target, type, flags, null);
+  mount("proc", "/proc", STRICT);
+  mount("sysfs", "/sys", STRICT | MS_RDONLY);
+  if (hasIpc) mount("mqueue", "/dev/mqueue", STRICT);
+}
+
+/** Records the move into the pod's root. */
+export function recordMoveInto({ mounts, root }: OwnRoot, script: CallScript): void {
+  script.call("setns", mounts.number, CLONE_NEWNS);
+  // The namespace's root may still be the host's, where that one cannot be left.
+  changeRoot(root, script.call);
+}
+
+/**
+ * Hides and write-protects paths of the pod's own /proc and /sys, once they are mounted. Pid 1 has
+ * them so, and so have the clones that apps get. Settings of the pod have to be written before.
+ *
+ * The paths are walked: all that there is in this root was made by the kernel and by this program,
+ * and no process of an app has begun. Descriptors would not do before Linux 5.12, where a mount is
+ * changed by its path in /proc, and this process is not in the pod's.
+ *
+ * @param network The pod's own network, if it has one: each has files of its own below
+ * /proc/sys/net.
+ * @throws {Error} which names the path.
+ */
+export function maskPodRoot(
+  { mounts, root }: OwnRoot,
+  masks: readonly Mask[],
+  network: Fd | undefined,
+  trace: Trace,
+): void {
+  for (const mask of masks) trace(describeMask(mask));
+  const act = () =>
+    inMounts(mounts, () => {
+      changeRoot(root);
+      const found = masks.flatMap(findMasked);
+      const isCovered = found.some(({ path }) => path === FILE_SYSTEMS) && kindIfThere(CGROUPS);
+      using cgroups = isCovered ? cloneTree(CGROUPS, true) : undefined;
+      // What is to stay open to writing is bound while what it is in still is.
+      for (const { path, cover } of found) naming(path, () => bindMount(cover, path));
+      for (const { path, access } of found) {
+        if (access !== "read-write") naming(path, () => remountBind(path, MS_RDONLY | STRICT));
+      }
+      if (cgroups) attachAt(cgroups, CGROUPS);
+    });
+  if (network) inNetwork(network, act);
+  else act();
+}
+
+/** A path that there is, and what is to be mounted on it. */
+interface Masked {
+  path: string;
+  cover: string;
+  access: Access;
+}
+
+function findMasked({ target, access }: Mask): Masked[] {
+  return expandPath(target, listIfThere).flatMap((path) => {
+    const kind = kindIfThere(path);
+    if (kind === undefined) return [];
+    const hiding = hidingOf(path, kind);
+    return [{ path, cover: access === "hidden" ? hiding : path, access }];
+  });
+}
+
+function hidingOf(path: string, kind: FileKind): string {
+  if (path === FILE_SYSTEMS) return HIDDEN_FILE_SYSTEMS;
+  return kind === "directory" ? HIDDEN_DIRECTORY : HIDDEN_FILE;
+}
+
+function kindIfThere(path: string): FileKind | undefined {
+  try {
+    return lstatAt(AT_FDCWD, path)?.kind;
+  } catch (error) {
+    if (failedWith(error, "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Clones what an app gets of the pod's root.
+ *
+ * @throws {SyscallError}
+ */
+export function clonePodTrees(
+  { mounts, root }: OwnRoot,
+  steps: readonly PodTreeStep[],
+): Map<PodTreeStep, Fd> {
+  return inMounts(mounts, () => {
+    changeRoot(root);
+    return new Map(steps.map((step) => [step, cloneTree(step.source, true)]));
+  });
+}
+
+function mountNew(
+  type: string,
+  target: string,
+  options: Record<string, string>,
+  attributes = 0,
+): Fd {
+  const tree = makeFileSystem(type, options, attributes);
+  attachAt(tree, target);
+  return tree;
+}
+
+function attachAt(tree: Fd, target: string): void {
+  using place = openFile(target, O_PATH | O_DIRECTORY);
+  attachTree(tree, place);
+}

@@ -1,0 +1,178 @@
+/**
+ * Mount targets in an app's root, which may be hostile: found, or made, without ever leaving it.
+ *
+ * @module
+ */
+
+import { makeDirectoryAt } from "../linux/directory.ts";
+import { failedWith } from "../linux/errno.ts";
+import type { Fd } from "../linux/fd.ts";
+import {
+  O_CREAT,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_WRONLY,
+  openAt,
+  openInRoot,
+} from "../linux/open.ts";
+import { setMode, setOwnerAt } from "../linux/ownership.ts";
+import { readLinkAt } from "../linux/path.ts";
+import { writeText } from "../linux/read_write.ts";
+import { lstatAt, statFd } from "../linux/stat.ts";
+import type { Owner } from "../plan/id_range.ts";
+
+/** What a target has to be, for what is mounted on it: `any` is what is there, or else a directory. */
+export type TargetKind = "directory" | "file" | "any";
+
+/** An app's root that is being built. */
+export interface AppRoot {
+  /** A descriptor of its directory. */
+  fd: Fd;
+  /** The mounts in it that are the pod's: its own, and others that are gone when the pod is. */
+  ownMounts: Set<number>;
+  /** Who owns what is made in it; who makes it if undefined. */
+  owner: Owner | undefined;
+}
+
+/** As many links as the kernel itself follows in one path. */
+const MOST_LINKS = 40;
+
+/**
+ * Opens a mount target, and makes it and its parents where they are missing.
+ *
+ * Links, also absolute and dangling ones, mean what they mean to a process whose root is this one.
+ *
+ * @returns A descriptor (`O_PATH`) of the target.
+ * @throws {Error} when something else than `kind` is there, when it is the root itself, or when it
+ * would have to be made on the host.
+ * @throws {SyscallError}
+ */
+export function openTarget(root: AppRoot, path: string, kind: TargetKind): Fd {
+  const fd = openOrMake(root, path, (parent, name) => makeAt(root, parent, name, kind));
+  try {
+    requireMountable(root, fd, path, kind);
+    return fd;
+  } catch (error) {
+    fd[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/**
+ * Opens a directory right in the root, and makes it if it is missing. A link is not followed:
+ * whoever looks it up later may be led elsewhere, when there are other mounts.
+ *
+ * @param path Such as `/proc`.
+ * @returns A descriptor (`O_PATH`) of the directory.
+ * @throws {Error} when something else is there.
+ * @throws {SyscallError}
+ */
+export function openRootDirectory(root: AppRoot, path: string): Fd {
+  const name = path.slice(1);
+  if (lstatAt(root.fd, name) === undefined) makeAt(root, root.fd, name, "directory");
+  const fd = openAt(root.fd, name, O_PATH | O_NOFOLLOW);
+  try {
+    if (statFd(fd).kind === "symlink") {
+      throw new Error("is a symbolic link in the app; only a directory can be there, or nothing");
+    }
+    requireMountable(root, fd, path, "directory");
+    return fd;
+  } catch (error) {
+    fd[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/**
+ * Writes a file, unless there is something at its path already.
+ *
+ * @throws {SyscallError}
+ */
+export function writeIfMissing(root: AppRoot, path: string, text: string): void {
+  using _file = openOrMake(root, path, (parent, name) => {
+    using file = createAt(root, parent, name);
+    writeText(file, text);
+  });
+}
+
+function requireMountable(root: AppRoot, target: Fd, path: string, kind: TargetKind): void {
+  const found = statFd(target);
+  if (found.identity === statFd(root.fd).identity) {
+    throw new Error(`${path} is the app's root itself`);
+  }
+  const isDirectory = found.kind === "directory";
+  if (isDirectory && kind === "file") {
+    throw new Error(`${path} is a directory in the app, and what is to be mounted there is not`);
+  }
+  if (!isDirectory && kind === "directory") {
+    throw new Error(`${path} is not a directory in the app, and what is to be mounted there is`);
+  }
+}
+
+type Make = (parent: Fd, name: string) => void;
+
+/** Tries the whole path; as long as some of it is missing, makes the first part that is. */
+function openOrMake(root: AppRoot, path: string, makeLast: Make): Fd {
+  let wanted = path;
+  let links = 0;
+  for (;;) {
+    const found = tryOpen(root.fd, wanted);
+    if (found !== undefined) return found;
+    const { parent, parentPath, name, rest } = firstMissing(root.fd, wanted);
+    using _parent = parent;
+    if (lstatAt(parent, name)?.kind === "symlink") {
+      if (++links > MOST_LINKS) throw new Error(`${path}: too many symbolic links`);
+      wanted = follow(readLinkAt(parent, name), parentPath, rest);
+      continue;
+    }
+    if (!root.ownMounts.has(statFd(parent).mountId)) {
+      throw new Error(`${path} is not there, and would have to be made on the host`);
+    }
+    if (rest.length > 0) {
+      makeAt(root, parent, name, "directory");
+    } else {
+      makeLast(parent, name);
+    }
+  }
+}
+
+/** The longest part of a path that is there, and what comes first after it. */
+function firstMissing(root: Fd, path: string) {
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  for (let i = parts.length - 1; i >= 0; i--) {
+    const parentPath = `/${parts.slice(0, i).join("/")}`;
+    const parent = tryOpen(root, parentPath);
+    if (parent !== undefined) {
+      return { parent, parentPath, name: parts[i]!, rest: parts.slice(i + 1) };
+    }
+  }
+  throw new Error(`${path}: cannot be looked up in the app`);
+}
+
+function follow(link: string, directory: string, rest: readonly string[]): string {
+  const target = link.startsWith("/") ? link : `${directory}/${link}`;
+  return [target, ...rest].join("/");
+}
+
+function tryOpen(root: Fd, path: string): Fd | undefined {
+  try {
+    return openInRoot(root, path, O_PATH);
+  } catch (error) {
+    if (failedWith(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+function makeAt(root: AppRoot, parent: Fd, name: string, kind: TargetKind): void {
+  if (kind === "file") return createAt(root, parent, name)[Symbol.dispose]();
+  makeDirectoryAt(parent, name);
+  if (root.owner) setOwnerAt(parent, name, root.owner);
+}
+
+function createAt(root: AppRoot, parent: Fd, name: string): Fd {
+  const file = openAt(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
+  setMode(file, 0o644);
+  if (root.owner) setOwnerAt(parent, name, root.owner);
+  return file;
+}

@@ -1,0 +1,163 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import type { Fd } from "../linux/fd.ts";
+import { pathOf } from "../linux/path.ts";
+import { statFd } from "../linux/stat.ts";
+import { withRoot } from "./root_testing.ts";
+import {
+  type AppRoot,
+  openRootDirectory,
+  openTarget,
+  type TargetKind,
+  writeIfMissing,
+} from "./target.ts";
+
+function own(root: Fd): AppRoot {
+  return { fd: root, ownMounts: new Set([statFd(root).mountId]), owner: undefined };
+}
+
+/** A target, the links that lead to it, and where in the root it ends up. */
+const TARGETS: [string, Record<string, string>, string][] = [
+  ["/a/b/c", {}, "/a/b/c"],
+  ["a/b", {}, "/a/b"],
+  ["/../../x", {}, "/x"],
+  ["/link/x", { link: "/there" }, "/there/x"],
+  ["/link/x", { link: "there" }, "/there/x"],
+  ["/link/x", { link: "../../../../there" }, "/there/x"],
+  ["/link", { link: "/one", one: "two/three" }, "/two/three"],
+  ["/link/x", { link: "/proc/../there" }, "/there/x"],
+];
+
+for (const kind of ["directory", "file"] satisfies TargetKind[]) {
+  for (const [target, links, expected] of TARGETS) {
+    Deno.test(`a ${kind} target ${target} is made inside the root, with links ${JSON.stringify(links)}`, () => {
+      withRoot(({ root, path }) => {
+        for (const [name, to] of Object.entries(links)) Deno.symlinkSync(to, `${path}/${name}`);
+        using fd = openTarget(own(root), target, kind);
+        assertEquals(pathOf(fd), Deno.realPathSync(path) + expected);
+        assertEquals(Deno.statSync(`${path}${expected}`).isDirectory, kind === "directory");
+      });
+    });
+  }
+}
+
+Deno.test("a target that is there already is left as it is", () => {
+  withRoot(({ root, path }) => {
+    Deno.mkdirSync(`${path}/data`, { mode: 0o700 });
+    using _fd = openTarget(own(root), "/data", "directory");
+    assertEquals(Deno.statSync(`${path}/data`).mode! & 0o777, 0o700);
+  });
+});
+
+Deno.test("made directories have mode 0755 whatever the umask", () => {
+  withRoot(({ root, path }) => {
+    const before = Deno.umask(0o077);
+    try {
+      using _fd = openTarget(own(root), "/a/b", "directory");
+    } finally {
+      Deno.umask(before);
+    }
+    assertEquals(Deno.statSync(`${path}/a`).mode! & 0o777, 0o755);
+    assertEquals(Deno.statSync(`${path}/a/b`).mode! & 0o777, 0o755);
+  });
+});
+
+Deno.test("a directory is not mounted over a file, nor the reverse", () => {
+  withRoot(({ root, path }) => {
+    Deno.writeTextFileSync(`${path}/file`, "");
+    Deno.mkdirSync(`${path}/directory`);
+    assertThrows(
+      () => openTarget(own(root), "/file", "directory"),
+      Error,
+      "/file is not a directory",
+    );
+    assertThrows(
+      () => openTarget(own(root), "/directory", "file"),
+      Error,
+      "/directory is a directory",
+    );
+  });
+});
+
+Deno.test("links that go round in circles are refused, dangling or not", () => {
+  withRoot(({ root, path }) => {
+    Deno.symlinkSync("loop", `${path}/loop`);
+    Deno.symlinkSync("b/x", `${path}/a`);
+    Deno.symlinkSync("a/x", `${path}/b`);
+    assertThrows(() => openTarget(own(root), "/loop", "directory"), Error);
+    assertThrows(() => openTarget(own(root), "/a", "directory"), Error);
+  });
+});
+
+Deno.test("a path through a file is refused", () => {
+  withRoot(({ root, path }) => {
+    Deno.writeTextFileSync(`${path}/file`, "");
+    assertThrows(() => openTarget(own(root), "/file/x", "directory"), Error, "ENOTDIR");
+  });
+});
+
+Deno.test("writeIfMissing() writes once, and through links only inside", () => {
+  withRoot(({ root, path, outside }) => {
+    Deno.mkdirSync(`${path}/etc`);
+    Deno.symlinkSync(`${outside}/hosts`, `${path}/etc/hosts`);
+    writeIfMissing(own(root), "/etc/hosts", "first");
+    writeIfMissing(own(root), "/etc/hosts", "second");
+    assertEquals(Deno.readTextFileSync(`${path}${outside}/hosts`), "first");
+  });
+});
+
+Deno.test("the root itself is no target, by whatever path", () => {
+  withRoot(({ root, path }) => {
+    Deno.symlinkSync("/", `${path}/link`);
+    for (const target of ["/", "..", "/link", "/link/.."]) {
+      assertThrows(
+        () => openTarget(own(root), target, "directory"),
+        Error,
+        "the app's root itself",
+      );
+    }
+  });
+});
+
+Deno.test("nothing is made in a mount that is not the pod's", () => {
+  withRoot(({ root, path }) => {
+    Deno.mkdirSync(`${path}/there`);
+    const foreign: AppRoot = { fd: root, ownMounts: new Set(), owner: undefined };
+    using _fd = openTarget(foreign, "/there", "directory");
+    assertThrows(() => openTarget(foreign, "/new", "directory"), Error, "made on the host");
+    assertThrows(() => writeIfMissing(foreign, "/new", ""), Error, "made on the host");
+  });
+});
+
+Deno.test("what is made belongs to the root's owner, and what was there to whom it did", () => {
+  withRoot(({ root, path }) => {
+    Deno.mkdirSync(`${path}/there`);
+    const ofPod: AppRoot = { ...own(root), owner: { uid: 5000, gid: 5001 } };
+    using _fd = openTarget(ofPod, "/there/made/target", "file");
+    writeIfMissing(ofPod, "/there/text", "text");
+    const owner = (name: string) => {
+      const { uid, gid } = Deno.statSync(`${path}/${name}`);
+      return [uid, gid];
+    };
+    const made = ["there/made", "there/made/target", "there/text"];
+    assertEquals(made.map(owner), made.map(() => [5000, 5001]));
+    assertEquals(owner("there"), [Deno.uid(), Deno.gid()]);
+  });
+});
+
+Deno.test("a directory right in the root is made or found, and no link is followed to it", () => {
+  withRoot(({ root, path }) => {
+    Deno.mkdirSync(`${path}/sys`, { mode: 0o700 });
+    Deno.symlinkSync("sys", `${path}/proc`);
+    Deno.symlinkSync("missing", `${path}/dev`);
+    Deno.writeTextFileSync(`${path}/file`, "");
+    for (const target of ["/sys", "/made"]) {
+      using fd = openRootDirectory(own(root), target);
+      assertEquals(pathOf(fd), Deno.realPathSync(path) + target);
+    }
+    assertEquals(Deno.statSync(`${path}/sys`).mode! & 0o777, 0o700);
+    for (const link of ["/proc", "/dev"]) {
+      assertThrows(() => openRootDirectory(own(root), link), Error, "is a symbolic link");
+    }
+    assertThrows(() => openRootDirectory(own(root), "/file"), Error, "/file is not a directory");
+  });
+});

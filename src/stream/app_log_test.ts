@@ -1,0 +1,86 @@
+import "../linux/libc_testing.ts";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { Fd } from "../linux/fd.ts";
+import type { Bytes } from "../linux/libc.ts";
+import { O_DIRECTORY, O_RDONLY, openFile } from "../linux/open.ts";
+import { AppLog, openLogDirectory } from "./app_log.ts";
+
+const bytes = (text: string): Bytes => new TextEncoder().encode(text);
+
+interface Logs {
+  directory: Fd;
+  path: string;
+  complaints: string[];
+  log(limit?: number): AppLog;
+}
+
+function withLogs(act: (logs: Logs) => void): void {
+  const pod = Deno.makeTempDirSync({ prefix: "volo-log-" });
+  try {
+    using podDirectory = openFile(pod, O_RDONLY | O_DIRECTORY);
+    using directory = openLogDirectory(podDirectory);
+    const complaints: string[] = [];
+    const log = (limit?: number) =>
+      new AppLog(directory, "web", (text) => complaints.push(text), limit);
+    act({ directory, path: `${pod}/log`, complaints, log });
+  } finally {
+    Deno.removeSync(pod, { recursive: true });
+  }
+}
+
+const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();
+
+Deno.test("a log goes on where the one of an earlier start has ended", () => {
+  withLogs(({ log, path }) => {
+    for (const text of ["one\n", "two"]) {
+      using each = log();
+      each.write(bytes(text));
+    }
+    assertEquals(Deno.readTextFileSync(`${path}/web.log`), "one\ntwo");
+    assertEquals(Deno.statSync(`${path}/web.log`).mode! & 0o777, 0o640);
+  });
+});
+
+Deno.test("of a log that is full, only the one before it is kept", () => {
+  withLogs(({ log, path }) => {
+    using each = log(8);
+    for (const text of ["one\n", "two\nthree", "\nfour\n", "a line of 20 bytes.\n"]) {
+      each.write(bytes(text));
+    }
+    assertEquals(names(path), ["web.log", "web.log.1"]);
+    assertEquals(Deno.readTextFileSync(`${path}/web.log.1`), "f 20 byt");
+    assertEquals(Deno.readTextFileSync(`${path}/web.log`), "es.\n");
+  });
+});
+
+Deno.test("a full log ends with a whole line", () => {
+  withLogs(({ log, path }) => {
+    using each = log(10);
+    each.write(bytes("one\ntwo\nthree\n"));
+    assertEquals(Deno.readTextFileSync(`${path}/web.log.1`), "one\ntwo\n");
+    assertEquals(Deno.readTextFileSync(`${path}/web.log`), "three\n");
+  });
+});
+
+Deno.test("a log is not written through a link, and that is said once", () => {
+  withLogs(({ log, path, complaints }) => {
+    Deno.symlinkSync("elsewhere", `${path}/web.log`);
+    using each = log();
+    each.write(bytes("one"));
+    each.write(bytes("two"));
+    assertEquals(names(path), ["web.log"]);
+    assertEquals(complaints.length, 1);
+    assertStringIncludes(complaints[0]!, "web.log has gaps: openat(");
+  });
+});
+
+Deno.test("a log goes on when it can be written again", () => {
+  withLogs(({ log, path }) => {
+    Deno.symlinkSync("elsewhere", `${path}/web.log`);
+    using each = log();
+    each.write(bytes("one"));
+    Deno.removeSync(`${path}/web.log`);
+    each.write(bytes("two"));
+    assertEquals(Deno.readTextFileSync(`${path}/web.log`), "two");
+  });
+});

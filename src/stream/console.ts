@@ -1,0 +1,164 @@
+/**
+ * A terminal of the pod's own, that of an interactive app or of a command of `enter`'s: what is typed in the caller's
+ * goes to it, and what it shows is shown in the caller's.
+ *
+ * The caller's terminal is raw meanwhile, so that the app's alone decides what a key means. Nothing
+ * here waits: it says what to wait for, and is told what has come.
+ *
+ * @module
+ */
+
+import { monotonicMicroseconds } from "../linux/clock.ts";
+import { failedWith } from "../linux/errno.ts";
+import type { Fd } from "../linux/fd.ts";
+import type { Bytes } from "../linux/libc.ts";
+import { type PollEvents, POLLIN, POLLOUT } from "../linux/poll.ts";
+import {
+  openSharedInput,
+  readAvailable,
+  type SharedInput,
+  writeAvailable,
+} from "../linux/stream.ts";
+import { RawMode, setWindowSize, windowSize } from "../linux/terminal.ts";
+import { EscapeKeys } from "./escape_keys.ts";
+import { type Feed, READ_SIZE, Sink } from "./output_mux.ts";
+
+/** Bytes of typing that one read takes at the most: what a terminal holds. */
+const TYPING_SIZE = 4096;
+
+/** `^D`, which a terminal takes for the end of input. */
+const END_OF_INPUT = Uint8Array.of(4);
+
+/** What {@linkcode Console} is made of. */
+export interface ConsoleOptions {
+  /** The master of the app's terminal, which does not wait. It stays its owner's to close. */
+  master: Fd;
+  /** The caller's terminal, where what is typed there is for the app. */
+  input: number | undefined;
+  /** Where the app's terminal is shown. */
+  output: number;
+  /** Whether others show something in the caller's terminal as well. */
+  isShared?: boolean;
+  /** Hears why nothing more is shown. */
+  complain: (text: string) => void;
+}
+
+/** The caller's terminal and the app's, connected until the end of the `using` scope. */
+export class Console implements Disposable {
+  readonly #master: Fd;
+  readonly #terminal: number;
+  readonly #rawMode: RawMode | undefined;
+  readonly #input: SharedInput | undefined;
+  readonly #screen: Sink;
+  readonly #shown: Feed;
+  readonly #escape = new EscapeKeys();
+  /** What the app's terminal has not yet taken. */
+  #typed: Bytes = new Uint8Array(0);
+  #inputEnded = false;
+  #appEnded = false;
+  #hasEscaped = false;
+
+  /**
+   * Makes the caller's terminal raw, and the app's as large.
+   *
+   * @throws {SyscallError} and leaves the caller's terminal as it was.
+   */
+  constructor({ master, input, output, isShared = false, complain }: ConsoleOptions) {
+    using undo = new DisposableStack();
+    this.#master = master;
+    this.#terminal = input ?? output;
+    this.#input = undo.use(input === undefined ? undefined : openSharedInput(input));
+    this.#screen = undo.use(new Sink(output, complain));
+    this.#shown = this.#screen.addFeed();
+    this.#rawMode = undo.use(input === undefined ? undefined : new RawMode(input, isShared));
+    this.resize();
+    undo.move();
+  }
+
+  /** Makes the app's terminal as large as the caller's: to be called after SIGWINCH. */
+  resize(): void {
+    try {
+      setWindowSize(this.#master.number, windowSize(this.#terminal));
+    } catch (error) {
+      // One of them was hung up.
+      if (!failedWith(error, "EIO")) throw error;
+    }
+  }
+
+  /** Whether nobody has the app's terminal open any more, and all that it showed is shown. */
+  get isDone(): boolean {
+    return this.#appEnded && !this.#screen.isWaiting;
+  }
+
+  /** Whether the caller has pressed the keys that end the pod. */
+  get hasEscaped(): boolean {
+    return this.#hasEscaped;
+  }
+
+  /** Whether something that the app's terminal showed is not shown yet. */
+  get isShowing(): boolean {
+    return this.#screen.isWaiting;
+  }
+
+  /** What to wait for. */
+  interests(): PollEvents[] {
+    const isTyping = this.#typed.length > 0;
+    const showing = !this.#appEnded && this.#shown.hasRoom ? POLLIN : 0;
+    const taking = !this.#appEnded && isTyping ? POLLOUT : 0;
+    const typing = !this.#appEnded && !this.#inputEnded && !isTyping ? POLLIN : 0;
+    return [
+      { fd: this.#master.number, events: showing | taking },
+      ...(this.#input ? [{ fd: this.#input.fd, events: typing }] : []),
+      ...this.#screen.interests(),
+    ].filter(({ events }) => events !== 0);
+  }
+
+  /**
+   * Passes on what has come.
+   *
+   * @param ready What the wait told; others' descriptors are no matter.
+   * @throws {SyscallError}
+   */
+  onReady(ready: readonly PollEvents[]): void {
+    const fds = new Set(ready.map(({ fd }) => fd));
+    if (this.#input && fds.has(this.#input.fd)) this.#readTyping(this.#input);
+    this.#passTyping();
+    if (fds.has(this.#master.number)) this.#readScreen();
+    this.#screen.flush();
+  }
+
+  /** Gives the caller's terminal back as it was. */
+  [Symbol.dispose](): void {
+    this.#rawMode?.[Symbol.dispose]();
+    this.#screen[Symbol.dispose]();
+    this.#input?.[Symbol.dispose]();
+  }
+
+  #readTyping(input: SharedInput): void {
+    const typed = input.read(TYPING_SIZE);
+    if (typed === undefined) return;
+    this.#inputEnded = typed.length === 0;
+    this.#typed = this.#inputEnded ? END_OF_INPUT : typed;
+    if (this.#escape.push(typed, monotonicMicroseconds())) this.#hasEscaped = true;
+  }
+
+  #passTyping(): void {
+    if (this.#typed.length === 0) return;
+    try {
+      const written = writeAvailable(this.#master.number, this.#typed);
+      this.#typed = this.#typed.subarray(written);
+    } catch (error) {
+      // Nobody has the app's terminal open any more.
+      if (!failedWith(error, "EIO")) throw error;
+      this.#typed = this.#typed.subarray(this.#typed.length);
+    }
+  }
+
+  #readScreen(): void {
+    if (!this.#shown.hasRoom) return;
+    const bytes = readAvailable(this.#master.number, READ_SIZE);
+    if (bytes === undefined) return;
+    this.#appEnded = bytes.length === 0;
+    this.#shown.put(bytes);
+  }
+}

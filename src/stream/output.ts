@@ -1,0 +1,210 @@
+/**
+ * What the apps write: to the caller, and to a log of each app.
+ *
+ * Of a pod with one app, the caller gets every byte as it is; with several, whole lines that say
+ * whose they are. Nothing here waits: it says what to wait for, and is told what has come.
+ *
+ * @module
+ */
+
+import { monotonicMicroseconds } from "../linux/clock.ts";
+import { SyscallError } from "../linux/errno.ts";
+import type { Fd } from "../linux/fd.ts";
+import type { Bytes } from "../linux/libc.ts";
+import { setOwner } from "../linux/ownership.ts";
+import { type PollEvents, POLLIN } from "../linux/poll.ts";
+import { statFd } from "../linux/stat.ts";
+import { bytesAvailable, makeOutputPipe, readAvailable } from "../linux/stream.ts";
+import type { Stream } from "../plan/stdio.ts";
+import { printable } from "../stage1/log.ts";
+import { AppLog, openLogDirectory } from "./app_log.ts";
+import { linePrefix, LinePrefixer } from "./line_prefixer.ts";
+import { type Feed, READ_SIZE, Sink } from "./output_mux.ts";
+
+/** What {@linkcode PodOutput} is made of. */
+export interface PodOutputOptions {
+  /** The pod's directory, which gets the logs. */
+  podDirectory: Fd;
+  /** Whether lines say which app they are of. */
+  severalApps: boolean;
+  /** The caller's descriptors. */
+  stdout: number;
+  stderr: number;
+}
+
+/** A stream of an app's that leads to its log and to the caller. */
+export type OutputStream = Exclude<Stream, "stdin">;
+
+/** One such stream: where it comes from, and where it goes. */
+interface Source {
+  app: string;
+  pipe: Fd;
+  /** Bytes to read before it ends, when that is known. */
+  left: number;
+  log: AppLog | undefined;
+  /** Absent where bytes are passed on as they are. */
+  prefixer: LinePrefixer | undefined;
+  feed: Feed;
+  sink: Sink;
+}
+
+/** The output of all apps of a pod. */
+export class PodOutput implements Disposable {
+  readonly #severalApps: boolean;
+  readonly #sinks: Record<OutputStream, Sink>;
+  /** What `run` itself has to say. */
+  readonly #messages: Feed;
+  readonly #logDirectory: Fd | undefined;
+  readonly #logs = new Map<string, AppLog>();
+  readonly #pids = new Map<string, number>();
+  readonly #sources = new Set<Source>();
+
+  /**
+   * Makes the logs' directory. Where that fails, it says so and does without logs.
+   *
+   * @throws {SyscallError} when the caller's descriptors are not open.
+   */
+  constructor({ podDirectory, severalApps, stdout, stderr }: PodOutputOptions) {
+    this.#severalApps = severalApps;
+    const say = (text: string) => this.say(text);
+    const sink = new Sink(stdout, say);
+    // Lines stay whole only if one hand writes them.
+    const isSame = statFd(stdout).identity === statFd(stderr).identity;
+    this.#sinks = { stdout: sink, stderr: isSame ? sink : new Sink(stderr, say) };
+    this.#messages = this.#sinks.stderr.addFeed();
+    this.#logDirectory = openLogs(podDirectory, say);
+  }
+
+  /** Says one line of `run`'s own on the caller's standard error. */
+  say(text: string): void {
+    this.writeLine(`run: ${printable(text)}`);
+  }
+
+  /**
+   * Writes a line to the caller's standard error. As with all that goes there, a slow reader is not
+   * waited for. Of one that has stalled, no more is kept than of an app.
+   */
+  writeLine(line: string): void {
+    if (this.#messages.hasRoom) this.#messages.put(new TextEncoder().encode(`${line}\n`));
+    this.#sinks.stderr.flush();
+  }
+
+  /**
+   * Opens what an app is to have as its standard output or error.
+   *
+   * @param owner Who may open it again by /dev/stdout or /dev/stderr.
+   * @returns What the app's process inherits. To be closed here when it has, or its end is never
+   * seen.
+   * @throws {SyscallError}
+   */
+  openStream(app: string, stream: OutputStream, owner: { uid: number; gid: number }): Fd {
+    const { readEnd, writeEnd } = makeOutputPipe();
+    setOwner(writeEnd, owner.uid, owner.gid);
+    const sink = this.#sinks[stream];
+    this.#sources.add({
+      app,
+      pipe: readEnd,
+      left: Infinity,
+      log: this.#logOf(app),
+      prefixer: this.#severalApps ? new LinePrefixer() : undefined,
+      feed: sink.addFeed(),
+      sink,
+    });
+    return writeEnd;
+  }
+
+  /** Says which process an app is, for the prefix of its lines. */
+  appStarted(app: string, pid: number): void {
+    this.#pids.set(app, pid);
+  }
+
+  /** What to wait for. A stream whose reader is slow is left alone, until its app has to wait. */
+  interests(): PollEvents[] {
+    const readable = [...this.#sources].filter(({ feed }) => feed.hasRoom)
+      .map(({ pipe }) => ({ fd: pipe.number, events: POLLIN }));
+    return [...readable, ...this.#allSinks().flatMap((sink) => sink.interests())];
+  }
+
+  /**
+   * Passes on what has come.
+   *
+   * @param ready What the wait told; others' descriptors are no matter.
+   * @throws {SyscallError}
+   */
+  onReady(ready: readonly PollEvents[]): void {
+    const fds = new Set(ready.map(({ fd }) => fd));
+    for (const source of this.#sources) if (fds.has(source.pipe.number)) this.#readFrom(source);
+    for (const sink of this.#allSinks()) sink.flush();
+  }
+
+  /**
+   * Says that no process of the pod is left: what is in the pipes now is all. A pipe that a process
+   * elsewhere holds has no end of its own.
+   *
+   * @throws {SyscallError}
+   */
+  podEnded(): void {
+    for (const source of this.#sources) {
+      source.left = bytesAvailable(source.pipe);
+      if (source.left === 0) this.#end(source);
+    }
+  }
+
+  /** Whether every stream has come to its end, and all of it has been passed on. */
+  get isDone(): boolean {
+    return this.#sources.size === 0 && !this.#allSinks().some((sink) => sink.isWaiting);
+  }
+
+  [Symbol.dispose](): void {
+    for (const { pipe } of this.#sources) pipe[Symbol.dispose]();
+    for (const log of this.#logs.values()) log[Symbol.dispose]();
+    for (const sink of this.#allSinks()) sink[Symbol.dispose]();
+    this.#logDirectory?.[Symbol.dispose]();
+  }
+
+  #allSinks(): Sink[] {
+    return [...new Set(Object.values(this.#sinks))];
+  }
+
+  #logOf(app: string): AppLog | undefined {
+    if (this.#logDirectory === undefined) return undefined;
+    const log = this.#logs.get(app) ??
+      new AppLog(this.#logDirectory, app, (text) => this.say(text));
+    this.#logs.set(app, log);
+    return log;
+  }
+
+  #readFrom(source: Source): void {
+    const bytes = readAvailable(source.pipe.number, Math.min(READ_SIZE, source.left));
+    if (bytes === undefined) {
+      // Who holds the pipe elsewhere may have read what was left.
+      if (source.left !== Infinity) this.#end(source);
+      return;
+    }
+    source.left -= bytes.length;
+    source.log?.write(bytes);
+    source.feed.put(source.prefixer?.push(bytes, this.#prefix(source)) ?? bytes);
+    if (bytes.length === 0 || source.left === 0) this.#end(source);
+  }
+
+  #end(source: Source): void {
+    if (source.prefixer) source.feed.put(source.prefixer.end(this.#prefix(source)));
+    source.pipe[Symbol.dispose]();
+    this.#sources.delete(source);
+  }
+
+  #prefix({ app }: Source): Bytes {
+    const prefix = linePrefix(monotonicMicroseconds(), app, this.#pids.get(app));
+    return new TextEncoder().encode(prefix);
+  }
+}
+
+function openLogs(podDirectory: Fd, say: (text: string) => void): Fd | undefined {
+  try {
+    return openLogDirectory(podDirectory);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    say(`output is not logged: ${error.message}`);
+    return undefined;
+  }
+}
