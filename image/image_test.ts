@@ -1,11 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import * as z from "zod/mini";
 import { ACIdentifier } from "../src/appc/names.ts";
-import { isolationOf, ISOLATIONS } from "../src/stage1/flavor.ts";
+import { flavorOf, FLAVORS } from "../src/stage1/flavor.ts";
 import { IMAGE_NAMES, imageManifest } from "./manifest.ts";
 import { MEMBERS } from "./members.ts";
 
-const MANIFEST = imageManifest({ version: "1.2.3", arch: "amd64", isolation: "host" });
+const MANIFEST = imageManifest({ version: "1.2.3", arch: "amd64", flavor: "host" });
 
 Deno.test("the images' names are AC Identifiers, and differ", () => {
   const names = Object.values(IMAGE_NAMES);
@@ -14,10 +14,10 @@ Deno.test("the images' names are AC Identifiers, and differ", () => {
 });
 
 Deno.test("an image says whether its pods have namespaces of their own", () => {
-  for (const isolation of ISOLATIONS) {
-    const manifest = imageManifest({ version: "1.2.3", arch: "amd64", isolation });
-    assertEquals(isolationOf(manifest), isolation);
-    assertEquals(manifest.name, IMAGE_NAMES[isolation]);
+  for (const flavor of FLAVORS) {
+    const manifest = imageManifest({ version: "1.2.3", arch: "amd64", flavor });
+    assertEquals(flavorOf(manifest), flavor);
+    assertEquals(manifest.name, IMAGE_NAMES[flavor]);
   }
 });
 

@@ -5,12 +5,12 @@
  * @module
  */
 
-import { type Isolation, ISOLATION_ANNOTATION } from "../src/stage1/flavor.ts";
+import { type Flavor, FLAVOR_ANNOTATION } from "../src/stage1/flavor.ts";
 
 /** The images' names: AC Identifiers. They are never discovered, so they need no domain. */
-export const IMAGE_NAMES: Readonly<Record<Isolation, string>> = {
+export const IMAGE_NAMES: Readonly<Record<Flavor, string>> = {
   host: "stage1-volo",
-  pod: "stage1-volo-isolated",
+  isolated: "stage1-volo-isolated",
 };
 
 /** What differs from one image to the next. */
@@ -20,7 +20,7 @@ export interface ImageLabels {
   /** The processor, in appc's spelling. */
   readonly arch: string;
   /** Whether a pod is in the host's namespaces or has its own. */
-  readonly isolation: Isolation;
+  readonly flavor: Flavor;
 }
 
 /** How rkt finds the entrypoints, and which flags it may pass to them. */
@@ -33,13 +33,13 @@ const ANNOTATIONS = {
 };
 
 /** The manifest, ready to be written as JSON. */
-export function imageManifest({ version, arch, isolation }: ImageLabels) {
+export function imageManifest({ version, arch, flavor }: ImageLabels) {
   return {
     acKind: "ImageManifest",
     acVersion: "0.8.11",
-    name: IMAGE_NAMES[isolation],
+    name: IMAGE_NAMES[flavor],
     labels: toPairs({ version, arch, os: "linux" }),
-    annotations: toPairs({ ...ANNOTATIONS, [ISOLATION_ANNOTATION]: isolation }),
+    annotations: toPairs({ ...ANNOTATIONS, [FLAVOR_ANNOTATION]: flavor }),
   };
 }
 

@@ -8,7 +8,7 @@ import type { PublicKey } from "openpgp";
 import { IMAGE_NAMES, type ImageLabels, imageManifest } from "../image/manifest.ts";
 import { CODE_CACHE_MEMBERS, type Member, MEMBERS } from "../image/members.ts";
 import { compileNative, RECORDED_COMPILER } from "../image/native.ts";
-import { type Isolation, ISOLATIONS } from "../src/stage1/flavor.ts";
+import { type Flavor, FLAVORS } from "../src/stage1/flavor.ts";
 import { type Content, writeImage } from "./aci.ts";
 import { buildPrograms, type Program } from "./build.ts";
 import { type Compression, COMPRESSIONS } from "./compression.ts";
@@ -36,9 +36,9 @@ const USAGE = `Usage: deno task build-image [OPTION…]
 
 Compiles the four entrypoints and makes the stage1 images, which have them in common.
 
-  --isolation=KIND     host, for pods in the host's namespaces, or pod, for pods with their own
+  --flavor=FLAVOR      host, for pods in the host's namespaces, or isolated, for pods with their own
                        (both)
-  --output=FILE        the image, with --isolation (dist/stage1-volo.aci for host,
+  --output=FILE        the image, with --flavor (dist/stage1-volo.aci for host,
                        dist/stage1-volo-isolated.aci for pod; for another processor
                        than this machine's, in dist/ARCH)
   --compression=HOW    none, or to be downloaded gzip, or xz: smaller, and slower to write and
@@ -52,7 +52,7 @@ Compiles the four entrypoints and makes the stage1 images, which have them in co
 /** How images are built. */
 export interface ImageBuild {
   /** The kinds of image, and the file of each. */
-  readonly outputs: Readonly<Partial<Record<Isolation, string>>>;
+  readonly outputs: Readonly<Partial<Record<Flavor, string>>>;
   /** Their compression. */
   readonly compression: Compression;
   /** The processor they are for. */
@@ -87,9 +87,9 @@ export async function buildImages(build: ImageBuild = DEFAULT_BUILD): Promise<Bu
   const programs = await compileEntrypoints(build);
   const init = await buildInit(build);
   const images: (BuiltImage & MadeImage)[] = [];
-  for (const isolation of ISOLATIONS) {
-    const output = build.outputs[isolation];
-    if (output) images.push(await packImage({ output, isolation, programs, init }, build));
+  for (const flavor of FLAVORS) {
+    const output = build.outputs[flavor];
+    if (output) images.push(await packImage({ output, flavor, programs, init }, build));
   }
   await describeBuild(images, build);
   return images;
@@ -98,17 +98,17 @@ export async function buildImages(build: ImageBuild = DEFAULT_BUILD): Promise<Bu
 /** What differs from one image to the next, and the programs, which do not. */
 interface ImageParts {
   output: string;
-  isolation: Isolation;
+  flavor: Flavor;
   programs: readonly Program[];
   init: Uint8Array;
 }
 
 async function packImage(
-  { output, isolation, programs, init }: ImageParts,
+  { output, flavor, programs, init }: ImageParts,
   { architecture, compression }: ImageBuild,
 ): Promise<BuiltImage & MadeImage> {
-  const title = `image ${IMAGE_NAMES[isolation]}, ${describe(compression)}`;
-  const manifest = manifestText({ version: VERSION, arch: architecture.appc, isolation });
+  const title = `image ${IMAGE_NAMES[flavor]}, ${describe(compression)}`;
+  const manifest = manifestText({ version: VERSION, arch: architecture.appc, flavor });
   const members = hasCodeCaches(programs) ? [...MEMBERS, ...CODE_CACHE_MEMBERS] : MEMBERS;
   const contents = members.map((member) => contentOf(member, manifest, programs, init));
   const id = await step(title, (progress) => {
@@ -119,7 +119,7 @@ async function packImage(
       return await writeImage(contents, options, progress);
     });
   });
-  return { path: output, id, isolation, contents };
+  return { path: output, id, flavor, contents };
 }
 
 /** Writes down what is in the images and what they were made from. */
@@ -194,12 +194,12 @@ function describe(compression: Compression): string {
 async function main(args: string[]): Promise<void> {
   const options = taskArguments(args, {
     boolean: ["no-sign"],
-    string: ["output", "isolation", "compression", "arch", "runtime"],
+    string: ["output", "flavor", "compression", "arch", "runtime"],
     usage: USAGE,
   });
   const target = architecture(options.arch);
   const images = await buildImages({
-    outputs: chooseOutputs(imagesFor(target), options.isolation, options.output),
+    outputs: chooseOutputs(imagesFor(target), options.flavor, options.output),
     compression: oneOf(
       "compression",
       COMPRESSIONS,
@@ -216,14 +216,14 @@ async function main(args: string[]): Promise<void> {
 
 function chooseOutputs(
   images: typeof IMAGES,
-  isolation?: string,
+  flavor?: string,
   output?: string,
 ): ImageBuild["outputs"] {
-  if (isolation !== undefined) {
-    const kind = oneOf("isolation", ISOLATIONS, isolation);
+  if (flavor !== undefined) {
+    const kind = oneOf("flavor", FLAVORS, flavor);
     return { [kind]: output ?? images[kind] };
   }
-  if (output !== undefined) throw new Error("--output: of which image? Say --isolation as well");
+  if (output !== undefined) throw new Error("--output: of which image? Say --flavor as well");
   return images;
 }
 

@@ -10,7 +10,7 @@ async function buildIn(directory: string): Promise<string> {
   await run(ROOT, "cp", "-r", ...SOURCES, directory);
   if (!WITHOUT_GIT) await makeRepository(directory);
   await Deno.symlink(`${ROOT}/node_modules`, `${directory}/node_modules`);
-  const options = ["--isolation=pod", "--compression=none", "--no-sign"];
+  const options = ["--flavor=isolated", "--compression=none", "--no-sign"];
   await run(directory, Deno.execPath(), "run", "-A", "tasks/build_image.ts", ...options);
   return `${directory}/dist/stage1-volo-isolated.aci`;
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ISOLATIONS } from "../src/stage1/flavor.ts";
+import { FLAVORS } from "../src/stage1/flavor.ts";
 import type { Result } from "../tests/host.ts";
 import { makeImage } from "../tests/images.ts";
 import { type Pod, Stage0 } from "../tests/stage0.ts";
@@ -13,8 +13,8 @@ import { paint, runTask, say, step } from "./console.ts";
 import { IMAGES } from "./project.ts";
 
 /** What differs between the pods. Networks take plugins, which not every machine has. */
-const NET = { host: "default", pod: "none" };
-const WHERE = { host: "the host's namespaces", pod: "namespaces of its own" };
+const NET = { host: "default", isolated: "none" };
+const WHERE = { host: "the host's namespaces", isolated: "namespaces of its own" };
 
 /** What the app does: it introduces itself, then it waits to be stopped. */
 const SCRIPT = `
@@ -39,10 +39,10 @@ async function main(): Promise<void> {
   try {
     const image = await makeImage(`${directory}/image`, { name: "example.com/greeter" });
     const app = { exec: ["/bin/sh", "-c", SCRIPT], user: "volo", group: "volo" };
-    for (const isolation of ISOLATIONS) {
-      await using stage0 = await Stage0.open({ stage1: IMAGES[isolation], net: NET[isolation] });
+    for (const flavor of FLAVORS) {
+      await using stage0 = await Stage0.open({ stage1: IMAGES[flavor], net: NET[flavor] });
       await using pod = await stage0.prepare({ apps: [{ image, app }] });
-      say(paint("bold", `Running a pod in ${WHERE[isolation]} (${pod.uuid})`));
+      say(paint("bold", `Running a pod in ${WHERE[flavor]} (${pod.uuid})`));
       await live(pod);
       say();
     }

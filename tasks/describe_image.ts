@@ -8,7 +8,7 @@
  */
 
 import { basename } from "node:path";
-import type { Isolation } from "../src/stage1/flavor.ts";
+import type { Flavor } from "../src/stage1/flavor.ts";
 import type { Content } from "./aci.ts";
 import { digestFile } from "./digest.ts";
 import { billImage, bundledIntoPrograms, RUNTIME_PATH, sumContents } from "./image_bill.ts";
@@ -34,7 +34,7 @@ export interface MadeImage {
   /** Its file. */
   readonly path: string;
   /** What kind of image it is. */
-  readonly isolation: Isolation;
+  readonly flavor: Flavor;
   /** What it is made of. */
   readonly contents: readonly Content[];
 }
@@ -53,8 +53,8 @@ export async function describeImages(
   const bundled = bundledIntoPrograms();
   const sums = await Promise.all(images.map(({ contents }) => sumContents(contents)));
   const materials = await gatherMaterials(common, sums[0]!.get(RUNTIME_PATH)!);
-  for (const [i, { path, isolation }] of images.entries()) {
-    const recipe = { isolation, ...common };
+  for (const [i, { path, flavor }] of images.entries()) {
+    const recipe = { flavor, ...common };
     const digest = await digestFile(path, ALGORITHMS);
     const bill = billImage(recipe, digest, sums[i]!, bundled);
     await Deno.writeTextFile(billFile(path), bill);

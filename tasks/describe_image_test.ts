@@ -56,7 +56,7 @@ async function withImage(test: (image: string) => Promise<void>): Promise<void> 
 }
 
 function describe(path: string): Promise<void> {
-  return describeImages([{ path, isolation: "host", contents: CONTENTS }], RECIPE);
+  return describeImages([{ path, flavor: "host", contents: CONTENTS }], RECIPE);
 }
 
 function verify(image: string): Promise<string[]> {

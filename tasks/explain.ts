@@ -9,7 +9,7 @@ import { planApp, planPodMasks } from "../src/plan/app.ts";
 import { describeMask, describePlan } from "../src/plan/describe.ts";
 import { describeFields } from "../src/plan/fields.ts";
 import { VolumeSources } from "../src/rootfs/volume_sources.ts";
-import { readIsolation } from "../src/stage1/flavor.ts";
+import { readFlavor } from "../src/stage1/flavor.ts";
 import { loadPod } from "../src/stage1/pod.ts";
 import { paint, runTask, say, taskArguments } from "./console.ts";
 import { describePermissions, readPermissions } from "./permissions.ts";
@@ -46,11 +46,11 @@ async function explainPermissions(): Promise<void> {
 
 function explainPod(directory: string): void {
   const pod = loadPod(directory);
-  const isolation = readIsolation(directory);
-  const hostname = isolation === "pod"
+  const flavor = readFlavor(directory);
+  const hostname = flavor === "isolated"
     ? `rkt-${basename(Deno.realPathSync(directory))}`
     : undefined;
-  const options = { ...DEFAULTS, isolation, hasNetwork: isolation === "pod", hostname };
+  const options = { ...DEFAULTS, flavor, hasNetwork: flavor === "isolated", hostname };
   using sources = new VolumeSources();
   const masks = planPodMasks(pod, options);
   if (masks.length > 0) say("in the pod's own /proc and /sys:");

@@ -87,7 +87,7 @@ export function billImage(
     return program ? { needs: [RUNTIME_PATH], packages: bundled.get(program)! } : {};
   };
   return billOfMaterials({
-    name: IMAGE_NAMES[recipe.isolation],
+    name: IMAGE_NAMES[recipe.flavor],
     version: VERSION,
     architecture: recipe.architecture,
     digest,

@@ -10,8 +10,8 @@ import { imageManifest } from "../image/manifest.ts";
 import { CODE_CACHE_MEMBERS, type Member, MEMBERS } from "../image/members.ts";
 import { compileNative, type NativeName } from "../image/native.ts";
 import { formatPath, parseManifest } from "../src/appc/parse.ts";
-import { naming } from "../src/stage1/context.ts";
-import { isolationOf } from "../src/stage1/flavor.ts";
+import { withContext } from "../src/stage1/context.ts";
+import { flavorOf } from "../src/stage1/flavor.ts";
 import { openDecompressed } from "./compression.ts";
 import { sha256 } from "./digest.ts";
 import { codeCacheKey, embeddedMetadata, programStart } from "./payload.ts";
@@ -132,9 +132,9 @@ function formatMode(mode = 0): string {
 function inspectManifest(text: string): Architecture {
   const { labels, annotations } = parseManifest(text, Kind, "manifest");
   const target = architecture(labels.find(({ name }) => name === "arch")?.value ?? "none");
-  const isolation = isolationOf({ annotations });
-  const expected = imageManifest({ version: VERSION, arch: target.appc, isolation });
-  naming("manifest", () => requireEqual(JSON.parse(text), expected, []));
+  const flavor = flavorOf({ annotations });
+  const expected = imageManifest({ version: VERSION, arch: target.appc, flavor });
+  withContext("manifest", () => requireEqual(JSON.parse(text), expected, []));
   return target;
 }
 

@@ -4,7 +4,7 @@ import { imageManifest } from "../image/manifest.ts";
 import { CODE_CACHE_MEMBERS, type Member, MEMBERS } from "../image/members.ts";
 import { compileNative } from "../image/native.ts";
 import { describeError } from "../src/stage1/entrypoint.ts";
-import { type Isolation, ISOLATIONS } from "../src/stage1/flavor.ts";
+import { type Flavor, FLAVORS } from "../src/stage1/flavor.ts";
 import { type Content, writeImage } from "./aci.ts";
 import { inspectImage, requireEqual, requireExecutable } from "./inspect.ts";
 import { architecture, PROGRAMS, VERSION } from "./project.ts";
@@ -53,8 +53,8 @@ function program(permissions: unknown = PERMISSIONS, start = LAUNCHER, key = `${
 const RUNTIME = LAUNCHER;
 
 /** The members of a right image. */
-function contents(isolation: Isolation = "host"): Content[] {
-  const labels = { version: VERSION, arch: TARGET.appc, isolation };
+function contents(flavor: Flavor = "host"): Content[] {
+  const labels = { version: VERSION, arch: TARGET.appc, flavor };
   const manifest = JSON.stringify(imageManifest(labels));
   return [...MEMBERS, ...CODE_CACHE_MEMBERS].map((member) => {
     if (member.type === "directory") return { member };
@@ -104,7 +104,7 @@ async function assertFault(members: Content[], fault: string): Promise<void> {
 }
 
 Deno.test("an image as in the source has no faults", async () => {
-  for (const isolation of ISOLATIONS) assertEquals(await inspect(contents(isolation)), "nothing");
+  for (const flavor of FLAVORS) assertEquals(await inspect(contents(flavor)), "nothing");
 });
 
 Deno.test("a member that is missing, moved or foreign is a fault", async () => {
@@ -130,7 +130,7 @@ Deno.test("another mode or type is a fault", async () => {
 });
 
 Deno.test("a manifest that says something else is a fault", async () => {
-  const labels = { version: "0.0.9", arch: TARGET.appc, isolation: "host" } as const;
+  const labels = { version: "0.0.9", arch: TARGET.appc, flavor: "host" } as const;
   const manifest = new TextEncoder().encode(JSON.stringify(imageManifest(labels)));
   await assertFault(
     changed("manifest", { from: manifest }),
@@ -140,8 +140,8 @@ Deno.test("a manifest that says something else is a fault", async () => {
 
 Deno.test("a manifest that has another kind's name is a fault", async () => {
   const labels = { version: VERSION, arch: TARGET.appc } as const;
-  const { name } = imageManifest({ ...labels, isolation: "host" });
-  const manifest = { ...imageManifest({ ...labels, isolation: "pod" }), name };
+  const { name } = imageManifest({ ...labels, flavor: "host" });
+  const manifest = { ...imageManifest({ ...labels, flavor: "isolated" }), name };
   await assertFault(
     changed("manifest", { from: new TextEncoder().encode(JSON.stringify(manifest)) }),
     'manifest: name is "stage1-volo" and should be "stage1-volo-isolated"',

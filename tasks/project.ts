@@ -7,7 +7,7 @@
 import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
 import { IMAGE_NAMES } from "../image/manifest.ts";
-import type { Isolation } from "../src/stage1/flavor.ts";
+import type { Flavor } from "../src/stage1/flavor.ts";
 
 /** The project's directory. */
 export const ROOT: string = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
@@ -80,16 +80,16 @@ export function outputDirectory({ appc, deno }: Architecture): string {
 }
 
 /** The images for a processor, unless another file is named. */
-export function imagesFor(architecture: Architecture): Readonly<Record<Isolation, string>> {
+export function imagesFor(architecture: Architecture): Readonly<Record<Flavor, string>> {
   const directory = outputDirectory(architecture);
   return {
     host: `${directory}/${IMAGE_NAMES.host}.aci`,
-    pod: `${directory}/${IMAGE_NAMES.pod}.aci`,
+    isolated: `${directory}/${IMAGE_NAMES.isolated}.aci`,
   };
 }
 
 /** The images that are looked at, signed and tried unless another file is named: this machine's. */
-export const IMAGES: Readonly<Record<Isolation, string>> = imagesFor(architecture());
+export const IMAGES: Readonly<Record<Flavor, string>> = imagesFor(architecture());
 
 /** 2026-01-01T00:00:00Z, in seconds: any moment will do, as long as it is always the same. */
 const DEFAULT_EPOCH = 1_767_225_600;

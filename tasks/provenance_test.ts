@@ -4,7 +4,7 @@ import { formatProvenance, parseProvenance, type Provenance } from "./provenance
 const PROVENANCE: Provenance = {
   subjects: { "image.aci": { sha256: "ab" }, "image.aci.cdx.json": { sha256: "cd" } },
   recipe: {
-    isolation: "host",
+    flavor: "host",
     compression: "xz",
     architecture: "amd64",
     runtime: "npm",

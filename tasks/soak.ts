@@ -41,7 +41,7 @@ async function main(args: string[]): Promise<number> {
       TMPDIR: directory,
       STAGE1_CACHE: `${directory}/cache`,
       STAGE1: IMAGES.host,
-      STAGE1_ISOLATED: IMAGES.pod,
+      STAGE1_ISOLATED: IMAGES.isolated,
     };
     const command = new Deno.Command(program!, { args: rest, cwd: ROOT, env, stdin: "null" });
     return (await command.spawn().status).code;

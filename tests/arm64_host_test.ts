@@ -29,10 +29,10 @@ function powers(capabilities: string): string[] {
 const START = "start >/tmp/app; until grep -q ready /tmp/app; do sleep .1; done";
 
 /** What comes of a pod whose app has ended by SIGTERM. */
-const ENDED = { host: 143, pod: 0 };
+const ENDED = { host: 143, isolated: 0 };
 
-for (const isolation of ["host", "pod"] as const) {
-  const machineScenario = planMachine({ machine: ARM64, isolation });
+for (const flavor of ["host", "isolated"] as const) {
+  const machineScenario = planMachine({ machine: ARM64, flavor });
 
   machineScenario("on arm64 a pod is run, entered, stopped and collected", {
     script: "uname -m; echo ready; exec sleep 1000",
@@ -53,7 +53,7 @@ for (const isolation of ["host", "pod"] as const) {
     assertQuiet(result);
     assertEquals(result.stdout.trimEnd().split("\n"), [
       ...["aarch64", "ready", "aarch64", ...powers("0000000000000020")],
-      ...["33554432", `ended with ${ENDED[isolation]}`],
+      ...["33554432", `ended with ${ENDED[flavor]}`],
     ]);
   });
 

@@ -10,7 +10,7 @@ import type { Result } from "./host.ts";
 /** The exit code of an error inside a stage1. */
 export const REFUSED = 254;
 
-/** The program succeeded, and had nothing to complain about. */
+/** The program succeeded, and had nothing to warn about. */
 export function assertQuiet(result: Result): void {
   assertEquals({ code: result.code, stderr: result.stderr }, { code: 0, stderr: "" });
 }

@@ -12,7 +12,7 @@ const PROFILE = { name: "os/linux/apparmor-profile", value: { profile: "volo-tes
 
 const machineScenario = planMachine({
   machine: AMD64,
-  isolation: "pod",
+  flavor: "isolated",
   security: {
     module: "apparmor",
     // Everything is allowed but to read one file, wherever that is.

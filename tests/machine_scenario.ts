@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Isolation } from "../src/stage1/flavor.ts";
+import type { Flavor } from "../src/stage1/flavor.ts";
 import type { Result } from "./host.ts";
 import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
 import type { App } from "./stage0.ts";
@@ -43,14 +43,14 @@ export interface MachinePlan {
   machine: Machine;
   security?: Security;
   /** Whether its pods have namespaces of their own; by default, they are in the host's. */
-  isolation?: Isolation;
+  flavor?: Flavor;
 }
 
 /** Plans a machine for the tests of a file. */
 export function planMachine(plan: MachinePlan): MachineScenario {
-  const { machine, isolation = "host" } = plan;
-  const declare = isolation === "pod" ? isolatedScenario : scenario;
-  const setting = { patience: PATIENCE, stage1: machine.stage1[isolation] };
+  const { machine, flavor = "host" } = plan;
+  const declare = flavor === "isolated" ? isolatedScenario : scenario;
+  const setting = { patience: PATIENCE, stage1: machine.stage1[flavor] };
   const tests: MachineTest[] = [];
   let results: Promise<Result[]> | undefined;
   return (name, test, check) => {

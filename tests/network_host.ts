@@ -270,7 +270,7 @@ function setUp(
     beforePlugin();
     return runProgram(program);
   };
-  const setup = { uuid, network, localConfig: LOCAL_CONFIG, wantsDns: true, trace: () => {} };
+  const setup = { uuid, network, localConfig: LOCAL_CONFIG, wantsDns: true, debug: () => {} };
   return setUpNetworks(plan, { ...setup, environment: ["PATH=/bin"], run });
 }
 
@@ -283,7 +283,7 @@ function tearDown(links: string[] = []): void {
 }
 
 function tearDownBy(run: RunProgram, isLast: boolean): string[] {
-  return tearDownNetworks({ uuid: UUID, environment: [], run, isLast, trace: () => {} });
+  return tearDownNetworks({ uuid: UUID, environment: [], run, isLast, debug: () => {} });
 }
 
 function assertNothingLeft(links: string[] = []): void {

@@ -43,7 +43,7 @@ export interface Machine {
 /** A PC, which has the images under test. */
 export const AMD64: Machine = {
   processor: "amd64",
-  stage1: { host: STAGE1, pod: ISOLATED_STAGE1 },
+  stage1: { host: STAGE1, isolated: ISOLATED_STAGE1 },
   model: ["-cpu", "max"],
   console: "ttyS0",
   results: { device: "isa-serial", name: "ttyS1" },

@@ -11,9 +11,9 @@ import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { podCgroupName } from "../plan/cgroup/names.ts";
 import type { CgroupPlan, Limit } from "../plan/cgroup/placement.ts";
 import { describeResources, type ResourcePlan } from "../plan/cgroup/resources.ts";
-import { naming } from "../stage1/context.ts";
-import type { Trace } from "../stage1/debug.ts";
+import { withContext } from "../stage1/context.ts";
 import { describeError } from "../stage1/entrypoint.ts";
+import type { Debug } from "../stage1/log.ts";
 
 /** The way to a pod's cgroups, still open when the host's file systems are out of sight. */
 export interface CgroupAccess {
@@ -46,9 +46,9 @@ export function openPodCgroups(plan: ResourcePlan): CgroupAccess {
  * @param uuid The pod's.
  * @returns What could not be enforced, and why: one line each.
  */
-export function enterPodCgroups(access: CgroupAccess, uuid: string, trace: Trace): string[] {
+export function enterPodCgroups(access: CgroupAccess, uuid: string, debug: Debug): string[] {
   const name = podCgroupName(uuid);
-  describeResources({ ...access.plan, oomScoreAdj: undefined }, name).forEach(trace);
+  describeResources({ ...access.plan, oomScoreAdj: undefined }, name).forEach(debug);
   return access.plan.cgroups.flatMap((plan) => enterOne(plan, access, name));
 }
 
@@ -57,7 +57,7 @@ function enterOne(plan: CgroupPlan, { directories }: CgroupAccess, name: string)
     using cgroup = makeCgroup(directories.get(plan.parent)!, name);
     joinCgroup(cgroup);
     for (const { directory, controllers } of plan.enable) {
-      naming(
+      withContext(
         `${controllers.join(", ")} for cgroups in ${directory}`,
         () => enableControllers(directories.get(directory)!, controllers),
       );

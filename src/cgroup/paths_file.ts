@@ -18,7 +18,7 @@ import { POD_PATHS } from "../stage1/pod_directory.ts";
  * @param paths Of the cgroups, absolute.
  * @throws {SyscallError}
  */
-export function recordCgroups(podDirectory: Fd, paths: readonly string[]): void {
+export function saveCgroupPaths(podDirectory: Fd, paths: readonly string[]): void {
   if (paths.length === 0) return;
   replaceFileAt(podDirectory, POD_PATHS.cgroups, paths.map((path) => `${path}\n`).join(""));
 }
@@ -29,7 +29,7 @@ export function recordCgroups(podDirectory: Fd, paths: readonly string[]): void 
  * @param names Those that are asked for, whatever else the record has.
  * @throws {Error} when there is a record that cannot be read.
  */
-export function recordedCgroups(names: readonly string[]): string[] {
+export function loadCgroupPaths(names: readonly string[]): string[] {
   const record = readRecord();
   return record === undefined ? [] : cgroupsIn(record, names, readMounts());
 }

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { parseMountinfo } from "../linux/mountinfo.ts";
 import { O_RDONLY, openFile } from "../linux/open.ts";
 import { machineCgroupName, podCgroupName } from "../plan/cgroup/names.ts";
-import { cgroupsIn, recordCgroups } from "./paths_file.ts";
+import { cgroupsIn, saveCgroupPaths } from "./paths_file.ts";
 
 const UUID = "6733c088-a507-4694-aabf-edbe4fc5266f";
 const NAMES = [machineCgroupName(UUID), podCgroupName(UUID)];
@@ -17,7 +17,7 @@ Deno.test("what run records is what gc finds", () => {
   try {
     using fd = openFile(directory, O_RDONLY);
     const paths = NAMES.map((name) => `/sys/fs/cgroup/machine/${name}`);
-    recordCgroups(fd, paths);
+    saveCgroupPaths(fd, paths);
     assertEquals(cgroupsIn(Deno.readTextFileSync(`${directory}/cgroups`), NAMES, MOUNTS), paths);
   } finally {
     Deno.removeSync(directory, { recursive: true });

@@ -4,19 +4,26 @@
  * @module
  */
 
-import { halt, isHalting, killAtOnce, listMembers, removeCgroup, resume } from "../linux/cgroup.ts";
+import {
+  cgroupKill,
+  freeze,
+  isFreezing,
+  listCgroupProcesses,
+  removeCgroup,
+  thaw,
+} from "../linux/cgroup.ts";
 import { waitMilliseconds } from "../linux/clock.ts";
 import { openProcess, SIGKILL, signalProcess, startOf } from "../linux/process.ts";
 import { machineCgroupName, podCgroupName } from "../plan/cgroup/names.ts";
-import { naming } from "../stage1/context.ts";
-import type { Trace } from "../stage1/debug.ts";
-import { recordedCgroups } from "./paths_file.ts";
+import { withContext } from "../stage1/context.ts";
+import type { Debug } from "../stage1/log.ts";
+import { loadCgroupPaths } from "./paths_file.ts";
 
 /** Processes that are killed end on their own time: how often, and after how long, to look again. */
 const PATIENCE = { attempts: 100, milliseconds: 20 };
 
-/** The same for processes that halt, but not at once. */
-const HALTING = { attempts: 50, milliseconds: 2 };
+/** The same for processes that freeze, but not at once. */
+const FREEZING = { attempts: 50, milliseconds: 2 };
 
 /** How often to look for processes that were made while others were killed. */
 const ROUNDS = 100;
@@ -30,8 +37,8 @@ const BATCH = 256;
  * @param uuid The pod's.
  * @throws {Error} when a process in there does not end.
  */
-export function removePodCgroups(uuid: string, trace: Trace): void {
-  removeCgroups([machineCgroupName(uuid), podCgroupName(uuid)], trace);
+export function removePodCgroups(uuid: string, debug: Debug): void {
+  removeCgroups([machineCgroupName(uuid), podCgroupName(uuid)], debug);
 }
 
 /**
@@ -39,23 +46,23 @@ export function removePodCgroups(uuid: string, trace: Trace): void {
  *
  * @throws {Error} when a process in there does not end.
  */
-export function removeCgroups(names: readonly string[], trace: Trace): void {
-  const directories = recordedCgroups(names);
+export function removeCgroups(names: readonly string[], debug: Debug): void {
+  const directories = loadCgroupPaths(names);
   // All at once, as not every hierarchy can halt them.
-  killIn(directories, trace);
+  killIn(directories, debug);
   for (const directory of directories) {
-    trace(`remove cgroup ${directory}`);
-    naming(directory, () => removeWithMembers(directory, trace));
+    debug(`remove cgroup ${directory}`);
+    withContext(directory, () => removeWithProcesses(directory, debug));
   }
 }
 
-function removeWithMembers(directory: string, trace: Trace): void {
+function removeWithProcesses(directory: string, debug: Debug): void {
   for (let attempt = 0; attempt < PATIENCE.attempts; attempt++) {
     if (removeCgroup(directory)) return;
-    killMembers(directory, trace);
+    killCgroup(directory, debug);
     waitMilliseconds(PATIENCE.milliseconds);
   }
-  throw new Error(`still has processes: ${listMembers(directory).join(", ")}`);
+  throw new Error(`still has processes: ${listCgroupProcesses(directory).join(", ")}`);
 }
 
 /**
@@ -65,11 +72,11 @@ function removeWithMembers(directory: string, trace: Trace): void {
  * @returns Whether there was anything.
  * @throws {SyscallError}
  */
-export function killInPodCgroups(uuid: string, trace: Trace): boolean {
-  const ofPod = recordedCgroups([machineCgroupName(uuid)]);
+export function killInPodCgroups(uuid: string, debug: Debug): boolean {
+  const ofPod = loadCgroupPaths([machineCgroupName(uuid)]);
   // Where the pod has a cgroup by that name, the other one is that of `run`, which has to see to the end.
-  const ofApps = ofPod.length > 0 ? ofPod : recordedCgroups([podCgroupName(uuid)]);
-  return killIn(ofApps, trace);
+  const ofApps = ofPod.length > 0 ? ofPod : loadCgroupPaths([podCgroupName(uuid)]);
+  return killIn(ofApps, debug);
 }
 
 /**
@@ -77,49 +84,49 @@ export function killInPodCgroups(uuid: string, trace: Trace): boolean {
  *
  * @throws {SyscallError}
  */
-export function killMembers(directory: string, trace: Trace): void {
-  killIn([directory], trace);
+export function killCgroup(directory: string, debug: Debug): void {
+  killIn([directory], debug);
 }
 
 /** @returns Whether there was anything to end. */
-function killIn(directories: readonly string[], trace: Trace): boolean {
-  const inhabited = directories.filter((directory) => listMembers(directory).length > 0);
-  for (const directory of inhabited) trace(`kill all in ${directory}`);
-  const rest = inhabited.filter((directory) => !killAtOnce(directory));
+function killIn(directories: readonly string[], debug: Debug): boolean {
+  const inhabited = directories.filter((directory) => listCgroupProcesses(directory).length > 0);
+  for (const directory of inhabited) debug(`kill all in ${directory}`);
+  const rest = inhabited.filter((directory) => !cgroupKill(directory));
   // Who is halted makes no more of them meanwhile.
-  rest.forEach(halt);
-  for (let i = 0; i < HALTING.attempts && rest.some(isHalting); i++) {
-    waitMilliseconds(HALTING.milliseconds);
+  rest.forEach(freeze);
+  for (let i = 0; i < FREEZING.attempts && rest.some(isFreezing); i++) {
+    waitMilliseconds(FREEZING.milliseconds);
   }
-  for (const directory of rest) killOneByOne(directory, trace);
-  rest.forEach(resume);
+  for (const directory of rest) killOneByOne(directory, debug);
+  rest.forEach(thaw);
   return inhabited.length > 0;
 }
 
 /** Where nothing can be halted, they may be made faster than they are killed: it comes to an end all the same. */
-function killOneByOne(directory: string, trace: Trace): void {
+function killOneByOne(directory: string, debug: Debug): void {
   const killed = new Set<string>();
   for (let round = 0; round < ROUNDS; round++) {
-    const more = listMembers(directory)
+    const more = listCgroupProcesses(directory)
       .map((pid) => ({ pid, name: `${pid} ${startOf(pid)}` }))
       .filter(({ name }) => !killed.has(name));
     if (more.length === 0) return;
     for (let at = 0; at < more.length; at += BATCH) {
-      killThose(more.slice(at, at + BATCH).map(({ pid }) => pid), directory, trace);
+      killThose(more.slice(at, at + BATCH).map(({ pid }) => pid), directory, debug);
     }
     more.forEach(({ name }) => killed.add(name));
   }
 }
 
 /** Held first and looked for again then, so that a number which changed hands meanwhile is left alone. */
-function killThose(pids: readonly number[], directory: string, trace: Trace): void {
+function killThose(pids: readonly number[], directory: string, debug: Debug): void {
   using held = new DisposableStack();
   const processes = pids.map((pid) => [pid, openProcess(pid)] as const);
   for (const [, process] of processes) if (process) held.use(process);
-  const members = new Set(listMembers(directory));
+  const members = new Set(listCgroupProcesses(directory));
   for (const [pid, process] of processes) {
     if (process === undefined || !members.has(pid)) continue;
-    trace(`kill ${pid}`);
+    debug(`kill ${pid}`);
     signalProcess(process, SIGKILL);
   }
 }

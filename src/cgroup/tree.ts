@@ -8,14 +8,14 @@
  * @module
  */
 
-import { fenceDevices } from "../linux/bpf.ts";
+import { restrictDevices } from "../linux/bpf.ts";
 import type { CallScript } from "../linux/call_script.ts";
 import {
   cgroupPathOf,
   enableControllers,
   joinCgroup,
   makeCgroup,
-  openEntrance,
+  openProcs,
 } from "../linux/cgroup.ts";
 import type { DeviceRule } from "../linux/device_rule.ts";
 import { AT_FDCWD, type Fd } from "../linux/fd.ts";
@@ -31,13 +31,13 @@ import {
 import {
   type AppCgroupPlan,
   describePodCgroups,
-  DEVICE_FENCE,
+  DEVICE_RULES,
   type PodCgroupPlan,
 } from "../plan/cgroup/pod_cgroups.ts";
-import type { Trace } from "../stage1/debug.ts";
 import { describeError } from "../stage1/entrypoint.ts";
+import type { Debug } from "../stage1/log.ts";
 import { notEnforced, writeLimit } from "./own.ts";
-import { killMembers } from "./remove.ts";
+import { killCgroup } from "./remove.ts";
 
 /** The pod's cgroup in one hierarchy. */
 interface Branch {
@@ -68,9 +68,9 @@ const VIEW = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
  * @param uuid The pod's.
  */
 export function cgroupPaths(plans: readonly PodCgroupPlan[], uuid: string): string[] {
-  return plans.flatMap(({ parent, vacate }) => [
+  return plans.flatMap(({ parent, moveSelfOut }) => [
     `${parent}/${machineCgroupName(uuid)}`,
-    ...(vacate ? [`${parent}/${podCgroupName(uuid)}`] : []),
+    ...(moveSelfOut ? [`${parent}/${podCgroupName(uuid)}`] : []),
   ]);
 }
 
@@ -82,12 +82,12 @@ export function cgroupPaths(plans: readonly PodCgroupPlan[], uuid: string): stri
 export function makePodCgroups(
   plans: readonly PodCgroupPlan[],
   uuid: string,
-  trace: Trace,
+  debug: Debug,
 ): PodCgroups {
-  describePodCgroups(plans, machineCgroupName(uuid)).forEach(trace);
+  describePodCgroups(plans, machineCgroupName(uuid)).forEach(debug);
   const notes: string[] = [];
   const branches = plans
-    .map((plan) => attempt(plan, notes, trace, () => makeBranch(plan, uuid, notes)))
+    .map((plan) => attempt(plan, notes, debug, () => makeBranch(plan, uuid, notes)))
     .filter((branch) => branch !== undefined);
   return { branches, notes };
 }
@@ -98,17 +98,17 @@ export function makePodCgroups(
  * @param notes Where it is added what could not be enforced, and why.
  * @returns By the app's name, where a process that joins its cgroups writes to.
  */
-export function makeAppCgroups({ branches, notes }: PodCgroups, trace: Trace): Map<string, Fd[]> {
+export function makeAppCgroups({ branches, notes }: PodCgroups, debug: Debug): Map<string, Fd[]> {
   const members = new Map<string, Fd[]>();
   for (const { plan, directory } of branches) {
-    attempt(plan, notes, trace, () => {
+    attempt(plan, notes, debug, () => {
       if (plan.controllers.length > 0) enableControllers(directory, plan.controllers);
     });
     for (const app of plan.apps) {
       const made = attempt(
         plan,
         notes,
-        trace,
+        debug,
         () => makeAppCgroup(directory, plan.version, app, notes),
       );
       if (made) members.set(app.app, [...members.get(app.app) ?? [], made]);
@@ -147,9 +147,9 @@ export function recordJoinCgroups(members: readonly Fd[], { call }: CallScript):
  *
  * @throws {SyscallError}
  */
-export function killApp({ branches }: PodCgroups, app: string, trace: Trace): void {
-  const tracker = branches.find(({ plan }) => plan.tracks);
-  if (tracker) killMembers(`${tracker.path}/${appCgroupName(app)}`, trace);
+export function killApp({ branches }: PodCgroups, app: string, debug: Debug): void {
+  const tracker = branches.find(({ plan }) => plan.isTrackingHierarchy);
+  if (tracker) killCgroup(`${tracker.path}/${appCgroupName(app)}`, debug);
 }
 
 /**
@@ -189,14 +189,14 @@ export function recordCgroupMounts(
  * @throws {SyscallError}
  */
 export function trackedCgroup({ branches }: PodCgroups): string | undefined {
-  const tracker = branches.find(({ plan }) => plan.tracks);
+  const tracker = branches.find(({ plan }) => plan.isTrackingHierarchy);
   return tracker && cgroupPathOf(tracker.path, readMounts());
 }
 
 function makeBranch(plan: PodCgroupPlan, uuid: string, notes: string[]): Branch {
   using parent = openFile(plan.parent, O_PATH | O_DIRECTORY);
   const directory = makeCgroup(parent, machineCgroupName(uuid));
-  if (plan.vacate) {
+  if (plan.moveSelfOut) {
     using own = makeCgroup(parent, podCgroupName(uuid));
     joinCgroup(own);
   }
@@ -206,7 +206,7 @@ function makeBranch(plan: PodCgroupPlan, uuid: string, notes: string[]): Branch 
     plan,
     directory,
     path: `${plan.parent}/${machineCgroupName(uuid)}`,
-    members: openEntrance(directory, plan.version),
+    members: openProcs(directory, plan.version),
     ofFirst: plan.version === 2 ? makeLeaf(directory, FIRST_PROCESS_CGROUP) : undefined,
   };
 }
@@ -232,16 +232,16 @@ function makeAppCgroup(
 ): Fd {
   using directory = makeCgroup(pod, appCgroupName(app));
   for (const limit of limits) notes.push(...writeLimit(directory, limit));
-  if (devices) notes.push(...fence(directory, devices));
-  return openEntrance(directory, version);
+  if (devices) notes.push(...restrict(directory, devices));
+  return openProcs(directory, version);
 }
 
-function fence(directory: Fd, devices: readonly DeviceRule[]): string[] {
+function restrict(directory: Fd, devices: readonly DeviceRule[]): string[] {
   try {
-    fenceDevices(directory, devices);
+    restrictDevices(directory, devices);
     return [];
   } catch (error) {
-    return [notEnforced(DEVICE_FENCE, "a program for the app's cgroup", error)];
+    return [notEnforced(DEVICE_RULES, "a program for the app's cgroup", error)];
   }
 }
 
@@ -249,17 +249,17 @@ function fence(directory: Fd, devices: readonly DeviceRule[]): string[] {
 function attempt<T>(
   plan: PodCgroupPlan,
   notes: string[],
-  trace: Trace,
+  debug: Debug,
   act: () => T,
 ): T | undefined {
   try {
     return act();
   } catch (error) {
     const what = `cgroup in ${plan.parent}`;
-    trace(`${what}: ${describeError(error)}`);
+    debug(`${what}: ${describeError(error)}`);
     const limits = [plan.limits, ...plan.apps.map(({ limits }) => limits)].flat();
     const isolators = new Set(limits.map(({ isolator }) => isolator));
-    if (plan.apps.some(({ devices }) => devices)) isolators.add(DEVICE_FENCE);
+    if (plan.apps.some(({ devices }) => devices)) isolators.add(DEVICE_RULES);
     notes.push(...[...isolators].map((isolator) => notEnforced(isolator, what, error)));
     return undefined;
   }
@@ -267,5 +267,5 @@ function attempt<T>(
 
 function makeLeaf(parent: Fd, name: string): Fd {
   using directory = makeCgroup(parent, name);
-  return openEntrance(directory, 2);
+  return openProcs(directory, 2);
 }

@@ -14,7 +14,14 @@ const UUID = "6733c088-a507-4694-aabf-edbe4fc5266f";
 function planIn(parent: string, fields: Partial<PodCgroupPlan> = {}): PodCgroupPlan {
   const limit = (isolator: string) => ({ file: "limit", value: "1", isolator });
   return {
-    ...{ version: 1, mountOptions: ["memory"], parent, enable: [], vacate: false, tracks: true },
+    ...{
+      version: 1,
+      mountOptions: ["memory"],
+      parent,
+      enable: [],
+      moveSelfOut: false,
+      isTrackingHierarchy: true,
+    },
     limits: [limit("pod")],
     controllers: [],
     apps: [{ app: "a", limits: [limit("a"), limit("a")], devices: undefined }],

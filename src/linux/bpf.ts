@@ -26,7 +26,7 @@ const INSTRUCTION_SIZE = 8;
  * @param cgroup Its directory, open for reading.
  * @throws {SyscallError} `EPERM` without CAP_SYS_ADMIN, or where a cgroup above allows no further programs.
  */
-export function fenceDevices(cgroup: Fd, rules: readonly DeviceRule[]): void {
+export function restrictDevices(cgroup: Fd, rules: readonly DeviceRule[]): void {
   using program = loadProgram(rules);
   const attributes = new Uint32Array([
     cgroup.number,

@@ -1,6 +1,6 @@
 import "./libc_testing.ts";
 import { assertEquals } from "@std/assert";
-import { fenceDevices } from "./bpf.ts";
+import { restrictDevices } from "./bpf.ts";
 import { makeCgroup, removeCgroup } from "./cgroup.ts";
 import { readMounts } from "./mountinfo.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "./open.ts";
@@ -26,7 +26,7 @@ Deno.test({
     const directory = `${V2}/${name}`;
     try {
       assertEquals(canOpen(directory, LOOP_CONTROL), true);
-      fenceDevices(cgroup, [
+      restrictDevices(cgroup, [
         { kind: "character", major: 1, minor: 3, access: "rwm" },
         { kind: "character", major: 1, minor: 5, access: "rw" },
         { kind: "block", major: 8, access: "rw" },

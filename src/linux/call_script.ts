@@ -133,7 +133,7 @@ export class CallScript {
    * @param describe Makes a call, such as `execve("/app")`, the beginning of a line that ends with
    * the error.
    */
-  complainAs(describe: (call: string) => string): void {
+  reportFailureAs(describe: (call: string) => string): void {
     this.#describeFailure = describe;
   }
 

@@ -53,7 +53,7 @@ export interface CgroupPaths {
 }
 
 const PROCS = "cgroup.procs";
-const ENTRANCES = { 1: "tasks", 2: PROCS } as const;
+const PROCS_FILES = { 1: "tasks", 2: PROCS } as const;
 const AT_REMOVEDIR = 0x200;
 
 /**
@@ -100,7 +100,7 @@ export function locateCgroups(text: string, mounts: readonly Mount[]): CgroupPat
 
 /**
  * Opens the files by which a process of one thread can move into the same cgroups as another: see
- * {@linkcode openEntrance}.
+ * {@linkcode openProcs}.
  *
  * @param pid The other one.
  * @param parts Names, one of which each of them has to have in its path.
@@ -114,8 +114,8 @@ export function openCgroupsOf(pid: number, parts: readonly string[]): Fd[] {
   if (lines.length === 0) return [];
   const { v1, v2 } = locateCgroups(lines.join("\n"), readMounts());
   const paths = [
-    ...v1.map(({ directory }) => `${directory}/${ENTRANCES[1]}`),
-    ...v2.slice(-1).map((directory) => `${directory}/${ENTRANCES[2]}`),
+    ...v1.map(({ directory }) => `${directory}/${PROCS_FILES[1]}`),
+    ...v2.slice(-1).map((directory) => `${directory}/${PROCS_FILES[2]}`),
   ];
   return paths.map((path) => openFile(path, O_WRONLY));
 }
@@ -154,8 +154,8 @@ export function joinCgroup(cgroup: Fd): void {
  *
  * @throws {SyscallError}
  */
-export function openEntrance(cgroup: Fd, version: 1 | 2): Fd {
-  return openAt(cgroup, ENTRANCES[version], O_WRONLY);
+export function openProcs(cgroup: Fd, version: 1 | 2): Fd {
+  return openAt(cgroup, PROCS_FILES[version], O_WRONLY);
 }
 
 /**
@@ -229,7 +229,7 @@ export function cgroupPathOf(directory: string, mounts: readonly Mount[]): strin
  * @returns Whether the kernel has done it. Version 1 cannot, nor can version 2 before Linux 5.14.
  * @throws {SyscallError}
  */
-export function killAtOnce(directory: string): boolean {
+export function cgroupKill(directory: string): boolean {
   const done = unlessGone(() => {
     writeSetting(`${directory}/cgroup.kill`, "1");
     return true;
@@ -238,18 +238,18 @@ export function killAtOnce(directory: string): boolean {
 }
 
 /**
- * Has all processes in a cgroup and in those below it halt, which takes them a moment. Version 2 does, and version
+ * Has all processes in a cgroup and in those below it freeze, which takes them a moment. Version 2 does, and version
  * 1's `freezer`: elsewhere nothing happens.
  *
  * @throws {SyscallError}
  */
-export function halt(directory: string): void {
+export function freeze(directory: string): void {
   unlessGone(() => writeSetting(`${directory}/freezer.state`, "FROZEN"));
   unlessGone(() => writeSetting(`${directory}/cgroup.freeze`, "1"));
 }
 
-/** Whether some of those that {@linkcode halt} was meant for have yet to. */
-export function isHalting(directory: string): boolean {
+/** Whether some of those that {@linkcode freeze} was meant for have yet to. */
+export function isFreezing(directory: string): boolean {
   const state = readSetting(`${directory}/freezer.state`);
   if (state !== undefined) return state === "FREEZING";
   return readSetting(`${directory}/cgroup.events`)?.includes("frozen 0") ?? false;
@@ -260,7 +260,7 @@ export function isHalting(directory: string): boolean {
  *
  * @throws {SyscallError}
  */
-export function resume(directory: string): void {
+export function thaw(directory: string): void {
   for (const each of [directory, ...descendants(directory)]) {
     unlessGone(() => writeSetting(`${each}/freezer.state`, "THAWED"));
     unlessGone(() => writeSetting(`${each}/cgroup.freeze`, "0"));
@@ -273,8 +273,8 @@ export function resume(directory: string): void {
  *
  * @throws {SyscallError}
  */
-export function listMembers(directory: string): number[] {
-  return [directory, ...descendants(directory)].flatMap(readMembers);
+export function listCgroupProcesses(directory: string): number[] {
+  return [directory, ...descendants(directory)].flatMap(readProcs);
 }
 
 /**
@@ -340,7 +340,7 @@ function descendants(directory: string): string[] {
     .flatMap((path) => [path, ...descendants(path)]);
 }
 
-function readMembers(directory: string): number[] {
+function readProcs(directory: string): number[] {
   const text = unlessGone(() => readKernelFile(`${directory}/${PROCS}`)) ?? "";
   return text.split("\n").filter(Boolean).map(Number).filter((pid) => pid !== 0);
 }

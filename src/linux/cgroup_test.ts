@@ -1,15 +1,15 @@
 import "./libc_testing.ts";
 import { assert, assertEquals } from "@std/assert";
 import {
+  cgroupKill,
   cgroupPathOf,
-  halt,
+  freeze,
   isCgroupPath,
-  isHalting,
-  killAtOnce,
+  isFreezing,
   locateCgroups,
   readCgroups,
   removeCgroup,
-  resume,
+  thaw,
 } from "./cgroup.ts";
 import { waitMilliseconds } from "./clock.ts";
 import { parseMountinfo, readMounts } from "./mountinfo.ts";
@@ -88,8 +88,8 @@ Deno.test("cgroupPathOf() names this process's cgroups as the kernel does", () =
   assertEquals(cgroupPathOf("/home", mounts), undefined);
 });
 
-Deno.test("killAtOnce() says where it cannot", () => {
-  assertEquals(killAtOnce("/sys/fs/cgroup/of-this-name-there-is-none"), false);
+Deno.test("cgroupKill() says where it cannot", () => {
+  assertEquals(cgroupKill("/sys/fs/cgroup/of-this-name-there-is-none"), false);
 });
 
 /** The cgroups of this process that can be made to halt: version 1's freezer, and version 2. */
@@ -100,19 +100,19 @@ function haltable(): string[] {
 }
 
 for (const parent of Deno.uid() === 0 ? haltable() : []) {
-  Deno.test(`processes in a cgroup below ${parent} halt, and go on`, async () => {
+  Deno.test(`processes in a cgroup below ${parent} freeze, and go on`, async () => {
     const directory = `${parent}/volo-test-${crypto.randomUUID()}`;
     Deno.mkdirSync(directory);
     const child = new Deno.Command("sh", { args: ["-c", "while :; do :; done"] }).spawn();
     try {
       Deno.writeTextFileSync(`${directory}/cgroup.procs`, `${child.pid}`);
-      halt(directory);
-      while (isHalting(directory)) waitMilliseconds(1);
+      freeze(directory);
+      while (isFreezing(directory)) waitMilliseconds(1);
       const timeUsed = () => readKernelFile(`/proc/${child.pid}/stat`).split(" ")[13];
       const before = timeUsed();
       waitMilliseconds(50);
       assertEquals(timeUsed(), before);
-      resume(directory);
+      thaw(directory);
       while (timeUsed() === before) waitMilliseconds(10);
     } finally {
       child.kill("SIGKILL");
@@ -124,7 +124,7 @@ for (const parent of Deno.uid() === 0 ? haltable() : []) {
 
 Deno.test("what cannot halt is not waited for", () => {
   const directory = "/sys/fs/cgroup/of-this-name-there-is-none";
-  halt(directory);
-  assertEquals(isHalting(directory), false);
-  resume(directory);
+  freeze(directory);
+  assertEquals(isFreezing(directory), false);
+  thaw(directory);
 });

@@ -50,7 +50,7 @@ export interface ProcessBeginning extends Beginning {
    * Records a second list, which ends so in the place of the first. It is for `init` once more: a
    * process's memory belongs to the user namespace in which the process executed its program.
    */
-  recordAgain?: (script: CallScript) => void;
+  recordReexec?: (script: CallScript) => void;
 }
 
 /**
@@ -70,42 +70,42 @@ export function openInit(path: string): Fd {
  * @returns Its process id, as this process sees it.
  * @throws {SyscallError} the one that ended its list, if one did.
  */
-export function startProcess({ init: path, fds, record, recordAgain }: ProcessBeginning): number {
+export function startProcess({ init: path, fds, record, recordReexec }: ProcessBeginning): number {
   using opened = new DisposableStack();
   const init = opened.use(openInit(path));
   const memory = opened.use(makeMemoryFile("init"));
-  const sequel = recordAgain && prepareSequel(path, recordAgain, opened);
+  const reexec = recordReexec && prepareReexec(path, recordReexec, opened);
   const pipe = makePipe();
   opened.use(pipe.readEnd);
-  const ofSequel = sequel ? [sequel.init, sequel.memory] : [];
-  const passed = [pipe.writeEnd, ...ofSequel, ...beyondStderr(fds)];
+  const ofReexec = reexec ? [reexec.init, reexec.memory] : [];
+  const passed = [pipe.writeEnd, ...ofReexec, ...beyondStderr(fds)];
   const script = beginScript();
   for (const { number } of passed) closeAtExec(number, script.call);
   record(script, pipe.writeEnd);
-  if (sequel) recordSequel(sequel, pipe.writeEnd, script);
+  if (reexec) recordReexecCall(reexec, pipe.writeEnd, script);
   const written = script.writeTo(memory);
   const pid = spawn(init, memory, passed);
   pipe.writeEnd[Symbol.dispose]();
   // It ends when the process no longer holds the other end.
   readText(pipe.readEnd, 0);
-  const failure = written.failure() ?? sequel?.written.failure();
+  const failure = written.failure() ?? reexec?.written.failure();
   if (failure === undefined) return pid;
   waitFor(pid);
   throw failure;
 }
 
 /** What it takes to execute `init` once more. */
-interface Sequel {
+interface Reexec {
   init: Fd;
   memory: Fd;
   written: WrittenScript;
 }
 
-function prepareSequel(
+function prepareReexec(
   path: string,
   record: (script: CallScript) => void,
   opened: DisposableStack,
-): Sequel {
+): Reexec {
   const script = beginScript();
   record(script);
   const init = opened.use(openInit(path));
@@ -113,7 +113,7 @@ function prepareSequel(
   return { init, memory, written: script.writeTo(memory) };
 }
 
-function recordSequel({ init, memory }: Sequel, writer: Fd, { call }: CallScript): void {
+function recordReexecCall({ init, memory }: Reexec, writer: Fd, { call }: CallScript): void {
   // Who started the process waits for the second list's end.
   for (const { number } of [memory, writer]) keepAcrossExec(number, call);
   call("execveat", init.number, "", ["init", `${memory.number}`, null], [null], AT_EMPTY_PATH);
@@ -210,10 +210,10 @@ export interface Becoming extends Omit<Beginning, "init"> {
  *
  * @throws {SyscallError} when not even `init` can be executed.
  */
-export function becomeProcess({ init, fds, record, describe }: Becoming): never {
+export function execProcess({ init, fds, record, describe }: Becoming): never {
   using memory = makeMemoryFile("init");
   const script = beginScript();
-  script.complainAs(describe);
+  script.reportFailureAs(describe);
   record(script);
   script.writeTo(memory);
   for (const { number } of [memory, ...beyondStderr(fds)]) keepAcrossExec(number);

@@ -90,7 +90,7 @@ Deno.test("a process makes the calls of a second list in a program of its own", 
         script.call("dup3", writeEnd.number, 1, 0);
         recordWrite(script, "one ");
       },
-      recordAgain: (script) => {
+      recordReexec: (script) => {
         recordWrite(script, "two ");
         recordShell(script, "echo three");
       },
@@ -103,8 +103,8 @@ Deno.test("a process makes the calls of a second list in a program of its own", 
 
 Deno.test("a call of a second list that fails is this process's error too", () => {
   withInit((init) => {
-    const recordAgain = ({ call }: CallScript) => call("chdir", "/nowhere");
-    const start = () => startProcess({ init, fds: [], record: () => {}, recordAgain });
+    const recordReexec = ({ call }: CallScript) => call("chdir", "/nowhere");
+    const start = () => startProcess({ init, fds: [], record: () => {}, recordReexec });
     assertThrows(start, SyscallError, 'chdir("/nowhere"): ENOENT');
   });
 });

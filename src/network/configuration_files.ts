@@ -9,7 +9,7 @@ import { O_RDONLY, openFile } from "../linux/open.ts";
 import { readText } from "../linux/read_write.ts";
 import { statPath } from "../linux/stat.ts";
 import type { ConfigurationFile } from "../plan/network/configuration.ts";
-import { naming } from "../stage1/context.ts";
+import { withContext } from "../stage1/context.ts";
 
 /** No configuration that means well is larger, in bytes. */
 const LARGEST = 1024 * 1024;
@@ -34,8 +34,8 @@ export function readConfigurationFiles(directory: string): ConfigurationFile[] {
     .filter((name) => /\.conf(list)?$/.test(name))
     .toSorted()
     .map((name) => `${directory}/${name}`)
-    .filter((path) => naming(path, () => statPath(path)).kind !== "directory")
-    .map((path) => naming(path, () => readFile(path)));
+    .filter((path) => withContext(path, () => statPath(path)).kind !== "directory")
+    .map((path) => withContext(path, () => readFile(path)));
 }
 
 function readFile(path: string): ConfigurationFile {

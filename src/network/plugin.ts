@@ -6,7 +6,7 @@
 
 import { type JsonReader, readJson } from "../plan/network/json_reader.ts";
 import type { PluginCall } from "../plan/network/networks.ts";
-import { naming } from "../stage1/context.ts";
+import { withContext } from "../stage1/context.ts";
 import { printable } from "../stage1/log.ts";
 
 /** A program to be run to its end. */
@@ -92,7 +92,7 @@ export function callPlugin(
 ): string {
   const { type, path } = call;
   const environment = pluginEnvironment(command, context);
-  const end = naming(
+  const end = withContext(
     type,
     () => context.run({ path, argv: [path], environment, stdin: pluginInput(call, prevResult) }),
   );
@@ -152,7 +152,7 @@ function describeFailure(end: ProgramEnd): string {
   return printable(hint === undefined ? words : `${words} (${hint})`);
 }
 
-/** The message of a plugin that knows how to complain; `undefined` of others. */
+/** The message of a plugin that knows how to warn; `undefined` of others. */
 function errorWords(stdout: string): string | undefined {
   try {
     const reader = readJson(stdout, "error");

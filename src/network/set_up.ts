@@ -13,7 +13,7 @@ import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { replaceFileAt } from "../linux/read_write.ts";
 import { statPath } from "../linux/stat.ts";
 import type { NetworkPlan, PlannedNetwork } from "../plan/network/networks.ts";
-import { naming } from "../stage1/context.ts";
+import { withContext } from "../stage1/context.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { type JoinedNetwork, saveNetInfo } from "./net_info.ts";
 import { pinnedNetworkPath, pinNetwork } from "./pinned_network.ts";
@@ -37,7 +37,7 @@ export interface NetworkSetup {
   environment: readonly string[];
   run: RunProgram;
   /** Hears of each step as it is taken. */
-  trace: (step: string) => void;
+  debug: (step: string) => void;
 }
 
 /** A pod's network, as far as others need to know it. */
@@ -62,7 +62,7 @@ export function setUpNetworks(
   plan: Exclude<NetworkPlan, { kind: "host" }>,
   setup: NetworkSetup,
 ): PodNetwork {
-  naming(
+  withContext(
     "the pod's loopback interface",
     () => inNetwork(setup.network, () => setInterfaceUp(LOOPBACK)),
   );
@@ -72,7 +72,7 @@ export function setUpNetworks(
   try {
     return joinNetworks(plan, setup);
   } catch (error) {
-    tearDownNetworks({ ...setup, isLast: false }).forEach(setup.trace);
+    tearDownNetworks({ ...setup, isLast: false }).forEach(setup.debug);
     throw error;
   }
 }
@@ -81,11 +81,11 @@ function joinNetworks(
   { networks, main }: Extract<NetworkPlan, { kind: "contained" }>,
   setup: NetworkSetup,
 ): PodNetwork {
-  const { uuid, network, trace } = setup;
+  const { uuid, network, debug } = setup;
   // The namespace outlives the pod: plugins undo in it what they have done.
-  trace(`keep the network namespace at ${pinnedNetworkPath(uuid)}`);
+  debug(`keep the network namespace at ${pinnedNetworkPath(uuid)}`);
   writePodFile(POD_PATHS.netns, pinnedNetworkPath(uuid));
-  naming("the pod's network namespace", () => pinNetwork(network, uuid));
+  withContext("the pod's network namespace", () => pinNetwork(network, uuid));
   const joined = joinAll(networks, setup);
   saveNetInfo(joined);
   const address = joined.find(({ name }) => name === main)?.result.addresses
@@ -103,8 +103,8 @@ function joinAll(planned: readonly PlannedNetwork[], setup: NetworkSetup): Joine
   };
   saveRecord(record);
   return record.networks.map((network, i) => {
-    setup.trace(`join network ${network.name} as ${network.ifName}`);
-    network.result = naming(`--net=${network.name}`, () => addPod(network, record, setup));
+    setup.debug(`join network ${network.name} as ${network.ifName}`);
+    network.result = withContext(`--net=${network.name}`, () => addPod(network, record, setup));
     saveRecord(record);
     return {
       ...network,
@@ -117,7 +117,8 @@ function joinAll(planned: readonly PlannedNetwork[], setup: NetworkSetup): Joine
 
 function locateAll(network: PlannedNetwork, directories: readonly string[]): RecordedNetwork {
   const { name, ifName, args, calls } = network;
-  const locate = (type: string) => naming(`--net=${name}`, () => locatePlugin(type, directories));
+  const locate = (type: string) =>
+    withContext(`--net=${name}`, () => locatePlugin(type, directories));
   return { name, ifName, args, calls: calls.map((call) => ({ ...call, path: locate(call.type) })) };
 }
 

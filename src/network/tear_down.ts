@@ -18,7 +18,7 @@ export interface NetworkTearDown {
   /** Whether nobody comes later who could try again what cannot be undone now. */
   isLast: boolean;
   /** Hears of each step as it is taken. */
-  trace: (step: string) => void;
+  debug: (step: string) => void;
 }
 
 /** From this version on, plugins are told the network's result when the pod leaves it. */
@@ -33,10 +33,10 @@ const TOLD_RESULT = [0, 4];
  * @throws {SyscallError} when the network namespace cannot be let go.
  */
 export function tearDownNetworks(tearDown: NetworkTearDown): string[] {
-  const { uuid, isLast, trace } = tearDown;
+  const { uuid, isLast, debug } = tearDown;
   const notes = leaveAll(tearDown);
   if (notes.length > 0 && !isLast) return notes;
-  if (isNetworkPinned(uuid)) trace("let the network namespace go");
+  if (isNetworkPinned(uuid)) debug("let the network namespace go");
   unpinNetwork(uuid);
   removeRecord();
   return notes;
@@ -57,10 +57,10 @@ function leaveAll(tearDown: NetworkTearDown): string[] {
 function leave(
   network: RecordedNetwork,
   { searchPath }: NetworkRecord,
-  { uuid, environment, run, trace }: NetworkTearDown,
+  { uuid, environment, run, debug }: NetworkTearDown,
 ): string[] {
   const { name, ifName, args } = network;
-  trace(`leave network ${name}`);
+  debug(`leave network ${name}`);
   // Without the namespace, plugins undo what they did outside of it.
   const netns = isNetworkPinned(uuid) ? pinnedNetworkPath(uuid) : "";
   const context = { uuid, netns, searchPath, ifName, args, environment, run };

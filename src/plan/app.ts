@@ -12,8 +12,8 @@ import { type DeviceNumber, statFd } from "../linux/stat.ts";
 import type { UserRequest } from "../rootfs/users.ts";
 import type { VolumeSources } from "../rootfs/volume_sources.ts";
 import type { DnsConfMode } from "../stage1/arguments.ts";
-import { naming } from "../stage1/context.ts";
-import type { Isolation } from "../stage1/flavor.ts";
+import { withContext } from "../stage1/context.ts";
+import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod, PodApp } from "../stage1/pod.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
 import { composeEnvironment } from "./environment.ts";
@@ -35,7 +35,7 @@ import { isFromDocker, matchVolumes, type VolumeMount } from "./rootfs/volumes.t
 
 /** What the pod's arguments, and not its manifests, decide about an app. */
 export interface AppOptions {
-  isolation: Isolation;
+  flavor: Flavor;
   /** Whether the pod has a network of its own. */
   hasNetwork: boolean;
   /** The name of the pod, if it has one of its own. */
@@ -81,7 +81,7 @@ export interface AppPlan extends MountPlan {
   /** The program, which may still have to be looked for, and its arguments. */
   exec: [string, ...string[]];
   /** What it may use, do and call. */
-  isolation: IsolatorPlan;
+  isolators: IsolatorPlan;
   /** The devices that it may use; all that it finds if undefined. */
   devices: DeviceRule[] | undefined;
   /** What of the manifests has no effect, and why: one line each. */
@@ -103,14 +103,14 @@ export function planApp(
   sources: VolumeSources,
 ): AppPlan {
   refuseSocketActivation(app);
-  const volumes = matchVolumes(pod, app, options.isolation === "pod" ? "lenient" : "strict");
-  const policy = readPolicy(pod, options.isolation);
-  const isolation = planIsolators(pod, app, options);
-  const fenceDevices = options.isolation === "pod" && !options.disablePaths;
+  const volumes = matchVolumes(pod, app, options.flavor === "isolated" ? "lenient" : "strict");
+  const policy = readPolicy(pod, options.flavor);
+  const isolators = planIsolators(pod, app, options);
+  const restrictDevices = options.flavor === "isolated" && !options.disablePaths;
   const facts = lookAtHost(volumes, policy, sources);
   const mountOptions: MountOptions = {
-    fenceDevices,
-    isolation: options.isolation,
+    restrictDevices,
+    flavor: options.flavor,
     hasNetwork: options.hasNetwork,
     hostname: options.hostname,
     ids: options.ids,
@@ -130,14 +130,14 @@ export function planApp(
     preStart: findHandler("pre-start", app),
     postStop: findHandler("post-stop", app),
     exec: requireProgram(app),
-    isolation,
-    devices: fenceDevices ? planDevices(devicesAmong(facts)) : undefined,
-    ignored: isolation.notes,
+    isolators,
+    devices: restrictDevices ? planDevices(devicesAmong(facts)) : undefined,
+    ignored: isolators.notes,
   };
 }
 
 /** What decides about the kernel's paths of a pod. */
-export type MaskOptions = Pick<AppOptions, "isolation" | "hasNetwork" | "disablePaths">;
+export type MaskOptions = Pick<AppOptions, "flavor" | "hasNetwork" | "disablePaths">;
 
 /**
  * Decides what is done about the kernel's paths in the own /proc and /sys of an isolated pod, whose
@@ -146,8 +146,8 @@ export type MaskOptions = Pick<AppOptions, "isolation" | "hasNetwork" | "disable
  * @throws {Error} when an annotation is neither `true` nor `false`.
  */
 export function planPodMasks(pod: Pod, options: MaskOptions): Mask[] {
-  const { protectKernelPaths } = readPolicy(pod, options.isolation);
-  if (options.isolation === "host" || options.disablePaths || !protectKernelPaths) return [];
+  const { protectKernelPaths } = readPolicy(pod, options.flavor);
+  if (options.flavor === "host" || options.disablePaths || !protectKernelPaths) return [];
   return planMasks(protectKernelPaths, options);
 }
 
@@ -206,7 +206,7 @@ function lookAtSource(
   policy: Policy,
   sources: VolumeSources,
 ): SourceFacts {
-  const facts = naming(`${field}: source of the volume`, () => {
+  const facts = withContext(`${field}: source of the volume`, () => {
     const fd = sources.open(path);
     const { mountId, isMountRoot, device } = statFd(fd);
     return { realPath: pathOf(fd), mountId, isMountRoot, device };

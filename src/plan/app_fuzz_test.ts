@@ -99,7 +99,7 @@ const TEXT = fc.oneof(
 );
 
 const OPTIONS: fc.Arbitrary<AppOptions> = fc.record({
-  isolation: fc.constantFrom("host", "pod"),
+  flavor: fc.constantFrom("host", "isolated"),
   hasNetwork: fc.boolean(),
   hostname: fc.constantFrom(undefined, "web"),
   ids: fc.constantFrom(undefined, { shift: 65536, count: 10 }),
@@ -219,7 +219,7 @@ function checkError(error: unknown): void {
 }
 
 const DEFAULTS: AppOptions = {
-  isolation: "host",
+  flavor: "host",
   hasNetwork: false,
   hostname: undefined,
   ids: undefined,

@@ -7,7 +7,7 @@ import type { Pod } from "../stage1/pod.ts";
 import { type AppOptions, type AppPlan, planApp, requestUser } from "./app.ts";
 
 const OPTIONS: AppOptions = {
-  isolation: "host",
+  flavor: "host",
   hasNetwork: false,
   hostname: undefined,
   ids: undefined,

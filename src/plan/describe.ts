@@ -102,7 +102,7 @@ export function describePlan(plan: AppPlan): string[] {
     `become user ${user}, group ${group}, supplementary groups ${
       supplementaryGIDs.join(" ") || "none"
     }`,
-    ...describeResources(plan.isolation.resources, "of the pod"),
+    ...describeResources(plan.isolators.resources, "of the pod"),
     ...(plan.devices ?? []).map((rule) => `allow the device ${ruleText(rule)}`),
     ...describePrivileges(plan),
     ...(plan.preStart ? [`run to its end ${quote(plan.preStart.exec)}`] : []),
@@ -111,7 +111,7 @@ export function describePlan(plan: AppPlan): string[] {
   ].map(printable);
 }
 
-function describePrivileges({ isolation: { privileges } }: AppPlan): string[] {
+function describePrivileges({ isolators: { privileges } }: AppPlan): string[] {
   const { capabilities, noNewPrivileges, seccomp } = privileges;
   return [
     ...(capabilities ? [`keep the capabilities ${capabilities.keep.join(" ") || "none"}`] : []),

@@ -5,12 +5,12 @@
  */
 
 import { type Isolators, readIsolators } from "../appc/isolators.ts";
-import type { Isolation } from "../stage1/flavor.ts";
+import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod, PodApp } from "../stage1/pod.ts";
 import {
   lookAtResources,
+  planOomScore,
   planResources,
-  planStanding,
   type ResourcePlan,
 } from "./cgroup/resources.ts";
 import { tellIgnored } from "./fields.ts";
@@ -31,7 +31,7 @@ export interface IsolatorPlan {
 
 /** What decides about isolators beside the manifests: which ones stage0's user wants passed over, and where. */
 export interface IsolatorOptions {
-  isolation: Isolation;
+  flavor: Flavor;
   disableCapabilities: boolean;
   disableSeccomp: boolean;
 }
@@ -52,10 +52,10 @@ export function planIsolators(
   const ofPod = readIsolators(manifest.isolators, "isolators");
   const levels = [ofApp, ofPod];
   // In the host's namespaces an app without a word about privileges keeps them all.
-  const inPod = options.isolation === "pod";
+  const inPod = options.flavor === "isolated";
   const privileges = planPrivileges(ofApp, { ...options, restrictByDefault: inPod });
   const resources = inPod
-    ? planStanding(ofApp, ofPod)
+    ? planOomScore(ofApp, ofPod)
     : planResources(ofApp, ofPod, lookAtResources(levels));
   if (!inPod) {
     for (const isolators of levels) requireSettings(isolators, readHostSettings(isolators));

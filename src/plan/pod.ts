@@ -36,19 +36,23 @@ export function planPod(
   namespaces: readonly NamespaceKind[],
 ): PodPlan {
   const ofPod = readIsolators(manifest.isolators, "isolators");
-  const ofApps = apps.map(({ isolation }) => isolation.asked);
+  const ofApps = apps.map(({ isolators }) => isolators.asked);
   const host = {
     cgroups: readCgroups(),
     blockDevices: lookAtBlockDevices([ofPod, ...ofApps]),
   };
   const notes: string[] = [];
-  const resources = apps.map(({ name, isolation, devices }) => ({
+  const resources = apps.map(({ name, isolators, devices }) => ({
     name,
-    isolators: isolation.asked,
+    isolators: isolators.asked,
     devices,
   }));
   const processes = namespaces.length > 0 ? PROCESS_LIMIT : undefined;
   const cgroups = planPodCgroups(ofPod, resources, host, processes, notes);
   const settings = planSettings(ofPod, ofApps, namespaces);
-  return { cgroups, settings, notes: [...new Set([...notes, ...unenforceable(ofPod, "pod")])] };
+  return {
+    cgroups,
+    settings,
+    notes: [...new Set([...notes, ...unenforceable(ofPod, "isolated")])],
+  };
 }

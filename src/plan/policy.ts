@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Isolation } from "../stage1/flavor.ts";
+import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";
 
 /** The annotations that this stage1 reads. The value of each is `true` or `false`. */
@@ -27,7 +27,7 @@ export interface Policy {
  *
  * @throws {Error} when one of our annotations is neither `true` nor `false`.
  */
-export function readPolicy({ manifest }: Pod, isolation: Isolation): Policy {
+export function readPolicy({ manifest }: Pod, flavor: Flavor): Policy {
   const find = (name: string, unlessSaid?: string) => {
     const i = manifest.annotations.findIndex((annotation) => annotation.name === name);
     const value = manifest.annotations[i]?.value;
@@ -41,7 +41,7 @@ export function readPolicy({ manifest }: Pod, isolation: Isolation): Policy {
   return {
     protectKernelPaths: find(
       POLICY_ANNOTATIONS.protectKernelPaths,
-      isolation === "pod" ? "isolation of the pod" : undefined,
+      flavor === "isolated" ? "the image isolates its pods" : undefined,
     ),
     followVolumeLinks: find(POLICY_ANNOTATIONS.followVolumeLinks),
   };

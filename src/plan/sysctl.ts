@@ -7,7 +7,7 @@
 import type { Isolators } from "../appc/isolators.ts";
 import { readSetting } from "../linux/kernel_file.ts";
 import type { NamespaceKind } from "../linux/namespaces.ts";
-import { naming } from "../stage1/context.ts";
+import { withContext } from "../stage1/context.ts";
 
 /** The host's values by the names that a pod asks for; `undefined` where the kernel has no such setting. */
 export type HostSettings = ReadonlyMap<string, string | undefined>;
@@ -19,7 +19,7 @@ export type HostSettings = ReadonlyMap<string, string | undefined>;
  */
 export function readHostSettings({ sysctl }: Isolators): HostSettings {
   if (sysctl === undefined) return new Map();
-  return naming(`${sysctl.field} (os/unix/sysctl)`, () => {
+  return withContext(`${sysctl.field} (os/unix/sysctl)`, () => {
     const names = Object.keys(sysctl.entries);
     return new Map(names.map((name) => [name, readSetting(sysctlPath(name))]));
   });
@@ -90,7 +90,7 @@ export function planSettings(
 
 function checkNames({ sysctl }: Isolators): void {
   const names = Object.keys(sysctl?.entries ?? {});
-  naming(`${sysctl?.field} (os/unix/sysctl)`, () => names.forEach(sysctlPath));
+  withContext(`${sysctl?.field} (os/unix/sysctl)`, () => names.forEach(sysctlPath));
 }
 
 function isOwned(name: string, namespaces: readonly NamespaceKind[]): boolean {

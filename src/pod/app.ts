@@ -17,8 +17,8 @@ import { assembleRoot, type MountTrees, moveIntoRoot } from "../rootfs/app_root.
 import { clonePodTrees, type OwnRoot } from "../rootfs/pod_root.ts";
 import { findProgram, programCandidates } from "../rootfs/program.ts";
 import { resolveCredentials } from "../rootfs/users.ts";
-import { naming } from "../stage1/context.ts";
-import type { Trace } from "../stage1/debug.ts";
+import { withContext } from "../stage1/context.ts";
+import type { Debug } from "../stage1/log.ts";
 import type { Stdio } from "../stream/streams.ts";
 import type { PodNamespaces } from "./namespaces.ts";
 
@@ -53,7 +53,7 @@ export function buildApp(
   console: string,
   namespaces: PodNamespaces | undefined,
   cgroups: readonly Fd[],
-  trace: Trace,
+  debug: Debug,
 ): BuiltApp {
   const mounts = namespaces ? withConsole(plan.mounts, console) : plan.mounts;
   const steps = mounts.filter((step): step is PodTreeStep => step.kind === "pod-tree");
@@ -61,8 +61,8 @@ export function buildApp(
   const trees = new Map([...hostTrees, ...podTrees]);
   const root = inOwnMounts(() => {
     const namespace = openNamespace("self", "mnt");
-    const root = assembleRoot({ ...plan, mounts }, trees, trace);
-    moveIntoRoot(root, trace);
+    const root = assembleRoot({ ...plan, mounts }, trees, debug);
+    moveIntoRoot(root, debug);
     return { mounts: namespace, root };
   });
   return { plan, root, credentials: resolveCredentials(root.root, plan.user, plan.ids), cgroups };
@@ -89,10 +89,10 @@ export function startProgram(
   stdio: Stdio,
 ): number {
   const { plan, root, cgroups } = app;
-  const { labels, privileges } = plan.isolation;
+  const { labels, privileges } = plan.isolators;
   using workingDirectory = openWorkingDirectory(plan, root.root);
   using proc = openFile("/proc", O_PATH | O_DIRECTORY);
-  return naming(`${program.field}.exec[0]`, () =>
+  return withContext(`${program.field}.exec[0]`, () =>
     launch({
       ...root,
       cgroups,
@@ -130,7 +130,7 @@ export function forTerminal(
  * @throws {Error} which names the manifest's field.
  */
 export function openWorkingDirectory({ field, workingDirectory }: AppPlan, root: Fd): Fd {
-  return naming(
+  return withContext(
     `${field}.app.workingDirectory`,
     () => openInRoot(root, workingDirectory, O_PATH | O_DIRECTORY),
   );

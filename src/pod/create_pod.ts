@@ -4,7 +4,7 @@
  * @module
  */
 
-import { recordCgroups } from "../cgroup/paths_file.ts";
+import { saveCgroupPaths } from "../cgroup/paths_file.ts";
 import {
   cgroupPaths,
   killApp,
@@ -20,15 +20,14 @@ import { setOwnerAt } from "../linux/ownership.ts";
 import { replaceFileAt } from "../linux/read_write.ts";
 import type { AppPlan } from "../plan/app.ts";
 import { hostId, type Owner } from "../plan/id_range.ts";
-import { namingLabels, withOomScore } from "../process/labels.ts";
-import { killMembersOf, openAppMarks } from "../process/pod_processes.ts";
-import { fenceForGood } from "../process/self_confine.ts";
+import { withLabelContext, withOomScore } from "../process/labels.ts";
+import { killAppProcesses, openAppMarks } from "../process/pod_processes.ts";
+import { selfConfineForGood } from "../process/self_confine.ts";
 import { cloneHostTrees } from "../rootfs/app_root.ts";
 import { maskPodRoot } from "../rootfs/pod_root.ts";
 import type { VolumeSources } from "../rootfs/volume_sources.ts";
 import { saveCredentials } from "../stage1/credentials_file.ts";
-import type { Trace } from "../stage1/debug.ts";
-import { complain } from "../stage1/log.ts";
+import { type Debug, warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { type Stdio, Streams } from "../stream/streams.ts";
 import { type AppProgram, buildApp, type BuiltApp, startProgram } from "./app.ts";
@@ -36,7 +35,7 @@ import { applySettings } from "./kernel_settings.ts";
 import type { ActivePhase } from "./life.ts";
 import { makePodNamespaces, type PodNamespaces } from "./namespaces.ts";
 import type { SupervisedPlan } from "./supervised_plan.ts";
-import type { Supervised } from "./supervisor.ts";
+import type { SupervisorHooks } from "./supervisor.ts";
 
 /**
  * Whom event handlers of a pod with namespaces of its own run as, as rkt's own images have it: they prepare what
@@ -45,13 +44,13 @@ import type { Supervised } from "./supervisor.ts";
 const HANDLER: Credentials = { uid: 0, gid: 0, groups: [0] };
 
 /** A pod that is ready to begin. What is disposed of is what it holds; its processes have ended then. */
-export interface ReadyPod extends Disposable {
+export interface CreatedPod extends Disposable {
   apps: ReadonlyMap<string, BuiltApp>;
   namespaces: PodNamespaces | undefined;
   cgroups: PodCgroups;
   streams: Streams;
   lock: Fd;
-  trace: Trace;
+  debug: Debug;
 }
 
 /** What it takes to build a pod. */
@@ -61,7 +60,7 @@ export interface Site {
   lock: Fd;
   /** What the volumes of its apps were found to be. */
   sources: VolumeSources;
-  trace: Trace;
+  debug: Debug;
 }
 
 /**
@@ -70,30 +69,30 @@ export interface Site {
  *
  * @throws {Error} which names what could not be done.
  */
-export function buildPod(plan: SupervisedPlan, { uuid, lock, sources, trace }: Site): ReadyPod {
+export function createPod(plan: SupervisedPlan, { uuid, lock, sources, debug }: Site): CreatedPod {
   using undo = new DisposableStack();
-  recordCgroups(lock, cgroupPaths(plan.pod.cgroups, uuid));
-  const cgroups = makePodCgroups(plan.pod.cgroups, uuid, trace);
-  const namespaces = plan.namespaces && makePodNamespaces(plan.namespaces, cgroups, trace);
+  saveCgroupPaths(lock, cgroupPaths(plan.pod.cgroups, uuid));
+  const cgroups = makePodCgroups(plan.pod.cgroups, uuid, debug);
+  const namespaces = plan.namespaces && makePodNamespaces(plan.namespaces, cgroups, debug);
   if (namespaces) {
     undo.use(namespaces);
-    applySettings(plan.pod.settings, namespaces, trace);
-    maskPodRoot(namespaces.root, plan.masks, plan.namespaces?.network, trace);
+    applySettings(plan.pod.settings, namespaces, debug);
+    maskPodRoot(namespaces.root, plan.masks, plan.namespaces?.network, debug);
   }
-  const members = makeAppCgroups(cgroups, trace);
-  for (const line of new Set(cgroups.notes)) complain("run", line);
+  const members = makeAppCgroups(cgroups, debug);
+  for (const line of new Set(cgroups.notes)) warn("run", line);
   tellCgroup(cgroups, lock);
   const streams = undo.use(openStreams(plan, namespaces, lock));
   const build = (app: AppPlan) => {
     const trees = cloneHostTrees(app, sources);
     const entrances = members.get(app.name) ?? [];
-    return buildApp(app, trees, streams.consoleOf(app.name), namespaces, entrances, trace);
+    return buildApp(app, trees, streams.consoleOf(app.name), namespaces, entrances, debug);
   };
   const apps = new Map(plan.apps.map((app) => [app.name, build(app)]));
   for (const [name, { credentials }] of apps) saveCredentials(name, credentials);
   const held = undo.move();
   const dispose = () => held.dispose();
-  return { apps, namespaces, cgroups, streams, lock, trace, [Symbol.dispose]: dispose };
+  return { apps, namespaces, cgroups, streams, lock, debug, [Symbol.dispose]: dispose };
 }
 
 /** stage0 wants to know, before it knows the pod's process. */
@@ -120,8 +119,8 @@ function openStreams(
 }
 
 /** How a pod is supervised. */
-export function supervised(pod: ReadyPod): Supervised {
-  const { apps, namespaces, cgroups, streams, lock, trace } = pod;
+export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
+  const { apps, namespaces, cgroups, streams, lock, debug } = pod;
   const statuses = openFile(POD_PATHS.statuses, O_PATH | O_DIRECTORY);
   // stage0 has given it to the pod's users; this process will write to it when it has no privileges left.
   if (namespaces?.users) setOwnerAt(statuses, "", { uid: 0, gid: -1 });
@@ -143,17 +142,17 @@ export function supervised(pod: ReadyPod): Supervised {
       return pid;
     },
     fieldOf: (name, phase) => programOf(apps.get(name)!, phase, namespaces !== undefined).field,
-    sweep: (name) => killApp(cgroups, name, trace),
+    sweep: (name) => killApp(cgroups, name, debug),
     record: (name, status) => replaceFileAt(statuses, name, `${status}\n`),
     begun() {
       replaceFileAt(lock, POD_PATHS.pid, `${namespaces?.pid ?? Deno.pid}\n`);
       // In the host's namespaces, the pod's processes have yet to be found.
-      if (namespaces && !hasMoreToStart(pod)) fenceForGood("waiting", trace);
+      if (namespaces && !hasMoreToStart(pod)) selfConfineForGood("waiting", debug);
     },
     end: () => endPod(pod),
     firstProcess: namespaces?.pid,
     streams,
-    trace,
+    debug,
   };
 }
 
@@ -163,17 +162,17 @@ function ownerOf({ credentials: { uid, gid } }: AppProgram, { ids }: AppPlan): O
 }
 
 /** Whether something is left to be started later, which may have to do what this process is fenced from. */
-function hasMoreToStart({ apps }: ReadyPod): boolean {
+function hasMoreToStart({ apps }: CreatedPod): boolean {
   return [...apps.values()].some(({ plan }) => plan.preStart ?? plan.postStop);
 }
 
 /** In the host's namespaces, processes are found by their cgroup, and by their root where there is none. */
-function endPod({ apps, namespaces, cgroups, trace }: ReadyPod): void {
+function endPod({ apps, namespaces, cgroups, debug }: CreatedPod): void {
   if (namespaces) return namespaces.end();
   for (const { plan } of apps.values()) {
-    killApp(cgroups, plan.name, trace);
+    killApp(cgroups, plan.name, debug);
     using marks = openAppMarks([plan.rootfs]);
-    killMembersOf(marks, trace);
+    killAppProcesses(marks, debug);
   }
 }
 
@@ -181,13 +180,13 @@ function startWithAttributes(
   app: BuiltApp,
   program: AppProgram,
   stdio: Stdio,
-  { namespaces, trace }: ReadyPod,
+  { namespaces, debug }: CreatedPod,
 ): number {
-  const { labels, resources } = app.plan.isolation;
+  const { labels, resources } = app.plan.isolators;
   const start = () => startProgram(app, program, namespaces, stdio);
-  const { result, notes } = withOomScore(resources, trace, () => namingLabels(labels, start));
+  const { result, notes } = withOomScore(resources, debug, () => withLabelContext(labels, start));
   // Of a handler it would be said once more.
-  if (program.exec === app.plan.exec) { for (const line of notes) complain("run", line); }
+  if (program.exec === app.plan.exec) { for (const line of notes) warn("run", line); }
   return result;
 }
 

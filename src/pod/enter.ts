@@ -19,15 +19,15 @@ import {
   planLabels,
 } from "../plan/process/security_label.ts";
 import { openAppEntry } from "../process/app_entry.ts";
-import { namingLabels } from "../process/labels.ts";
+import { withLabelContext } from "../process/labels.ts";
 import { type Launch, launch } from "../process/launch.ts";
-import { fenceForGood, fenceUntilExec } from "../process/self_confine.ts";
+import { selfConfineForGood, selfConfineUntilExec } from "../process/self_confine.ts";
 import { findProgram, programCandidates } from "../rootfs/program.ts";
 import type { EnterArguments } from "../stage1/arguments.ts";
 import { loadCredentials } from "../stage1/credentials_file.ts";
-import { tracer } from "../stage1/debug.ts";
 import { loadEnvironment } from "../stage1/environment_file.ts";
-import { readIsolation } from "../stage1/flavor.ts";
+import { readFlavor } from "../stage1/flavor.ts";
+import { debugLog } from "../stage1/log.ts";
 import { loadPod, type Pod, type PodApp } from "../stage1/pod.ts";
 import { loadDisabledIsolators, loadPrivateUsers } from "../stage1/runtime_config.ts";
 import { CallerStreams } from "../stream/caller_streams.ts";
@@ -47,8 +47,8 @@ interface Restrictions {
  *
  * @throws {Error} when the app is not the pod's, does not run, or has no such command.
  */
-export function enterPod({ pid, appName, command, debug }: EnterArguments): never {
-  const trace = tracer("enter", debug);
+export function enterPod({ pid, appName, command, ...args }: EnterArguments): never {
+  const debug = debugLog("enter", args.debug);
   const pod = loadPod(".");
   const app = findApp(pod, appName);
   const environment = withTerm(loadEnvironment(appName), Deno.env.get(TERM));
@@ -56,15 +56,15 @@ export function enterPod({ pid, appName, command, debug }: EnterArguments): neve
   const credentials = loadCredentials(appName);
   const users = loadPrivateUsers();
   clearInherited();
-  fenceUntilExec("enter", trace);
+  selfConfineUntilExec("enter", debug);
 
   const entry = openAppEntry(pid, appName);
   const ids = entry.users && parsePrivateUsers(users);
   const path = locate(entry.root, command, environment);
   const kinds = entry.namespaces.map(({ kind }) => kind);
-  trace(`join ${entry.pid}: cgroups ${entry.cgroups.length}, namespaces ${kinds.join(", ")}`);
-  trace(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
-  trace(`execute ${command[0]} as ${path}`);
+  debug(`join ${entry.pid}: cgroups ${entry.cgroups.length}, namespaces ${kinds.join(", ")}`);
+  debug(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
+  debug(`execute ${command[0]} as ${path}`);
   const streams = new CallerStreams({
     openTerminals: () => openTerminals(entry.root),
     uid: hostId(credentials.uid, ids),
@@ -78,8 +78,8 @@ export function enterPod({ pid, appName, command, debug }: EnterArguments): neve
     program: { path, argv: command, environment },
     streams: streams.streams,
   };
-  const start = () => namingLabels(restrictions.labels, () => launch(process));
-  forwardSignals(streams, start, () => fenceForGood("waiting", trace));
+  const start = () => withLabelContext(restrictions.labels, () => launch(process));
+  forwardSignals(streams, start, () => selfConfineForGood("waiting", debug));
 }
 
 /**
@@ -102,7 +102,7 @@ function openTerminals(root: Fd): Fd {
 function planRestrictions({ manifest }: Pod, { app, field }: PodApp): Restrictions {
   const ofApp = readIsolators(app.isolators, `${field}.app.isolators`);
   const ofPod = readIsolators(manifest.isolators, "isolators");
-  const options = { ...loadDisabledIsolators(), restrictByDefault: readIsolation() === "pod" };
+  const options = { ...loadDisabledIsolators(), restrictByDefault: readFlavor() === "isolated" };
   return {
     privileges: planPrivileges(ofApp, options),
     labels: planLabels(ofApp, ofPod, lookAtSecurityModules([ofApp, ofPod])),

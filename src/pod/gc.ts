@@ -8,10 +8,10 @@
 import { killInPodCgroups, removePodCgroups } from "../cgroup/remove.ts";
 import { detachMount, setPropagation } from "../linux/mount.ts";
 import { isWithin, readMounts } from "../linux/mountinfo.ts";
-import { killMembersOf, openAppMarks } from "../process/pod_processes.ts";
-import { fenceForGood } from "../process/self_confine.ts";
+import { killAppProcesses, openAppMarks } from "../process/pod_processes.ts";
+import { selfConfineForGood } from "../process/self_confine.ts";
 import type { GcArguments } from "../stage1/arguments.ts";
-import { type Trace, tracer } from "../stage1/debug.ts";
+import { type Debug, debugLog } from "../stage1/log.ts";
 import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
 import { leavePodNetwork } from "./leave_network.ts";
 
@@ -20,22 +20,22 @@ import { leavePodNetwork } from "./leave_network.ts";
  *
  * @throws {SyscallError} when the kernel refuses a step.
  */
-export function collectPod({ debug, uuid }: GcArguments): void {
-  const trace = tracer("gc", debug);
+export function collectPod({ uuid, ...args }: GcArguments): void {
+  const debug = debugLog("gc", args.debug);
   const roots = listAppRoots();
   const hasNetworks = isThere(POD_PATHS.netns);
   using apps = openAppMarks(roots);
   // The plugins of networks would be inside the fence as well.
-  if (!hasNetworks) fenceForGood("gc", trace);
+  if (!hasNetworks) selfConfineForGood("gc", debug);
   // Who is killed first makes nothing new.
-  killInPodCgroups(uuid, trace);
-  killMembersOf(apps, trace);
-  removePodCgroups(uuid, trace);
+  killInPodCgroups(uuid, debug);
+  killAppProcesses(apps, debug);
+  removePodCgroups(uuid, debug);
   if (hasNetworks) {
-    leavePodNetwork("gc", uuid, trace);
-    fenceForGood("gc", trace);
+    leavePodNetwork("gc", uuid, debug);
+    selfConfineForGood("gc", debug);
   }
-  detachMountsExcept([POD_PATHS.stage1Rootfs, ...roots], trace);
+  detachMountsExcept([POD_PATHS.stage1Rootfs, ...roots], debug);
 }
 
 function isThere(path: string): boolean {
@@ -53,7 +53,7 @@ function isThere(path: string): boolean {
  *
  * @param kept What stays if it is a mount: stage0's own.
  */
-function detachMountsExcept(kept: readonly string[], trace: Trace): void {
+function detachMountsExcept(kept: readonly string[], debug: Debug): void {
   const directory = Deno.realPathSync(".");
   const ofStage0 = kept.map((path) => `${directory}/${path}`);
   const below = readMounts()
@@ -62,7 +62,7 @@ function detachMountsExcept(kept: readonly string[], trace: Trace): void {
   // Unmounting a mount that is shared with the host would unmount the host's as well.
   for (const mountPoint of below) setPropagation(mountPoint, "private", true);
   for (const mountPoint of below.toReversed()) {
-    trace(`unmount ${mountPoint}`);
+    debug(`unmount ${mountPoint}`);
     detachMount(mountPoint);
   }
 }

@@ -11,8 +11,8 @@ import { recordSetting } from "../linux/kernel_file.ts";
 import { waitFor } from "../linux/process.ts";
 import type { SettingStep } from "../plan/sysctl.ts";
 import { recordMoveInto } from "../rootfs/pod_root.ts";
-import { naming } from "../stage1/context.ts";
-import type { Trace } from "../stage1/debug.ts";
+import { withContext } from "../stage1/context.ts";
+import type { Debug } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { type PodNamespaces, recordJoin } from "./namespaces.ts";
 import { recordBecomeRoot } from "./user_namespace.ts";
@@ -25,11 +25,11 @@ import { recordBecomeRoot } from "./user_namespace.ts";
 export function applySettings(
   steps: readonly SettingStep[],
   namespaces: PodNamespaces,
-  trace: Trace,
+  debug: Debug,
 ): void {
   for (const { path, value, field } of steps) {
-    trace(`${path} = ${value}`);
-    naming(field, () => write({ path, value }, namespaces));
+    debug(`${path} = ${value}`);
+    withContext(field, () => write({ path, value }, namespaces));
   }
 }
 

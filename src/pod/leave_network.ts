@@ -7,8 +7,7 @@
 import { ownEnvironment } from "../linux/process.ts";
 import { runHelper } from "../network/helper_program.ts";
 import { tearDownNetworks } from "../network/tear_down.ts";
-import type { Trace } from "../stage1/debug.ts";
-import { complain } from "../stage1/log.ts";
+import { type Debug, warn } from "../stage1/log.ts";
 
 /**
  * Takes a pod from its networks. Doing so twice, or for a pod in the host's, is fine.
@@ -16,13 +15,13 @@ import { complain } from "../stage1/log.ts";
  * @param by Who does so. What `run` cannot undo is left for `gc`.
  * @throws {SyscallError} when its namespace cannot be let go.
  */
-export function leavePodNetwork(by: "run" | "gc", uuid: string, trace: Trace): void {
+export function leavePodNetwork(by: "run" | "gc", uuid: string, debug: Debug): void {
   const notes = tearDownNetworks({
     uuid,
     isLast: by === "gc",
     environment: ownEnvironment(),
     run: runHelper,
-    trace,
+    debug,
   });
-  for (const line of notes) complain(by, line);
+  for (const line of notes) warn(by, line);
 }

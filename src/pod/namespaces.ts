@@ -50,7 +50,7 @@ import {
   recordMoveInto,
   recordNamespaceMounts,
 } from "../rootfs/pod_root.ts";
-import type { Trace } from "../stage1/debug.ts";
+import type { Debug } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { type PodUsers, recordBecomeRoot } from "./user_namespace.ts";
 
@@ -96,10 +96,10 @@ const PR_SET_NAME = 15;
 export function makePodNamespaces(
   plan: NamespacePlan,
   cgroups: PodCgroups,
-  trace: Trace,
+  debug: Debug,
 ): PodNamespaces {
-  trace(`namespaces of the pod's own: mnt, pid, ${plan.kinds.join(", ")}`);
-  const root = makePodRoot(rootOf(plan.users?.ids), trace);
+  debug(`namespaces of the pod's own: mnt, pid, ${plan.kinds.join(", ")}`);
+  const root = makePodRoot(rootOf(plan.users?.ids), debug);
   // Sockets, as a pipe could be opened once more through /proc, and would not come to its end then.
   const [ofRun, ofPod] = makeSocketPair();
   const letGo = new DisposableStack();
@@ -182,7 +182,7 @@ function startFirstProcess(
     },
     // Its memory would be the host's otherwise, and it be hidden from an app that may look at any
     // process.
-    ...(users ? { recordAgain: recordWaiting } : {}),
+    ...(users ? { recordReexec: recordWaiting } : {}),
   });
   expectDone(maker, "the namespaces of the pod");
   const [pid] = childrenOf(Deno.pid);

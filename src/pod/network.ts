@@ -15,7 +15,7 @@ import { planForwardedPorts } from "../plan/network/forwarded_ports.ts";
 import { planNetworks } from "../plan/network/networks.ts";
 import { tellIgnoredPorts } from "../plan/network/ports.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
-import type { Trace } from "../stage1/debug.ts";
+import type { Debug } from "../stage1/log.ts";
 import type { Pod } from "../stage1/pod.ts";
 import { makeNetworkOf, type PodUsers } from "./user_namespace.ts";
 
@@ -41,7 +41,7 @@ export function makePodNetwork(
   pod: Pod,
   args: RunArguments,
   users: PodUsers | undefined,
-  trace: Trace,
+  debug: Debug,
 ): PodNetwork {
   const { mappings, notes } = planForwardedPorts(pod);
   const directory = networkDirectory(args.localConfig);
@@ -60,7 +60,7 @@ export function makePodNetwork(
     wantsDns: args.dns.resolv === "default",
     environment: ownEnvironment(),
     run: runHelper,
-    trace,
+    debug,
   });
   const { hostIP, hasResolvConf } = network;
   return {

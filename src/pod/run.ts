@@ -6,7 +6,7 @@
  */
 
 import { enterPodCgroups, openPodCgroups } from "../cgroup/own.ts";
-import { recordCgroups } from "../cgroup/paths_file.ts";
+import { saveCgroupPaths } from "../cgroup/paths_file.ts";
 import { clearInherited } from "../linux/capabilities.ts";
 import type { Credentials } from "../linux/credentials.ts";
 import type { Fd } from "../linux/fd.ts";
@@ -23,20 +23,19 @@ import { ignoredArguments } from "../plan/ignored_arguments.ts";
 import { tellIgnoredPorts } from "../plan/network/ports.ts";
 import type { PrivilegePlan } from "../plan/process/privileges.ts";
 import { adjustOomScore, tryLabels } from "../process/labels.ts";
-import { becomeApp } from "../process/launch.ts";
+import { execApp } from "../process/launch.ts";
 import { startLockHolder } from "../process/lock_holder.ts";
-import { fenceUntilExec } from "../process/self_confine.ts";
+import { selfConfineUntilExec } from "../process/self_confine.ts";
 import { buildRoot, moveIntoRoot } from "../rootfs/app_root.ts";
 import { resolveCredentials } from "../rootfs/users.ts";
 import { VolumeSources } from "../rootfs/volume_sources.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
-import { naming } from "../stage1/context.ts";
+import { withContext } from "../stage1/context.ts";
 import { saveCredentials } from "../stage1/credentials_file.ts";
-import { type Trace, tracer } from "../stage1/debug.ts";
 import { saveEnvironment } from "../stage1/environment_file.ts";
-import { readIsolation } from "../stage1/flavor.ts";
+import { readFlavor } from "../stage1/flavor.ts";
 import { findLock, RKT_LOCK_FD } from "../stage1/lock.ts";
-import { complain } from "../stage1/log.ts";
+import { type Debug, debugLog, warn } from "../stage1/log.ts";
 import { loadPod, type Pod } from "../stage1/pod.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { metadataUrl, saveRuntimeConfig } from "../stage1/runtime_config.ts";
@@ -49,12 +48,12 @@ import { runSupervised } from "./run_supervised.ts";
  * @throws {Error} when anything stands in the way; nothing is left mounted then.
  */
 export function runPod(args: RunArguments): void {
-  const trace = tracer("run", args.debug);
+  const debug = debugLog("run", args.debug);
   const lock = findLock(Deno.env.get(RKT_LOCK_FD));
-  const isolation = readIsolation();
+  const flavor = readFlavor();
   const pod = loadPod(".");
-  if (isolation === "host" && isAppAlone(pod)) return becomePod(pod, args, lock, trace);
-  Deno.exit(runSupervised(pod, args, { isolation, lock, trace }));
+  if (flavor === "host" && isAppAlone(pod)) return runSingleApp(pod, args, lock, debug);
+  Deno.exit(runSupervised(pod, args, { flavor, lock, debug }));
 }
 
 /**
@@ -65,10 +64,10 @@ function isAppAlone({ apps }: Pod): boolean {
   return apps.length === 1 && apps.every(({ app }) => app.eventHandlers.length === 0);
 }
 
-function becomePod(pod: Pod, args: RunArguments, lock: Fd, trace: Trace): void {
+function runSingleApp(pod: Pod, args: RunArguments, lock: Fd, debug: Debug): void {
   using sources = new VolumeSources();
   const options: AppOptions = {
-    isolation: "host",
+    flavor: "host",
     hasNetwork: false,
     hostname: undefined,
     ids: undefined,
@@ -80,16 +79,16 @@ function becomePod(pod: Pod, args: RunArguments, lock: Fd, trace: Trace): void {
   };
   const plan = planApp(pod, pod.apps[0]!, options, sources);
   for (const line of [...ignoredArguments(args), ...tellIgnoredPorts(pod), ...plan.ignored]) {
-    complain("run", line);
+    warn("run", line);
   }
-  fenceUntilExec("run", trace);
+  selfConfineUntilExec("run", debug);
 
   saveRuntimeConfig(args);
   saveEnvironment(plan.name, environmentEntries(plan.environment));
   replaceFileAt(lock, POD_PATHS.processGroup, `${ownProcessGroup()}\n`);
   const host = openNamespace("self", "mnt");
-  const root = buildRoot(plan, sources, trace);
-  leaveForApp(plan, { root, host, lock, uuid: args.uuid, trace });
+  const root = buildRoot(plan, sources, debug);
+  leaveForApp(plan, { root, host, lock, uuid: args.uuid, debug });
 }
 
 /** What it takes to become an app whose root is built. */
@@ -99,39 +98,39 @@ interface Start {
   host: Fd;
   lock: Fd;
   uuid: string;
-  trace: Trace;
+  debug: Debug;
 }
 
 /**
  * The order matters: what is looked up in the root, or needs the host's files, comes before the
  * host is out of sight; the pid file comes last of all that `enter` relies on.
  */
-function leaveForApp(plan: AppPlan, { root, host, lock, uuid, trace }: Start): never {
-  const { privileges, resources, labels } = plan.isolation;
+function leaveForApp(plan: AppPlan, { root, host, lock, uuid, debug }: Start): never {
+  const { privileges, resources, labels } = plan.isolators;
   const credentials = resolveCredentials(root, plan.user);
   saveCredentials(plan.name, credentials);
   const workingDirectory = openWorkingDirectory(plan, root);
-  const program = naming(programField(plan), () => locateProgram(plan, root, plan.exec));
+  const program = withContext(programField(plan), () => locateProgram(plan, root, plan.exec));
   const proc = openFile("/proc", O_PATH | O_DIRECTORY);
   tryLabels(labels, proc);
   const init = openInit(POD_PATHS.init);
   const kept = isRestricted(privileges, credentials) ? startLockHolder(lock, host) : lock;
-  const oomNotes = adjustOomScore(resources, trace);
+  const oomNotes = adjustOomScore(resources, debug);
   const cgroupName = podCgroupName(uuid);
-  recordCgroups(lock, resources.cgroups.map(({ parent }) => `${parent}/${cgroupName}`));
+  saveCgroupPaths(lock, resources.cgroups.map(({ parent }) => `${parent}/${cgroupName}`));
   const cgroups = openPodCgroups(resources);
-  moveIntoRoot(root, trace);
-  const notes = [...oomNotes, ...enterPodCgroups(cgroups, uuid, trace)];
-  for (const line of notes) complain("run", line);
+  moveIntoRoot(root, debug);
+  const notes = [...oomNotes, ...enterPodCgroups(cgroups, uuid, debug)];
+  for (const line of notes) warn("run", line);
   replaceFileAt(lock, POD_PATHS.pid, `${Deno.pid}\n`);
-  trace(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
-  trace(`execute ${program.path}`);
+  debug(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
+  debug(`execute ${program.path}`);
   // What is inherited passes by the bounding set.
   if (privileges.capabilities) clearInherited();
   const terminal = { hasTerminal: isTerminal(0), terminalType: Deno.env.get("TERM") };
   const environment = environmentEntries(forTerminal(plan.environment, terminal));
   const identity = { workingDirectory, labels, proc, credentials, privileges };
-  return becomeApp(
+  return execApp(
     { ...identity, program: { ...program, environment } },
     init,
     kept,

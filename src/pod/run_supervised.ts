@@ -13,19 +13,18 @@ import { replaceFileAt } from "../linux/read_write.ts";
 import { machineCgroupName } from "../plan/cgroup/names.ts";
 import { environmentEntries } from "../plan/environment.ts";
 import { parsePrivateUsers } from "../plan/id_range.ts";
-import { fenceUntilExec } from "../process/self_confine.ts";
+import { selfConfineUntilExec } from "../process/self_confine.ts";
 import { prepareHost } from "../rootfs/app_root.ts";
 import { VolumeSources } from "../rootfs/volume_sources.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
-import type { Trace } from "../stage1/debug.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import { saveEnvironment } from "../stage1/environment_file.ts";
-import type { Isolation } from "../stage1/flavor.ts";
-import { complain } from "../stage1/log.ts";
+import type { Flavor } from "../stage1/flavor.ts";
+import { type Debug, warn } from "../stage1/log.ts";
 import type { Pod } from "../stage1/pod.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { saveRuntimeConfig } from "../stage1/runtime_config.ts";
-import { buildPod, type ReadyPod, supervised } from "./create_pod.ts";
+import { type CreatedPod, createPod, supervisorHooks } from "./create_pod.ts";
 import { leavePodNetwork } from "./leave_network.ts";
 import { hostNetwork, makePodNetwork } from "./network.ts";
 import { type Ground, planSupervised } from "./supervised_plan.ts";
@@ -34,10 +33,10 @@ import { makePodUsers } from "./user_namespace.ts";
 
 /** Where a pod is run. */
 export interface Place {
-  isolation: Isolation;
+  flavor: Flavor;
   /** The pod directory, locked. */
   lock: Fd;
-  trace: Trace;
+  debug: Debug;
 }
 
 /**
@@ -55,35 +54,35 @@ export function runSupervised(pod: Pod, args: RunArguments, place: Place): numbe
   try {
     return runOn(ground, pod, args, place);
   } catch (error) {
-    undo(args.uuid, place.trace);
+    undo(args.uuid, place.debug);
     throw error;
   }
 }
 
 /** A `run` that is fenced can undo little. The rest is left to `gc`: why all this came to be matters more. */
-function undo(uuid: string, trace: Trace): void {
+function undo(uuid: string, debug: Debug): void {
   try {
-    leavePodNetwork("run", uuid, trace);
-    removeCgroups([machineCgroupName(uuid)], trace);
+    leavePodNetwork("run", uuid, debug);
+    removeCgroups([machineCgroupName(uuid)], debug);
   } catch (error) {
-    complain("run", `left to gc: ${describeError(error)}`);
+    warn("run", `left to gc: ${describeError(error)}`);
   }
 }
 
 /** The network is made by programs of the host, and what they find out is part of what the apps get. */
-function prepareGround(pod: Pod, args: RunArguments, { isolation, trace }: Place): Ground {
-  const ids = isolation === "pod" ? parsePrivateUsers(args.privateUsers) : undefined;
-  const users = ids && makePodUsers(ids, trace);
-  fenceUntilExec("supervisor", trace);
-  const network = isolation === "pod"
-    ? makePodNetwork(pod, args, users, trace)
+function prepareGround(pod: Pod, args: RunArguments, { flavor, debug }: Place): Ground {
+  const ids = flavor === "isolated" ? parsePrivateUsers(args.privateUsers) : undefined;
+  const users = ids && makePodUsers(ids, debug);
+  selfConfineUntilExec("supervisor", debug);
+  const network = flavor === "isolated"
+    ? makePodNetwork(pod, args, users, debug)
     : hostNetwork(pod, args);
   return { network, users };
 }
 
 function runOn(ground: Ground, pod: Pod, args: RunArguments, place: Place): number {
   using ready = makeReady(ground, pod, args, place);
-  return supervise(supervised(ready));
+  return supervise(supervisorHooks(ready));
 }
 
 /** What volumes are is held open until then: longer, and the host could not unmount it. */
@@ -91,16 +90,16 @@ function makeReady(
   ground: Ground,
   pod: Pod,
   args: RunArguments,
-  { isolation, lock, trace }: Place,
-): ReadyPod {
+  { flavor, lock, debug }: Place,
+): CreatedPod {
   using sources = new VolumeSources();
-  const plan = planSupervised(pod, args, isolation, ground, sources);
-  for (const line of new Set(plan.notes)) complain("run", line);
+  const plan = planSupervised(pod, args, flavor, ground, sources);
+  for (const line of new Set(plan.notes)) warn("run", line);
   saveRuntimeConfig(args);
   replaceFileAt(lock, POD_PATHS.processGroup, `${ownProcessGroup()}\n`);
   for (const app of plan.apps) {
     saveEnvironment(app.name, environmentEntries(app.environment));
-    prepareHost(app, sources, trace);
+    prepareHost(app, sources, debug);
   }
-  return buildPod(plan, { uuid: args.uuid, lock, sources, trace });
+  return createPod(plan, { uuid: args.uuid, lock, sources, debug });
 }

@@ -11,17 +11,17 @@ import { isLocked } from "../linux/file_lock.ts";
 import { POLLIN, waitForEvents } from "../linux/poll.ts";
 import { listProcesses, SIGCONT, SIGKILL, signalProcess, SIGTERM } from "../linux/process.ts";
 import {
+  findAppProcesses,
   findFirstProcess,
-  findMember,
-  findMembers,
   findSupervisor,
-  killMembersOf,
-  type Member,
+  type HeldProcess,
+  holdAppProcess,
+  killAppProcesses,
   openAppMarks,
 } from "../process/pod_processes.ts";
-import { fenceForGood } from "../process/self_confine.ts";
+import { selfConfineForGood } from "../process/self_confine.ts";
 import { parsePid, type StopArguments } from "../stage1/arguments.ts";
-import { type Trace, tracer } from "../stage1/debug.ts";
+import { type Debug, debugLog } from "../stage1/log.ts";
 import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
 
 /** How many milliseconds a `run` without apps has before it is killed: it takes a moment to write what it has. */
@@ -34,7 +34,7 @@ interface FoundPod {
   roots: readonly string[];
   /** What it has for its process; nothing before its apps have begun. */
   pid: number | undefined;
-  trace: Trace;
+  debug: Debug;
 }
 
 /**
@@ -43,20 +43,20 @@ interface FoundPod {
  * @throws {Error} when no process of the pod is left.
  */
 export function stopPod({ force, debug, uuid }: StopArguments): void {
-  const pod = { uuid, roots: listAppRoots(), pid: readPid(), trace: tracer("stop", debug) };
+  const pod = { uuid, roots: listAppRoots(), pid: readPid(), debug: debugLog("stop", debug) };
   const isDone = force ? killPod(pod) : askPod(pod);
   if (!isDone) throw new Error("no process of this pod is running");
 }
 
 /** @returns Whether there was anybody to ask. */
-function askPod({ roots, pid, trace }: FoundPod): boolean {
+function askPod({ roots, pid, debug }: FoundPod): boolean {
   const leader = findLeader(roots, pid) ?? findSupervisor(pid) ?? findSupervisor();
   // Visiting namespaces is behind the fence, and takes a while.
   using apps = openAppMarks(roots, leader ? [] : listProcesses());
-  fenceForGood("stop", trace);
+  selfConfineForGood("stop", debug);
   let asked = 0;
-  for (const member of leader ? [leader] : findMembers(apps)) {
-    signalMember(member, SIGTERM, trace);
+  for (const member of leader ? [leader] : findAppProcesses(apps)) {
+    signalHeld(member, SIGTERM, debug);
     asked++;
   }
   return asked > 0;
@@ -72,38 +72,38 @@ function askPod({ roots, pid, trace }: FoundPod): boolean {
  *
  * @returns Whether there was anybody to kill.
  */
-function killPod({ uuid, roots, pid, trace }: FoundPod): boolean {
+function killPod({ uuid, roots, pid, debug }: FoundPod): boolean {
   const supervisor = findSupervisor(pid) ?? findSupervisor();
   const leader = findLeader(roots, pid) ?? (pid === undefined ? undefined : findFirstProcess(pid));
   using apps = openAppMarks(roots);
-  fenceForGood("stop", trace);
-  const hadCgroups = killInPodCgroups(uuid, trace);
-  if (leader) signalMember(leader, SIGKILL, trace);
+  selfConfineForGood("stop", debug);
+  const hadCgroups = killInPodCgroups(uuid, debug);
+  if (leader) signalHeld(leader, SIGKILL, debug);
   // An app alone, and all that it has started, keep the pod locked for as long as they are there.
   const isOver = leader && !supervisor ? () => !isLocked(".") : undefined;
-  const killed = killMembersOf(apps, trace, isOver);
-  if (supervisor) endSupervisor(supervisor, trace);
+  const killed = killAppProcesses(apps, debug, isOver);
+  if (supervisor) endSupervisor(supervisor, debug);
   return hadCgroups || [leader, supervisor].some((it) => it !== undefined) || killed > 0;
 }
 
 /** It may have been stopped, or wait for somebody to read what apps have written. */
-function endSupervisor(supervisor: Member, trace: Trace): void {
-  signalMember(supervisor, SIGTERM, trace);
-  signalMember(supervisor, SIGCONT, trace);
+function endSupervisor(supervisor: HeldProcess, debug: Debug): void {
+  signalHeld(supervisor, SIGTERM, debug);
+  signalHeld(supervisor, SIGCONT, debug);
   const end = { fd: supervisor.process.number, events: POLLIN };
   if (waitForEvents([end], SUPERVISOR_PATIENCE).length > 0) return;
-  signalMember(supervisor, SIGKILL, trace);
+  signalHeld(supervisor, SIGKILL, debug);
 }
 
 /** The pod's one app, if it is that which the `pid` file names. */
-function findLeader(roots: readonly string[], pid: number | undefined): Member | undefined {
+function findLeader(roots: readonly string[], pid: number | undefined): HeldProcess | undefined {
   if (pid === undefined) return undefined;
   using apps = openAppMarks(roots, [pid]);
-  return findMember(pid, apps);
+  return holdAppProcess(pid, apps);
 }
 
-function signalMember({ pid, process }: Member, signal: number, trace: Trace): void {
-  trace(`signal ${signal} to ${pid}`);
+function signalHeld({ pid, process }: HeldProcess, signal: number, debug: Debug): void {
+  debug(`signal ${signal} to ${pid}`);
   signalProcess(process, signal);
 }
 

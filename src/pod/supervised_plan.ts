@@ -15,7 +15,7 @@ import type { Mask } from "../plan/rootfs/masked_paths.ts";
 import { type CallerStream, planStdio, type StdioPlan } from "../plan/stdio.ts";
 import type { VolumeSources } from "../rootfs/volume_sources.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
-import type { Isolation } from "../stage1/flavor.ts";
+import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";
 import { metadataUrl } from "../stage1/runtime_config.ts";
 import { isPassable } from "../stream/relay.ts";
@@ -53,14 +53,14 @@ export interface SupervisedPlan {
 export function planSupervised(
   pod: Pod,
   args: RunArguments,
-  isolation: Isolation,
+  flavor: Flavor,
   ground: Ground,
   sources: VolumeSources,
 ): SupervisedPlan {
   const { network, users } = ground;
-  const hostname = isolation === "pod" ? args.hostname || `rkt-${args.uuid}` : undefined;
+  const hostname = flavor === "isolated" ? args.hostname || `rkt-${args.uuid}` : undefined;
   const ids = users?.ids;
-  const apps = planApps(pod, args, { isolation, hostname, network, ids, sources });
+  const apps = planApps(pod, args, { flavor, hostname, network, ids, sources });
   const namespaces = hostname === undefined
     ? undefined
     : planNamespaces(args, hostname, ground, apps);
@@ -70,11 +70,11 @@ export function planSupervised(
     pod: podPlan,
     namespaces,
     masks: planPodMasks(pod, {
-      isolation,
+      flavor,
       hasNetwork: network.namespace !== undefined,
       disablePaths: args.disablePaths,
     }),
-    stdio: planStreams(pod, args, isolation),
+    stdio: planStreams(pod, args, flavor),
     notes: [
       ...network.notes,
       ...podPlan.notes,
@@ -85,7 +85,7 @@ export function planSupervised(
 
 /** What all apps of a pod have in common. */
 interface Surroundings {
-  isolation: Isolation;
+  flavor: Flavor;
   hostname: string | undefined;
   network: PodNetwork;
   ids: IdRange | undefined;
@@ -95,11 +95,11 @@ interface Surroundings {
 function planApps(
   pod: Pod,
   args: RunArguments,
-  { isolation, hostname, network, ids, sources }: Surroundings,
+  { flavor, hostname, network, ids, sources }: Surroundings,
 ): AppPlan[] {
   const dns = network.hasResolvConf ? { ...args.dns, resolv: "stage0" as const } : args.dns;
   const options: AppOptions = {
-    isolation,
+    flavor,
     hasNetwork: network.namespace !== undefined,
     hostname,
     ids,
@@ -116,10 +116,10 @@ function planApps(
 function planStreams(
   pod: Pod,
   { interactive }: RunArguments,
-  isolation: Isolation,
+  flavor: Flavor,
 ): Map<string, StdioPlan> {
   const severalApps = pod.apps.length > 1;
-  const isCallers = isolation === "host" && !severalApps;
+  const isCallers = flavor === "host" && !severalApps;
   const callers = { stdin: kindOf(0), stdout: kindOf(1), stderr: kindOf(2) };
   const facts = { interactive, callers, severalApps };
   return new Map(pod.apps.map(({ name, field, runtime: { annotations } }) => [
@@ -153,7 +153,7 @@ function planNamespaces(
 
 /** @returns Nothing when an app is not restricted. */
 function unionOfCapabilities(apps: readonly AppPlan[]): Capability[] | undefined {
-  const sets = apps.map(({ isolation }) => isolation.privileges.capabilities?.keep);
+  const sets = apps.map(({ isolators }) => isolators.privileges.capabilities?.keep);
   if (sets.includes(undefined)) return undefined;
   return [...new Set(sets.flatMap((set) => set ?? []))];
 }

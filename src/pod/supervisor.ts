@@ -29,14 +29,13 @@ import {
   SIGWINCH,
   unblockSignals,
 } from "../linux/signals.ts";
-import type { Trace } from "../stage1/debug.ts";
 import { describeError } from "../stage1/entrypoint.ts";
-import { withLinesTo } from "../stage1/log.ts";
+import { type Debug, withLinesTo } from "../stage1/log.ts";
 import type { Streams } from "../stream/streams.ts";
 import { type Action, type ActivePhase, type Living, PodLife } from "./life.ts";
 
 /** What the supervisor cannot know by itself. */
-export interface Supervised {
+export interface SupervisorHooks {
   /** In the order in which they start. */
   apps: readonly Living[];
   /** Starts a process of an app, and returns its id. */
@@ -54,7 +53,7 @@ export interface Supervised {
   /** The pod's pid 1, if it has one: it is waited for in the end. */
   firstProcess: number | undefined;
   streams: Streams;
-  trace: Trace;
+  debug: Debug;
 }
 
 /** Signals that ask the pod to end. */
@@ -88,7 +87,7 @@ const QUIET = 3_000;
  * @returns The pod's exit status.
  * @throws {Error} when an app cannot be started; the others have ended then.
  */
-export function supervise(pod: Supervised): number {
+export function supervise(pod: SupervisorHooks): number {
   using signals = openSignals(CATCHABLE_SIGNALS);
   const supervisor = new Supervisor(pod, signals);
   try {
@@ -103,7 +102,7 @@ export function supervise(pod: Supervised): number {
   }
 }
 
-function superviseToTheEnd(supervisor: Supervisor, pod: Supervised): number {
+function superviseToTheEnd(supervisor: Supervisor, pod: SupervisorHooks): number {
   try {
     supervisor.begin();
     while (!supervisor.isOver) supervisor.turn();
@@ -115,7 +114,7 @@ function superviseToTheEnd(supervisor: Supervisor, pod: Supervised): number {
 }
 
 class Supervisor {
-  readonly #pod: Supervised;
+  readonly #pod: SupervisorHooks;
   readonly #signals: Fd;
   readonly #life: PodLife;
   readonly #running = new Map<number, Running>();
@@ -126,7 +125,7 @@ class Supervisor {
   /** Whether what it took to build the pod has been given back. */
   #isLean = false;
 
-  constructor(pod: Supervised, signals: Fd) {
+  constructor(pod: SupervisorHooks, signals: Fd) {
     this.#pod = pod;
     this.#signals = signals;
     this.#life = new PodLife(pod.apps);
@@ -201,7 +200,7 @@ class Supervisor {
     try {
       giveBackMemory();
     } catch (error) {
-      this.#pod.trace(`memory is not given back: ${describeError(error)}`);
+      this.#pod.debug(`memory is not given back: ${describeError(error)}`);
     }
   }
 
@@ -242,7 +241,7 @@ class Supervisor {
     const end = endOf(running.pid);
     this.#running.delete(running.process.number);
     running.process[Symbol.dispose]();
-    this.#pod.trace(`${running.app}: ended with ${JSON.stringify(end)}`);
+    this.#pod.debug(`${running.app}: ended with ${JSON.stringify(end)}`);
     this.#pod.sweep(running.app);
     this.#tellFailure(running, end);
     this.#perform(this.#life.ended(running.app, end));
@@ -275,7 +274,7 @@ class Supervisor {
   }
 
   #start(app: string, phase: ActivePhase): void {
-    this.#pod.trace(`${app}: ${phase}`);
+    this.#pod.debug(`${app}: ${phase}`);
     const pid = this.#pod.start(app, phase);
     // A child cannot come to be another process before it has been waited for.
     const process = openProcess(pid)!;
@@ -285,7 +284,7 @@ class Supervisor {
   #signal(app: string, signal: number): void {
     const running = [...this.#running.values()].filter((it) => it.app === app);
     for (const { process } of running) {
-      this.#pod.trace(`${app}: signal ${signal}`);
+      this.#pod.debug(`${app}: signal ${signal}`);
       signalProcess(process, signal);
     }
   }

@@ -21,7 +21,7 @@ import { waitFor } from "../linux/process.ts";
 import { statPath } from "../linux/stat.ts";
 import type { AppPlan } from "../plan/app.ts";
 import { type IdRange, podId } from "../plan/id_range.ts";
-import type { Trace } from "../stage1/debug.ts";
+import type { Debug } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 
 /** The users of a pod that has its own. */
@@ -43,8 +43,8 @@ const SECBIT_NO_SETUID_FIXUP = 1 << 2;
  * @throws {Error} when the host has no user namespaces.
  * @throws {SyscallError} without `CAP_SETUID`, `CAP_SETGID` and `CAP_SETPCAP`, and for ids that the host has not.
  */
-export function makePodUsers(ids: IdRange, trace: Trace): PodUsers {
-  trace(`user namespace: ids 0 to ${ids.count - 1} are the host's from ${ids.shift} on`);
+export function makePodUsers(ids: IdRange, debug: Debug): PodUsers {
+  debug(`user namespace: ids 0 to ${ids.count - 1} are the host's from ${ids.shift} on`);
   const record = (script: CallScript) => {
     script.call("prctl", PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0);
     // An id that a host in a namespace of its own has not is refused when the namespace gets its ids.

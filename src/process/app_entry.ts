@@ -16,7 +16,7 @@ import { appRootfs } from "../stage1/pod_directory.ts";
 import type { Surroundings } from "./launch.ts";
 import {
   type AppMarks,
-  isMember,
+  isAppProcess,
   openAppMarks,
   openAppRoot,
   supervisorOf,
@@ -45,7 +45,7 @@ const POD_NAMESPACES = ["cgroup", "ipc", "uts", "net"] as const;
  */
 export function openAppEntry(pid: number, appName: string): AppEntry {
   using marks = openAppMarks([appRootfs(appName)], [pid, ...childrenOf(supervisorOf(pid) ?? pid)]);
-  const process = findAppProcess(pid, appName, marks);
+  const process = findProcessOf(pid, appName, marks);
   const root = openAppRoot(process, marks);
   const open = (of: number, kind: NamespaceKind) =>
     isElsewhere(of, kind) ? [{ kind, fd: openNamespace(of, kind) }] : [];
@@ -57,15 +57,15 @@ export function openAppEntry(pid: number, appName: string): AppEntry {
     users: open(pid, "user")[0]?.fd,
     pidNamespace: open(pid, "pid")[0]?.fd,
   };
-  if (root === undefined || findAppProcess(pid, appName, marks) !== process) {
+  if (root === undefined || findProcessOf(pid, appName, marks) !== process) {
     throw new Error(`app "${appName}" has just ended`);
   }
   return { ...entry, root };
 }
 
 /** The app's own program comes first, then whatever else it has running. */
-function findAppProcess(pid: number, appName: string, marks: AppMarks): number {
-  const isOfApp = (pid: number) => isMember(pid, marks);
+function findProcessOf(pid: number, appName: string, marks: AppMarks): number {
+  const isOfApp = (pid: number) => isAppProcess(pid, marks);
   if (isOfApp(pid)) return pid;
   const supervisor = supervisorOf(pid);
   if (supervisor === undefined) {

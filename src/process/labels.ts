@@ -13,8 +13,8 @@ import { readSetting, recordSetting, writeSetting } from "../linux/kernel_file.t
 import { waitFor } from "../linux/process.ts";
 import type { ResourcePlan } from "../plan/cgroup/resources.ts";
 import type { LabelPlan, LabelStep } from "../plan/process/security_label.ts";
-import { naming } from "../stage1/context.ts";
-import type { Trace } from "../stage1/debug.ts";
+import { withContext } from "../stage1/context.ts";
+import type { Debug } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 
 const OOM_SCORE_ADJ = "/proc/self/oom_score_adj";
@@ -25,10 +25,10 @@ const OOM_SCORE_ADJ = "/proc/self/oom_score_adj";
  * @returns What could not be done, and why: a caller without `CAP_SYS_RESOURCE` can only offer itself more.
  * @throws {SyscallError} when the kernel refuses for another reason.
  */
-export function adjustOomScore({ oomScoreAdj }: ResourcePlan, trace: Trace): string[] {
+export function adjustOomScore({ oomScoreAdj }: ResourcePlan, debug: Debug): string[] {
   if (oomScoreAdj === undefined) return [];
   const { value, isolator } = oomScoreAdj;
-  trace(`oom_score_adj = ${value}`);
+  debug(`oom_score_adj = ${value}`);
   try {
     writeSetting(OOM_SCORE_ADJ, `${value}`);
     return [];
@@ -47,12 +47,12 @@ export function adjustOomScore({ oomScoreAdj }: ResourcePlan, trace: Trace): str
  */
 export function withOomScore<T>(
   plan: ResourcePlan,
-  trace: Trace,
+  debug: Debug,
   start: () => T,
 ): { result: T; notes: string[] } {
   if (plan.oomScoreAdj === undefined) return { result: start(), notes: [] };
   const before = readSetting(OOM_SCORE_ADJ);
-  const notes = adjustOomScore(plan, trace);
+  const notes = adjustOomScore(plan, debug);
   try {
     return { result: start(), notes };
   } finally {
@@ -77,7 +77,10 @@ export function recordLabels({ labels }: LabelPlan, proc: Fd, script: CallScript
 export function tryLabels(plan: LabelPlan, proc: Fd): void {
   if (plan.labels.length === 0) return;
   const record = (script: CallScript) => recordLabels(plan, proc, script);
-  namingLabels(plan, () => waitFor(startProcess({ init: POD_PATHS.init, fds: [proc], record })));
+  withLabelContext(
+    plan,
+    () => waitFor(startProcess({ init: POD_PATHS.init, fds: [proc], record })),
+  );
 }
 
 /**
@@ -85,14 +88,14 @@ export function tryLabels(plan: LabelPlan, proc: Fd): void {
  *
  * @throws {Error} which names the isolator, when one of these failed.
  */
-export function namingLabels<T>({ labels }: LabelPlan, start: () => T): T {
+export function withLabelContext<T>({ labels }: LabelPlan, start: () => T): T {
   try {
     return start();
   } catch (error) {
     const failed = failedCall(error);
     const step = failed && labels.find((it) => concerns(it, failed));
     if (!failed || !step) throw error;
-    return naming(step.isolator, () => {
+    return withContext(step.isolator, () => {
       throw explain(failed, step);
     });
   }

@@ -4,7 +4,7 @@ import { SyscallError } from "../linux/errno.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import { inPodDirectory } from "../stage1/pod_directory_testing.ts";
-import { namingLabels, tryLabels } from "./labels.ts";
+import { tryLabels, withLabelContext } from "./labels.ts";
 
 const STEP = {
   path: "thread-self/no-such-file",
@@ -36,7 +36,7 @@ Deno.test("another error of the kernel's is said as it is", () => {
 
 Deno.test("a label that another process asked for in vain is named as well", () => {
   const fail = (error: Error) => () =>
-    namingLabels({ labels: [STEP], notes: [] }, () => {
+    withLabelContext({ labels: [STEP], notes: [] }, () => {
       throw new Error("apps[0].app.exec[0]", { cause: error });
     });
   const unknown = assertThrows(fail(new SyscallError("write", [0, STEP.text], 2)), Error);

@@ -16,7 +16,7 @@ import { recordCapabilities } from "../linux/capabilities.ts";
 import { recordCloseAll } from "../linux/close_all.ts";
 import type { Credentials } from "../linux/credentials.ts";
 import type { Fd } from "../linux/fd.ts";
-import { becomeProcess, launchProcess, recordEntrance } from "../linux/init.ts";
+import { execProcess, launchProcess, recordEntrance } from "../linux/init.ts";
 import { recordOwnSessionKeyring } from "../linux/keyring.ts";
 import {
   changeRoot,
@@ -126,14 +126,14 @@ export function recordLaunch(process: Launch, script: CallScript): void {
  * @param describe Makes a call of the list the beginning of a line that tells of its failure.
  * @throws {SyscallError} when the list cannot be begun.
  */
-export function becomeApp(
+export function execApp(
   identity: Identity,
   init: Fd,
   kept: Fd,
   describe: (call: string) => string,
 ): never {
   const fds = [identity.workingDirectory, identity.proc, kept];
-  return becomeProcess({
+  return execProcess({
     init,
     fds,
     describe,

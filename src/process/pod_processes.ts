@@ -25,14 +25,14 @@ import {
   throughThread,
 } from "../linux/process.ts";
 import { identityAt, statFd } from "../linux/stat.ts";
-import type { Trace } from "../stage1/debug.ts";
+import type { Debug } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 
 /** How many milliseconds there is for processes that start others faster than they are killed. */
 const PATIENCE = 30_000;
 
 /** A process of the pod, held so that its number cannot come to mean another. */
-export interface Member {
+export interface HeldProcess {
   pid: number;
   process: Fd;
 }
@@ -99,9 +99,9 @@ function* otherMountNamespaces(pids: readonly number[]): Generator<Fd> {
  * @returns `undefined` when it is not one of the apps', or gone.
  * @throws {SyscallError}
  */
-export function findMember(pid: number, marks: AppMarks): Member | undefined {
+export function holdAppProcess(pid: number, marks: AppMarks): HeldProcess | undefined {
   // Most processes are nobody's, and need not be held to see that.
-  return isMember(pid, marks) ? hold(pid, () => isMember(pid, marks)) : undefined;
+  return isAppProcess(pid, marks) ? hold(pid, () => isAppProcess(pid, marks)) : undefined;
 }
 
 /**
@@ -110,9 +110,9 @@ export function findMember(pid: number, marks: AppMarks): Member | undefined {
  *
  * @throws {SyscallError}
  */
-export function* findMembers(marks: AppMarks): Generator<Member> {
+export function* findAppProcesses(marks: AppMarks): Generator<HeldProcess> {
   for (const pid of listProcesses()) {
-    const member = findMember(pid, marks);
+    const member = holdAppProcess(pid, marks);
     if (member === undefined) continue;
     using _held = member.process;
     yield member;
@@ -128,12 +128,12 @@ export function* findMembers(marks: AppMarks): Generator<Member> {
  * @throws {Error} when they start others faster than these can be found.
  * @throws {SyscallError}
  */
-export function killMembersOf(marks: AppMarks, trace: Trace, isOver = () => true): number {
-  const killed = new SignalledOnce(marks, SIGKILL, trace);
+export function killAppProcesses(marks: AppMarks, debug: Debug, isOver = () => true): number {
+  const killed = new SignalledOnce(marks, SIGKILL, debug);
   const isDone = () => killed.signalMore() === 0 && isOver();
   if (isDone() || isDone()) return killed.count;
   // Who is stopped starts nothing, and keeps the place that another one would get.
-  const stopped = new SignalledOnce(marks, SIGSTOP, trace);
+  const stopped = new SignalledOnce(marks, SIGSTOP, debug);
   const deadline = monotonicMicroseconds() + 1000 * PATIENCE;
   const isTime = () => monotonicMicroseconds() < deadline;
   do {
@@ -153,7 +153,7 @@ class SignalledOnce {
   constructor(
     readonly marks: AppMarks,
     readonly signal: number,
-    readonly trace: Trace,
+    readonly debug: Debug,
   ) {}
 
   /** How many have got it. */
@@ -166,7 +166,7 @@ class SignalledOnce {
     let seen = 0;
     // Who does not stay for long is among the last that have begun.
     for (const pid of listProcesses().reverse()) {
-      if (!isMember(pid, this.marks)) continue;
+      if (!isAppProcess(pid, this.marks)) continue;
       const name = `${pid} ${startOf(pid)}`;
       if (this.#known.has(name)) continue;
       seen++;
@@ -176,10 +176,10 @@ class SignalledOnce {
   }
 
   #signalOne(pid: number): boolean {
-    const member = findMember(pid, this.marks);
+    const member = holdAppProcess(pid, this.marks);
     if (member === undefined) return false;
     using process = member.process;
-    this.trace(`signal ${this.signal} to ${pid}`);
+    this.debug(`signal ${this.signal} to ${pid}`);
     signalProcess(process, this.signal);
     return true;
   }
@@ -190,7 +190,7 @@ class SignalledOnce {
  *
  * @throws {SyscallError}
  */
-export function isMember(pid: number, { roots, namespaces }: AppMarks): boolean {
+export function isAppProcess(pid: number, { roots, namespaces }: AppMarks): boolean {
   if (roots.size === 0) return false;
   const root = rootIdentity(pid);
   if (root !== undefined && roots.has(root)) return true;
@@ -223,7 +223,7 @@ export function openAppRoot(pid: number, { roots, namespaces }: AppMarks): Fd | 
  * @returns `undefined` when that process is not this pod's, or gone.
  * @throws {SyscallError}
  */
-export function findFirstProcess(pid: number): Member | undefined {
+export function findFirstProcess(pid: number): HeldProcess | undefined {
   return hold(pid, () => supervisorOf(pid) !== undefined);
 }
 
@@ -237,7 +237,7 @@ export function findFirstProcess(pid: number): Member | undefined {
  * @returns `undefined` when there is none.
  * @throws {SyscallError}
  */
-export function findSupervisor(pid?: number): Member | undefined {
+export function findSupervisor(pid?: number): HeldProcess | undefined {
   const marks = supervisorMarks();
   const isOfPod = (each: number) => isSupervisor(each, marks);
   const supervisor = pid === undefined ? listProcesses().find(isOfPod) : supervisorOf(pid, marks);
@@ -253,7 +253,7 @@ export function supervisorOf(pid: number, marks = supervisorMarks()): number | u
  * Held first and looked at then: if the number changed hands in between, the one that we hold is
  * dead and signals to it go nowhere.
  */
-function hold(pid: number, isOfPod: () => boolean): Member | undefined {
+function hold(pid: number, isOfPod: () => boolean): HeldProcess | undefined {
   const process = openProcess(pid);
   if (process === undefined) return undefined;
   if (isOfPod()) return { pid, process };

@@ -14,7 +14,7 @@ import { syscall } from "../linux/libc.ts";
 import { makeUndumpable } from "../linux/process.ts";
 import { prepareFilter, setNoNewPrivileges } from "../linux/seccomp.ts";
 import { ARCHITECTURE } from "../linux/syscall_numbers.ts";
-import type { Trace } from "../stage1/debug.ts";
+import type { Debug } from "../stage1/log.ts";
 
 /** What each needs: capabilities(7). */
 const NEEDED = {
@@ -68,7 +68,7 @@ const NEEDED = {
  * Calls that none who stays what it is ever makes, and that do the most harm, with their numbers on x86-64 and arm64:
  * looking up so few in the table of all calls would be half of what the fence costs.
  */
-const NEVER = {
+const DENIED_SYSCALLS = {
   accept4: [288, 242],
   bind: [49, 200],
   bpf: [321, 280],
@@ -102,10 +102,12 @@ const NEVER = {
 type Staying = "stop" | "gc" | "waiting";
 
 /** The calls that each refuses itself: their numbers on x86-64 and on arm64, by name. */
-export function refusedCalls(
+export function deniedSyscalls(
   name: Staying,
 ): Readonly<Record<string, readonly [x86_64: number, aarch64: number]>> {
-  return name === "gc" ? NEVER : { ...NEVER, mount: [165, 40], umount2: [166, 39] };
+  return name === "gc"
+    ? DENIED_SYSCALLS
+    : { ...DENIED_SYSCALLS, mount: [165, 40], umount2: [166, 39] };
 }
 
 /**
@@ -114,8 +116,8 @@ export function refusedCalls(
  *
  * @throws {SyscallError}
  */
-export function fenceUntilExec(name: "run" | "supervisor" | "enter", trace: Trace): void {
-  trace(`keep the capabilities ${NEEDED[name].join(" ")}`);
+export function selfConfineUntilExec(name: "run" | "supervisor" | "enter", debug: Debug): void {
+  debug(`keep the capabilities ${NEEDED[name].join(" ")}`);
   giveUp(name);
 }
 
@@ -127,9 +129,9 @@ export function fenceUntilExec(name: "run" | "supervisor" | "enter", trace: Trac
  *
  * @throws {SyscallError}
  */
-export function fenceForGood(name: Staying, trace: Trace): void {
-  const calls = Object.values(refusedCalls(name));
-  trace(`keep the capabilities ${NEEDED[name].join(" ")}, refuse ${calls.length} system calls`);
+export function selfConfineForGood(name: Staying, debug: Debug): void {
+  const calls = Object.values(deniedSyscalls(name));
+  debug(`keep the capabilities ${NEEDED[name].join(" ")}, refuse ${calls.length} system calls`);
   giveUp(name);
   setNoNewPrivileges();
   const syscalls = calls.map(([x86_64, aarch64]) => ARCHITECTURE === "x86_64" ? x86_64 : aarch64);

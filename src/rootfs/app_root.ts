@@ -42,8 +42,8 @@ import {
   type RebindStep,
   type TmpfsStep,
 } from "../plan/rootfs/mounts.ts";
-import { naming } from "../stage1/context.ts";
-import type { Trace } from "../stage1/debug.ts";
+import { withContext } from "../stage1/context.ts";
+import type { Debug } from "../stage1/log.ts";
 import { type AppRoot, openRootDirectory, openTarget, writeIfMissing } from "./target.ts";
 import type { VolumeSources } from "./volume_sources.ts";
 
@@ -63,11 +63,11 @@ export type MountTrees = ReadonlyMap<MountStep, Fd>;
  * @returns A descriptor of the app's root, for {@linkcode moveIntoRoot}.
  * @throws {Error} which names the manifest's field that could not be done.
  */
-export function buildRoot(plan: AppPlan, sources: VolumeSources, trace: Trace): Fd {
-  prepareHost(plan, sources, trace);
+export function buildRoot(plan: AppPlan, sources: VolumeSources, debug: Debug): Fd {
+  prepareHost(plan, sources, debug);
   const trees = cloneHostTrees(plan, sources);
   unshareMounts();
-  return assembleRoot(plan, trees, trace);
+  return assembleRoot(plan, trees, debug);
 }
 
 /**
@@ -77,10 +77,10 @@ export function buildRoot(plan: AppPlan, sources: VolumeSources, trace: Trace): 
  * @throws {SyscallError}
  * @throws {Error} when a mount is no longer where it was.
  */
-export function prepareHost(plan: AppPlan, sources: VolumeSources, trace: Trace): void {
-  plan.directories.forEach((directory) => makeDirectory(directory, sources, trace));
+export function prepareHost(plan: AppPlan, sources: VolumeSources, debug: Debug): void {
+  plan.directories.forEach((directory) => makeDirectory(directory, sources, debug));
   for (const share of plan.share) {
-    trace(describeShare(share));
+    debug(describeShare(share));
     setPropagationOf(share, "shared");
   }
 }
@@ -99,7 +99,7 @@ export function cloneHostTrees({ mounts }: AppPlan, sources: VolumeSources): Mou
     if (step.kind === "host-tree") trees.set(step, cloneTree(step.target, true));
     if (step.kind === "bind") {
       const clone = () => cloneTreeAt(sources.open(step.source), step.recursive);
-      trees.set(step, naming(step.field, clone));
+      trees.set(step, withContext(step.field, clone));
     }
   }
   return trees;
@@ -112,15 +112,15 @@ export function cloneHostTrees({ mounts }: AppPlan, sources: VolumeSources): Mou
  * @returns A descriptor of the app's root, for {@linkcode moveIntoRoot}.
  * @throws {Error} which names the manifest's field that could not be done.
  */
-export function assembleRoot(plan: AppPlan, trees: MountTrees, trace: Trace): Fd {
+export function assembleRoot(plan: AppPlan, trees: MountTrees, debug: Debug): Fd {
   // Volumes are cloned by now, and stay shared. All other mounts only listen to the host from here
   // on.
   setPropagation("/", "slave", true);
 
   const root = attachRoot(plan);
   for (const step of plan.mounts) {
-    trace(describeMount(step));
-    naming(step.field, () => place(root, step, trees));
+    debug(describeMount(step));
+    withContext(step.field, () => place(root, step, trees));
   }
   for (const tree of root.kernelTrees.values()) tree[Symbol.dispose]();
   if (plan.readOnlyRoot) makeReadOnly(root.fd);
@@ -132,14 +132,14 @@ export function assembleRoot(plan: AppPlan, trees: MountTrees, trace: Trace): Fd
  *
  * @throws {SyscallError}
  */
-export function moveIntoRoot(root: Fd, trace: Trace): void {
+export function moveIntoRoot(root: Fd, debug: Debug): void {
   try {
-    trace("pivot_root to the app's root");
+    debug("pivot_root to the app's root");
     pivotRoot(root);
   } catch (error) {
     // The kernel's first root, which hosts that run from their initramfs stay in, cannot be pivoted from.
     if (!failedWith(error, "EINVAL")) throw error;
-    trace("chroot instead: this host's root cannot be left");
+    debug("chroot instead: this host's root cannot be left");
     coverRoot(root);
     changeRoot(root);
   }
@@ -192,7 +192,7 @@ function placeTree(root: Building, step: BindStep | PodTreeStep | TmpfsStep, tre
   const { kind, mountId } = statFd(tree);
   using target = openTarget(root, step.target, kind === "directory" ? kind : "file");
   const { mountId: place } = statFd(target);
-  if (!root.ownMounts.has(place) && !isInPodFileSystem(root, step)) muteMount(target);
+  if (!root.ownMounts.has(place) && !isInPodFileSystem(root, step)) makeSlave(target);
   if (root.owner && kind === "file" && isOfPod(step)) setOwnerAt(tree, "", root.owner);
   attachTree(tree, target, changeOf(step));
   if (step.kind !== "bind" || isOfPod(step)) root.ownMounts.add(mountId);
@@ -226,7 +226,7 @@ function mask(root: Building, { target, access }: MaskStep): void {
   const [tree, top] = kernelTreeOf(root, target);
   const below = (path: string) => path.slice(top.length + 1);
   for (const path of expandPath(target, (directory) => listBelow(tree, below(directory)))) {
-    naming(path, () => maskBelow(tree, below(path), access));
+    withContext(path, () => maskBelow(tree, below(path), access));
   }
 }
 
@@ -283,7 +283,7 @@ function changeOf(step: BindStep | HostTreeStep | PodTreeStep | TmpfsStep): Tree
  * A target may be inside a volume that is shared with the host. What is mounted there would appear on the
  * host as well, so that volume only listens from here on.
  */
-function muteMount(target: Fd): void {
+function makeSlave(target: Fd): void {
   const { mountId } = statFd(target);
   const mount = readMounts().find(({ id }) => id === mountId);
   if (mount?.propagation === "shared") setPropagationOf(mount, "slave");
@@ -294,8 +294,8 @@ function isOfPod(step: MountStep): boolean {
   return step.kind === "bind" && !step.source.startsWith("/");
 }
 
-function makeDirectory(step: DirectoryStep, sources: VolumeSources, trace: Trace): void {
-  trace(describeDirectory(step));
+function makeDirectory(step: DirectoryStep, sources: VolumeSources, debug: Debug): void {
+  debug(describeDirectory(step));
   const { path, mode, uid, gid } = step;
   Deno.mkdirSync(path, { recursive: true });
   const directory = sources.open(path);

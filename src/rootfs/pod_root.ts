@@ -39,8 +39,8 @@ import { STANDARD_DEVICES } from "../plan/rootfs/devices.ts";
 import { type Access, expandPath, type Mask } from "../plan/rootfs/masked_paths.ts";
 import { HIDDEN_DIRECTORY, type PodTreeStep } from "../plan/rootfs/mounts.ts";
 import { DEV_LIMITS, TMPFS_LIMITS } from "../plan/rootfs/tmpfs_limits.ts";
-import { naming } from "../stage1/context.ts";
-import type { Trace } from "../stage1/debug.ts";
+import { withContext } from "../stage1/context.ts";
+import type { Debug } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { moveIntoRoot } from "./app_root.ts";
 
@@ -87,13 +87,13 @@ const STRICT = MS_NOSUID | MS_NODEV | MS_NOEXEC;
  *
  * @throws {SyscallError}
  */
-export function makePodRoot(owner: Owner, trace: Trace): PodRoot {
+export function makePodRoot(owner: Owner, debug: Debug): PodRoot {
   return inOwnMounts(() => {
     const mounts = openNamespace("self", "mnt");
     setPropagation("/", "private", true);
     const options = { mode: "755", ...DEV_LIMITS, ...mountOwner(owner) };
     const root = mountNew("tmpfs", POD_PATHS.stage1Rootfs, options);
-    moveIntoRoot(root, trace);
+    moveIntoRoot(root, debug);
     for (const name of ["proc", "sys", "dev"]) makeDirectory(`/${name}`);
     makeHiding();
     const terminals = fillDev(owner);
@@ -166,9 +166,9 @@ export function maskPodRoot(
   { mounts, root }: OwnRoot,
   masks: readonly Mask[],
   network: Fd | undefined,
-  trace: Trace,
+  debug: Debug,
 ): void {
-  for (const mask of masks) trace(describeMask(mask));
+  for (const mask of masks) debug(describeMask(mask));
   const act = () =>
     inMounts(mounts, () => {
       changeRoot(root);
@@ -176,9 +176,9 @@ export function maskPodRoot(
       const isCovered = found.some(({ path }) => path === FILE_SYSTEMS) && kindIfThere(CGROUPS);
       using cgroups = isCovered ? cloneTree(CGROUPS, true) : undefined;
       // What is to stay open to writing is bound while what it is in still is.
-      for (const { path, cover } of found) naming(path, () => bindMount(cover, path));
+      for (const { path, cover } of found) withContext(path, () => bindMount(cover, path));
       for (const { path, access } of found) {
-        if (access !== "read-write") naming(path, () => remountBind(path, MS_RDONLY | STRICT));
+        if (access !== "read-write") withContext(path, () => remountBind(path, MS_RDONLY | STRICT));
       }
       if (cgroups) attachAt(cgroups, CGROUPS);
     });

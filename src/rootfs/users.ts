@@ -14,7 +14,7 @@ import { O_PATH, O_RDONLY, openInRoot } from "../linux/open.ts";
 import { readText } from "../linux/read_write.ts";
 import { statFd } from "../linux/stat.ts";
 import { type IdRange, podId, requireId } from "../plan/id_range.ts";
-import { naming } from "../stage1/context.ts";
+import { withContext } from "../stage1/context.ts";
 
 /** Opening must not wait for a writer, should the path turn out to be a FIFO. */
 const O_NONBLOCK = 0o4000;
@@ -58,10 +58,10 @@ export function resolveCredentials(root: Fd, request: UserRequest, ids?: IdRange
   const { field, supplementaryGIDs } = request;
   const uid = resolveId(root, request, USER, ids);
   const gid = resolveGroup(root, request, uid, ids);
-  naming(`${field}.user`, () => requireId(uid, ids));
-  naming(`${field}.group`, () => requireId(gid, ids));
+  withContext(`${field}.user`, () => requireId(uid, ids));
+  withContext(`${field}.group`, () => requireId(gid, ids));
   supplementaryGIDs.forEach((id, i) =>
-    naming(`${field}.supplementaryGIDs[${i}]`, () => requireId(id, ids))
+    withContext(`${field}.supplementaryGIDs[${i}]`, () => requireId(id, ids))
   );
   return { uid, gid, groups: [gid, ...supplementaryGIDs] };
 }

@@ -13,10 +13,10 @@
  * @example
  * ```ts
  * import { assertThrows } from "@std/assert";
- * assertThrows(() => naming("apps[0]", () => JSON.parse("{")), Error, "apps[0]");
+ * assertThrows(() => withContext("apps[0]", () => JSON.parse("{")), Error, "apps[0]");
  * ```
  */
-export function naming<T>(what: string, act: () => T): T {
+export function withContext<T>(what: string, act: () => T): T {
   try {
     return act();
   } catch (error) {

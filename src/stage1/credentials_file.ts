@@ -9,7 +9,7 @@ import type { Credentials } from "../linux/credentials.ts";
 import { makeDirectories } from "../linux/directory.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { replaceFileAt } from "../linux/read_write.ts";
-import { naming } from "./context.ts";
+import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
 /**
@@ -30,7 +30,7 @@ export function saveCredentials(appName: string, credentials: Credentials): void
  */
 export function loadCredentials(appName: string): Credentials {
   const path = `${POD_PATHS.credentials}/${appName}`;
-  return naming(path, () => parseCredentials(Deno.readTextFileSync(path)));
+  return withContext(path, () => parseCredentials(Deno.readTextFileSync(path)));
 }
 
 /**

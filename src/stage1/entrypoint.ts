@@ -5,7 +5,7 @@
  */
 
 import { closeAllAtExec } from "../linux/close_all.ts";
-import { complain } from "./log.ts";
+import { warn } from "./log.ts";
 
 /** The exit status that tells rkt of an error inside stage1. */
 export const STAGE1_FAILURE = 254;
@@ -25,7 +25,7 @@ export function entrypoint(name: string, main: (args: readonly string[]) => void
     Deno.exit(0);
   } catch (error) {
     try {
-      complain(name, describeError(error));
+      warn(name, describeError(error));
       if (wantsDebug(Deno.args)) console.error(error);
     } finally {
       // In any case: a program that Deno ends would write a code cache, if it has found none.

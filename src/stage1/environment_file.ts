@@ -6,7 +6,7 @@
  * @module
  */
 
-import { naming } from "./context.ts";
+import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
 /**
@@ -27,7 +27,9 @@ export function saveEnvironment(appName: string, entries: readonly string[]): vo
  */
 export function loadEnvironment(appName: string): string[] {
   const path = environmentPath(appName);
-  return decodeEnvironment(naming(`${path}: cannot be read`, () => Deno.readTextFileSync(path)));
+  return decodeEnvironment(
+    withContext(`${path}: cannot be read`, () => Deno.readTextFileSync(path)),
+  );
 }
 
 /**

@@ -6,17 +6,17 @@
  * @module
  */
 
-import { naming } from "./context.ts";
+import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
 /** `host`: the pod is in the host's namespaces. `pod`: it has its own. */
-export const ISOLATIONS = ["host", "pod"] as const;
+export const FLAVORS = ["host", "isolated"] as const;
 
-/** One of {@linkcode ISOLATIONS}. */
-export type Isolation = typeof ISOLATIONS[number];
+/** One of {@linkcode FLAVORS}. */
+export type Flavor = typeof FLAVORS[number];
 
 /** The annotation's name. */
-export const ISOLATION_ANNOTATION = "stage1-volo/isolation";
+export const FLAVOR_ANNOTATION = "stage1-volo/flavor";
 
 /**
  * Reads which kind of image this is. One that does not say is in the host's namespaces.
@@ -24,11 +24,11 @@ export const ISOLATION_ANNOTATION = "stage1-volo/isolation";
  * @param directory The pod directory.
  * @throws {Error} when the stage1 manifest cannot be read, or says something else.
  */
-export function readIsolation(directory = "."): Isolation {
+export function readFlavor(directory = "."): Flavor {
   const path = `${directory}/${POD_PATHS.stage1Manifest}`;
-  return naming(
+  return withContext(
     POD_PATHS.stage1Manifest,
-    () => isolationOf(JSON.parse(Deno.readTextFileSync(path))),
+    () => flavorOf(JSON.parse(Deno.readTextFileSync(path))),
   );
 }
 
@@ -40,15 +40,15 @@ export function readIsolation(directory = "."): Isolation {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * const annotations = [{ name: "stage1-volo/isolation", value: "pod" }];
- * assertEquals(isolationOf({ annotations }), "pod");
- * assertEquals(isolationOf({}), "host");
+ * const annotations = [{ name: "stage1-volo/flavor", value: "isolated" }];
+ * assertEquals(flavorOf({ annotations }), "isolated");
+ * assertEquals(flavorOf({}), "host");
  * ```
  */
-export function isolationOf(
+export function flavorOf(
   manifest: { annotations?: readonly { name: string; value: string }[] },
-): Isolation {
-  const said = manifest.annotations?.find(({ name }) => name === ISOLATION_ANNOTATION)?.value;
-  if (said === undefined || said === "host" || said === "pod") return said ?? "host";
-  throw new Error(`${ISOLATION_ANNOTATION}: ${JSON.stringify(said)} is neither host nor pod`);
+): Flavor {
+  const said = manifest.annotations?.find(({ name }) => name === FLAVOR_ANNOTATION)?.value;
+  if (said === undefined || said === "host" || said === "isolated") return said ?? "host";
+  throw new Error(`${FLAVOR_ANNOTATION}: ${JSON.stringify(said)} is neither host nor pod`);
 }

@@ -25,7 +25,7 @@ export function printable(text: string): string {
  *
  * @param name The entrypoint's name, which begins the line.
  */
-export function complain(name: string, text: string): void {
+export function warn(name: string, text: string): void {
   writeLine(`${name}: ${printable(text)}`);
 }
 
@@ -41,7 +41,7 @@ let writeLine = (line: string) => console.error(line);
  * ```ts
  * import { assertEquals } from "@std/assert";
  * const lines: string[] = [];
- * withLinesTo((line) => void lines.push(line), () => complain("run", "why"));
+ * withLinesTo((line) => void lines.push(line), () => warn("run", "why"));
  * assertEquals(lines, ["run: why"]);
  * ```
  */
@@ -53,4 +53,16 @@ export function withLinesTo<T>(write: (line: string) => void, act: () => T): T {
   } finally {
     writeLine = before;
   }
+}
+
+/** Hears of each step as it is taken. */
+export type Debug = (step: string) => void;
+
+/**
+ * Shows steps on stderr with `--debug`, and nothing without.
+ *
+ * @param name The entrypoint's name, which begins each line.
+ */
+export function debugLog(name: string, debug: boolean): Debug {
+  return debug ? (step) => warn(name, step) : () => {};
 }

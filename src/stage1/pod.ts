@@ -7,7 +7,7 @@
 import type * as z from "zod/mini";
 import { type App, ImageManifest, PodManifest, type RuntimeApp } from "../appc/manifest.ts";
 import { parseManifest } from "../appc/parse.ts";
-import { naming } from "./context.ts";
+import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
 /** No manifest that means well is larger, in bytes: execve(2) takes less than this. */
@@ -57,12 +57,12 @@ function readManifest<S extends z.ZodMiniType>(
   schema: S,
 ): z.infer<S> {
   const path = `${directory}/${name}`;
-  const { size } = naming(`${name}: cannot be read`, () => Deno.statSync(path));
+  const { size } = withContext(`${name}: cannot be read`, () => Deno.statSync(path));
   if (size > LARGEST_MANIFEST) {
     throw new Error(`${name}: ${size} bytes are more than a manifest may have`);
   }
   return parseManifest(
-    naming(`${name}: cannot be read`, () => Deno.readTextFileSync(path)),
+    withContext(`${name}: cannot be read`, () => Deno.readTextFileSync(path)),
     schema,
     name,
   );

@@ -5,7 +5,7 @@
  */
 
 import type { RunArguments } from "./arguments.ts";
-import { naming } from "./context.ts";
+import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
 /**
@@ -49,7 +49,10 @@ type RuntimeConfig = ReturnType<typeof runtimeConfig>;
 
 function withConfig<T>(pick: (config: Partial<RuntimeConfig>) => T): T {
   const path = POD_PATHS.runtimeConfig;
-  return naming(`${path}: cannot be read`, () => pick(JSON.parse(Deno.readTextFileSync(path))));
+  return withContext(
+    `${path}: cannot be read`,
+    () => pick(JSON.parse(Deno.readTextFileSync(path))),
+  );
 }
 
 function runtimeConfig(args: RunArguments) {

@@ -72,21 +72,21 @@ export function bytesThatFit(bytes: Bytes, size: number, limit: number): number 
 export class AppLog implements Disposable {
   readonly #directory: Fd;
   readonly #name: string;
-  readonly #complain: (text: string) => void;
+  readonly #warn: (text: string) => void;
   readonly #limit: number;
   #file: { fd: Fd; size: number } | undefined;
-  #hasComplained = false;
+  #hasWarned = false;
 
   /**
    * @param directory Where logs are.
    * @param app The app's name.
-   * @param complain Hears, once, why the log has gaps.
+   * @param warn Hears, once, why the log has gaps.
    * @param limit Bytes that the file may have.
    */
-  constructor(directory: Fd, app: string, complain: (text: string) => void, limit = LOG_LIMIT) {
+  constructor(directory: Fd, app: string, warn: (text: string) => void, limit = LOG_LIMIT) {
     this.#directory = directory;
     this.#name = `${app}.log`;
-    this.#complain = complain;
+    this.#warn = warn;
     this.#limit = limit;
   }
 
@@ -96,8 +96,8 @@ export class AppLog implements Disposable {
       this.#writeAll(bytes);
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error;
-      if (!this.#hasComplained) this.#complain(`${this.#name} has gaps: ${error.message}`);
-      this.#hasComplained = true;
+      if (!this.#hasWarned) this.#warn(`${this.#name} has gaps: ${error.message}`);
+      this.#hasWarned = true;
       // How much of it was written is to be seen when the file is opened again.
       this.#close();
     }

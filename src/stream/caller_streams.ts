@@ -14,7 +14,7 @@ import { ownProcessGroup } from "../linux/process.ts";
 import { statFd } from "../linux/stat.ts";
 import { foregroundGroup, isTerminal, openPty, type Pty } from "../linux/terminal.ts";
 import type { Streams } from "../process/launch.ts";
-import { complain } from "../stage1/log.ts";
+import { warn } from "../stage1/log.ts";
 import { Console } from "./console.ts";
 import { InputRelay, isPassable, OutputRelay } from "./relay.ts";
 
@@ -24,7 +24,7 @@ const SHOWN_IN = [1, 2, 0];
 /** How long to wait for a caller who takes nothing, when the command has ended, in milliseconds. */
 const REST_PATIENCE = 1000;
 
-const say = (line: string) => complain("enter", line);
+const say = (line: string) => warn("enter", line);
 
 /** What {@linkcode CallerStreams} is made of. */
 export interface CallerStreamsOptions {
@@ -141,7 +141,7 @@ export class CallerStreams implements Disposable {
         input: isTyping ? 0 : undefined,
         output: terminals[0]!,
         isShared: terminals.length < SHOWN_IN.length,
-        complain: say,
+        warn: say,
       }),
     );
     return pty;

@@ -21,7 +21,7 @@ import {
 } from "../linux/stream.ts";
 import { RawMode, setWindowSize, windowSize } from "../linux/terminal.ts";
 import { EscapeKeys } from "./escape_keys.ts";
-import { type Feed, READ_SIZE, Sink } from "./output_mux.ts";
+import { OutputMux, type OutputQueue, READ_SIZE } from "./output_mux.ts";
 
 /** Bytes of typing that one read takes at the most: what a terminal holds. */
 const TYPING_SIZE = 4096;
@@ -40,7 +40,7 @@ export interface ConsoleOptions {
   /** Whether others show something in the caller's terminal as well. */
   isShared?: boolean;
   /** Hears why nothing more is shown. */
-  complain: (text: string) => void;
+  warn: (text: string) => void;
 }
 
 /** The caller's terminal and the app's, connected until the end of the `using` scope. */
@@ -49,8 +49,8 @@ export class Console implements Disposable {
   readonly #terminal: number;
   readonly #rawMode: RawMode | undefined;
   readonly #input: SharedInput | undefined;
-  readonly #screen: Sink;
-  readonly #shown: Feed;
+  readonly #screen: OutputMux;
+  readonly #shown: OutputQueue;
   readonly #escape = new EscapeKeys();
   /** What the app's terminal has not yet taken. */
   #typed: Bytes = new Uint8Array(0);
@@ -63,13 +63,13 @@ export class Console implements Disposable {
    *
    * @throws {SyscallError} and leaves the caller's terminal as it was.
    */
-  constructor({ master, input, output, isShared = false, complain }: ConsoleOptions) {
+  constructor({ master, input, output, isShared = false, warn }: ConsoleOptions) {
     using undo = new DisposableStack();
     this.#master = master;
     this.#terminal = input ?? output;
     this.#input = undo.use(input === undefined ? undefined : openSharedInput(input));
-    this.#screen = undo.use(new Sink(output, complain));
-    this.#shown = this.#screen.addFeed();
+    this.#screen = undo.use(new OutputMux(output, warn));
+    this.#shown = this.#screen.addQueue();
     this.#rawMode = undo.use(input === undefined ? undefined : new RawMode(input, isShared));
     this.resize();
     undo.move();

@@ -55,7 +55,7 @@ function withSession(act: (session: Session) => void): void {
   const app = terminal(stack);
   setWindowSize(caller.master.number, WINDOW);
   const fd = caller.slave.number;
-  using console = new Console({ master: app.master, input: fd, output: fd, complain: unheard });
+  using console = new Console({ master: app.master, input: fd, output: fd, warn: unheard });
   act({ console, caller, app });
 }
 
@@ -132,7 +132,7 @@ Deno.test("the caller's terminal is given back, also after an error", () => {
   const caller = terminal(stack);
   const app = terminal(stack);
   const fd = caller.slave.number;
-  const options = { master: app.master, input: fd, output: fd, complain: unheard };
+  const options = { master: app.master, input: fd, output: fd, warn: unheard };
   assertThrows(
     () => {
       using _console = new Console(options);
@@ -222,7 +222,7 @@ Deno.test("a shell has a terminal of its own, whose keys reach its jobs", async 
   }).spawn();
   const fd = caller.slave.number;
   {
-    using console = new Console({ master: app.master, input: fd, output: fd, complain: unheard });
+    using console = new Console({ master: app.master, input: fd, output: fd, warn: unheard });
     readUntil(console, caller, /ready> $/);
     app.closeSlave();
     write(caller.master, "stty size\r");

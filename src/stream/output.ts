@@ -19,7 +19,7 @@ import type { Stream } from "../plan/stdio.ts";
 import { printable } from "../stage1/log.ts";
 import { AppLog, openLogDirectory } from "./app_log.ts";
 import { linePrefix, LinePrefixer } from "./line_prefixer.ts";
-import { type Feed, READ_SIZE, Sink } from "./output_mux.ts";
+import { OutputMux, type OutputQueue, READ_SIZE } from "./output_mux.ts";
 
 /** What {@linkcode PodOutput} is made of. */
 export interface PodOutputOptions {
@@ -44,16 +44,16 @@ interface Source {
   log: AppLog | undefined;
   /** Absent where bytes are passed on as they are. */
   prefixer: LinePrefixer | undefined;
-  feed: Feed;
-  sink: Sink;
+  queue: OutputQueue;
+  mux: OutputMux;
 }
 
 /** The output of all apps of a pod. */
 export class PodOutput implements Disposable {
   readonly #severalApps: boolean;
-  readonly #sinks: Record<OutputStream, Sink>;
+  readonly #muxes: Record<OutputStream, OutputMux>;
   /** What `run` itself has to say. */
-  readonly #messages: Feed;
+  readonly #messages: OutputQueue;
   readonly #logDirectory: Fd | undefined;
   readonly #logs = new Map<string, AppLog>();
   readonly #pids = new Map<string, number>();
@@ -67,11 +67,11 @@ export class PodOutput implements Disposable {
   constructor({ podDirectory, severalApps, stdout, stderr }: PodOutputOptions) {
     this.#severalApps = severalApps;
     const say = (text: string) => this.say(text);
-    const sink = new Sink(stdout, say);
+    const mux = new OutputMux(stdout, say);
     // Lines stay whole only if one hand writes them.
     const isSame = statFd(stdout).identity === statFd(stderr).identity;
-    this.#sinks = { stdout: sink, stderr: isSame ? sink : new Sink(stderr, say) };
-    this.#messages = this.#sinks.stderr.addFeed();
+    this.#muxes = { stdout: mux, stderr: isSame ? mux : new OutputMux(stderr, say) };
+    this.#messages = this.#muxes.stderr.addQueue();
     this.#logDirectory = openLogs(podDirectory, say);
   }
 
@@ -86,7 +86,7 @@ export class PodOutput implements Disposable {
    */
   writeLine(line: string): void {
     if (this.#messages.hasRoom) this.#messages.put(new TextEncoder().encode(`${line}\n`));
-    this.#sinks.stderr.flush();
+    this.#muxes.stderr.flush();
   }
 
   /**
@@ -100,15 +100,15 @@ export class PodOutput implements Disposable {
   openStream(app: string, stream: OutputStream, owner: { uid: number; gid: number }): Fd {
     const { readEnd, writeEnd } = makeOutputPipe();
     setOwner(writeEnd, owner.uid, owner.gid);
-    const sink = this.#sinks[stream];
+    const mux = this.#muxes[stream];
     this.#sources.add({
       app,
       pipe: readEnd,
       left: Infinity,
       log: this.#logOf(app),
       prefixer: this.#severalApps ? new LinePrefixer() : undefined,
-      feed: sink.addFeed(),
-      sink,
+      queue: mux.addQueue(),
+      mux,
     });
     return writeEnd;
   }
@@ -120,9 +120,9 @@ export class PodOutput implements Disposable {
 
   /** What to wait for. A stream whose reader is slow is left alone, until its app has to wait. */
   interests(): PollEvents[] {
-    const readable = [...this.#sources].filter(({ feed }) => feed.hasRoom)
+    const readable = [...this.#sources].filter(({ queue }) => queue.hasRoom)
       .map(({ pipe }) => ({ fd: pipe.number, events: POLLIN }));
-    return [...readable, ...this.#allSinks().flatMap((sink) => sink.interests())];
+    return [...readable, ...this.#allMuxes().flatMap((mux) => mux.interests())];
   }
 
   /**
@@ -134,7 +134,7 @@ export class PodOutput implements Disposable {
   onReady(ready: readonly PollEvents[]): void {
     const fds = new Set(ready.map(({ fd }) => fd));
     for (const source of this.#sources) if (fds.has(source.pipe.number)) this.#readFrom(source);
-    for (const sink of this.#allSinks()) sink.flush();
+    for (const mux of this.#allMuxes()) mux.flush();
   }
 
   /**
@@ -152,18 +152,18 @@ export class PodOutput implements Disposable {
 
   /** Whether every stream has come to its end, and all of it has been passed on. */
   get isDone(): boolean {
-    return this.#sources.size === 0 && !this.#allSinks().some((sink) => sink.isWaiting);
+    return this.#sources.size === 0 && !this.#allMuxes().some((mux) => mux.isWaiting);
   }
 
   [Symbol.dispose](): void {
     for (const { pipe } of this.#sources) pipe[Symbol.dispose]();
     for (const log of this.#logs.values()) log[Symbol.dispose]();
-    for (const sink of this.#allSinks()) sink[Symbol.dispose]();
+    for (const mux of this.#allMuxes()) mux[Symbol.dispose]();
     this.#logDirectory?.[Symbol.dispose]();
   }
 
-  #allSinks(): Sink[] {
-    return [...new Set(Object.values(this.#sinks))];
+  #allMuxes(): OutputMux[] {
+    return [...new Set(Object.values(this.#muxes))];
   }
 
   #logOf(app: string): AppLog | undefined {
@@ -183,12 +183,12 @@ export class PodOutput implements Disposable {
     }
     source.left -= bytes.length;
     source.log?.write(bytes);
-    source.feed.put(source.prefixer?.push(bytes, this.#prefix(source)) ?? bytes);
+    source.queue.put(source.prefixer?.push(bytes, this.#prefix(source)) ?? bytes);
     if (bytes.length === 0 || source.left === 0) this.#end(source);
   }
 
   #end(source: Source): void {
-    if (source.prefixer) source.feed.put(source.prefixer.end(this.#prefix(source)));
+    if (source.prefixer) source.queue.put(source.prefixer.end(this.#prefix(source)));
     source.pipe[Symbol.dispose]();
     this.#sources.delete(source);
   }

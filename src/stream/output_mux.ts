@@ -14,17 +14,17 @@ import { openSharedOutput, type SharedOutput } from "../linux/stream.ts";
 /** Bytes that one read takes at the most: what a pipe holds. */
 export const READ_SIZE = 64 * 1024;
 
-/** Bytes that wait in one feed before no more are read for it. */
-const FEED_LIMIT = 64 * 1024;
+/** Bytes that wait in one queue before no more are read for it. */
+const QUEUE_LIMIT = 64 * 1024;
 
 /** What waits to be written, of one source. */
-export class Feed {
+export class OutputQueue {
   #blocks: Bytes[] = [];
   #size = 0;
 
   /** Whether more should be read. While it is not, the pipe fills up, and then its app waits. */
   get hasRoom(): boolean {
-    return this.#size < FEED_LIMIT;
+    return this.#size < QUEUE_LIMIT;
   }
 
   /** Whether nothing waits. */
@@ -49,31 +49,31 @@ export class Feed {
 }
 
 /**
- * The caller's stream: it takes from its feeds in turn, and never a part of what belongs together.
+ * The caller's stream: it takes from its queues in turn, and never a part of what belongs together.
  */
-export class Sink implements Disposable {
+export class OutputMux implements Disposable {
   readonly #output: SharedOutput;
-  readonly #complain: (text: string) => void;
-  readonly #feeds: Feed[] = [];
+  readonly #warn: (text: string) => void;
+  readonly #queues: OutputQueue[] = [];
   /** What has been taken, and not yet written. */
   #rest: Bytes = new Uint8Array(0);
   #isGone = false;
 
   /**
    * @param fd The caller's descriptor.
-   * @param complain Hears why nothing more is written, if it is not that the reader has gone.
+   * @param warn Hears why nothing more is written, if it is not that the reader has gone.
    * @throws {SyscallError}
    */
-  constructor(fd: number, complain: (text: string) => void) {
+  constructor(fd: number, warn: (text: string) => void) {
     this.#output = openSharedOutput(fd);
-    this.#complain = complain;
+    this.#warn = warn;
   }
 
   /** Adds something to take from. */
-  addFeed(): Feed {
-    const feed = new Feed();
-    this.#feeds.push(feed);
-    return feed;
+  addQueue(): OutputQueue {
+    const queue = new OutputQueue();
+    this.#queues.push(queue);
+    return queue;
   }
 
   /** Whether nobody takes anything any more. */
@@ -83,7 +83,7 @@ export class Sink implements Disposable {
 
   /** Whether something is to be written. */
   get isWaiting(): boolean {
-    return this.#rest.length > 0 || this.#feeds.some((feed) => !feed.isEmpty);
+    return this.#rest.length > 0 || this.#queues.some((queue) => !queue.isEmpty);
   }
 
   /** What to wait for. */
@@ -94,7 +94,7 @@ export class Sink implements Disposable {
   /** Writes what can be written now. */
   flush(): void {
     while (this.isWaiting) {
-      if (this.#rest.length === 0) this.#rest = this.#nextFeed().take();
+      if (this.#rest.length === 0) this.#rest = this.#nextQueue().take();
       const written = this.#write(this.#rest);
       if (written === 0) return;
       this.#rest = this.#rest.subarray(written);
@@ -106,10 +106,10 @@ export class Sink implements Disposable {
   }
 
   /** The first that has something goes to the end of the row. */
-  #nextFeed(): Feed {
-    const [feed] = this.#feeds.splice(this.#feeds.findIndex((feed) => !feed.isEmpty), 1);
-    this.#feeds.push(feed!);
-    return feed!;
+  #nextQueue(): OutputQueue {
+    const [queue] = this.#queues.splice(this.#queues.findIndex((queue) => !queue.isEmpty), 1);
+    this.#queues.push(queue!);
+    return queue!;
   }
 
   #write(bytes: Bytes): number {
@@ -120,7 +120,7 @@ export class Sink implements Disposable {
       if (!(error instanceof SyscallError)) throw error;
       this.#isGone = true;
       const readerHasGone = error.is("EPIPE", "ECONNRESET", "EIO");
-      if (!readerHasGone) this.#complain(`output is no longer passed on: ${error.message}`);
+      if (!readerHasGone) this.#warn(`output is no longer passed on: ${error.message}`);
       return bytes.length;
     }
   }

@@ -21,7 +21,7 @@ import {
   type SharedInput,
   writeAvailable,
 } from "../linux/stream.ts";
-import { type Feed, READ_SIZE, Sink } from "./output_mux.ts";
+import { OutputMux, type OutputQueue, READ_SIZE } from "./output_mux.ts";
 
 /** File systems of which nothing has a path: those of pipes and of sockets. `linux/magic.h`. */
 const WITHOUT_PATHS = [0x5049_5045, 0x534f_434b];
@@ -102,20 +102,20 @@ export class OutputRelay implements Disposable {
   readonly writeEnd: Fd;
   readonly #readEnd: Fd;
   readonly #closePipe = new DisposableStack();
-  readonly #sink: Sink;
-  readonly #feed: Feed;
+  readonly #mux: OutputMux;
+  readonly #queue: OutputQueue;
   #hasEnded = false;
 
   /**
-   * @param complain Hears why nothing more is passed on.
+   * @param warn Hears why nothing more is passed on.
    * @throws {SyscallError}
    */
-  constructor(caller: Fd, complain: (text: string) => void) {
+  constructor(caller: Fd, warn: (text: string) => void) {
     const { readEnd, writeEnd } = makeOutputPipe();
     this.writeEnd = writeEnd;
     this.#readEnd = this.#closePipe.use(readEnd);
-    this.#sink = new Sink(caller.number, complain);
-    this.#feed = this.#sink.addFeed();
+    this.#mux = new OutputMux(caller.number, warn);
+    this.#queue = this.#mux.addQueue();
   }
 
   /** Whether all has been passed on that there is to come. */
@@ -125,33 +125,33 @@ export class OutputRelay implements Disposable {
 
   /** Whether something is yet to be written. */
   get isWaiting(): boolean {
-    return this.#sink.isWaiting;
+    return this.#mux.isWaiting;
   }
 
   /** What to wait for. */
   interests(): PollEvents[] {
-    const reading = !this.#hasEnded && this.#feed.hasRoom;
+    const reading = !this.#hasEnded && this.#queue.hasRoom;
     return [
       ...(reading ? [{ fd: this.#readEnd.number, events: POLLIN }] : []),
-      ...this.#sink.interests(),
+      ...this.#mux.interests(),
     ];
   }
 
   /** Passes on what has come. A pod whose caller reads no more is told so by its pipe. */
   onReady(ready: readonly PollEvents[]): void {
     const isReadable = ready.some(({ fd }) => fd === this.#readEnd.number);
-    if (!this.#hasEnded && isReadable && this.#feed.hasRoom) {
+    if (!this.#hasEnded && isReadable && this.#queue.hasRoom) {
       const bytes = readAvailable(this.#readEnd.number, READ_SIZE);
       if (bytes?.length === 0) this.#end();
-      else if (bytes) this.#feed.put(bytes);
+      else if (bytes) this.#queue.put(bytes);
     }
-    this.#sink.flush();
-    if (this.#sink.isGone) this.#end();
+    this.#mux.flush();
+    if (this.#mux.isGone) this.#end();
   }
 
   [Symbol.dispose](): void {
     this.#closePipe.dispose();
-    this.#sink[Symbol.dispose]();
+    this.#mux[Symbol.dispose]();
   }
 
   #end(): void {

@@ -69,7 +69,7 @@ export class Streams implements Disposable {
       master: this.#pty.master,
       input: CALLER.stdin.number,
       output: CALLER.stdout.number,
-      complain: (line) => this.#output.say(line),
+      warn: (line) => this.#output.say(line),
     });
   }
 

@@ -5,7 +5,7 @@
  */
 
 import { IMAGE_NAMES } from "../../image/manifest.ts";
-import { type Isolation, ISOLATIONS } from "../../src/stage1/flavor.ts";
+import { type Flavor, FLAVORS } from "../../src/stage1/flavor.ts";
 import { must } from "../../tests/host.ts";
 import { writeCompressed } from "../aci.ts";
 import { type Compression, COMPRESSIONS, openDecompressed } from "../compression.ts";
@@ -17,9 +17,9 @@ export interface Build {
   /** What the build is called: a column of the table. */
   readonly name: string;
   /** Each image's file. */
-  readonly images: Readonly<Record<Isolation, string>>;
+  readonly images: Readonly<Record<Flavor, string>>;
   /** Each image, unpacked: a directory with `manifest` and `rootfs`. */
-  readonly trees: Readonly<Record<Isolation, string>>;
+  readonly trees: Readonly<Record<Flavor, string>>;
   /** The host image in each compression. The other one differs in its manifest alone. */
   readonly packed: Readonly<Record<Compression, string>>;
 }
@@ -59,11 +59,11 @@ export async function openPeer(image: string, directory: string): Promise<Peer> 
 async function openBuild(name: string, from: string, directory: string): Promise<Build> {
   const at = `${directory}/${name}`;
   await Deno.mkdir(at);
-  const images = await forEach(ISOLATIONS, (each) => `${from}/${IMAGE_NAMES[each]}.aci`);
+  const images = await forEach(FLAVORS, (each) => `${from}/${IMAGE_NAMES[each]}.aci`);
   return {
     name,
     images,
-    trees: await forEach(ISOLATIONS, (each) => unpack(images[each], `${at}/${each}`)),
+    trees: await forEach(FLAVORS, (each) => unpack(images[each], `${at}/${each}`)),
     packed: await forEach(COMPRESSIONS, (compression) => pack(images.host, at, compression)),
   };
 }

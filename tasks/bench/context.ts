@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Isolation } from "../../src/stage1/flavor.ts";
+import type { Flavor } from "../../src/stage1/flavor.ts";
 import type { Build, Peer } from "./builds.ts";
 
 /** What the user wants. */
@@ -34,4 +34,4 @@ export interface BenchContext extends Pick<BenchOptions, "directory" | "rounds" 
 }
 
 /** What the images are called where they are compared. */
-export const TITLES: Readonly<Record<Isolation, string>> = { host: "host", pod: "isolated" };
+export const TITLES: Readonly<Record<Flavor, string>> = { host: "host", isolated: "isolated" };

@@ -49,7 +49,7 @@ export async function benchIdlePods({ app, builds, rounds }: BenchContext): Prom
   );
   await using stages = new AsyncDisposableStack();
   const contenders: { stage0: Stage0; tree: string; seen: Observation[] }[] = [];
-  for (const { trees: { pod: tree } } of builds) {
+  for (const { trees: { isolated: tree } } of builds) {
     const stage0 = stages.use(await Stage0.open({ stage1: tree, net: "none" }));
     contenders.push({ stage0, tree, seen: [] });
   }

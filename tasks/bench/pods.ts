@@ -6,7 +6,7 @@
  */
 
 import { expandWildcard } from "../../src/plan/process/seccomp_sets.ts";
-import { ISOLATIONS } from "../../src/stage1/flavor.ts";
+import { FLAVORS } from "../../src/stage1/flavor.ts";
 import { must, which } from "../../tests/host.ts";
 import { type Pod, Stage0 } from "../../tests/stage0.ts";
 import type { Contender, Measurement } from "../measure.ts";
@@ -20,9 +20,9 @@ const LOCK_FD = 9;
 /** What puts both in the same place: a shell that takes the lock, and becomes the program. */
 const LAUNCH = `exec ${LOCK_FD}<. && flock --exclusive ${LOCK_FD} && exec "$@"`;
 
-/** The rows, one for each of {@linkcode ISOLATIONS}. */
-export const POD_HEADS: readonly RowHead[] = ISOLATIONS.map((isolation) => (
-  { what: `a pod without rkt, ${TITLES[isolation]}`, unit: "× runc run" }
+/** The rows, one for each of {@linkcode FLAVORS}. */
+export const POD_HEADS: readonly RowHead[] = FLAVORS.map((flavor) => (
+  { what: `a pod without rkt, ${TITLES[flavor]}`, unit: "× runc run" }
 ));
 
 /**
@@ -34,11 +34,11 @@ export async function benchPods(context: BenchContext): Promise<Row[]> {
   const reason = contenders.length === 0 ? "no runc" : undefined;
   await using ends = new AsyncDisposableStack();
   for (const { name, trees } of context.builds) {
-    for (const isolation of ISOLATIONS) {
-      const stage0 = ends.use(await Stage0.open({ stage1: trees[isolation] }));
+    for (const flavor of FLAVORS) {
+      const stage0 = ends.use(await Stage0.open({ stage1: trees[flavor] }));
       const pod = ends.use(await stage0.prepare({ apps: [{ image: context.app, name: "app" }] }));
       ends.defer(async () => void await pod.gc());
-      contenders.push(podContender(`run (${TITLES[isolation]}), ${name}`, pod));
+      contenders.push(podContender(`run (${TITLES[flavor]}), ${name}`, pod));
     }
   }
   const title = "A pod of /bin/true, without rkt";
@@ -51,10 +51,8 @@ function podRows(
   times: Map<string, Measurement>,
   reason: string | undefined,
 ): Row[] {
-  return ISOLATIONS.map((isolation, i) => {
-    const ratios = builds.map(({ name }) =>
-      times.get(`run (${TITLES[isolation]}), ${name}`)!.ratio
-    );
+  return FLAVORS.map((flavor, i) => {
+    const ratios = builds.map(({ name }) => times.get(`run (${TITLES[flavor]}), ${name}`)!.ratio);
     return { ...POD_HEADS[i]!, figures: reason ?? ratios };
   });
 }

@@ -6,7 +6,7 @@
  */
 
 import { imageManifest } from "../../image/manifest.ts";
-import { type Isolation, ISOLATIONS } from "../../src/stage1/flavor.ts";
+import { type Flavor, FLAVORS } from "../../src/stage1/flavor.ts";
 import { must } from "../../tests/host.ts";
 import { packImage } from "../../tests/images.ts";
 import { DEFAULT_BUILD } from "../build_image.ts";
@@ -32,9 +32,9 @@ const AGAIN_HEAD = {
   unit: "× the peer",
 };
 const STORE_HEAD = { what: "rkt's store with one stage1 and busybox", unit: "MB" };
-const RUN_HEADS: Readonly<Record<Isolation, RowHead>> = {
+const RUN_HEADS: Readonly<Record<Flavor, RowHead>> = {
   host: { what: `rkt run, ${TITLES.host}`, unit: "ms beyond an empty stage1" },
-  pod: { what: `rkt run, ${TITLES.pod}`, unit: "ms beyond an empty stage1" },
+  isolated: { what: `rkt run, ${TITLES.isolated}`, unit: "ms beyond an empty stage1" },
 };
 
 const IMPORT_HEADS = [...Object.values(FIRST_HEADS), AGAIN_HEAD];
@@ -144,15 +144,15 @@ async function benchRuns(context: BenchContext, rkt: Rkt): Promise<Row[]> {
   await add("an empty stage1", await packEmptyImage(context));
   if (context.peer) await add(context.peer.name, context.peer.image);
   for (const { name, images } of context.builds) {
-    for (const isolation of ISOLATIONS) {
-      await add(`${TITLES[isolation]}, ${name}`, images[isolation]);
+    for (const flavor of FLAVORS) {
+      await add(`${TITLES[flavor]}, ${name}`, images[flavor]);
     }
   }
   const times = await reportRuns("rkt run of /bin/true", contenders, context.rounds);
   await collect(rkt);
-  return ISOLATIONS.map((isolation) => ({
-    ...RUN_HEADS[isolation],
-    figures: context.builds.map(({ name }) => times.get(`${TITLES[isolation]}, ${name}`)!.beyond),
+  return FLAVORS.map((flavor) => ({
+    ...RUN_HEADS[flavor],
+    figures: context.builds.map(({ name }) => times.get(`${TITLES[flavor]}, ${name}`)!.beyond),
   }));
 }
 
@@ -162,7 +162,7 @@ async function packEmptyImage({ directory, empty }: BenchContext): Promise<strin
   // Whose time rkt sets before it starts `run`.
   await Deno.mkdir(`${root}/rootfs/rkt/status`, { recursive: true });
   const { appc } = architecture();
-  const manifest = imageManifest({ version: VERSION, arch: appc, isolation: "host" });
+  const manifest = imageManifest({ version: VERSION, arch: appc, flavor: "host" });
   await Deno.writeTextFile(`${root}/manifest`, JSON.stringify({ ...manifest, name: "empty" }));
   for (const name of PROGRAMS) await Deno.link(empty, `${root}/rootfs/${name}`);
   return await packImage(root, `${root}.aci`, "--gzip");

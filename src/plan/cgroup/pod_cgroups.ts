@@ -47,9 +47,9 @@ export interface PodCgroupPlan extends Place {
   /** What a mount of it is told: the hierarchy's name or controllers. Empty for version 2. */
   mountOptions: string[];
   /** Whether `run` itself has to leave the parent, which gives controllers to its children. */
-  vacate: boolean;
+  moveSelfOut: boolean;
   /** Whether all of the pod's processes are looked for here. */
-  tracks: boolean;
+  isTrackingHierarchy: boolean;
   limits: Limit[];
   /** What the pod's cgroup gives those of the apps. Version 2 only. */
   controllers: Controller[];
@@ -68,7 +68,7 @@ interface PodSettings {
 const TRACKER = "freezer";
 
 /** Who asks for what is written about devices, as messages name it. */
-export const DEVICE_FENCE = "devices of the host";
+export const DEVICE_RULES = "devices of the host";
 
 /** How many processes and threads a pod can have: as many as a machine of systemd's. */
 export const PROCESS_LIMIT = 16_384;
@@ -105,8 +105,8 @@ export function planPodCgroups(
     ...planV1(settings, host.cgroups, notes),
     ...planV2(settings, host.cgroups, notes),
   ];
-  if (apps.some(({ devices }) => devices) && plans.every((plan) => !fences(plan))) {
-    notes.push(`${DEVICE_FENCE}: no cgroup that can be reached here keeps the apps from them`);
+  if (apps.some(({ devices }) => devices) && plans.every((plan) => !restrictsDevices(plan))) {
+    notes.push(`${DEVICE_RULES}: no cgroup that can be reached here keeps the apps from them`);
   }
   return plans;
 }
@@ -149,14 +149,14 @@ function planV1(settings: PodSettings, cgroups: Cgroups, notes: string[]): PodCg
           if (setting.needsMemory) notes.push(`${setting.isolator}: ${setting.needsMemory}`);
           return limitsOf(setting, setting.v1);
         });
-    const fence = controllers.includes("devices");
+    const hasDevices = controllers.includes("devices");
     return {
       version: 1,
       mountOptions: controllers,
       parent: directory,
       enable: [],
-      vacate: false,
-      tracks: controllers.includes(TRACKER),
+      moveSelfOut: false,
+      isTrackingHierarchy: controllers.includes(TRACKER),
       limits: [
         ...limitsHere(settings.pod),
         ...(controllers.includes("pids") ? settings.processes : []),
@@ -164,23 +164,24 @@ function planV1(settings: PodSettings, cgroups: Cgroups, notes: string[]): PodCg
       controllers: [],
       apps: settings.apps.map(({ name, settings, devices }) => ({
         app: name,
-        limits: [...limitsHere(settings), ...(fence ? fenceInV1(devices) : [])],
+        limits: [...limitsHere(settings), ...(hasDevices ? deviceRulesInV1(devices) : [])],
         devices: undefined,
       })),
     };
-  }).filter(({ tracks, limits, apps }) =>
-    tracks || [limits, ...apps.map(({ limits }) => limits)].some(({ length }) => length > 0)
+  }).filter(({ isTrackingHierarchy, limits, apps }) =>
+    isTrackingHierarchy ||
+    [limits, ...apps.map(({ limits }) => limits)].some(({ length }) => length > 0)
   );
 }
 
-function fenceInV1(devices: readonly DeviceRule[] | undefined): Limit[] {
+function deviceRulesInV1(devices: readonly DeviceRule[] | undefined): Limit[] {
   if (devices === undefined) return [];
   return [
-    { file: "devices.deny", value: "a", isolator: DEVICE_FENCE },
+    { file: "devices.deny", value: "a", isolator: DEVICE_RULES },
     ...devices.map((rule) => ({
       file: "devices.allow",
       value: ruleText(rule),
-      isolator: DEVICE_FENCE,
+      isolator: DEVICE_RULES,
     })),
   ];
 }
@@ -191,9 +192,10 @@ function planV2(settings: PodSettings, cgroups: Cgroups, notes: string[]): PodCg
     enforceable(all.filter((setting) => findV1(setting, cgroups) === undefined), levels, notes);
   const ofPod = inV2(settings.pod);
   const apps = settings.apps.map((app) => ({ ...app, settings: inV2(app.settings) }));
-  const tracks = !hasV1(TRACKER, cgroups);
+  const isTrackingHierarchy = !hasV1(TRACKER, cgroups);
   const fences = !hasV1("devices", cgroups) && apps.some(({ devices }) => devices);
-  const needed = tracks || fences || [ofPod, ...apps.map(({ settings }) => settings)].flat().length;
+  const needed = isTrackingHierarchy || fences ||
+    [ofPod, ...apps.map(({ settings }) => settings)].flat().length;
   if (levels.length === 0 || !needed) return [];
   const ofApps = apps.flatMap(({ settings }) => settings);
   const place = findPlace(controllersFor([...ofPod, ...ofApps], levels, notes), levels);
@@ -201,8 +203,8 @@ function planV2(settings: PodSettings, cgroups: Cgroups, notes: string[]): PodCg
     ...place,
     version: 2,
     mountOptions: [],
-    vacate: place.enable.some(({ directory }) => directory === cgroups.v2.at(-1)?.directory),
-    tracks,
+    moveSelfOut: place.enable.some(({ directory }) => directory === cgroups.v2.at(-1)?.directory),
+    isTrackingHierarchy,
     limits: [
       ...ofPod.flatMap((setting) => limitsOf(setting, setting.v2)),
       ...(hasV1("pids", cgroups) ? [] : settings.processes),
@@ -227,6 +229,6 @@ function hasV1(name: string, { v1 }: Cgroups): boolean {
   return v1.some(({ controllers }) => controllers.includes(name));
 }
 
-function fences({ version, mountOptions }: PodCgroupPlan): boolean {
+function restrictsDevices({ version, mountOptions }: PodCgroupPlan): boolean {
   return version === 2 || mountOptions.includes("devices");
 }

@@ -60,7 +60,7 @@ function limits({ limits, apps }: PodCgroupPlan): string[] {
 
 Deno.test("a pod without isolators has cgroups to find its processes, and to fence devices", () => {
   const { plans, notes } = plan([app("a"), app("b")], HYBRID);
-  assertEquals(plans.map(({ parent, tracks }) => [parent, tracks]), [
+  assertEquals(plans.map(({ parent, isTrackingHierarchy }) => [parent, isTrackingHierarchy]), [
     ["/cg/devices", false],
     ["/cg/freezer", true],
   ]);
@@ -90,8 +90,8 @@ Deno.test("what version 1 lacks is done in version 2", () => {
   });
   const summary = (host: HostResources) =>
     plan([app("a")], host).plans.map((
-      { parent, tracks, apps: [app] },
-    ) => [parent, tracks, app?.limits.length, app?.devices?.length]);
+      { parent, isTrackingHierarchy, apps: [app] },
+    ) => [parent, isTrackingHierarchy, app?.limits.length, app?.devices?.length]);
   assertEquals(summary(without("/cg/freezer")), [
     ["/cg/devices", false, 2, undefined],
     ["/cg/unified", true, 0, undefined],
@@ -134,7 +134,7 @@ Deno.test("version 2: run leaves the cgroup that gives controllers to the pod's"
   const service = v2({ enabled: ["memory"] }, { directory: "/cg/rkt.service" });
   const { plans: [inV2] } = plan([app("a", memory(MIB, "a"))], service);
   assertEquals(inV2?.parent, "/cg/rkt.service");
-  assertEquals(inV2?.vacate, true);
+  assertEquals(inV2?.moveSelfOut, true);
   assertEquals(inV2?.enable, [{ directory: "/cg/rkt.service", controllers: ["memory"] }]);
   assertEquals(inV2?.controllers, ["memory"]);
 });
@@ -142,13 +142,13 @@ Deno.test("version 2: run leaves the cgroup that gives controllers to the pod's"
 Deno.test("version 2: beside others the pod goes above them, and run stays", () => {
   const session = v2({ enabled: ["memory"] }, { directory: "/cg/session", occupied: true });
   const { plans: [inV2] } = plan([app("a", memory(MIB, "a"))], session);
-  assertEquals([inV2?.parent, inV2?.vacate, inV2?.enable], ["/cg", false, []]);
+  assertEquals([inV2?.parent, inV2?.moveSelfOut, inV2?.enable], ["/cg", false, []]);
 });
 
 Deno.test("version 2: without limits nothing is enabled, and the pod is below the caller", () => {
   const session = v2({ enabled: ["memory"] }, { directory: "/cg/session", occupied: true });
   const { plans: [inV2] } = plan([app("a")], session);
-  assertEquals([inV2?.parent, inV2?.vacate, inV2?.enable], ["/cg/session", false, []]);
+  assertEquals([inV2?.parent, inV2?.moveSelfOut, inV2?.enable], ["/cg/session", false, []]);
   assertEquals(inV2?.controllers, []);
 });
 

@@ -11,7 +11,7 @@ import type { Isolators, Placed, ResourceIsolator } from "../../appc/isolators.t
 import { type Cgroups, readCgroups } from "../../linux/cgroup.ts";
 import { listDirectory } from "../../linux/directory.ts";
 import { readSetting } from "../../linux/kernel_file.ts";
-import type { Isolation } from "../../stage1/flavor.ts";
+import type { Flavor } from "../../stage1/flavor.ts";
 import { type CgroupPlan, placeSettings, type Setting, type Write } from "./placement.ts";
 
 /** What has to be known of the host. */
@@ -99,8 +99,8 @@ export function planResources(app: Isolators, pod: Isolators, host: HostResource
 /**
  * The same of an app whose cgroups are planned with its pod's.
  */
-export function planStanding(app: Isolators, pod: Isolators): ResourcePlan {
-  return { cgroups: [], oomScoreAdj: oomScoreAdj(app, pod), notes: unenforceable(app, "pod") };
+export function planOomScore(app: Isolators, pod: Isolators): ResourcePlan {
+  return { cgroups: [], oomScoreAdj: oomScoreAdj(app, pod), notes: unenforceable(app, "isolated") };
 }
 
 /**
@@ -308,10 +308,10 @@ function deviceSetting(
 }
 
 /** What no cgroup limits, and why: one line each. */
-export function unenforceable({ networkBandwidth }: Isolators, isolation: Isolation): string[] {
+export function unenforceable({ networkBandwidth }: Isolators, flavor: Flavor): string[] {
   if (networkBandwidth === undefined) return [];
   const isolator = nameIsolator(networkBandwidth, "resource/network-bandwidth");
-  const why = isolation === "host"
+  const why = flavor === "host"
     ? "the app is in the host's network"
     : "this stage1 shapes no traffic";
   return [`${isolator}: not enforced: ${why}`];

@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { Isolation } from "../../stage1/flavor.ts";
+import type { Flavor } from "../../stage1/flavor.ts";
 
 /** What an app may do with a path. */
 export type Access = "hidden" | "read-only" | "read-write";
@@ -104,7 +104,7 @@ const MASKED_PATHS = [
  */
 export function planMasks(
   field: string,
-  { isolation, hasNetwork }: { isolation: Isolation; hasNetwork: boolean },
+  { flavor, hasNetwork }: { flavor: Flavor; hasNetwork: boolean },
 ): Mask[] {
   const mask = (access: Access) => (target: string): Mask => ({ target, access, field });
   return [
@@ -112,7 +112,7 @@ export function planMasks(
     ...(hasNetwork ? [NETWORK_SETTINGS] : []).map(mask("read-write")),
     ...(hasNetwork ? SHARED_NETWORK_SETTINGS : []).map(mask("read-only")),
     ...READONLY_PATHS.map(mask("read-only")),
-    ...(isolation === "host" ? READONLY_SYS_PATHS : []).map(mask("read-only")),
+    ...(flavor === "host" ? READONLY_SYS_PATHS : []).map(mask("read-only")),
     ...MASKED_PATHS.map(mask("hidden")),
   ];
 }

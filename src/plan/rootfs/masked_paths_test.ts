@@ -45,7 +45,7 @@ function accessTo(path: string, options: Parameters<typeof planMasks>[1]): Acces
 
 for (const [program, { hidden, readOnly }] of Object.entries(OTHERS)) {
   Deno.test(`what ${program} hides or makes read-only is so at the least`, () => {
-    const host = { isolation: "host", hasNetwork: false } as const;
+    const host = { flavor: "host", hasNetwork: false } as const;
     const isAtLeast = (access: Access) => (path: string) =>
       STRENGTH.indexOf(accessTo(path, host) ?? "read-write") >= STRENGTH.indexOf(access);
     assertEquals(hidden.filter((path) => !isAtLeast("hidden")(path)), []);
@@ -54,15 +54,15 @@ for (const [program, { hidden, readOnly }] of Object.entries(OTHERS)) {
 }
 
 Deno.test("an isolated pod has the same but for its /sys, which is read-only as a whole", () => {
-  const targets = (isolation: "host" | "pod") =>
-    planMasks("field", { isolation, hasNetwork: false }).map(({ target }) => target);
-  const ofPod = new Set(targets("pod"));
+  const targets = (flavor: "host" | "isolated") =>
+    planMasks("field", { flavor, hasNetwork: false }).map(({ target }) => target);
+  const ofPod = new Set(targets("isolated"));
   const missing = targets("host").filter((path) => !ofPod.has(path));
   assertEquals(missing.every((path) => /^\/sys\/[a-z]+$/.test(path)), true, missing.join(" "));
 });
 
 Deno.test("settings of the pod's own network can be written to, those of all networks not", () => {
-  const withNetwork = { isolation: "pod", hasNetwork: true } as const;
+  const withNetwork = { flavor: "isolated", hasNetwork: true } as const;
   const without = { ...withNetwork, hasNetwork: false };
   const [own, all] = ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/netfilter/nf_hooks_lwtunnel"];
   assertEquals([accessTo(own, withNetwork), accessTo(all, withNetwork)], [
@@ -74,7 +74,7 @@ Deno.test("settings of the pod's own network can be written to, those of all net
 });
 
 Deno.test("no mask undoes one that has been made before", () => {
-  const masks = planMasks("field", { isolation: "host", hasNetwork: true });
+  const masks = planMasks("field", { flavor: "host", hasNetwork: true });
   masks.forEach(({ target, access }, i) => {
     const covered = masks.slice(0, i).filter((other) => other.target.startsWith(`${target}/`));
     assertEquals(covered, [], `${target} (${access}) covers what is masked already`);

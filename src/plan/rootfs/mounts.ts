@@ -8,8 +8,8 @@ import type { Volume } from "../../appc/manifest.ts";
 import { isWithin, type Mount, type Propagation, reachableMounts } from "../../linux/mountinfo.ts";
 import type { DeviceNumber } from "../../linux/stat.ts";
 import type { DnsConfMode } from "../../stage1/arguments.ts";
-import { naming } from "../../stage1/context.ts";
-import type { Isolation } from "../../stage1/flavor.ts";
+import { withContext } from "../../stage1/context.ts";
+import type { Flavor } from "../../stage1/flavor.ts";
 import { POD_PATHS } from "../../stage1/pod_directory.ts";
 import { hostId, type IdRange, rootOf } from "../id_range.ts";
 import { type Mask, planMasks } from "./masked_paths.ts";
@@ -125,7 +125,7 @@ export interface MountPlan {
 
 /** What shapes an app's file systems beside its volumes. */
 export interface MountOptions {
-  isolation: Isolation;
+  flavor: Flavor;
   /** Whether the pod has a network of its own. */
   hasNetwork: boolean;
   /** The name of the pod, if it has one of its own. */
@@ -135,7 +135,7 @@ export interface MountOptions {
   dns: DnsConfMode;
   readOnlyRoot: boolean;
   /** Whether device files are of no use but in /dev, and where a volume is one. */
-  fenceDevices: boolean;
+  restrictDevices: boolean;
   /** What asks for the kernel's paths to be protected, if anything does. */
   protectKernelPaths: string | undefined;
 }
@@ -176,21 +176,21 @@ export function planMounts(
   options: MountOptions,
   facts: HostFacts,
 ): MountPlan {
-  const { isolation, hostname, ids, dns, readOnlyRoot, fenceDevices } = options;
+  const { flavor, hostname, ids, dns, readOnlyRoot, restrictDevices } = options;
   const hasSys = !volumes.some(({ target }) => isInSys(target));
   return {
     share: uniqueBy(volumes.flatMap((mount) => shareFor(mount, facts)), "id"),
     directories: uniqueBy(volumes.flatMap((mount) => directoryFor(mount, ids)), "path"),
     mounts: [
-      ...(isolation === "pod" ? podFileSystems(hasSys, options) : hostFileSystems(options)),
+      ...(flavor === "isolated" ? podFileSystems(hasSys, options) : hostFileSystems(options)),
       tmpfs("/tmp", options),
       ...fallbackFiles(dns, hostname),
       ...(hostname === undefined ? [] : [HOSTNAME_FILE]),
-      ...volumes.map((mount) => bindVolume(mount, fenceDevices && !isDevice(mount, facts))),
-      ...dnsFiles(dns, fenceDevices),
+      ...volumes.map((mount) => bindVolume(mount, restrictDevices && !isDevice(mount, facts))),
+      ...dnsFiles(dns, restrictDevices),
     ],
     readOnlyRoot,
-    noDevices: fenceDevices,
+    noDevices: restrictDevices,
   };
 }
 
@@ -223,11 +223,11 @@ function podTree(source: string, target: string, readOnly: boolean, field: strin
   return { kind: "pod-tree", source, target, readOnly, field };
 }
 
-function tmpfs(target: string, { isolation, fenceDevices, ids }: MountOptions): TmpfsStep {
+function tmpfs(target: string, { flavor, restrictDevices, ids }: MountOptions): TmpfsStep {
   const { uid, gid } = rootOf(ids);
   const options = {
     mode: "1777",
-    ...(isolation === "pod" ? TMPFS_LIMITS : {}),
+    ...(flavor === "isolated" ? TMPFS_LIMITS : {}),
     ...(ids ? { uid: `${uid}`, gid: `${gid}` } : {}),
   };
   return {
@@ -235,7 +235,7 @@ function tmpfs(target: string, { isolation, fenceDevices, ids }: MountOptions): 
     target,
     options,
     readOnly: false,
-    noDevices: fenceDevices,
+    noDevices: restrictDevices,
     field: target,
   };
 }
@@ -300,8 +300,8 @@ function directoryFor({ volume, field }: VolumeMount, ids: IdRange | undefined):
   return [{
     path: emptyVolumePath(volume),
     mode: parseInt(volume.mode ?? "0755", 8),
-    uid: naming(`${field}: uid of volume "${name}"`, () => hostId(uid, ids)),
-    gid: naming(`${field}: gid of volume "${name}"`, () => hostId(gid, ids)),
+    uid: withContext(`${field}: uid of volume "${name}"`, () => hostId(uid, ids)),
+    gid: withContext(`${field}: gid of volume "${name}"`, () => hostId(gid, ids)),
   }];
 }
 

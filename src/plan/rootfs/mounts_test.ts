@@ -6,13 +6,13 @@ import { type BindStep, type HostFacts, type MountOptions, planMounts } from "./
 import type { VolumeMount } from "./volumes.ts";
 
 const OPTIONS: MountOptions = {
-  isolation: "host",
+  flavor: "host",
   hasNetwork: false,
   hostname: undefined,
   ids: undefined,
   dns: { resolv: "default", hosts: "default" },
   readOnlyRoot: false,
-  fenceDevices: false,
+  restrictDevices: false,
   protectKernelPaths: undefined,
 };
 const NOTHING: HostFacts = { mounts: [], sources: new Map() };
@@ -60,15 +60,15 @@ function volumeStep(mount: VolumeMount, known = facts("private", false)): BindSt
 }
 
 Deno.test("an app has the kernel's file systems first: of the host, or of the pod", () => {
-  const first = (isolation: MountOptions["isolation"]) =>
-    planMounts([], { ...OPTIONS, isolation }, NOTHING).mounts.slice(0, 3);
+  const first = (flavor: MountOptions["flavor"]) =>
+    planMounts([], { ...OPTIONS, flavor }, NOTHING).mounts.slice(0, 3);
   assertEquals(first("host").map(({ kind, target }) => [kind, target]), [
     ["host-tree", "/dev"],
     ["host-tree", "/proc"],
     ["host-tree", "/sys"],
   ]);
   assertEquals(
-    first("pod").map((step) => step.kind === "pod-tree" && [step.source, step.target]),
+    first("isolated").map((step) => step.kind === "pod-tree" && [step.source, step.target]),
     [["/dev", "/dev"], ["/proc", "/proc"], ["/sys", "/sys"]],
   );
 });
@@ -149,29 +149,29 @@ Deno.test("the kernel's paths are protected when asked for, before anything can 
 });
 
 Deno.test("the kernel's paths of an isolated pod are no matter of each app's", () => {
-  const options = { ...OPTIONS, isolation: "pod", protectKernelPaths: "annotations[0]" } as const;
+  const options = { ...OPTIONS, flavor: "isolated", protectKernelPaths: "annotations[0]" } as const;
   const { mounts } = planMounts([], options, NOTHING);
   assertEquals(mounts.filter(({ kind }) => kind === "mask"), []);
 });
 
 Deno.test("an isolated app with a volume in /sys has nothing of the kernel's there", () => {
-  const inSys = (isolation: MountOptions["isolation"], ...volumes: string[]): string[] => {
+  const inSys = (flavor: MountOptions["flavor"], ...volumes: string[]): string[] => {
     const mounts = volumes.map((target) => ({ ...volumeMount(host()), target }));
-    return planMounts(mounts, { ...OPTIONS, isolation }, facts("private", false)).mounts
+    return planMounts(mounts, { ...OPTIONS, flavor }, facts("private", false)).mounts
       .map(({ target }) => target).filter((target) => target.startsWith("/sys"));
   };
-  assertEquals(inSys("pod", "/system"), ["/sys", "/system"]);
-  assertEquals(inSys("pod", "/sys"), ["/sys"]);
-  assertEquals(inSys("pod", "/sys//class"), ["/sys//class"]);
-  assertEquals(inSys("pod", "/sys/class"), ["/sys/class"]);
+  assertEquals(inSys("isolated", "/system"), ["/sys", "/system"]);
+  assertEquals(inSys("isolated", "/sys"), ["/sys"]);
+  assertEquals(inSys("isolated", "/sys//class"), ["/sys//class"]);
+  assertEquals(inSys("isolated", "/sys/class"), ["/sys/class"]);
   assertEquals(inSys("host", "/sys/class"), ["/sys", "/sys/class"]);
 });
 
 Deno.test("where devices are fenced, device files are of use in /dev and as volumes alone", () => {
   const options: MountOptions = {
     ...OPTIONS,
-    isolation: "pod",
-    fenceDevices: true,
+    flavor: "isolated",
+    restrictDevices: true,
     dns: { resolv: "host", hosts: "stage0" },
   };
   const known = facts("private", false);
@@ -198,8 +198,8 @@ Deno.test("what is made for a pod with users of its own belongs to these", () =>
 });
 
 Deno.test("only an isolated app's /tmp has a size of its own", () => {
-  const tmpOf = (isolation: MountOptions["isolation"]) =>
-    planMounts([], { ...OPTIONS, isolation }, NOTHING).mounts.find((it) => it.kind === "tmpfs");
+  const tmpOf = (flavor: MountOptions["flavor"]) =>
+    planMounts([], { ...OPTIONS, flavor }, NOTHING).mounts.find((it) => it.kind === "tmpfs");
   assertEquals(tmpOf("host")?.options, { mode: "1777" });
-  assertEquals(tmpOf("pod")?.options, { mode: "1777", size: "10%", nr_inodes: "400k" });
+  assertEquals(tmpOf("isolated")?.options, { mode: "1777", size: "10%", nr_inodes: "400k" });
 });
