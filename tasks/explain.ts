@@ -5,34 +5,26 @@
  */
 
 import { basename } from "node:path";
-import { planApp, planPodMasks } from "../src/plan/app.ts";
-import { describeMask, describePlan } from "../src/plan/describe.ts";
+import { describePlan, toJson } from "../src/plan/describe.ts";
 import { describeFields } from "../src/plan/fields.ts";
+import type { PodPlan } from "../src/plan/pod.ts";
+import { planPodDirectory } from "../src/pod/plan.ts";
 import { VolumeSources } from "../src/rootfs/volume_sources.ts";
-import { readFlavor } from "../src/stage1/flavor.ts";
-import { loadPod } from "../src/stage1/pod.ts";
+import { parseRunArguments } from "../src/stage1/arguments.ts";
 import { paint, runTask, say, taskArguments } from "./console.ts";
 import { describePermissions, readPermissions } from "./permissions.ts";
 import { ENTRY, PROGRAMS } from "./project.ts";
 
 const USAGE = `Usage: deno task explain --permissions
        deno task explain --fields
-       deno task explain POD_DIRECTORY
+       deno task explain [--json] POD_DIRECTORY [-- FLAGS OF RUN]
 
   --permissions  what each entrypoint is allowed to do, and why
   --fields       what becomes of each field of the manifests, as Markdown
-  POD_DIRECTORY  what \`run\` would do with a pod; nothing is done
+  --json         print the plan as JSON
+  POD_DIRECTORY  what \`run\` would do with a pod, in that order; nothing is done
+  FLAGS OF RUN   as rkt passes them, such as --net=none (see docs/fields.md)
   --debug        show where an error comes from`;
-
-/** What stage0 asks for when its user asks for nothing. */
-const DEFAULTS = {
-  dns: { resolv: "default", hosts: "default" },
-  ids: undefined,
-  metadataUrl: undefined,
-  disablePaths: false,
-  disableCapabilities: false,
-  disableSeccomp: false,
-} as const;
 
 async function explainPermissions(): Promise<void> {
   for (const name of PROGRAMS) {
@@ -44,29 +36,40 @@ async function explainPermissions(): Promise<void> {
   say("except to the C library, whose calls it does not see.");
 }
 
-function explainPod(directory: string): void {
-  const pod = loadPod(directory);
-  const flavor = readFlavor(directory);
-  const hostname = flavor === "isolated"
-    ? `rkt-${basename(Deno.realPathSync(directory))}`
-    : undefined;
-  const options = { ...DEFAULTS, flavor, hasNetwork: flavor === "isolated", hostname };
-  using sources = new VolumeSources();
-  const masks = planPodMasks(pod, options);
-  if (masks.length > 0) say("in the pod's own /proc and /sys:");
-  for (const mask of masks) say(`  ${describeMask(mask)}`);
-  for (const app of pod.apps) {
-    for (const line of describePlan(planApp(pod, app, options, sources))) say(line);
+/**
+ * Plans the pod in a directory, as `run` would be started there now.
+ *
+ * @param flags Those of `run`; the pod's UUID is the directory's name.
+ * @throws {Error} which names the file, field or flag that is wrong.
+ */
+export function planOf(directory: string, flags: readonly string[]): PodPlan {
+  const before = Deno.cwd();
+  Deno.chdir(directory);
+  try {
+    using sources = new VolumeSources();
+    const args = parseRunArguments([...flags, basename(Deno.cwd())]);
+    return planPodDirectory(args, sources);
+  } finally {
+    Deno.chdir(before);
   }
 }
 
+function explainPod(directory: string, flags: readonly string[], asJson: boolean): void {
+  const plan = planOf(directory, flags);
+  if (asJson) say(JSON.stringify(toJson(plan), null, 2));
+  else describePlan(plan).forEach((line) => say(line));
+}
+
 async function main(args: string[]): Promise<void> {
-  const options = taskArguments(args, { boolean: ["permissions", "fields"], usage: USAGE });
+  const split = args.includes("--") ? args.indexOf("--") : args.length;
+  const boolean = ["permissions", "fields", "json"];
+  const options = taskArguments(args.slice(0, split), { boolean, usage: USAGE });
   const [directory] = options._;
   if (options.permissions) await explainPermissions();
   else if (options.fields) describeFields().forEach((line) => say(line));
-  else if (directory !== undefined) explainPod(directory);
-  else throw new Error("what is to be explained? See --help");
+  else if (directory !== undefined) {
+    explainPod(directory, args.slice(split + 1), options.json === true);
+  } else throw new Error("what is to be explained? See --help");
 }
 
 if (import.meta.main) await runTask("explain", main);

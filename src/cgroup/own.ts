@@ -1,5 +1,5 @@
 /**
- * The cgroups of a pod in the host's namespaces: one in each hierarchy that its isolators need.
+ * The cgroups of a pod whose only app `run` becomes: one in each hierarchy that its isolators need.
  *
  * @module
  */
@@ -8,53 +8,50 @@ import { enableControllers, joinCgroup, makeCgroup, setLimit } from "../linux/cg
 import { failedWith } from "../linux/errno.ts";
 import { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
-import { podCgroupName } from "../plan/cgroup/names.ts";
-import type { CgroupPlan, Limit } from "../plan/cgroup/placement.ts";
-import { describeResources, type ResourcePlan } from "../plan/cgroup/resources.ts";
+import type { CgroupLimit, CgroupPlan } from "../plan/cgroup/placement.ts";
+import { describeCgroup } from "../plan/describe.ts";
 import { withContext } from "../stage1/context.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import type { Debug } from "../stage1/log.ts";
 
-/** The way to a pod's cgroups, still open when the host's file systems are out of sight. */
-export interface CgroupAccess {
-  plan: ResourcePlan;
-  /** Directories of the plan, by path. */
-  directories: ReadonlyMap<string, Fd>;
-}
+/** Cgroups by their paths, still open when the host's file systems are out of sight. */
+export type CgroupDirectories = ReadonlyMap<string, Fd>;
 
 /**
- * Opens what {@linkcode enterPodCgroups} needs. Nothing is made yet.
+ * Opens what {@linkcode enterOwnCgroups} needs. Nothing is made yet.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when a cgroup of the host's is not there any more.
  */
-export function openPodCgroups(plan: ResourcePlan): CgroupAccess {
-  const paths = plan.cgroups.flatMap(({ parent, enable }) => [
+export function openOwnCgroups(plans: readonly CgroupPlan[]): CgroupDirectories {
+  const paths = plans.flatMap(({ parent, enable }) => [
     parent,
     ...enable.map(({ directory }) => directory),
   ]);
   const open = (path: string) => openFile(path, O_PATH | O_DIRECTORY);
-  return { plan, directories: new Map([...new Set(paths)].map((path) => [path, open(path)])) };
+  return new Map([...new Set(paths)].map((path) => [path, open(path)]));
 }
 
 /**
  * Makes the pod's cgroups, moves this process into them, and limits them.
  *
- * That comes late, when this process has done its own work, so that little of it counts as the app's; but
- * before it gives up its privileges. It enters before it limits, because in version 2 the cgroup that it
- * leaves may have to be empty before the limits can exist.
+ * That comes late, when this process has done its own work, so that little of that counts as the app's; but before it
+ * gives up its privileges. It enters before it limits, because in version 2 the cgroup that it leaves may have to be
+ * empty before the limits can exist.
  *
- * @param uuid The pod's.
  * @returns What could not be enforced, and why: one line each.
  */
-export function enterPodCgroups(access: CgroupAccess, uuid: string, debug: Debug): string[] {
-  const name = podCgroupName(uuid);
-  describeResources({ ...access.plan, oomScoreAdj: undefined }, name).forEach(debug);
-  return access.plan.cgroups.flatMap((plan) => enterOne(plan, access, name));
+export function enterOwnCgroups(
+  plans: readonly CgroupPlan[],
+  directories: CgroupDirectories,
+  debug: Debug,
+): string[] {
+  plans.flatMap(describeCgroup).forEach(debug);
+  return plans.flatMap((plan) => enterOne(plan, directories));
 }
 
-function enterOne(plan: CgroupPlan, { directories }: CgroupAccess, name: string): string[] {
+function enterOne(plan: CgroupPlan, directories: CgroupDirectories): string[] {
   try {
-    using cgroup = makeCgroup(directories.get(plan.parent)!, name);
+    using cgroup = makeCgroup(directories.get(plan.parent)!, nameOf(plan.path));
     joinCgroup(cgroup);
     for (const { directory, controllers } of plan.enable) {
       withContext(
@@ -65,10 +62,12 @@ function enterOne(plan: CgroupPlan, { directories }: CgroupAccess, name: string)
     return plan.limits.flatMap((limit) => writeLimit(cgroup, limit));
   } catch (error) {
     const isolators = new Set(plan.limits.map(({ isolator }) => isolator));
-    return [...isolators].map((isolator) =>
-      notEnforced(isolator, `cgroup ${plan.parent}/${name}`, error)
-    );
+    return [...isolators].map((isolator) => notEnforced(isolator, `cgroup ${plan.path}`, error));
   }
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /**
@@ -76,7 +75,7 @@ function enterOne(plan: CgroupPlan, { directories }: CgroupAccess, name: string)
  *
  * @returns What could not be, and why: one line each.
  */
-export function writeLimit(cgroup: Fd, { file, value, optional, isolator }: Limit): string[] {
+export function writeLimit(cgroup: Fd, { file, value, optional, isolator }: CgroupLimit): string[] {
   try {
     setLimit(cgroup, file, value);
     return [];

@@ -22,18 +22,13 @@ import { AT_FDCWD, type Fd } from "../linux/fd.ts";
 import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT } from "../linux/mount.ts";
 import { readMounts } from "../linux/mountinfo.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
-import {
-  appCgroupName,
-  FIRST_PROCESS_CGROUP,
-  machineCgroupName,
-  podCgroupName,
-} from "../plan/cgroup/names.ts";
+import { appCgroupName, FIRST_PROCESS_CGROUP } from "../plan/cgroup/names.ts";
 import {
   type AppCgroupPlan,
-  describePodCgroups,
   DEVICE_RULES,
   type PodCgroupPlan,
 } from "../plan/cgroup/pod_cgroups.ts";
+import { describeCgroup } from "../plan/describe.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import type { Debug } from "../stage1/log.ts";
 import { notEnforced, writeLimit } from "./own.ts";
@@ -42,11 +37,10 @@ import { killCgroup } from "./remove.ts";
 /** The pod's cgroup in one hierarchy. */
 interface Branch {
   plan: PodCgroupPlan;
-  /** The pod's cgroup, and its absolute path. */
+  /** The pod's cgroup. */
   directory: Fd;
-  path: string;
-  /** Where a process that joins it writes to. */
-  members: Fd;
+  /** Its `cgroup.procs` or `tasks`, which a process that joins it writes to. */
+  procsFd: Fd;
   /** The same of the one that pid 1 stays in, where that is another. */
   ofFirst: Fd | undefined;
 }
@@ -62,32 +56,19 @@ export interface PodCgroups {
 const MOUNT_POINT = "/sys/fs/cgroup";
 const VIEW = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
 
-/**
- * Where {@linkcode makePodCgroups} makes cgroups: the pod's, and where it cannot stay in its caller's that of `run`.
- *
- * @param uuid The pod's.
- */
-export function cgroupPaths(plans: readonly PodCgroupPlan[], uuid: string): string[] {
-  return plans.flatMap(({ parent, moveSelfOut }) => [
-    `${parent}/${machineCgroupName(uuid)}`,
-    ...(moveSelfOut ? [`${parent}/${podCgroupName(uuid)}`] : []),
-  ]);
+/** Returns where {@linkcode makePodCgroups} makes cgroups: the pod's, and that of `run` where it has to move. */
+export function pathsOfCgroups(plans: readonly PodCgroupPlan[]): string[] {
+  return plans.flatMap(({ path, moveSelfOut }) => moveSelfOut ? [path, moveSelfOut] : [path]);
 }
 
 /**
- * Makes the pod's cgroups, and limits them.
- *
- * @param uuid The pod's.
+ * Makes the pod's cgroups, and limits them. What the host does not allow is left out, and noted.
  */
-export function makePodCgroups(
-  plans: readonly PodCgroupPlan[],
-  uuid: string,
-  debug: Debug,
-): PodCgroups {
-  describePodCgroups(plans, machineCgroupName(uuid)).forEach(debug);
+export function makePodCgroups(plans: readonly PodCgroupPlan[], debug: Debug): PodCgroups {
+  plans.flatMap(describeCgroup).forEach(debug);
   const notes: string[] = [];
   const branches = plans
-    .map((plan) => attempt(plan, notes, debug, () => makeBranch(plan, uuid, notes)))
+    .map((plan) => attempt(plan, notes, debug, () => makeBranch(plan, notes)))
     .filter((branch) => branch !== undefined);
   return { branches, notes };
 }
@@ -99,7 +80,7 @@ export function makePodCgroups(
  * @returns By the app's name, where a process that joins its cgroups writes to.
  */
 export function makeAppCgroups({ branches, notes }: PodCgroups, debug: Debug): Map<string, Fd[]> {
-  const members = new Map<string, Fd[]>();
+  const procsFd = new Map<string, Fd[]>();
   for (const { plan, directory } of branches) {
     attempt(plan, notes, debug, () => {
       if (plan.controllers.length > 0) enableControllers(directory, plan.controllers);
@@ -111,10 +92,10 @@ export function makeAppCgroups({ branches, notes }: PodCgroups, debug: Debug): M
         debug,
         () => makeAppCgroup(directory, plan.version, app, notes),
       );
-      if (made) members.set(app.app, [...members.get(app.app) ?? [], made]);
+      if (made) procsFd.set(app.app, [...procsFd.get(app.app) ?? [], made]);
     }
   }
-  return members;
+  return procsFd;
 }
 
 /** The cgroups of the pod's first process: each one's entrance. */
@@ -128,7 +109,7 @@ export interface FirstProcessCgroups {
 /** Where the pod's first process belongs. */
 export function firstProcessCgroups({ branches }: PodCgroups): FirstProcessCgroups {
   return {
-    begin: branches.map(({ members }) => members),
+    begin: branches.map(({ procsFd }) => procsFd),
     stay: branches.map(({ ofFirst }) => ofFirst).filter((fd) => fd !== undefined),
   };
 }
@@ -136,10 +117,10 @@ export function firstProcessCgroups({ branches }: PodCgroups): FirstProcessCgrou
 /**
  * Records the move into cgroups.
  *
- * @param members Each one's entrance.
+ * @param procsFd Each one's entrance.
  */
-export function recordJoinCgroups(members: readonly Fd[], { call }: CallScript): void {
-  for (const { number } of members) call("write", number, "0", 1);
+export function recordJoinCgroups(procsFd: readonly Fd[], { call }: CallScript): void {
+  for (const { number } of procsFd) call("write", number, "0", 1);
 }
 
 /**
@@ -149,7 +130,8 @@ export function recordJoinCgroups(members: readonly Fd[], { call }: CallScript):
  */
 export function killApp({ branches }: PodCgroups, app: string, debug: Debug): void {
   const tracker = branches.find(({ plan }) => plan.isTrackingHierarchy);
-  if (tracker) killCgroup(`${tracker.path}/${appCgroupName(app)}`, debug);
+  const cgroup = tracker?.plan.apps.find((plan) => plan.app === app);
+  if (cgroup) killCgroup(cgroup.path, debug);
 }
 
 /**
@@ -190,14 +172,13 @@ export function recordCgroupMounts(
  */
 export function trackedCgroup({ branches }: PodCgroups): string | undefined {
   const tracker = branches.find(({ plan }) => plan.isTrackingHierarchy);
-  return tracker && cgroupPathOf(tracker.path, readMounts());
+  return tracker && cgroupPathOf(tracker.plan.path, readMounts());
 }
 
-function makeBranch(plan: PodCgroupPlan, uuid: string, notes: string[]): Branch {
-  using parent = openFile(plan.parent, O_PATH | O_DIRECTORY);
-  const directory = makeCgroup(parent, machineCgroupName(uuid));
-  if (plan.moveSelfOut) {
-    using own = makeCgroup(parent, podCgroupName(uuid));
+function makeBranch(plan: PodCgroupPlan, notes: string[]): Branch {
+  const directory = makeCgroupAt(plan.path);
+  if (plan.moveSelfOut !== undefined) {
+    using own = makeCgroupAt(plan.moveSelfOut);
     joinCgroup(own);
   }
   enableAbove(plan, notes);
@@ -205,8 +186,7 @@ function makeBranch(plan: PodCgroupPlan, uuid: string, notes: string[]): Branch 
   return {
     plan,
     directory,
-    path: `${plan.parent}/${machineCgroupName(uuid)}`,
-    members: openProcs(directory, plan.version),
+    procsFd: openProcs(directory, plan.version),
     ofFirst: plan.version === 2 ? makeLeaf(directory, FIRST_PROCESS_CGROUP) : undefined,
   };
 }
@@ -263,6 +243,13 @@ function attempt<T>(
     notes.push(...[...isolators].map((isolator) => notEnforced(isolator, what, error)));
     return undefined;
   }
+}
+
+/** @param path Absolute; its parent has to be there. */
+function makeCgroupAt(path: string): Fd {
+  const slash = path.lastIndexOf("/");
+  using parent = openFile(path.slice(0, slash), O_PATH | O_DIRECTORY);
+  return makeCgroup(parent, path.slice(slash + 1));
 }
 
 function makeLeaf(parent: Fd, name: string): Fd {

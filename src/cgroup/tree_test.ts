@@ -9,8 +9,6 @@ import {
   trackedCgroup,
 } from "./tree.ts";
 
-const UUID = "6733c088-a507-4694-aabf-edbe4fc5266f";
-
 function planIn(parent: string, fields: Partial<PodCgroupPlan> = {}): PodCgroupPlan {
   const limit = (isolator: string) => ({ file: "limit", value: "1", isolator });
   return {
@@ -18,28 +16,36 @@ function planIn(parent: string, fields: Partial<PodCgroupPlan> = {}): PodCgroupP
       version: 1,
       mountOptions: ["memory"],
       parent,
+      path: `${parent}/pod`,
       enable: [],
-      moveSelfOut: false,
+      moveSelfOut: undefined,
       isTrackingHierarchy: true,
     },
     limits: [limit("pod")],
     controllers: [],
-    apps: [{ app: "a", limits: [limit("a"), limit("a")], devices: undefined }],
+    apps: [{
+      app: "a",
+      path: `${parent}/pod/app-a`,
+      limits: [limit("a"), limit("a")],
+      devices: undefined,
+    }],
     ...fields,
   };
 }
 
 Deno.test("a pod whose cgroups cannot be made is told so by isolator, and runs without", () => {
   const steps: string[] = [];
-  const pod = makePodCgroups([planIn("/proc/self/fdinfo")], UUID, (step) => steps.push(step));
+  const pod = makePodCgroups([planIn("/proc/self/fdinfo")], (step) => steps.push(step));
   assertEquals(pod.notes.map((note) => note.split(": ").slice(0, 3).join(": ")), [
     "pod: not enforced: cgroup in /proc/self/fdinfo",
     "a: not enforced: cgroup in /proc/self/fdinfo",
   ]);
-  assertEquals(steps.slice(1, 4), [
+  assertEquals(steps.slice(0, 5), [
+    "make cgroup /proc/self/fdinfo/pod",
     "  limit = 1",
-    "  of a: limit = 1",
-    "  of a: limit = 1",
+    "make cgroup /proc/self/fdinfo/pod/app-a",
+    "  limit = 1",
+    "  limit = 1",
   ]);
   assertEquals(firstProcessCgroups(pod), { begin: [], stay: [] });
   assertEquals(makeAppCgroups(pod, () => {}), new Map());
@@ -47,9 +53,9 @@ Deno.test("a pod whose cgroups cannot be made is told so by isolator, and runs w
 });
 
 Deno.test("where devices cannot be fenced, that is said", () => {
-  const apps = [{ app: "a", limits: [], devices: [] }];
+  const apps = [{ app: "a", path: "/proc/self/fdinfo/pod/app-a", limits: [], devices: [] }];
   const plan = planIn("/proc/self/fdinfo", { version: 2, limits: [], apps });
-  const { notes } = makePodCgroups([plan], UUID, () => {});
+  const { notes } = makePodCgroups([plan], () => {});
   assertEquals(notes.map((note) => note.split(": ").slice(0, 2).join(": ")), [
     "devices of the host: not enforced",
   ]);

@@ -61,8 +61,8 @@ const AT_REMOVEDIR = 0x200;
  *
  * @throws {SyscallError}
  */
-export function readCgroups(): Cgroups {
-  const { v1, v2 } = locateCgroups(readKernelFile("/proc/self/cgroup"), readMounts());
+export function readCgroups(mounts = readMounts()): Cgroups {
+  const { v1, v2 } = locateCgroups(readKernelFile("/proc/self/cgroup"), mounts);
   return { v1, v2: v2.map(readLevel) };
 }
 

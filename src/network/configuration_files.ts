@@ -15,15 +15,6 @@ import { withContext } from "../stage1/context.ts";
 const LARGEST = 1024 * 1024;
 
 /**
- * The directory of network configurations, and of plugins of the user's own.
- *
- * @param localConfig `--local-config`.
- */
-export function networkDirectory(localConfig: string): string {
-  return `${localConfig.replace(/\/+$/, "")}/net.d`;
-}
-
-/**
  * Reads the files `*.conf` and `*.conflist` of a directory, in the order of their names.
  *
  * @returns None when there is no such directory.

@@ -1,6 +1,7 @@
 import "../linux/libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
-import { networkDirectory, readConfigurationFiles } from "./configuration_files.ts";
+import { networkDirectory } from "../plan/network/networks.ts";
+import { readConfigurationFiles } from "./configuration_files.ts";
 
 Deno.test("configurations are files that end in .conf or .conflist, in the order of their names", () => {
   const directory = Deno.makeTempDirSync({ prefix: "volo-net.d-" });

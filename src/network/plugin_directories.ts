@@ -8,8 +8,8 @@
 import { listIfThere, makeDirectories, makeLink } from "../linux/directory.ts";
 import { failedWith } from "../linux/errno.ts";
 import { statPath } from "../linux/stat.ts";
+import { networkDirectory } from "../plan/network/networks.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import { networkDirectory } from "./configuration_files.ts";
 
 /** Where rkt looks for plugins of the host. */
 const RKT_PLUGINS = "/usr/lib/rkt/plugins/net";

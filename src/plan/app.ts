@@ -1,41 +1,36 @@
 /**
- * Everything that is done to start an app, decided from the manifests and a look at the host, before any
- * of it is done.
+ * All that is done to start an app, decided from the manifests, the arguments and what is known of the host.
  *
  * @module
  */
 
+import type { Isolators } from "../appc/isolators.ts";
 import type { DeviceRule } from "../linux/device_rule.ts";
-import { readMounts } from "../linux/mountinfo.ts";
-import { pathOf } from "../linux/path.ts";
-import { type DeviceNumber, statFd } from "../linux/stat.ts";
-import type { UserRequest } from "../rootfs/users.ts";
-import type { VolumeSources } from "../rootfs/volume_sources.ts";
+import type { DeviceNumber } from "../linux/stat.ts";
 import type { DnsConfMode } from "../stage1/arguments.ts";
-import { withContext } from "../stage1/context.ts";
-import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod, PodApp } from "../stage1/pod.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
 import { composeEnvironment } from "./environment.ts";
 import { refuseField } from "./fields.ts";
-import type { IdRange } from "./id_range.ts";
-import { type IsolatorPlan, planIsolators } from "./isolators.ts";
+import type { HostFacts } from "./host_facts.ts";
+import { type IdRange, podId } from "./id_range.ts";
+import {
+  type IsolatorOptions,
+  type IsolatorPlan,
+  notesOnUnknownIsolators,
+  planIsolators,
+} from "./isolators.ts";
 import { refuseSocketActivation } from "./network/ports.ts";
-import { type Policy, readPolicy } from "./policy.ts";
+import { readPolicy } from "./policy.ts";
+import { requestUser, type UserRequest } from "./process/user.ts";
 import { planDevices } from "./rootfs/devices.ts";
 import { type Mask, planMasks } from "./rootfs/masked_paths.ts";
-import {
-  type HostFacts,
-  type MountOptions,
-  type MountPlan,
-  planMounts,
-  type SourceFacts,
-} from "./rootfs/mounts.ts";
-import { isFromDocker, matchVolumes, type VolumeMount } from "./rootfs/volumes.ts";
+import { type MountOptions, type MountPlan, planMounts } from "./rootfs/mounts.ts";
+import { matchVolumes, mountRulesOf, type VolumeMount } from "./rootfs/volumes.ts";
+import { CALLERS_STREAMS, planStdio, type StdioPlan } from "./stdio.ts";
 
-/** What the pod's arguments, and not its manifests, decide about an app. */
-export interface AppOptions {
-  flavor: Flavor;
+/** What decides about an app beside its own manifests. */
+export interface AppOptions extends IsolatorOptions {
   /** Whether the pod has a network of its own. */
   hasNetwork: boolean;
   /** The name of the pod, if it has one of its own. */
@@ -45,11 +40,12 @@ export interface AppOptions {
   dns: DnsConfMode;
   /** Where the pod's metadata service is, if it has one. */
   metadataUrl: string | undefined;
-  /** Whether stage0's user wants the kernel's paths left as they are, whatever else is asked for. */
+  /** `--disable-paths`: the kernel's paths are left as they are, whatever else is asked for. */
   disablePaths: boolean;
-  /** Whether stage0's user wants the isolators about capabilities, or about system calls, passed over. */
-  disableCapabilities: boolean;
-  disableSeccomp: boolean;
+  /** `--interactive`. */
+  interactive: boolean;
+  /** The isolators of the pod. */
+  ofPod: Isolators;
 }
 
 /** A program, which may still have to be looked for, and its arguments. */
@@ -80,45 +76,44 @@ export interface AppPlan extends MountPlan {
   postStop: EventProgram | undefined;
   /** The program, which may still have to be looked for, and its arguments. */
   exec: [string, ...string[]];
-  /** What it may use, do and call. */
+  /** What its processes may do, and how the kernel takes them. */
   isolators: IsolatorPlan;
   /** The devices that it may use; all that it finds if undefined. */
   devices: DeviceRule[] | undefined;
-  /** What of the manifests has no effect, and why: one line each. */
-  ignored: string[];
+  /** Where its standard streams lead. */
+  stdio: StdioPlan;
+  /** What its programs get as `TERM` unless its manifest says so: the caller's, where the app has a terminal. */
+  terminalType: string | undefined;
 }
 
 /**
  * Decides how to start an app.
  *
- * Looks at the mount table and at the volumes' sources, changes nothing, and needs no privileges.
- *
- * @param sources Keeps what has been looked at open, to be mounted.
+ * @param ofApp The isolators of the app.
+ * @returns The plan; and what of the manifests has no effect, and why: one line each.
  * @throws {Error} which names the field that is wrong.
  */
 export function planApp(
   pod: Pod,
   app: PodApp,
+  ofApp: Isolators,
   options: AppOptions,
-  sources: VolumeSources,
-): AppPlan {
+  facts: HostFacts,
+): { plan: AppPlan; notes: string[] } {
   refuseSocketActivation(app);
-  const volumes = matchVolumes(pod, app, options.flavor === "isolated" ? "lenient" : "strict");
+  const volumes = matchVolumes(pod, app, mountRulesOf(options.flavor));
   const policy = readPolicy(pod, options.flavor);
-  const isolators = planIsolators(pod, app, options);
+  const isolators = planIsolators(ofApp, options.ofPod, options, facts.securityModules);
   const restrictDevices = options.flavor === "isolated" && !options.disablePaths;
-  const facts = lookAtHost(volumes, policy, sources);
+  if (!policy.followVolumeLinks) refuseLinks(volumes, facts);
   const mountOptions: MountOptions = {
+    ...options,
     restrictDevices,
-    flavor: options.flavor,
-    hasNetwork: options.hasNetwork,
-    hostname: options.hostname,
-    ids: options.ids,
-    dns: options.dns,
     readOnlyRoot: app.runtime.readOnlyRootFS ?? false,
     protectKernelPaths: options.disablePaths ? undefined : policy.protectKernelPaths,
   };
-  return {
+  const stdio = planStreams(pod, app, options, facts);
+  const plan: AppPlan = {
     ...planMounts(volumes, mountOptions, facts),
     field: app.field,
     name: app.name,
@@ -130,10 +125,17 @@ export function planApp(
     preStart: findHandler("pre-start", app),
     postStop: findHandler("post-stop", app),
     exec: requireProgram(app),
-    isolators,
-    devices: restrictDevices ? planDevices(devicesAmong(facts)) : undefined,
-    ignored: isolators.notes,
+    isolators: isolators.plan,
+    devices: restrictDevices ? planDevices(devicesAmong(volumes, facts)) : undefined,
+    stdio,
+    terminalType: hasTerminal(stdio, facts) ? facts.terminalType : undefined,
   };
+  const notes = [
+    ...notesOnUnknownIsolators(ofApp),
+    ...isolators.notes,
+    ...notesOnForeignFiles(app, options.ids, facts),
+  ];
+  return { plan, notes };
 }
 
 /** What decides about the kernel's paths of a pod. */
@@ -151,21 +153,37 @@ export function planPodMasks(pod: Pod, options: MaskOptions): Mask[] {
   return planMasks(protectKernelPaths, options);
 }
 
-function devicesAmong({ sources }: HostFacts): DeviceNumber[] {
-  return [...sources.values()].map(({ device }) => device).filter((it) => it !== undefined);
+function devicesAmong(volumes: readonly VolumeMount[], { sources }: HostFacts): DeviceNumber[] {
+  const paths = volumes.flatMap(({ volume }) => volume.kind === "host" ? [volume.source] : []);
+  return [...new Set(paths)].map((path) => sources.get(path)?.device)
+    .filter((device) => device !== undefined);
 }
 
-/** Whom the manifests of an app ask it to run as. */
-export function requestUser({ app, image, field }: PodApp): UserRequest {
-  const imageUser = image.app;
-  return {
-    user: app.user,
-    group: app.group,
-    supplementaryGIDs: app.supplementaryGIDs,
-    groupMayBeUser: isFromDocker(image) &&
-      imageUser?.user === imageUser?.group && app.group === imageUser?.group,
-    field: `${field}.app`,
-  };
+/** The only app of a pod in the host's namespaces has the caller's streams, whether `run` stays with it or not. */
+function planStreams(
+  { apps }: Pod,
+  { field, runtime: { annotations } }: PodApp,
+  { flavor, interactive }: AppOptions,
+  { callerStreams }: HostFacts,
+): StdioPlan {
+  const severalApps = apps.length > 1;
+  if (flavor === "host" && !severalApps) return CALLERS_STREAMS;
+  return planStdio({ place: field, annotations, interactive, severalApps, callers: callerStreams });
+}
+
+function hasTerminal({ stdin }: StdioPlan, { callerStreams }: HostFacts): boolean {
+  return stdin === "tty" || (stdin === "caller" && callerStreams.stdin === "terminal");
+}
+
+/** Only without an overlay does stage0 give the files of an app to the pod's users. */
+function notesOnForeignFiles(
+  { field, name }: PodApp,
+  ids: IdRange | undefined,
+  { rootOwners }: HostFacts,
+): string[] {
+  const owner = rootOwners.get(name);
+  if (owner === undefined || podId(owner, ids) !== undefined) return [];
+  return [`${field}: its files belong to no user of the pod: --private-users takes --no-overlay`];
 }
 
 function requireProgram({ app, field, image }: PodApp): [string, ...string[]] {
@@ -186,38 +204,17 @@ function findHandler(event: EventName, { app, field }: PodApp): EventProgram | u
   return { exec: [program, ...args], field: place };
 }
 
-function lookAtHost(
-  volumes: readonly VolumeMount[],
-  policy: Policy,
-  sources: VolumeSources,
-): HostFacts {
-  const facts = new Map<string, SourceFacts>();
+function refuseLinks(volumes: readonly VolumeMount[], { sources }: HostFacts): void {
   for (const { volume, field } of volumes) {
-    if (volume.kind === "host") {
-      facts.set(volume.source, lookAtSource(volume.source, field, policy, sources));
-    }
-  }
-  return { mounts: facts.size === 0 ? [] : readMounts(), sources: facts };
-}
-
-function lookAtSource(
-  path: string,
-  field: string,
-  policy: Policy,
-  sources: VolumeSources,
-): SourceFacts {
-  const facts = withContext(`${field}: source of the volume`, () => {
-    const fd = sources.open(path);
-    const { mountId, isMountRoot, device } = statFd(fd);
-    return { realPath: pathOf(fd), mountId, isMountRoot, device };
-  });
-  if (facts.realPath !== normalize(path) && !policy.followVolumeLinks) {
+    if (volume.kind !== "host") continue;
+    const { source } = volume;
+    const realPath = sources.get(source)?.realPath;
+    if (realPath === undefined || realPath === normalize(source)) continue;
     throw refuseField(
       "pod: volumes (host) behind a link",
-      `${field}: source of the volume: ${path} leads through a symbolic link to ${facts.realPath}`,
+      `${field}: source of the volume: ${source} leads through a symbolic link to ${realPath}`,
     );
   }
-  return facts;
 }
 
 /** The path without doubled and trailing slashes and dots, as it would be if there were no links. */

@@ -1,59 +1,25 @@
 import "../linux/libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
-import { ImageManifest, PodManifest } from "../appc/manifest.ts";
-import { parseManifest } from "../appc/parse.ts";
+import { lookAtHost } from "../pod/host_facts.ts";
 import { VolumeSources } from "../rootfs/volume_sources.ts";
-import type { Pod } from "../stage1/pod.ts";
-import { type AppOptions, type AppPlan, planApp, requestUser } from "./app.ts";
+import type { RunArguments } from "../stage1/arguments.ts";
+import type { AppPlan } from "./app.ts";
+import { planQuestions } from "./host_facts.ts";
+import { ARGUMENTS, composePod, type PodContent } from "./plan_testing.ts";
+import { planPod, type PodPlan } from "./pod.ts";
+import { requestUser } from "./process/user.ts";
 
-const OPTIONS: AppOptions = {
-  flavor: "host",
-  hasNetwork: false,
-  hostname: undefined,
-  ids: undefined,
-  dns: { resolv: "default", hosts: "default" },
-  metadataUrl: undefined,
-  disablePaths: false,
-  disableCapabilities: false,
-  disableSeccomp: false,
-};
-
-const APP = { exec: ["/bin/server"], user: "0", group: "0" };
-
-/** What manifests say; the rest of them is the same in each test. */
-interface Case {
-  /** Of the image's app. */
-  image?: object;
-  /** Of the image's annotations. */
-  annotations?: object[];
-  /** Of the pod's app; it has none of its own when this is left out. */
-  app?: object;
-  /** Of the pod. */
-  pod?: object;
-}
-
-function compose({ image = {}, annotations = [], app, pod = {} }: Case): Pod {
-  const imageManifest = {
-    acKind: "ImageManifest",
-    acVersion: "0.8.11",
-    name: "example.com/server",
-    app: { ...APP, ...image },
-    annotations,
-  };
-  const runtimeApp = { name: "server", ...(app && { app: { ...APP, ...app } }) };
-  const podManifest = { acKind: "PodManifest", acVersion: "0.8.11", apps: [runtimeApp], ...pod };
-  const manifest = parseManifest(JSON.stringify(podManifest), PodManifest(), "pod");
-  const ofImage = parseManifest(JSON.stringify(imageManifest), ImageManifest(), "image");
-  const runtime = manifest.apps[0]!;
-  const started = runtime.app ?? ofImage.app!;
-  const podApp = { field: "apps[0]", name: "server", app: started, runtime, image: ofImage };
-  return { directory: ".", manifest, apps: [podApp] };
-}
-
-function plan(content: Case, options: Partial<AppOptions> = {}): AppPlan {
-  const pod = compose(content);
+/** The plan of a pod in the host's namespaces, on this host. */
+function planHere(content: PodContent, options: Partial<RunArguments> = {}): PodPlan {
+  const pod = composePod(content);
+  const args = { ...ARGUMENTS, ...options };
   using sources = new VolumeSources();
-  return planApp(pod, pod.apps[0]!, { ...OPTIONS, ...options }, sources);
+  const facts = lookAtHost(planQuestions(pod, args, "host"), args, sources);
+  return planPod(pod, args, "host", facts);
+}
+
+function plan(content: PodContent, options: Partial<RunArguments> = {}): AppPlan {
+  return planHere(content, options).apps[0]!;
 }
 
 function annotate(name: string, value: string) {
@@ -61,7 +27,7 @@ function annotate(name: string, value: string) {
 }
 
 /** A pod whose app has a volume at /data. */
-function withVolume(source: string, pod: object = {}): Case {
+function withVolume(source: string, pod: object = {}): PodContent {
   return {
     image: { mountPoints: [{ name: "data", path: "/data" }] },
     pod: { volumes: [{ name: "data", kind: "host", source }], ...pod },
@@ -147,7 +113,7 @@ Deno.test("the image says how an app is started unless the pod does, and then no
   assertEquals(ofImage.environment.get("FROM"), "image");
   assertEquals([ofImage.user.user, ofImage.user.group], ["1", "2"]);
 
-  const ofPod = plan({ image, app: { exec: ["/bin/pod", "-v"], user: "4" } });
+  const ofPod = plan({ image, apps: { server: { exec: ["/bin/pod", "-v"], user: "4" } } });
   assertEquals(ofPod.exec, ["/bin/pod", "-v"]);
   assertEquals(ofPod.workingDirectory, "/");
   assertEquals(ofPod.environment.has("FROM"), false);
@@ -165,17 +131,17 @@ Deno.test("an app without a program is an error that names the image", () => {
 const FROM_DOCKER = [{ name: "appc.io/docker/repository", value: "library/web" }];
 
 /** Whether the group, if the app has none of its name, may be the user's own. */
-function groupMayBeUser(content: Case): boolean {
-  return requestUser(compose(content).apps[0]!).groupMayBeUser;
+function groupMayBeUser(content: PodContent): boolean {
+  return requestUser(composePod(content).apps[0]!).groupMayBeUser;
 }
 
 Deno.test("an image converted from docker whose group repeats its user may mean the user's group", () => {
   const image = { user: "web", group: "web" };
   assertEquals(groupMayBeUser({ annotations: FROM_DOCKER, image }), true);
-  assertEquals(groupMayBeUser({ annotations: FROM_DOCKER, image, app: image }), true);
+  assertEquals(groupMayBeUser({ annotations: FROM_DOCKER, image, apps: { server: image } }), true);
   // stage0's user may have chosen another user, and left the group as it came.
   const app = { user: "other", group: "web" };
-  assertEquals(groupMayBeUser({ annotations: FROM_DOCKER, image, app }), true);
+  assertEquals(groupMayBeUser({ annotations: FROM_DOCKER, image, apps: { server: app } }), true);
 });
 
 Deno.test("any other image's group is what it says", () => {
@@ -186,7 +152,7 @@ Deno.test("any other image's group is what it says", () => {
     false,
   );
   const app = { user: "web", group: "chosen" };
-  assertEquals(groupMayBeUser({ annotations: FROM_DOCKER, image, app }), false);
+  assertEquals(groupMayBeUser({ annotations: FROM_DOCKER, image, apps: { server: app } }), false);
 });
 
 for (const [event, key] of [["pre-start", "preStart"], ["post-stop", "postStop"]] as const) {
@@ -211,8 +177,9 @@ for (const [event, key] of [["pre-start", "preStart"], ["post-stop", "postStop"]
 }
 
 Deno.test("isolators that are ignored are told", () => {
-  const { ignored } = plan({ image: { isolators: [{ name: "example.com/unknown", value: 1 }] } });
-  assertEquals(ignored.map((line) => line.slice(0, line.indexOf(": ignored: "))), [
+  const isolators = [{ name: "example.com/unknown", value: 1 }];
+  const { notes } = planHere({ image: { isolators } });
+  assertEquals(notes.map((line) => line.slice(0, line.indexOf(": ignored: "))), [
     "apps[0].app.isolators[0] (example.com/unknown)",
   ]);
 });

@@ -50,3 +50,23 @@ export function composeEnvironment(
 export function environmentEntries(environment: ReadonlyMap<string, string>): string[] {
   return [...environment].map(([name, value]) => `${name}=${value}`);
 }
+
+/**
+ * Adds the type of the terminal that a program has, unless the app's manifest says otherwise.
+ *
+ * @param terminalType The caller's `TERM`; nothing for a program without a terminal.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals([...forTerminal(new Map([["A", "1"]]), "xterm")], [["TERM", "xterm"], ["A", "1"]]);
+ * assertEquals(forTerminal(new Map([["TERM", "vt100"]]), "xterm").get("TERM"), "vt100");
+ * ```
+ */
+export function forTerminal(
+  environment: ReadonlyMap<string, string>,
+  terminalType: string | undefined,
+): ReadonlyMap<string, string> {
+  if (terminalType === undefined) return environment;
+  return new Map([["TERM", terminalType], ...environment]);
+}

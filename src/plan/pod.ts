@@ -1,58 +1,201 @@
 /**
- * What a pod with namespaces of its own has beside its apps: cgroups, and settings of the kernel.
+ * The plan of a pod: all that `run` does, decided before any of it is done, as plain data. `explain` prints the same
+ * plan, made by the same call.
  *
  * @module
  */
 
-import { readIsolators } from "../appc/isolators.ts";
-import { readCgroups } from "../linux/cgroup.ts";
-import type { NamespaceKind } from "../linux/namespaces.ts";
+import { type Isolators, readIsolators } from "../appc/isolators.ts";
+import type { Capability } from "../linux/capabilities.ts";
+import type { RunArguments } from "../stage1/arguments.ts";
+import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";
-import type { AppPlan } from "./app.ts";
+import { metadataUrl } from "../stage1/runtime_config.ts";
+import { type AppOptions, type AppPlan, planApp, planPodMasks } from "./app.ts";
+import { planOwnCgroups } from "./cgroup/own_cgroups.ts";
+import type { CgroupPlan } from "./cgroup/placement.ts";
 import { planPodCgroups, type PodCgroupPlan, PROCESS_LIMIT } from "./cgroup/pod_cgroups.ts";
-import { lookAtBlockDevices, unenforceable } from "./cgroup/resources.ts";
-import { planSettings, type SettingStep } from "./sysctl.ts";
+import { notesOnNetworkLimits } from "./cgroup/resources.ts";
+import type { HostFacts } from "./host_facts.ts";
+import { type IdRange, parsePrivateUsers } from "./id_range.ts";
+import { ignoredArguments } from "./ignored_arguments.ts";
+import { notesOnUnknownIsolators } from "./isolators.ts";
+import { hostnameOf, type NamespacePlan, planNamespaceKinds, runBecomesApp } from "./namespaces.ts";
+import { planForwardedPorts } from "./network/forwarded_ports.ts";
+import { networkDirectory, type NetworkPlan, planNetworks } from "./network/networks.ts";
+import { tellIgnoredPorts } from "./network/ports.ts";
+import type { Mask } from "./rootfs/masked_paths.ts";
+import { networkResolvConf } from "./rootfs/mounts.ts";
+import { planSysctls, type SysctlStep } from "./sysctl.ts";
 
-/** All that is made for the pod itself. */
-export interface PodPlan {
-  cgroups: PodCgroupPlan[];
-  /** To be written in the pod's namespaces. */
-  settings: SettingStep[];
+/** What a plan has whoever carries it out. */
+interface CommonPlan {
+  uuid: string;
+  flavor: Flavor;
+  /** In the order in which they start. */
+  apps: AppPlan[];
+  /** Its own namespaces, unless it is in the host's. */
+  namespaces: NamespacePlan | undefined;
+  /** The host's ids that are the pod's, if it has users of its own. */
+  users: IdRange | undefined;
+  network: NetworkPlan;
+  /** Settings of the kernel, written in the pod's namespaces. */
+  sysctls: SysctlStep[];
+  /** What is done about paths of the pod's own /proc and /sys. */
+  maskedPaths: Mask[];
+  /** What rkt's metadata service knows the pod by; empty if it does not. */
+  mdsToken: string;
   /** What has no effect, or not the whole one, and why: one line each. */
   notes: string[];
 }
 
+/** The plan of a pod whose only app `run` becomes. */
+export interface SingleAppPlan extends CommonPlan {
+  runBecomes: "app";
+  /** The cgroups that `run` moves into. */
+  cgroups: CgroupPlan[];
+}
+
+/** The plan of a pod that `run` stays with. */
+export interface SupervisedPlan extends CommonPlan {
+  runBecomes: "supervisor";
+  /** The cgroups of the pod, and of each app below them. */
+  cgroups: PodCgroupPlan[];
+}
+
+/** All that `run` does with a pod. */
+export type PodPlan = SingleAppPlan | SupervisedPlan;
+
 /**
- * Decides what a pod has beside its apps.
+ * Decides all that `run` does with a pod. Looks at nothing but its arguments.
  *
- * Looks at the host's cgroups, and changes nothing.
+ * What only the plugins of a network find out comes later: {@linkcode withNetwork}.
  *
- * @param namespaces Those that the pod has for itself.
- * @throws {Error} which names the isolator that is wrong or cannot be had.
+ * @throws {Error} which names the field that is wrong.
  */
-export function planPod(
-  { manifest }: Pod,
-  apps: readonly AppPlan[],
-  namespaces: readonly NamespaceKind[],
-): PodPlan {
-  const ofPod = readIsolators(manifest.isolators, "isolators");
-  const ofApps = apps.map(({ isolators }) => isolators.asked);
-  const host = {
-    cgroups: readCgroups(),
-    blockDevices: lookAtBlockDevices([ofPod, ...ofApps]),
+export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: HostFacts): PodPlan {
+  if (pod.apps.length === 0) {
+    throw new Error("apps: the pod has none, and this image adds none later");
+  }
+  const kinds = planNamespaceKinds(args, flavor);
+  const isIsolated = flavor === "isolated";
+  const hasNetwork = kinds.includes("net");
+  const users = isIsolated ? parsePrivateUsers(args.privateUsers) : undefined;
+  const network = planNetwork(pod, args, flavor, facts);
+  const ofPod = readIsolators(pod.manifest.isolators, "isolators");
+  const ofApps = pod.apps.map(({ app, field }) =>
+    readIsolators(app.isolators, `${field}.app.isolators`)
+  );
+  const options: AppOptions = {
+    ...args,
+    flavor,
+    hasNetwork,
+    ofPod,
+    ids: users,
+    hostname: isIsolated ? hostnameOf(args) : undefined,
+    metadataUrl: metadataUrl(args.mdsToken),
   };
-  const notes: string[] = [];
-  const resources = apps.map(({ name, isolators, devices }) => ({
-    name,
-    isolators: isolators.asked,
-    devices,
+  const planned = pod.apps.map((app, i) => planApp(pod, app, ofApps[i]!, options, facts));
+  const apps = planned.map(({ plan }) => plan);
+  const cgroups = planCgroups(pod, args.uuid, flavor, { ofPod, ofApps, apps, facts });
+  const common: CommonPlan = {
+    uuid: args.uuid,
+    flavor,
+    apps,
+    namespaces: isIsolated
+      ? { kinds, hostname: hostnameOf(args), capabilities: unionOfCapabilities(apps) }
+      : undefined,
+    users,
+    network: network.plan,
+    sysctls: planSysctls(ofPod, ofApps, kinds, facts.sysctls),
+    maskedPaths: planPodMasks(pod, { flavor, hasNetwork, disablePaths: args.disablePaths }),
+    mdsToken: args.mdsToken,
+    notes: unique([
+      ...(isIsolated ? [] : ignoredArguments(args)),
+      ...network.notes,
+      ...planned.flatMap(({ notes }) => notes),
+      ...notesOnUnknownIsolators(ofPod),
+      ...cgroups.notes,
+      ...[...ofApps, ofPod].flatMap((isolators) => notesOnNetworkLimits(isolators, flavor)),
+    ]),
+  };
+  return { ...common, ...cgroups.plan };
+}
+
+/** What the plugins of a pod's networks have found out. */
+export interface NetworkFindings {
+  /** The host's address as the pod has it, where that is not 127.0.0.1. */
+  hostIP: string | undefined;
+  /** Whether the apps get a resolv.conf from a network. */
+  hasResolvConf: boolean;
+}
+
+/** Completes a plan by what only the plugins of the pod's networks know. */
+export function withNetwork<T extends PodPlan>(
+  plan: T,
+  { hostIP, hasResolvConf }: NetworkFindings,
+): T {
+  const url = metadataUrl(plan.mdsToken, hostIP);
+  const apps = plan.apps.map((app) => ({
+    ...app,
+    environment: url === undefined
+      ? app.environment
+      : new Map([...app.environment, ["AC_METADATA_URL", url]]),
+    mounts: hasResolvConf ? [...app.mounts, networkResolvConf(app.noDevices)] : app.mounts,
   }));
-  const processes = namespaces.length > 0 ? PROCESS_LIMIT : undefined;
-  const cgroups = planPodCgroups(ofPod, resources, host, processes, notes);
-  const settings = planSettings(ofPod, ofApps, namespaces);
-  return {
-    cgroups,
-    settings,
-    notes: [...new Set([...notes, ...unenforceable(ofPod, "isolated")])],
-  };
+  return { ...plan, apps };
+}
+
+/** A pod in the host's network has its ports there; of all others they are led to the pod. */
+function planNetwork(
+  pod: Pod,
+  { net, localConfig }: RunArguments,
+  flavor: Flavor,
+  { networkFiles }: HostFacts,
+): { plan: NetworkPlan; notes: string[] } {
+  if (flavor === "host") return { plan: { kind: "host", notes: [] }, notes: tellIgnoredPorts(pod) };
+  const { mappings, notes } = planForwardedPorts(pod);
+  const directory = networkDirectory(localConfig);
+  const plan = planNetworks({ net, directory, files: networkFiles, ports: mappings });
+  if (plan.kind === "host") return { plan, notes: tellIgnoredPorts(pod) };
+  return { plan, notes: [...notes, ...plan.notes] };
+}
+
+/** What the cgroups of a pod are decided from. */
+interface CgroupRequest {
+  ofPod: Isolators;
+  ofApps: readonly Isolators[];
+  apps: readonly AppPlan[];
+  facts: HostFacts;
+}
+
+function planCgroups(
+  pod: Pod,
+  uuid: string,
+  flavor: Flavor,
+  { ofPod, ofApps, apps, facts }: CgroupRequest,
+) {
+  if (runBecomesApp(pod, flavor)) {
+    const { cgroups, notes } = planOwnCgroups(uuid, ofApps[0]!, ofPod, facts);
+    return { plan: { runBecomes: "app" as const, cgroups }, notes };
+  }
+  const { cgroups, notes } = planPodCgroups({
+    uuid,
+    pod: ofPod,
+    apps: apps.map(({ name, devices }, i) => ({ name, devices, isolators: ofApps[i]! })),
+    host: facts,
+    processes: flavor === "isolated" ? PROCESS_LIMIT : undefined,
+  });
+  return { plan: { runBecomes: "supervisor" as const, cgroups }, notes };
+}
+
+/** Programs read from pid 1's bounding set what a pod may have. */
+function unionOfCapabilities(apps: readonly AppPlan[]): Capability[] | undefined {
+  const sets = apps.map(({ isolators }) => isolators.privileges.capabilities?.keep);
+  if (sets.includes(undefined)) return undefined;
+  return [...new Set(sets.flatMap((set) => set ?? []))];
+}
+
+function unique(notes: readonly string[]): string[] {
+  return [...new Set(notes)];
 }

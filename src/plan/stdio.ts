@@ -39,6 +39,9 @@ export interface StdioRequest {
   severalApps: boolean;
 }
 
+/** What an app has that `run` becomes, or that is alone in the host's namespaces: all is the caller's. */
+export const CALLERS_STREAMS: StdioPlan = { stdin: "caller", stdout: "caller", stderr: "caller" };
+
 const DEFAULTS: StdioPlan = { stdin: "null", stdout: "log", stderr: "log" };
 
 /** The values of the annotations: rkt's Documentation/devel/log-attach-design.md. */

@@ -5,34 +5,52 @@
  */
 
 import type { Isolators } from "../appc/isolators.ts";
-import { readSetting } from "../linux/kernel_file.ts";
 import type { NamespaceKind } from "../linux/namespaces.ts";
 import { withContext } from "../stage1/context.ts";
 
 /** The host's values by the names that a pod asks for; `undefined` where the kernel has no such setting. */
-export type HostSettings = ReadonlyMap<string, string | undefined>;
+export type HostSysctls = ReadonlyMap<string, string | undefined>;
 
-/**
- * Reads the host's values of the settings that a pod asks for.
- *
- * @throws {Error} which names the isolator, when a name is none or its setting cannot be read.
- */
-export function readHostSettings({ sysctl }: Isolators): HostSettings {
-  if (sysctl === undefined) return new Map();
-  return withContext(`${sysctl.field} (os/unix/sysctl)`, () => {
-    const names = Object.keys(sysctl.entries);
-    return new Map(names.map((name) => [name, readSetting(sysctlPath(name))]));
-  });
+/** A setting of the host's whose value has to be known. */
+export interface SysctlQuestion {
+  /** As the pod spells it. */
+  name: string;
+  path: string;
+  /** The isolator that asks for it. */
+  field: string;
 }
 
 /**
- * Checks that the pod finds the settings that it asks for. It shares them with the host, where nothing is
- * changed for one pod's sake: what is not so already is refused.
+ * Lists the settings that isolators ask for, and that the pod shares with the host.
+ *
+ * @param namespaces The kinds that the pod has for itself.
+ * @throws {Error} which names the isolator, when a name is not that of a setting.
+ */
+export function sharedSysctls(
+  { sysctl }: Isolators,
+  namespaces: readonly NamespaceKind[],
+): SysctlQuestion[] {
+  if (sysctl === undefined) return [];
+  const field = `${sysctl.field} (os/unix/sysctl)`;
+  return withContext(field, () =>
+    Object.keys(sysctl.entries)
+      .map((name) => ({ name, path: sysctlPath(name), field }))
+      .filter(({ name }) => !isOwned(name, namespaces)));
+}
+
+/**
+ * Checks that the pod finds the settings that it shares with the host as it asks for them. Nothing of the host is
+ * changed for one pod's sake, so another value is refused.
  *
  * @throws {Error} which names the setting, and the host's value.
  */
-export function requireSettings({ sysctl }: Isolators, host: HostSettings): void {
+function requireShared(
+  { sysctl }: Isolators,
+  namespaces: readonly NamespaceKind[],
+  host: HostSysctls,
+): void {
   for (const [name, wanted] of Object.entries(sysctl?.entries ?? {})) {
+    if (isOwned(name, namespaces)) continue;
     const value = host.get(name);
     if (value !== undefined && words(value) === words(wanted)) continue;
     const why = value === undefined
@@ -47,7 +65,7 @@ export function requireSettings({ sysctl }: Isolators, host: HostSettings): void
 }
 
 /** A setting that a namespace of the pod's gets. */
-export interface SettingStep {
+export interface SysctlStep {
   /** In /proc, as a process in the namespace sees it. */
   path: string;
   value: string;
@@ -63,34 +81,28 @@ const OWNERS: readonly [beginning: RegExp, namespace: NamespaceKind][] = [
 ];
 
 /**
- * Decides which settings the pod gets: those that belong to its own namespaces. Others it has to find as it asks
+ * Decides which settings the pod gets: those that belong to its own namespaces. It has to find the others as it asks
  * for them.
  *
- * @param ofApps An app can only ask for what the pod asks for as well, or the host has: all share one setting.
- * @param namespaces Those that the pod has for itself.
+ * @param ofApps An app can only ask for what its pod asks for as well, or the host has: all share one setting.
+ * @param namespaces The kinds that the pod has for itself.
  * @throws {Error} which names the setting that cannot be had.
  */
-export function planSettings(
+export function planSysctls(
   ofPod: Isolators,
   ofApps: readonly Isolators[],
   namespaces: readonly NamespaceKind[],
-): SettingStep[] {
-  for (const isolators of [ofPod, ...ofApps]) checkNames(isolators);
-  const owned = keep(ofPod, (name) => isOwned(name, namespaces));
-  const shared = [ofPod, ...ofApps].map((it) => keep(it, (name) => !isOwned(name, namespaces)));
-  for (const isolators of shared) requireSettings(isolators, readHostSettings(isolators));
-  for (const isolators of ofApps) requireOfPod(isolators, owned, namespaces);
-  const { field, entries = {} } = owned.sysctl ?? {};
-  return Object.entries(entries).map(([name, value]) => ({
-    path: sysctlPath(name),
-    value,
-    field: `${field} (os/unix/sysctl): ${name}=${value}`,
-  }));
-}
-
-function checkNames({ sysctl }: Isolators): void {
-  const names = Object.keys(sysctl?.entries ?? {});
-  withContext(`${sysctl?.field} (os/unix/sysctl)`, () => names.forEach(sysctlPath));
+  host: HostSysctls,
+): SysctlStep[] {
+  for (const isolators of [ofPod, ...ofApps]) requireShared(isolators, namespaces, host);
+  for (const isolators of ofApps) requireOfPod(isolators, ofPod, namespaces);
+  const { field, entries = {} } = ofPod.sysctl ?? {};
+  return Object.entries(entries).filter(([name]) => isOwned(name, namespaces))
+    .map(([name, value]) => ({
+      path: sysctlPath(name),
+      value,
+      field: `${field} (os/unix/sysctl): ${name}=${value}`,
+    }));
 }
 
 function isOwned(name: string, namespaces: readonly NamespaceKind[]): boolean {
@@ -99,20 +111,13 @@ function isOwned(name: string, namespaces: readonly NamespaceKind[]): boolean {
   return owner !== undefined && namespaces.includes(owner);
 }
 
-function keep({ sysctl }: Isolators, wanted: (name: string) => boolean): Isolators {
-  if (sysctl === undefined) return { unknown: [] };
-  const entries = Object.entries(sysctl.entries).filter(([name]) => wanted(name));
-  return { unknown: [], sysctl: { ...sysctl, entries: Object.fromEntries(entries) } };
-}
-
 function requireOfPod(
   { sysctl }: Isolators,
-  owned: Isolators,
+  ofPod: Isolators,
   namespaces: readonly NamespaceKind[],
 ): void {
-  const ofPod = owned.sysctl?.entries ?? {};
   for (const [name, value] of Object.entries(sysctl?.entries ?? {})) {
-    if (!isOwned(name, namespaces) || ofPod[name] === value) continue;
+    if (!isOwned(name, namespaces) || ofPod.sysctl?.entries[name] === value) continue;
     throw new Error(
       `${
         sysctl!.field

@@ -1,14 +1,19 @@
-import "../linux/libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Isolators } from "../appc/isolators.ts";
-import { planSettings, readHostSettings, requireSettings, sysctlPath } from "./sysctl.ts";
+import { type HostSysctls, planSysctls, sharedSysctls, sysctlPath } from "./sysctl.ts";
 
 function asking(entries: Record<string, string>): Isolators {
   return { unknown: [], sysctl: { field: "isolators[0]", entries } };
 }
 
+const HOST: HostSysctls = new Map([
+  ["net.core.somaxconn", "4096"],
+  ["kernel.shmmax", "1"],
+  ["vm.swappiness", "60"],
+]);
+
 function check(entries: Record<string, string>, host: Record<string, string>): void {
-  requireSettings(asking(entries), new Map(Object.entries(host)));
+  planSysctls(asking(entries), [], [], new Map(Object.entries(host)));
 }
 
 Deno.test("a setting that is so already is fine, whatever is between its numbers", () => {
@@ -29,17 +34,19 @@ Deno.test("a setting that the kernel does not have is refused", () => {
   assertThrows(() => check({ "net.nothing": "1" }, {}), Error, "this kernel has no such setting");
 });
 
-Deno.test("a pod that asks for nothing has all", () => {
+Deno.test("a pod that asks for nothing needs nothing of the host, and gets nothing", () => {
   const none = { unknown: [] };
-  requireSettings(none, readHostSettings(none));
+  assertEquals(sharedSysctls(none, []), []);
+  assertEquals(planSysctls(none, [none], ["net"], HOST), []);
 });
 
-Deno.test("readHostSettings() reads what is asked for", () => {
-  const names = { "kernel.ostype": "", "kernel.no_such_setting": "" };
-  assertEquals([...readHostSettings(asking(names))], [
-    ["kernel.ostype", "Linux"],
-    ["kernel.no_such_setting", undefined],
-  ]);
+Deno.test("only the values of settings that the pod shares have to be known", () => {
+  const isolators = asking({ "kernel.ostype": "Linux", "net.core.somaxconn": "7" });
+  const field = "isolators[0] (os/unix/sysctl)";
+  const ostype = { name: "kernel.ostype", path: "/proc/sys/kernel/ostype", field };
+  const somaxconn = { name: "net.core.somaxconn", path: "/proc/sys/net/core/somaxconn", field };
+  assertEquals(sharedSysctls(isolators, ["net"]), [ostype]);
+  assertEquals(sharedSysctls(isolators, ["ipc"]), [ostype, somaxconn]);
 });
 
 Deno.test("sysctlPath() refuses what leads elsewhere", () => {
@@ -50,7 +57,7 @@ Deno.test("sysctlPath() refuses what leads elsewhere", () => {
 
 Deno.test("settings of the pod's own namespaces are the pod's to set", () => {
   const entries = { "net.core.somaxconn": "7", "kernel.shmmax": "8", "fs/mqueue/msg_max": "9" };
-  assertEquals(planSettings(asking(entries), [], ["net", "ipc"]), [
+  assertEquals(planSysctls(asking(entries), [], ["net", "ipc"], HOST), [
     {
       path: "/proc/sys/net/core/somaxconn",
       value: "7",
@@ -71,25 +78,32 @@ Deno.test("settings of the pod's own namespaces are the pod's to set", () => {
 
 Deno.test("a setting of a namespace that the pod shares is the host's", () => {
   const plan = (...namespaces: ("net" | "ipc")[]) =>
-    planSettings(asking({ "net.core.somaxconn": "7" }), [], namespaces);
+    planSysctls(asking({ "net.core.somaxconn": "7" }), [], namespaces, HOST);
   assertEquals(plan("net").length, 1);
   assertThrows(() => plan("ipc"), Error, "somaxconn=7 cannot be had: it is");
   assertThrows(
-    () => planSettings(asking({ "kernel.shmmax": "7" }), [], ["net"]),
+    () => planSysctls(asking({ "kernel.shmmax": "7" }), [], ["net"], HOST),
     Error,
     "shmmax=7",
   );
-  assertThrows(() => planSettings(asking({ "vm.swappiness": "7" }), [], ["net", "ipc"]), Error);
+  assertThrows(
+    () => planSysctls(asking({ "vm.swappiness": "7" }), [], ["net", "ipc"], HOST),
+    Error,
+  );
 });
 
 Deno.test("an app may ask for what its pod asks for, and for no more", () => {
   const ofPod = asking({ "net.core.somaxconn": "7" });
-  assertEquals(planSettings(ofPod, [ofPod, { unknown: [] }], ["net"]).length, 1);
+  assertEquals(planSysctls(ofPod, [ofPod, { unknown: [] }], ["net"], HOST).length, 1);
   const other = asking({ "net.core.somaxconn": "8" });
-  assertThrows(() => planSettings(ofPod, [other], ["net"]), Error, "it would be the whole pod's");
+  assertThrows(
+    () => planSysctls(ofPod, [other], ["net"], HOST),
+    Error,
+    "it would be the whole pod's",
+  );
 });
 
 Deno.test("what is not the name of a setting is refused with its isolator", () => {
-  const error = assertThrows(() => planSettings(asking({ "net..x": "1" }), [], ["net"]), Error);
+  const error = assertThrows(() => sharedSysctls(asking({ "net..x": "1" }), ["net"]), Error);
   assertEquals(error.message, "isolators[0] (os/unix/sysctl)");
 });

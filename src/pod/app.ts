@@ -10,7 +10,7 @@ import type { Fd } from "../linux/fd.ts";
 import { inOwnMounts, openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile, openInRoot } from "../linux/open.ts";
 import type { AppPlan } from "../plan/app.ts";
-import { environmentEntries } from "../plan/environment.ts";
+import { environmentEntries, forTerminal } from "../plan/environment.ts";
 import type { MountStep, PodTreeStep } from "../plan/rootfs/mounts.ts";
 import { launch } from "../process/launch.ts";
 import { assembleRoot, type MountTrees, moveIntoRoot } from "../rootfs/app_root.ts";
@@ -106,21 +106,10 @@ export function startProgram(
       credentials: program.credentials,
       program: {
         ...locateProgram(plan, root.root, program.exec),
-        environment: environmentEntries(forTerminal(plan.environment, stdio)),
+        environment: environmentEntries(forTerminal(plan.environment, plan.terminalType)),
       },
       streams: stdio,
     }));
-}
-
-/**
- * An app's environment: who has a terminal has to know what it can do, unless its manifest says so.
- */
-export function forTerminal(
-  environment: ReadonlyMap<string, string>,
-  { hasTerminal, terminalType }: Pick<Stdio, "hasTerminal" | "terminalType">,
-): ReadonlyMap<string, string> {
-  if (!hasTerminal || terminalType === undefined) return environment;
-  return new Map([["TERM", terminalType], ...environment]);
 }
 
 /**

@@ -13,11 +13,7 @@ import { O_DIRECTORY, O_PATH, openFile, openInRoot } from "../linux/open.ts";
 import { isDevpts } from "../linux/terminal.ts";
 import { hostId, parsePrivateUsers } from "../plan/id_range.ts";
 import { planPrivileges, type PrivilegePlan } from "../plan/process/privileges.ts";
-import {
-  type LabelPlan,
-  lookAtSecurityModules,
-  planLabels,
-} from "../plan/process/security_label.ts";
+import { type LabelPlan, needSecurityModules, planLabels } from "../plan/process/security_label.ts";
 import { openAppEntry } from "../process/app_entry.ts";
 import { withLabelContext } from "../process/labels.ts";
 import { type Launch, launch } from "../process/launch.ts";
@@ -31,6 +27,7 @@ import { debugLog } from "../stage1/log.ts";
 import { loadPod, type Pod, type PodApp } from "../stage1/pod.ts";
 import { loadDisabledIsolators, loadPrivateUsers } from "../stage1/runtime_config.ts";
 import { CallerStreams } from "../stream/caller_streams.ts";
+import { lookAtSecurityModules } from "./host_facts.ts";
 import { forwardSignals } from "./signal_proxy.ts";
 
 /** The one variable of the caller's that the command gets: it describes the caller's terminal. */
@@ -49,7 +46,7 @@ interface Restrictions {
  */
 export function enterPod({ pid, appName, command, ...args }: EnterArguments): never {
   const debug = debugLog("enter", args.debug);
-  const pod = loadPod(".");
+  const pod = loadPod();
   const app = findApp(pod, appName);
   const environment = withTerm(loadEnvironment(appName), Deno.env.get(TERM));
   const restrictions = planRestrictions(pod, app);
@@ -103,9 +100,10 @@ function planRestrictions({ manifest }: Pod, { app, field }: PodApp): Restrictio
   const ofApp = readIsolators(app.isolators, `${field}.app.isolators`);
   const ofPod = readIsolators(manifest.isolators, "isolators");
   const options = { ...loadDisabledIsolators(), restrictByDefault: readFlavor() === "isolated" };
+  const modules = lookAtSecurityModules(needSecurityModules([ofApp, ofPod]));
   return {
     privileges: planPrivileges(ofApp, options),
-    labels: planLabels(ofApp, ofPod, lookAtSecurityModules([ofApp, ofPod])),
+    labels: planLabels(ofApp, ofPod, modules),
   };
 }
 

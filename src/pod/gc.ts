@@ -13,7 +13,7 @@ import { selfConfineForGood } from "../process/self_confine.ts";
 import type { GcArguments } from "../stage1/arguments.ts";
 import { type Debug, debugLog } from "../stage1/log.ts";
 import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
-import { leavePodNetwork } from "./leave_network.ts";
+import { leavePodNetwork } from "./network.ts";
 
 /**
  * Takes down what is left of the pod. Doing so twice, or after a `run` that was killed, is fine.

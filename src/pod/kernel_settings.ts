@@ -9,7 +9,7 @@ import type { Fd } from "../linux/fd.ts";
 import { startProcess } from "../linux/init.ts";
 import { recordSetting } from "../linux/kernel_file.ts";
 import { waitFor } from "../linux/process.ts";
-import type { SettingStep } from "../plan/sysctl.ts";
+import type { SysctlStep } from "../plan/sysctl.ts";
 import { recordMoveInto } from "../rootfs/pod_root.ts";
 import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";
@@ -22,8 +22,8 @@ import { recordBecomeRoot } from "./user_namespace.ts";
  *
  * @throws {Error} which names the setting that this kernel does not have or take.
  */
-export function applySettings(
-  steps: readonly SettingStep[],
+export function applySysctls(
+  steps: readonly SysctlStep[],
   namespaces: PodNamespaces,
   debug: Debug,
 ): void {

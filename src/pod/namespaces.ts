@@ -14,7 +14,7 @@ import {
   recordJoinCgroups,
 } from "../cgroup/tree.ts";
 import type { CallScript } from "../linux/call_script.ts";
-import { type Capability, limitBoundingSet, noCapabilities } from "../linux/capabilities.ts";
+import { limitBoundingSet, noCapabilities } from "../linux/capabilities.ts";
 import { type Fd, LAST_FD } from "../linux/fd.ts";
 import { startProcess } from "../linux/init.ts";
 import { recordOwnSessionKeyring } from "../linux/keyring.ts";
@@ -44,30 +44,16 @@ import { recordFilter, setNoNewPrivileges } from "../linux/seccomp.ts";
 import { makeSocketPair } from "../linux/stream.ts";
 import { ARCHITECTURE } from "../linux/syscall_numbers.ts";
 import { rootOf } from "../plan/id_range.ts";
+import type { NamespacePlan } from "../plan/namespaces.ts";
 import {
   makePodRoot,
   type PodRoot,
   recordMoveInto,
   recordNamespaceMounts,
 } from "../rootfs/pod_root.ts";
-import type { Debug } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import { type PodUsers, recordBecomeRoot } from "./user_namespace.ts";
-
-/** What is to be of the pod's own. */
-export interface NamespacePlan {
-  /** Beside the mount and the PID namespace. */
-  kinds: readonly ("uts" | "ipc" | "cgroup")[];
-  /** The network namespace that has been made for it; it is in the host's otherwise. */
-  network: Fd | undefined;
-  hostname: string;
-  /**
-   * The user namespace that the others belong to, and its ids on the host; the host's otherwise.
-   */
-  users: PodUsers | undefined;
-  /** What no process of the pod can have more than; anything where it is left open. */
-  capabilities: readonly Capability[] | undefined;
-}
+import type { PreparedContext } from "./context.ts";
+import { recordBecomeRoot } from "./user_namespace.ts";
 
 /** A pod's namespaces. */
 export interface PodNamespaces extends Disposable {
@@ -95,16 +81,17 @@ const PR_SET_NAME = 15;
  */
 export function makePodNamespaces(
   plan: NamespacePlan,
+  context: PreparedContext,
   cgroups: PodCgroups,
-  debug: Debug,
 ): PodNamespaces {
-  debug(`namespaces of the pod's own: mnt, pid, ${plan.kinds.join(", ")}`);
-  const root = makePodRoot(rootOf(plan.users?.ids), debug);
+  const { users, network, debug } = context;
+  debug(`namespaces of the pod's own: ${plan.kinds.join(", ")}`);
+  const root = makePodRoot(rootOf(users?.ids), debug);
   // Sockets, as a pipe could be opened once more through /proc, and would not come to its end then.
   const [ofRun, ofPod] = makeSocketPair();
   const letGo = new DisposableStack();
   letGo.use(ofRun);
-  const pid = startFirstProcess(plan, root, cgroups, ofPod);
+  const pid = startFirstProcess(plan, context, root, cgroups, ofPod);
   ofPod[Symbol.dispose]();
   const process = openProcess(pid);
   if (process === undefined) throw new Error("the pod's first process has ended");
@@ -113,10 +100,10 @@ export function makePodNamespaces(
     process,
     pidNamespace: openNamespace(pid, "pid"),
     joined: [
-      ...(plan.network ? [{ kind: "net" as const, fd: plan.network }] : []),
-      ...plan.kinds.map((kind) => ({ kind, fd: openNamespace(pid, kind) })),
+      ...(network ? [{ kind: "net" as const, fd: network }] : []),
+      ...madeByFirstProcess(plan).map((kind) => ({ kind, fd: openNamespace(pid, kind) })),
     ],
-    users: plan.users?.namespace,
+    users: users?.namespace,
     root,
     end() {
       letGo.dispose();
@@ -125,7 +112,7 @@ export function makePodNamespaces(
     },
     [Symbol.dispose]: () => letGo.dispose(),
   };
-  if (plan.users) mountFromOutside(namespaces, plan, cgroups);
+  if (users) mountFromOutside(namespaces, plan, cgroups);
   return namespaces;
 }
 
@@ -136,14 +123,20 @@ export function recordJoin({ joined }: PodNamespaces, script: CallScript): void 
   for (const { kind, fd } of joined) script.call("setns", fd.number, NAMESPACE_FLAGS[kind]);
 }
 
+/** Pid 1 makes these itself. The others are made before it, or as it begins. */
+function madeByFirstProcess({ kinds }: NamespacePlan): NamespaceKind[] {
+  return kinds.filter((kind) => ["uts", "ipc", "cgroup"].includes(kind));
+}
+
 function startFirstProcess(
   plan: NamespacePlan,
+  { network, users }: PreparedContext,
   root: PodRoot,
   cgroups: PodCgroups,
   lifeline: Fd,
 ): number {
-  const { network, users } = plan;
-  const flags = plan.kinds.reduce((all, kind) => all | NAMESPACE_FLAGS[kind], CLONE_NEWPID);
+  const flags = madeByFirstProcess(plan)
+    .reduce((all, kind) => all | NAMESPACE_FLAGS[kind], CLONE_NEWPID);
   const { begin, stay } = firstProcessCgroups(cgroups);
   const maker = startProcess({
     init: POD_PATHS.init,

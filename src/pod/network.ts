@@ -1,5 +1,5 @@
 /**
- * The network of a pod: the host's, or a namespace of its own that plugins join to networks.
+ * The network of a pod: made by `run`, and left by `gc`, or by a `run` that cannot go on.
  *
  * @module
  */
@@ -7,53 +7,39 @@
 import type { Fd } from "../linux/fd.ts";
 import { makeNetwork } from "../linux/namespaces.ts";
 import { ownEnvironment } from "../linux/process.ts";
-import { networkDirectory, readConfigurationFiles } from "../network/configuration_files.ts";
 import { runHelper } from "../network/helper_program.ts";
 import { setUpNetworks } from "../network/set_up.ts";
-import { ignoredArguments } from "../plan/ignored_arguments.ts";
-import { planForwardedPorts } from "../plan/network/forwarded_ports.ts";
-import { planNetworks } from "../plan/network/networks.ts";
-import { tellIgnoredPorts } from "../plan/network/ports.ts";
-import type { RunArguments } from "../stage1/arguments.ts";
-import type { Debug } from "../stage1/log.ts";
-import type { Pod } from "../stage1/pod.ts";
+import { tearDownNetworks } from "../network/tear_down.ts";
+import type { NetworkPlan } from "../plan/network/networks.ts";
+import type { NetworkFindings } from "../plan/pod.ts";
+import { type Debug, warn } from "../stage1/log.ts";
+import type { PodContext } from "./context.ts";
 import { makeNetworkOf, type PodUsers } from "./user_namespace.ts";
 
-/** A pod's network, as far as the rest of the pod needs to know it. */
-export interface PodNetwork {
+/** A pod's network, and what its plugins have found out. */
+export interface PodNetwork extends NetworkFindings {
   /** Its namespace, unless it is the host's. */
   namespace: Fd | undefined;
-  /** The host's address as the pod has it, where that is not 127.0.0.1. */
-  hostIP: string | undefined;
-  /** Whether the apps get a resolv.conf from a network. */
-  hasResolvConf: boolean;
   /** What has no effect, one line each. */
   notes: string[];
 }
 
 /**
- * Makes a pod's network, as `--net` and the ports of its manifest have it.
+ * Makes a pod's network namespace, and has plugins join it to the pod's networks.
  *
- * @param users Those that it belongs to, where they are not the host's.
- * @throws {Error} which names the network; nothing of it is left then, but what only `gc` may yet be able to undo.
+ * @param users The users that the namespace belongs to, where they are not the host's.
+ * @throws {Error} which names the network. Nothing of it is left then, but what only `gc` may be able to undo.
  */
 export function makePodNetwork(
-  pod: Pod,
-  args: RunArguments,
+  plan: NetworkPlan,
   users: PodUsers | undefined,
-  debug: Debug,
+  { args, debug }: PodContext,
 ): PodNetwork {
-  const { mappings, notes } = planForwardedPorts(pod);
-  const directory = networkDirectory(args.localConfig);
-  const plan = planNetworks({
-    net: args.net,
-    directory,
-    files: readConfigurationFiles(directory),
-    ports: mappings,
-  });
-  if (plan.kind === "host") return inHostNetwork([...plan.notes, ...tellIgnoredPorts(pod)]);
+  if (plan.kind === "host") {
+    return { namespace: undefined, hostIP: undefined, hasResolvConf: false, notes: [] };
+  }
   const namespace = users ? makeNetworkOf(users) : makeNetwork();
-  const network = setUpNetworks(plan, {
+  const joined = setUpNetworks(plan, {
     uuid: args.uuid,
     network: namespace,
     localConfig: args.localConfig,
@@ -62,20 +48,22 @@ export function makePodNetwork(
     run: runHelper,
     debug,
   });
-  const { hostIP, hasResolvConf } = network;
-  return {
-    namespace,
-    hostIP,
-    hasResolvConf,
-    notes: [...notes, ...plan.notes, ...network.notes],
-  };
+  return { namespace, ...joined };
 }
 
-/** The host's network, for a pod that can have no other. */
-export function hostNetwork(pod: Pod, args: RunArguments): PodNetwork {
-  return inHostNetwork([...ignoredArguments(args), ...tellIgnoredPorts(pod)]);
-}
-
-function inHostNetwork(notes: string[]): PodNetwork {
-  return { namespace: undefined, hostIP: undefined, hasResolvConf: false, notes };
+/**
+ * Takes a pod from its networks. Doing so twice, or for a pod in the host's network, is fine.
+ *
+ * @param by The entrypoint that does so. What `run` cannot undo is left for `gc`.
+ * @throws {SyscallError} when the pod's network namespace cannot be let go.
+ */
+export function leavePodNetwork(by: "run" | "gc", uuid: string, debug: Debug): void {
+  const notes = tearDownNetworks({
+    uuid,
+    isLast: by === "gc",
+    environment: ownEnvironment(),
+    run: runHelper,
+    debug,
+  });
+  for (const line of notes) warn(by, line);
 }

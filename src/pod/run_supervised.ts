@@ -1,43 +1,25 @@
 /**
  * `run` for a pod that it stays with: one with namespaces of its own, and in the host's namespaces one of several
- * apps, or of one that has event handlers. It builds the pod, starts its apps, and stays for as long as it lives.
+ * apps, or of one that has event handlers. It creates the pod, starts its apps, and stays for as long as it lives.
  *
  * @module
  */
 
 import { removeCgroups } from "../cgroup/remove.ts";
 import { clearInherited } from "../linux/capabilities.ts";
-import type { Fd } from "../linux/fd.ts";
-import { ownProcessGroup } from "../linux/process.ts";
-import { replaceFileAt } from "../linux/read_write.ts";
 import { machineCgroupName } from "../plan/cgroup/names.ts";
-import { environmentEntries } from "../plan/environment.ts";
-import { parsePrivateUsers } from "../plan/id_range.ts";
+import { type SupervisedPlan, withNetwork } from "../plan/pod.ts";
 import { selfConfineUntilExec } from "../process/self_confine.ts";
 import { prepareHost } from "../rootfs/app_root.ts";
-import { VolumeSources } from "../rootfs/volume_sources.ts";
-import type { RunArguments } from "../stage1/arguments.ts";
 import { describeError } from "../stage1/entrypoint.ts";
-import { saveEnvironment } from "../stage1/environment_file.ts";
-import type { Flavor } from "../stage1/flavor.ts";
-import { type Debug, warn } from "../stage1/log.ts";
-import type { Pod } from "../stage1/pod.ts";
-import { POD_PATHS } from "../stage1/pod_directory.ts";
-import { saveRuntimeConfig } from "../stage1/runtime_config.ts";
-import { type CreatedPod, createPod, supervisorHooks } from "./create_pod.ts";
-import { leavePodNetwork } from "./leave_network.ts";
-import { hostNetwork, makePodNetwork } from "./network.ts";
-import { type Ground, planSupervised } from "./supervised_plan.ts";
+import { warn } from "../stage1/log.ts";
+import type { PodContext, PreparedContext } from "./context.ts";
+import { type CreatedPod, createPod } from "./create_pod.ts";
+import { leavePodNetwork, makePodNetwork } from "./network.ts";
+import { saveRun } from "./save_run.ts";
 import { supervise } from "./supervisor.ts";
+import { supervisorHooks } from "./supervisor_hooks.ts";
 import { makePodUsers } from "./user_namespace.ts";
-
-/** Where a pod is run. */
-export interface Place {
-  flavor: Flavor;
-  /** The pod directory, locked. */
-  lock: Fd;
-  debug: Debug;
-}
 
 /**
  * Runs the pod to its end.
@@ -45,61 +27,41 @@ export interface Place {
  * @returns The pod's exit status.
  * @throws {Error} when anything stands in the way; nothing of the pod is left then.
  */
-export function runSupervised(pod: Pod, args: RunArguments, place: Place): number {
-  if (pod.apps.length === 0) {
-    throw new Error("apps: the pod has none, and this image adds none later");
-  }
+export function runSupervised(plan: SupervisedPlan, context: PodContext): number {
+  const { args, debug } = context;
   clearInherited();
-  const ground = prepareGround(pod, args, place);
+  const users = plan.users && makePodUsers(plan.users, debug);
+  selfConfineUntilExec("supervisor", debug);
+  // Programs of the host make the network; what they find out is part of what the apps get.
+  const network = makePodNetwork(plan.network, users, context);
+  for (const line of [...plan.notes, ...network.notes]) warn("run", line);
   try {
-    return runOn(ground, pod, args, place);
+    const prepared = { ...context, users, network: network.namespace };
+    using pod = build(withNetwork(plan, network), prepared);
+    return supervise(supervisorHooks(pod));
   } catch (error) {
-    undo(args.uuid, place.debug);
+    undo(args.uuid, context);
     throw error;
   }
 }
 
-/** A `run` that is fenced can undo little. The rest is left to `gc`: why all this came to be matters more. */
-function undo(uuid: string, debug: Debug): void {
+/** The sources of volumes are held open until then: longer, and the host could not unmount them. */
+function build(plan: SupervisedPlan, context: PreparedContext): CreatedPod {
+  using sources = context.sources;
+  saveRun(plan.apps, context);
+  for (const app of plan.apps) prepareHost(app, sources, context.debug);
+  return createPod(plan, context);
+}
+
+/**
+ * Takes down what has been made. A `run` that has confined itself can undo little and leaves the rest to `gc`: the
+ * error that all this came from matters more.
+ */
+function undo(uuid: string, { debug }: PodContext): void {
   try {
     leavePodNetwork("run", uuid, debug);
     removeCgroups([machineCgroupName(uuid)], debug);
   } catch (error) {
     warn("run", `left to gc: ${describeError(error)}`);
   }
-}
-
-/** The network is made by programs of the host, and what they find out is part of what the apps get. */
-function prepareGround(pod: Pod, args: RunArguments, { flavor, debug }: Place): Ground {
-  const ids = flavor === "isolated" ? parsePrivateUsers(args.privateUsers) : undefined;
-  const users = ids && makePodUsers(ids, debug);
-  selfConfineUntilExec("supervisor", debug);
-  const network = flavor === "isolated"
-    ? makePodNetwork(pod, args, users, debug)
-    : hostNetwork(pod, args);
-  return { network, users };
-}
-
-function runOn(ground: Ground, pod: Pod, args: RunArguments, place: Place): number {
-  using ready = makeReady(ground, pod, args, place);
-  return supervise(supervisorHooks(ready));
-}
-
-/** What volumes are is held open until then: longer, and the host could not unmount it. */
-function makeReady(
-  ground: Ground,
-  pod: Pod,
-  args: RunArguments,
-  { flavor, lock, debug }: Place,
-): CreatedPod {
-  using sources = new VolumeSources();
-  const plan = planSupervised(pod, args, flavor, ground, sources);
-  for (const line of new Set(plan.notes)) warn("run", line);
-  saveRuntimeConfig(args);
-  replaceFileAt(lock, POD_PATHS.processGroup, `${ownProcessGroup()}\n`);
-  for (const app of plan.apps) {
-    saveEnvironment(app.name, environmentEntries(app.environment));
-    prepareHost(app, sources, debug);
-  }
-  return createPod(plan, { uuid: args.uuid, lock, sources, debug });
 }

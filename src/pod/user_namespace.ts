@@ -18,9 +18,7 @@ import type { Call } from "../linux/libc.ts";
 import { CLONE_NEWNET, CLONE_NEWUSER, openNamespace } from "../linux/namespaces.ts";
 import { makePipe } from "../linux/pipe.ts";
 import { waitFor } from "../linux/process.ts";
-import { statPath } from "../linux/stat.ts";
-import type { AppPlan } from "../plan/app.ts";
-import { type IdRange, podId } from "../plan/id_range.ts";
+import type { IdRange } from "../plan/id_range.ts";
 import type { Debug } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 
@@ -80,12 +78,6 @@ export function makeNetworkOf({ namespace }: PodUsers): Fd {
     call("unshare", CLONE_NEWNET);
   };
   return makeInHolder([namespace], record, (holder) => openNamespace(holder, "net"));
-}
-
-/** What is to be said of an app whose files are not the pod's: only without an overlay does stage0 give them to it. */
-export function noteForeignFiles({ field, rootfs, ids }: AppPlan): string[] {
-  if (podId(statPath(rootfs).uid, ids) !== undefined) return [];
-  return [`${field}: its files belong to no user of the pod: --private-users takes --no-overlay`];
 }
 
 /** Records the move into the namespace, as its root: what is made from there on belongs to it. */

@@ -11,7 +11,7 @@ import type { Fd } from "../linux/fd.ts";
 import { startProcess } from "../linux/init.ts";
 import { readSetting, recordSetting, writeSetting } from "../linux/kernel_file.ts";
 import { waitFor } from "../linux/process.ts";
-import type { ResourcePlan } from "../plan/cgroup/resources.ts";
+import type { OomScorePlan } from "../plan/cgroup/resources.ts";
 import type { LabelPlan, LabelStep } from "../plan/process/security_label.ts";
 import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";
@@ -25,9 +25,9 @@ const OOM_SCORE_ADJ = "/proc/self/oom_score_adj";
  * @returns What could not be done, and why: a caller without `CAP_SYS_RESOURCE` can only offer itself more.
  * @throws {SyscallError} when the kernel refuses for another reason.
  */
-export function adjustOomScore({ oomScoreAdj }: ResourcePlan, debug: Debug): string[] {
-  if (oomScoreAdj === undefined) return [];
-  const { value, isolator } = oomScoreAdj;
+export function adjustOomScore(plan: OomScorePlan | undefined, debug: Debug): string[] {
+  if (plan === undefined) return [];
+  const { value, isolator } = plan;
   debug(`oom_score_adj = ${value}`);
   try {
     writeSetting(OOM_SCORE_ADJ, `${value}`);
@@ -46,11 +46,11 @@ export function adjustOomScore({ oomScoreAdj }: ResourcePlan, debug: Debug): str
  * @throws {SyscallError}
  */
 export function withOomScore<T>(
-  plan: ResourcePlan,
+  plan: OomScorePlan | undefined,
   debug: Debug,
   start: () => T,
 ): { result: T; notes: string[] } {
-  if (plan.oomScoreAdj === undefined) return { result: start(), notes: [] };
+  if (plan === undefined) return { result: start(), notes: [] };
   const before = readSetting(OOM_SCORE_ADJ);
   const notes = adjustOomScore(plan, debug);
   try {

@@ -14,6 +14,7 @@ import { O_PATH, O_RDONLY, openInRoot } from "../linux/open.ts";
 import { readText } from "../linux/read_write.ts";
 import { statFd } from "../linux/stat.ts";
 import { type IdRange, podId, requireId } from "../plan/id_range.ts";
+import type { UserRequest } from "../plan/process/user.ts";
 import { withContext } from "../stage1/context.ts";
 
 /** Opening must not wait for a writer, should the path turn out to be a FIFO. */
@@ -23,17 +24,6 @@ const O_NONBLOCK = 0o4000;
 const LARGEST_DATABASE = 4 * 1024 * 1024;
 
 const LARGEST_ID = 0xffff_fffe;
-
-/** The user and groups that a manifest asks for, not looked up yet. */
-export interface UserRequest {
-  user: string;
-  group: string;
-  supplementaryGIDs: number[];
-  /** Whether a group that has the user's name, and is unknown, means the user's number. */
-  groupMayBeUser: boolean;
-  /** Where the manifest has them, for errors: `apps[0].app`. */
-  field: string;
-}
 
 /** One kind of id: what its database is called and which file holds it. */
 interface Kind {

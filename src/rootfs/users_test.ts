@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import type { UserRequest } from "../plan/process/user.ts";
 import { withRoot } from "./root_testing.ts";
-import { findId, resolveCredentials, type UserRequest } from "./users.ts";
+import { findId, resolveCredentials } from "./users.ts";
 
 function request(fields: Partial<UserRequest>): UserRequest {
   return {

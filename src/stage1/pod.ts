@@ -26,8 +26,6 @@ export interface PodApp {
 
 /** A pod as stage0 composed it. */
 export interface Pod {
-  /** The pod directory, absolute or relative to the working directory. */
-  directory: string;
   manifest: PodManifest;
   apps: PodApp[];
 }
@@ -38,10 +36,10 @@ export interface Pod {
  * @param directory The pod directory.
  * @throws {Error} which names the file and field that is wrong.
  */
-export function loadPod(directory: string): Pod {
+export function loadPod(directory = "."): Pod {
   const manifest = readManifest(directory, POD_PATHS.manifest, PodManifest());
   const apps = manifest.apps.map((runtime, i) => loadApp(directory, runtime, `apps[${i}]`));
-  return { directory, manifest, apps };
+  return { manifest, apps };
 }
 
 function loadApp(directory: string, runtime: RuntimeApp, field: string): PodApp {

@@ -18,8 +18,6 @@ export interface Stdio {
   fds: readonly [stdin: Fd, stdout: Fd, stderr: Fd];
   /** Whether the first one is a terminal, which the process is to control. */
   hasTerminal: boolean;
-  /** What the process should know that terminal as: the caller's `TERM`. */
-  terminalType: string | undefined;
   /** Whether the first one is the caller's: the process then belongs to the caller's session. */
   isCallers: boolean;
 }
@@ -39,8 +37,6 @@ export interface StreamsOptions extends PodOutputOptions {
   terminals: Fd | undefined;
   /** What reads as nothing, and takes anything: /dev/null. */
   nothing: Fd;
-  /** What the caller's terminal is: its `TERM`. */
-  terminalType: string | undefined;
 }
 
 /** The streams of all apps of a pod. */
@@ -51,13 +47,11 @@ export class Streams implements Disposable {
   readonly #input: InputRelay | undefined;
   readonly #pty: Pty | undefined;
   readonly #console: Console | undefined;
-  readonly #terminalType: string | undefined;
   readonly #isIsolated: boolean;
 
   /** @throws {SyscallError} */
   constructor(options: StreamsOptions) {
     this.#plans = options.plans;
-    this.#terminalType = options.terminalType;
     this.#isIsolated = options.terminals !== undefined;
     this.#nothing = options.nothing;
     const isRelayed = [...options.plans.values()].some(({ stdin }) => stdin === "relay");
@@ -97,7 +91,6 @@ export class Streams implements Disposable {
     return act({
       fds,
       hasTerminal: plan.stdin === "tty",
-      terminalType: this.#terminalType,
       // With namespaces of its own, the pod has terminals; there, nothing of it is in the caller's session.
       isCallers: plan.stdin === "caller" && !this.#isIsolated,
     });

@@ -8,8 +8,8 @@
 
 import type { Cgroups, CgroupV1, CgroupV2Level } from "../../linux/cgroup.ts";
 
-/** A value for a file of the pod's cgroup. */
-export interface Limit {
+/** A value for a file of a cgroup. */
+export interface CgroupLimit {
   file: string;
   value: string;
   /** Whether a kernel may lack the file without anything being amiss. */
@@ -19,7 +19,7 @@ export interface Limit {
 }
 
 /** Where a cgroup is made. */
-export interface Place {
+export interface CgroupPlacement {
   /** The cgroup that it is made in, by absolute path. */
   parent: string;
   /** Cgroups, from the top, that first have to give their children controllers. Version 2 only. */
@@ -27,21 +27,23 @@ export interface Place {
 }
 
 /** A cgroup of the pod's: one in each hierarchy that is needed. */
-export interface CgroupPlan extends Place {
+export interface CgroupPlan extends CgroupPlacement {
+  /** Its own absolute path. */
+  path: string;
   /** In the order in which they are written. */
-  limits: Limit[];
+  limits: CgroupLimit[];
 }
 
-/** The file of version 1 or 2, and its value. */
-export type Write = Omit<Limit, "isolator">;
+/** A file of version 1 or 2, and its value. */
+export type CgroupWrite = Omit<CgroupLimit, "isolator">;
 
-/** One isolator's wish, in both languages. */
-export interface Setting {
+/** What one isolator comes to, in the files of either version. */
+export interface ResourceSetting {
   controller: Controller;
   isolator: string;
-  v1: Write[];
-  v2: Write[];
-  /** What cannot be had of it but from version 2, with the memory controller beside its own. */
+  v1: CgroupWrite[];
+  v2: CgroupWrite[];
+  /** What of it takes version 2, with the memory controller beside its own; said where that is missing. */
   needsMemory?: string;
 }
 
@@ -51,19 +53,21 @@ export type Controller = "memory" | "cpu" | "io";
 const V1_NAMES: Record<Controller, string> = { memory: "memory", cpu: "cpu", io: "blkio" };
 
 /**
- * Decides which cgroups of the pod's there are, and what each is limited to.
+ * Decides which cgroups of one name a pod has, and what each is limited to.
  *
  * Version 1 goes first where it has a controller: a controller is in one hierarchy alone.
  *
- * @param notes Where it is added what cannot be enforced, and why.
+ * @param name What each is called.
+ * @returns The cgroups; and what cannot be enforced, and why: one line each.
  */
 export function placeSettings(
-  settings: readonly Setting[],
+  settings: readonly ResourceSetting[],
   cgroups: Cgroups,
-  notes: string[],
-): CgroupPlan[] {
-  const plans: CgroupPlan[] = [];
-  const forV2: Setting[] = [];
+  name: string,
+): { cgroups: CgroupPlan[]; notes: string[] } {
+  const plans: Omit<CgroupPlan, "path">[] = [];
+  const notes: string[] = [];
+  const forV2: ResourceSetting[] = [];
   for (const setting of settings) {
     const hierarchy = findV1(setting, cgroups);
     if (hierarchy === undefined) {
@@ -73,59 +77,72 @@ export function placeSettings(
     addLimits(plans, hierarchy.directory, limitsOf(setting, setting.v1));
     if (setting.needsMemory) notes.push(`${setting.isolator}: ${setting.needsMemory}`);
   }
-  return [...plans, ...placeInV2(forV2, cgroups.v2, notes)];
+  const inV2 = placeInV2(forV2, cgroups.v2);
+  return {
+    cgroups: [...plans, ...inV2.plans].map((plan) => ({ ...plan, path: `${plan.parent}/${name}` })),
+    notes: [...notes, ...inV2.notes],
+  };
 }
 
 /** The hierarchy of version 1 that has a setting's controller. */
-export function findV1({ controller }: Setting, { v1 }: Cgroups): CgroupV1 | undefined {
+export function findV1({ controller }: ResourceSetting, { v1 }: Cgroups): CgroupV1 | undefined {
   return v1.find(({ controllers }) => controllers.includes(V1_NAMES[controller]));
 }
 
-function addLimits(plans: CgroupPlan[], parent: string, limits: Limit[]): void {
+function addLimits(plans: Omit<CgroupPlan, "path">[], parent: string, limits: CgroupLimit[]): void {
   const known = plans.find((plan) => plan.parent === parent);
   if (known) known.limits.push(...limits);
   else plans.push({ parent, enable: [], limits });
 }
 
-function placeInV2(
-  settings: readonly Setting[],
-  levels: readonly CgroupV2Level[],
-  notes: string[],
-): CgroupPlan[] {
-  const placed = enforceable(settings, levels, notes);
-  if (placed.length === 0) return [];
-  const limits = placed.flatMap((setting) => limitsOf(setting, setting.v2));
-  return [{ ...findPlace(controllersFor(placed, levels, notes), levels), limits }];
+function placeInV2(settings: readonly ResourceSetting[], levels: readonly CgroupV2Level[]) {
+  const { enforced, notes } = chooseEnforceable(settings, levels);
+  if (enforced.length === 0) return { plans: [], notes };
+  const needed = controllersFor(enforced, levels);
+  const limits = enforced.flatMap((setting) => limitsOf(setting, setting.v2));
+  const plans = [{ ...findPlace(needed.controllers, levels), limits }];
+  return { plans, notes: [...notes, ...needed.notes] };
 }
 
 /**
- * The settings that version 2 can have here.
+ * Chooses the settings that version 2 can have here.
  *
  * @param levels All cgroups on the way to this process's own.
- * @param notes Where it is added what cannot be enforced, and why.
+ * @returns Them; and what cannot be enforced, and why: one line each.
  */
-export function enforceable(
-  settings: readonly Setting[],
+export function chooseEnforceable(
+  settings: readonly ResourceSetting[],
   [top]: readonly CgroupV2Level[],
-  notes: string[],
-): Setting[] {
-  return settings.filter((setting) => {
-    const reason = whyNot(setting.controller, top);
-    if (reason) notes.push(`${setting.isolator}: not enforced: ${reason}`);
-    return reason === undefined;
-  });
+): { enforced: ResourceSetting[]; notes: string[] } {
+  const judged = settings.map((setting) => ({ setting, reason: whyNot(setting.controller, top) }));
+  return {
+    enforced: judged.filter(({ reason }) => reason === undefined).map(({ setting }) => setting),
+    notes: judged.filter(({ reason }) => reason !== undefined)
+      .map(({ setting, reason }) => `${setting.isolator}: not enforced: ${reason}`),
+  };
 }
 
-/** The controllers that settings need, without those that version 2 has not. */
+/**
+ * Finds the controllers that settings need.
+ *
+ * @returns Them, without those that version 2 has not; and what is missing for that, one line each.
+ */
 export function controllersFor(
-  settings: readonly Setting[],
+  settings: readonly ResourceSetting[],
   [top]: readonly CgroupV2Level[],
-  notes: string[],
-): Controller[] {
-  const memory = settings.some(({ needsMemory }) => needsMemory)
-    ? addMemory(settings, top, notes)
-    : [];
-  return [...new Set([...settings.map(({ controller }) => controller), ...memory])];
+): { controllers: Controller[]; notes: string[] } {
+  const counting = settings.filter(({ needsMemory }) => needsMemory);
+  const own = settings.map(({ controller }) => controller);
+  // Whose page is written back, the kernel knows only where the memory controller counts pages.
+  const canCount = whyNot("memory", top) === undefined;
+  return {
+    controllers: [
+      ...new Set<Controller>(counting.length > 0 && canCount ? [...own, "memory"] : own),
+    ],
+    notes: canCount
+      ? []
+      : counting.map(({ isolator, needsMemory }) => `${isolator}: ${needsMemory}`),
+  };
 }
 
 /**
@@ -140,7 +157,7 @@ export function controllersFor(
 export function findPlace(
   controllers: readonly Controller[],
   levels: readonly CgroupV2Level[],
-): Place {
+): CgroupPlacement {
   const unfit = levels.findIndex((level) => !controllers.every((name) => canEnable(level, name)));
   const way = unfit === -1 ? levels : levels.slice(0, unfit);
   const enable = way
@@ -150,19 +167,6 @@ export function findPlace(
     }))
     .filter((step) => step.controllers.length > 0);
   return { parent: way.at(-1)!.directory, enable };
-}
-
-/** The kernel knows whose page is written back only where the memory controller counts pages as well. */
-function addMemory(
-  settings: readonly Setting[],
-  top: CgroupV2Level | undefined,
-  notes: string[],
-): Controller[] {
-  if (whyNot("memory", top) === undefined) return ["memory"];
-  for (const { isolator, needsMemory } of settings) {
-    if (needsMemory) notes.push(`${isolator}: ${needsMemory}`);
-  }
-  return [];
 }
 
 function canEnable({ enabled, occupied }: CgroupV2Level, controller: Controller): boolean {
@@ -178,6 +182,9 @@ function whyNot(controller: Controller, top: CgroupV2Level | undefined): string 
 }
 
 /** A setting's values, with whom they are for. */
-export function limitsOf({ isolator }: Setting, writes: readonly Write[]): Limit[] {
+export function limitsOf(
+  { isolator }: Pick<ResourceSetting, "isolator">,
+  writes: readonly CgroupWrite[],
+): CgroupLimit[] {
   return writes.map((it) => ({ ...it, isolator }));
 }

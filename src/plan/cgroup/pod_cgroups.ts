@@ -1,10 +1,14 @@
 /**
- * Which cgroups a pod with namespaces of its own has, decided before any is made. Pure.
+ * The cgroups of a pod that `run` supervises, decided before any is made.
  *
- * In each hierarchy that is needed, there is one for the pod, which its isolators limit, and below it one for
- * each app, which the app's own do. Needed are the hierarchies of the limits; version 1's `devices` where there
- * is one; version 1's `pids`, if processes are limited; and one in which all of an app's processes are found and
- * ended: version 1's `freezer`, or else version 2. Moving a process is quick in version 1, and takes the kernel many milliseconds in version 2.
+ * In each hierarchy that is needed the pod has one cgroup, which the pod's isolators limit, and below it one for
+ * each app, which the app's isolators limit. These hierarchies are needed:
+ *
+ * - those of the limits;
+ * - version 1's `devices`, where there is one;
+ * - version 1's `pids`, if processes are limited;
+ * - one by which all processes of an app are found and ended: version 1's `freezer`, or else version 2. The kernel
+ *   moves a process within a millisecond in version 1, and takes many in version 2.
  *
  * @module
  */
@@ -12,18 +16,19 @@
 import type { Isolators } from "../../appc/isolators.ts";
 import type { Cgroups, CgroupV2Level } from "../../linux/cgroup.ts";
 import { type DeviceRule, ruleText } from "../../linux/device_rule.ts";
+import { appCgroupName, machineCgroupName, podCgroupName } from "./names.ts";
 import {
+  type CgroupLimit,
+  type CgroupPlan,
+  chooseEnforceable,
   type Controller,
   controllersFor,
-  enforceable,
   findPlace,
   findV1,
-  type Limit,
   limitsOf,
-  type Place,
-  type Setting,
+  type ResourceSetting,
 } from "./placement.ts";
-import { type HostResources, planSettings } from "./resources.ts";
+import { type HostResources, planResourceSettings } from "./resources.ts";
 
 /** What an app's cgroups are made from. */
 export interface AppResources {
@@ -36,21 +41,22 @@ export interface AppResources {
 /** The cgroup of an app in one hierarchy. */
 export interface AppCgroupPlan {
   app: string;
-  limits: Limit[];
-  /** To be fenced by a program. Version 2 only. */
+  /** Its absolute path. */
+  path: string;
+  limits: CgroupLimit[];
+  /** The devices that a program attached to the cgroup allows. Version 2 only. */
   devices: readonly DeviceRule[] | undefined;
 }
 
 /** The cgroups of a pod in one hierarchy. */
-export interface PodCgroupPlan extends Place {
+export interface PodCgroupPlan extends CgroupPlan {
   version: 1 | 2;
   /** What a mount of it is told: the hierarchy's name or controllers. Empty for version 2. */
   mountOptions: string[];
-  /** Whether `run` itself has to leave the parent, which gives controllers to its children. */
-  moveSelfOut: boolean;
-  /** Whether all of the pod's processes are looked for here. */
+  /** The cgroup that `run` moves to, where it has to leave the parent, which gives controllers to its children. */
+  moveSelfOut: string | undefined;
+  /** Whether the processes of each app are found in this hierarchy. */
   isTrackingHierarchy: boolean;
-  limits: Limit[];
   /** What the pod's cgroup gives those of the apps. Version 2 only. */
   controllers: Controller[];
   apps: AppCgroupPlan[];
@@ -58,10 +64,22 @@ export interface PodCgroupPlan extends Place {
 
 /** The settings of a pod, and of each of its apps. */
 interface PodSettings {
-  pod: Setting[];
+  uuid: string;
+  pod: ResourceSetting[];
   /** How many processes it can have; nothing where that is left open. */
-  processes: Limit[];
-  apps: (Omit<AppResources, "isolators"> & { settings: Setting[] })[];
+  processes: CgroupLimit[];
+  apps: (Omit<AppResources, "isolators"> & { settings: ResourceSetting[] })[];
+}
+
+/** What a pod's cgroups are decided from. */
+export interface CgroupRequest {
+  uuid: string;
+  /** The isolators of the pod. */
+  pod: Isolators;
+  apps: readonly AppResources[];
+  host: HostResources;
+  /** How many processes the pod can have, if that is to be limited. */
+  processes: number | undefined;
 }
 
 /** The controller of version 1 in whose hierarchy an app's processes are found. */
@@ -76,20 +94,24 @@ export const PROCESS_LIMIT = 16_384;
 /**
  * Decides which cgroups a pod has.
  *
- * @param processes How many processes it can have, if that is to be limited. No cgroup of version 2 is given a
- * controller, or made elsewhere, on that account: there, what bounds the caller bounds the pod.
- * @param notes Where it is added what cannot be enforced, or not as the manifest says, and why.
+ * For a limit of processes alone, no cgroup of version 2 is given a controller or made elsewhere: there, what bounds
+ * the caller bounds the pod.
+ *
+ * @returns The cgroups; and what cannot be enforced, or not as the manifest says, and why: one line each.
  * @throws {Error} when an app would get nothing at all, and so could not run.
  */
 export function planPodCgroups(
-  pod: Isolators,
-  apps: readonly AppResources[],
-  host: HostResources,
-  processes: number | undefined,
-  notes: string[],
-): PodCgroupPlan[] {
+  { uuid, pod, apps, host, processes }: CgroupRequest,
+): { cgroups: PodCgroupPlan[]; notes: string[] } {
+  const notes: string[] = [];
+  const settingsOf = (isolators: Isolators, bounds: Isolators) => {
+    const planned = planResourceSettings(isolators, bounds, host.blockDevices);
+    notes.push(...planned.notes);
+    return planned.settings;
+  };
   const settings: PodSettings = {
-    pod: planSettings({ unknown: [] }, pod, host, notes),
+    uuid,
+    pod: settingsOf({ unknown: [] }, pod),
     processes: processes === undefined ? [] : [{
       file: "pids.max",
       value: `${processes}`,
@@ -98,32 +120,17 @@ export function planPodCgroups(
     }],
     apps: apps.map(({ isolators, ...app }) => ({
       ...app,
-      settings: planSettings(isolators, boundsOf(pod, isolators), host, notes),
+      settings: settingsOf(isolators, boundsOf(pod, isolators)),
     })),
   };
-  const plans = [
+  const cgroups = [
     ...planV1(settings, host.cgroups, notes),
     ...planV2(settings, host.cgroups, notes),
   ];
-  if (apps.some(({ devices }) => devices) && plans.every((plan) => !restrictsDevices(plan))) {
+  if (apps.some(({ devices }) => devices) && cgroups.every((plan) => !restrictsDevices(plan))) {
     notes.push(`${DEVICE_RULES}: no cgroup that can be reached here keeps the apps from them`);
   }
-  return plans;
-}
-
-/** The plan in words: one line for each thing that is done. */
-export function describePodCgroups(plans: readonly PodCgroupPlan[], name: string): string[] {
-  return plans.flatMap(({ parent, enable, limits, apps }) => [
-    `cgroup ${parent}/${name}`,
-    ...enable.map(({ directory, controllers }) =>
-      `  enable ${controllers.join(", ")} in ${directory}`
-    ),
-    ...limits.map(({ file, value }) => `  ${file} = ${value}`),
-    ...apps.flatMap(({ app, limits, devices }) => [
-      ...limits.map(({ file, value }) => `  of ${app}: ${file} = ${value}`),
-      ...(devices ?? []).map((rule) => `  of ${app}: allow ${ruleText(rule)}`),
-    ]),
-  ]);
+  return { cgroups, notes };
 }
 
 /**
@@ -141,29 +148,32 @@ function boundsOf(pod: Isolators, app: Isolators): Isolators {
 }
 
 /** One plan for each hierarchy of version 1 that has something to do. */
-function planV1(settings: PodSettings, cgroups: Cgroups, notes: string[]): PodCgroupPlan[] {
+function planV1(wanted: PodSettings, cgroups: Cgroups, notes: string[]): PodCgroupPlan[] {
   return cgroups.v1.map(({ controllers, directory }): PodCgroupPlan => {
-    const limitsHere = (all: readonly Setting[]) =>
+    const limitsHere = (all: readonly ResourceSetting[]) =>
       all.filter((setting) => findV1(setting, cgroups)?.directory === directory)
         .flatMap((setting) => {
           if (setting.needsMemory) notes.push(`${setting.isolator}: ${setting.needsMemory}`);
           return limitsOf(setting, setting.v1);
         });
     const hasDevices = controllers.includes("devices");
+    const path = `${directory}/${machineCgroupName(wanted.uuid)}`;
     return {
       version: 1,
       mountOptions: controllers,
       parent: directory,
+      path,
       enable: [],
-      moveSelfOut: false,
+      moveSelfOut: undefined,
       isTrackingHierarchy: controllers.includes(TRACKER),
       limits: [
-        ...limitsHere(settings.pod),
-        ...(controllers.includes("pids") ? settings.processes : []),
+        ...limitsHere(wanted.pod),
+        ...(controllers.includes("pids") ? wanted.processes : []),
       ],
       controllers: [],
-      apps: settings.apps.map(({ name, settings, devices }) => ({
+      apps: wanted.apps.map(({ name, settings, devices }) => ({
         app: name,
+        path: `${path}/${appCgroupName(name)}`,
         limits: [...limitsHere(settings), ...(hasDevices ? deviceRulesInV1(devices) : [])],
         devices: undefined,
       })),
@@ -174,7 +184,7 @@ function planV1(settings: PodSettings, cgroups: Cgroups, notes: string[]): PodCg
   );
 }
 
-function deviceRulesInV1(devices: readonly DeviceRule[] | undefined): Limit[] {
+function deviceRulesInV1(devices: readonly DeviceRule[] | undefined): CgroupLimit[] {
   if (devices === undefined) return [];
   return [
     { file: "devices.deny", value: "a", isolator: DEVICE_RULES },
@@ -186,40 +196,50 @@ function deviceRulesInV1(devices: readonly DeviceRule[] | undefined): Limit[] {
   ];
 }
 
-function planV2(settings: PodSettings, cgroups: Cgroups, notes: string[]): PodCgroupPlan[] {
+function planV2(wanted: PodSettings, cgroups: Cgroups, notes: string[]): PodCgroupPlan[] {
   const levels = forProcesses(cgroups.v2);
-  const inV2 = (all: readonly Setting[]) =>
-    enforceable(all.filter((setting) => findV1(setting, cgroups) === undefined), levels, notes);
-  const ofPod = inV2(settings.pod);
-  const apps = settings.apps.map((app) => ({ ...app, settings: inV2(app.settings) }));
-  const isTrackingHierarchy = !hasV1(TRACKER, cgroups);
-  const fences = !hasV1("devices", cgroups) && apps.some(({ devices }) => devices);
-  const needed = isTrackingHierarchy || fences ||
-    [ofPod, ...apps.map(({ settings }) => settings)].flat().length;
-  if (levels.length === 0 || !needed) return [];
+  const inV2 = (all: readonly ResourceSetting[]) => {
+    const ofV2 = all.filter((setting) => findV1(setting, cgroups) === undefined);
+    const chosen = chooseEnforceable(ofV2, levels);
+    notes.push(...chosen.notes);
+    return chosen.enforced;
+  };
+  const ofPod = inV2(wanted.pod);
+  const apps = wanted.apps.map((app) => ({ ...app, settings: inV2(app.settings) }));
   const ofApps = apps.flatMap(({ settings }) => settings);
-  const place = findPlace(controllersFor([...ofPod, ...ofApps], levels, notes), levels);
+  const isTrackingHierarchy = !hasV1(TRACKER, cgroups);
+  const hasDevices = !hasV1("devices", cgroups) && apps.some(({ devices }) => devices);
+  const isNeeded = isTrackingHierarchy || hasDevices || ofPod.length + ofApps.length > 0;
+  if (levels.length === 0 || !isNeeded) return [];
+  const needed = controllersFor([...ofPod, ...ofApps], levels);
+  notes.push(...needed.notes);
+  const place = findPlace(needed.controllers, levels);
+  const path = `${place.parent}/${machineCgroupName(wanted.uuid)}`;
+  const own = cgroups.v2.at(-1)?.directory;
+  const isInTheWay = place.enable.some(({ directory }) => directory === own);
   return [{
     ...place,
     version: 2,
     mountOptions: [],
-    moveSelfOut: place.enable.some(({ directory }) => directory === cgroups.v2.at(-1)?.directory),
+    path,
+    moveSelfOut: isInTheWay ? `${place.parent}/${podCgroupName(wanted.uuid)}` : undefined,
     isTrackingHierarchy,
     limits: [
       ...ofPod.flatMap((setting) => limitsOf(setting, setting.v2)),
-      ...(hasV1("pids", cgroups) ? [] : settings.processes),
+      ...(hasV1("pids", cgroups) ? [] : wanted.processes),
     ],
-    // What cannot be had of them has been said above.
-    controllers: controllersFor(ofApps, levels, []),
+    // What is missing has been said of all settings together.
+    controllers: controllersFor(ofApps, levels).controllers,
     apps: apps.map(({ name, settings, devices }) => ({
       app: name,
+      path: `${path}/${appCgroupName(name)}`,
       limits: settings.flatMap((setting) => limitsOf(setting, setting.v2)),
-      devices: fences ? devices : undefined,
+      devices: hasDevices ? devices : undefined,
     })),
   }];
 }
 
-/** Those above the first that is for threads alone. */
+/** Leaves out the first cgroup that is for threads alone, and all below it. */
 function forProcesses(levels: readonly CgroupV2Level[]): readonly CgroupV2Level[] {
   const end = levels.findIndex(({ threaded }) => threaded);
   return end === -1 ? levels : levels.slice(0, end);

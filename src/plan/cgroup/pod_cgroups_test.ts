@@ -45,8 +45,8 @@ function app(name: string, isolators: Partial<Isolators> = {}, devices = [NULL])
 }
 
 function plan(apps: AppResources[], host: HostResources, pod = NONE, processes?: number) {
-  const notes: string[] = [];
-  return { plans: planPodCgroups(pod, apps, host, processes, notes), notes };
+  const { cgroups, notes } = planPodCgroups({ uuid: "1", pod, apps, host, processes });
+  return { plans: cgroups, notes };
 }
 
 function limits({ limits, apps }: PodCgroupPlan): string[] {
@@ -120,7 +120,9 @@ Deno.test("the pod's isolators limit the pod, an app's the app, and no app more 
 Deno.test("an app without a limit of its own is left to the pod's", () => {
   const { plans } = plan([app("a")], HYBRID, { ...NONE, ...memory(32 * MIB, "pod") });
   const inMemory = plans.find(({ parent }) => parent === "/cg/memory")!;
-  assertEquals(inMemory.apps, [{ app: "a", limits: [], devices: undefined }]);
+  assertEquals(inMemory.apps, [
+    { app: "a", path: `${inMemory.path}/app-a`, limits: [], devices: undefined },
+  ]);
 });
 
 Deno.test("the pod's share says nothing about the apps' shares of it", () => {
@@ -134,7 +136,7 @@ Deno.test("version 2: run leaves the cgroup that gives controllers to the pod's"
   const service = v2({ enabled: ["memory"] }, { directory: "/cg/rkt.service" });
   const { plans: [inV2] } = plan([app("a", memory(MIB, "a"))], service);
   assertEquals(inV2?.parent, "/cg/rkt.service");
-  assertEquals(inV2?.moveSelfOut, true);
+  assertEquals(inV2?.moveSelfOut, "/cg/rkt.service/volo-1");
   assertEquals(inV2?.enable, [{ directory: "/cg/rkt.service", controllers: ["memory"] }]);
   assertEquals(inV2?.controllers, ["memory"]);
 });
@@ -142,13 +144,13 @@ Deno.test("version 2: run leaves the cgroup that gives controllers to the pod's"
 Deno.test("version 2: beside others the pod goes above them, and run stays", () => {
   const session = v2({ enabled: ["memory"] }, { directory: "/cg/session", occupied: true });
   const { plans: [inV2] } = plan([app("a", memory(MIB, "a"))], session);
-  assertEquals([inV2?.parent, inV2?.moveSelfOut, inV2?.enable], ["/cg", false, []]);
+  assertEquals([inV2?.parent, inV2?.moveSelfOut, inV2?.enable], ["/cg", undefined, []]);
 });
 
 Deno.test("version 2: without limits nothing is enabled, and the pod is below the caller", () => {
   const session = v2({ enabled: ["memory"] }, { directory: "/cg/session", occupied: true });
   const { plans: [inV2] } = plan([app("a")], session);
-  assertEquals([inV2?.parent, inV2?.moveSelfOut, inV2?.enable], ["/cg/session", false, []]);
+  assertEquals([inV2?.parent, inV2?.moveSelfOut, inV2?.enable], ["/cg/session", undefined, []]);
   assertEquals(inV2?.controllers, []);
 });
 

@@ -8,26 +8,22 @@
  */
 
 import type { Isolators, Placed, ResourceIsolator } from "../../appc/isolators.ts";
-import { type Cgroups, readCgroups } from "../../linux/cgroup.ts";
-import { listDirectory } from "../../linux/directory.ts";
-import { readSetting } from "../../linux/kernel_file.ts";
+import type { Cgroups } from "../../linux/cgroup.ts";
 import type { Flavor } from "../../stage1/flavor.ts";
-import { type CgroupPlan, placeSettings, type Setting, type Write } from "./placement.ts";
+import type { CgroupWrite, ResourceSetting } from "./placement.ts";
 
 /** What has to be known of the host. */
 export interface HostResources {
   cgroups: Cgroups;
   /** `MAJOR:MINOR` of each whole block device; a partition cannot be limited by itself. */
-  blockDevices: string[];
+  blockDevices: readonly string[];
 }
 
-/** All that is done about an app's resources. */
-export interface ResourcePlan {
-  cgroups: CgroupPlan[];
-  /** For /proc/self/oom_score_adj: proc_pid_oom_score_adj(5). */
-  oomScoreAdj: { value: number; isolator: string } | undefined;
-  /** What is not enforced, or not as the app's manifest says, and why: one line each. */
-  notes: string[];
+/** A value for /proc/self/oom_score_adj: proc_pid_oom_score_adj(5). */
+export interface OomScorePlan {
+  value: number;
+  /** The isolator that asks for it, as messages name it. */
+  isolator: string;
 }
 
 /** What holds of one resource, once the pod has bounded the app. */
@@ -53,93 +49,40 @@ const WEIGHT = { least: 1, most: 10_000, usual: 100 };
 /** Close below what 64 bits with a sign hold: to the kernel as good as no limit. */
 const HIGHEST = 2 ** 63 - 1024;
 
-/**
- * Looks at what of the host the isolators need to be known, and at nothing when they need nothing.
- *
- * @param levels The isolators of the app and of the pod.
- * @throws {SyscallError}
- */
-export function lookAtResources(levels: readonly Isolators[]): HostResources {
-  const needsCgroups = limitDevices(levels) ||
+/** Tells whether isolators limit anything that takes a cgroup. */
+export function needCgroups(levels: readonly Isolators[]): boolean {
+  return needBlockDevices(levels) ||
     levels.some(({ memory, cpu, cpuShares }) => memory ?? cpu ?? cpuShares);
-  return {
-    cgroups: needsCgroups ? readCgroups() : { v1: [], v2: [] },
-    blockDevices: lookAtBlockDevices(levels),
-  };
 }
 
-/**
- * The devices that isolators limit: all, if there is such an isolator.
- *
- * @throws {SyscallError}
- */
-export function lookAtBlockDevices(levels: readonly Isolators[]): string[] {
-  return limitDevices(levels) ? listBlockDevices() : [];
-}
-
-function limitDevices(levels: readonly Isolators[]): boolean {
+/** Tells whether isolators limit block devices, all of which have to be known then. */
+export function needBlockDevices(levels: readonly Isolators[]): boolean {
   return levels.some(({ blockBandwidth, blockIops }) => blockBandwidth ?? blockIops);
 }
 
 /**
- * Decides what is done about an app's resources.
- *
- * @param app The app's isolators.
- * @param pod Those of its pod, which bound the app's.
- * @throws {Error} when an app would get nothing at all, and so could not run.
- */
-export function planResources(app: Isolators, pod: Isolators, host: HostResources): ResourcePlan {
-  const notes: string[] = [];
-  const cgroups = placeSettings(planSettings(app, pod, host, notes), host.cgroups, notes);
-  for (const isolators of [pod, app]) notes.push(...unenforceable(isolators, "host"));
-  // An isolator whose limit and request are written to different files has the same said of both.
-  return { cgroups, oomScoreAdj: oomScoreAdj(app, pod), notes: [...new Set(notes)] };
-}
-
-/**
- * The same of an app whose cgroups are planned with its pod's.
- */
-export function planOomScore(app: Isolators, pod: Isolators): ResourcePlan {
-  return { cgroups: [], oomScoreAdj: oomScoreAdj(app, pod), notes: unenforceable(app, "isolated") };
-}
-
-/**
- * What isolators come to in the languages of the cgroups.
+ * Decides what isolators come to in the files of cgroups.
  *
  * @param app The isolators of whom the cgroup is for.
- * @param pod Those that bound them.
- * @param notes Where it is added what is not as the manifest says, and why.
+ * @param pod The isolators that bound them.
+ * @param blockDevices As {@linkcode HostResources} has them.
+ * @returns The settings; and what is not as the manifest says, and why: one line each.
  * @throws {Error} when an app would get nothing at all, and so could not run.
  */
-export function planSettings(
+export function planResourceSettings(
   app: Isolators,
   pod: Isolators,
-  host: Pick<HostResources, "blockDevices">,
-  notes: string[],
-): Setting[] {
-  return [
+  blockDevices: readonly string[],
+): { settings: ResourceSetting[]; notes: string[] } {
+  const notes: string[] = [];
+  const settings = [
     memorySetting(boundBy("resource/memory", app.memory, pod.memory, notes)),
     cpuLimitSetting(boundBy("resource/cpu", app.cpu, pod.cpu, notes)),
     cpuWeightSetting(app, pod, notes),
-    bandwidthSetting(app, pod, host, notes),
-    iopsSetting(app, pod, host, notes),
+    bandwidthSetting(app, pod, blockDevices, notes),
+    iopsSetting(app, pod, blockDevices, notes),
   ].filter((setting) => setting !== undefined);
-}
-
-/**
- * The plan in words: one line for each thing that is done.
- *
- * @param name What the pod's cgroups are called.
- */
-export function describeResources({ cgroups, oomScoreAdj }: ResourcePlan, name: string): string[] {
-  const lines = cgroups.flatMap(({ parent, enable, limits }) => [
-    `join cgroup ${parent}/${name}`,
-    ...enable.map(({ directory, controllers }) =>
-      `  enable ${controllers.join(", ")} in ${directory}`
-    ),
-    ...limits.map(({ file, value }) => `  ${file} = ${value}`),
-  ]);
-  return oomScoreAdj === undefined ? lines : [...lines, `oom_score_adj = ${oomScoreAdj.value}`];
+  return { settings, notes };
 }
 
 /**
@@ -199,7 +142,7 @@ function boundBy(
  * A limit of memory alone would let the app move what exceeds it to swap, and go on. Version 1 wants the
  * limit of both to be no less than that of memory at any moment.
  */
-function memorySetting(amount: Amount | undefined): Setting | undefined {
+function memorySetting(amount: Amount | undefined): ResourceSetting | undefined {
   if (amount === undefined) return undefined;
   const { isolator, request, limit } = amount;
   const [low, max] = [request, limit].map((bytes) =>
@@ -221,7 +164,7 @@ function memorySetting(amount: Amount | undefined): Setting | undefined {
   };
 }
 
-function cpuLimitSetting(amount: Amount | undefined): Setting | undefined {
+function cpuLimitSetting(amount: Amount | undefined): ResourceSetting | undefined {
   if (amount?.limit === undefined) return undefined;
   const { quota, period } = cpuQuota(amount.limit);
   return {
@@ -236,7 +179,11 @@ function cpuLimitSetting(amount: Amount | undefined): Setting | undefined {
 }
 
 /** Shares that are named go over those that would follow from a request. */
-function cpuWeightSetting(app: Isolators, pod: Isolators, notes: string[]): Setting | undefined {
+function cpuWeightSetting(
+  app: Isolators,
+  pod: Isolators,
+  notes: string[],
+): ResourceSetting | undefined {
   const named = smallerOf(app.cpuShares, pod.cpuShares, ({ value }) => value);
   // What bounds the app has been noted with the limit.
   const amount = boundBy("resource/cpu", app.cpu, pod.cpu, []);
@@ -252,7 +199,7 @@ function cpuWeightSetting(app: Isolators, pod: Isolators, notes: string[]): Sett
   return sharesSetting(named.value, isolator);
 }
 
-function sharesSetting(wanted: number, isolator: string): Setting {
+function sharesSetting(wanted: number, isolator: string): ResourceSetting {
   const shares = clamp(Math.round(wanted), SHARES);
   return {
     controller: "cpu",
@@ -266,29 +213,29 @@ function sharesSetting(wanted: number, isolator: string): Setting {
 function bandwidthSetting(
   app: Isolators,
   pod: Isolators,
-  host: Pick<HostResources, "blockDevices">,
+  blockDevices: readonly string[],
   notes: string[],
-): Setting | undefined {
+): ResourceSetting | undefined {
   const amount = boundBy("resource/block-bandwidth", app.blockBandwidth, pod.blockBandwidth, notes);
-  return amount && deviceSetting(amount, host, "bps");
+  return amount && deviceSetting(amount, blockDevices, "bps");
 }
 
 function iopsSetting(
   app: Isolators,
   pod: Isolators,
-  host: Pick<HostResources, "blockDevices">,
+  blockDevices: readonly string[],
   notes: string[],
-): Setting | undefined {
+): ResourceSetting | undefined {
   const amount = boundBy("resource/block-iops", app.blockIops, pod.blockIops, notes);
-  return amount && deviceSetting(amount, host, "iops");
+  return amount && deviceSetting(amount, blockDevices, "iops");
 }
 
 /** One write for each device: the kernel reads but one line at a time. */
 function deviceSetting(
   { limit, isolator }: Amount,
-  { blockDevices }: Pick<HostResources, "blockDevices">,
+  blockDevices: readonly string[],
   unit: "bps" | "iops",
-): Setting | undefined {
+): ResourceSetting | undefined {
   if (limit === undefined) return undefined;
   const value = whole(limit);
   return {
@@ -307,8 +254,8 @@ function deviceSetting(
   };
 }
 
-/** What no cgroup limits, and why: one line each. */
-export function unenforceable({ networkBandwidth }: Isolators, flavor: Flavor): string[] {
+/** Says what no cgroup limits, and why: one line each. */
+export function notesOnNetworkLimits({ networkBandwidth }: Isolators, flavor: Flavor): string[] {
   if (networkBandwidth === undefined) return [];
   const isolator = nameIsolator(networkBandwidth, "resource/network-bandwidth");
   const why = flavor === "host"
@@ -317,24 +264,21 @@ export function unenforceable({ networkBandwidth }: Isolators, flavor: Flavor): 
   return [`${isolator}: not enforced: ${why}`];
 }
 
-/** No amount, so there is no smaller one: the app's goes over the pod's. */
-function oomScoreAdj(app: Isolators, pod: Isolators): ResourcePlan["oomScoreAdj"] {
+/**
+ * Decides how ready the kernel is to kill an app for memory. That is no amount of which one could be smaller, so the
+ * app's own isolator goes over the pod's.
+ */
+export function planOomScore(app: Isolators, pod: Isolators): OomScorePlan | undefined {
   const adjusted = app.oomScoreAdj ?? pod.oomScoreAdj;
   return adjusted &&
     { value: adjusted.value, isolator: nameIsolator(adjusted, "os/linux/oom-score-adj") };
 }
 
-function listBlockDevices(): string[] {
-  return listDirectory("/sys/block").sort()
-    .map((name) => readSetting(`/sys/block/${name}/dev`))
-    .filter((device) => device !== undefined);
-}
-
-function write(file: string, value: string | undefined): Write[] {
+function write(file: string, value: string | undefined): CgroupWrite[] {
   return value === undefined ? [] : [{ file, value }];
 }
 
-function optional(writes: Write[]): Write[] {
+function optional(writes: CgroupWrite[]): CgroupWrite[] {
   return writes.map((it) => ({ ...it, optional: true }));
 }
 

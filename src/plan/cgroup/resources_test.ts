@@ -1,7 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Isolators, ResourceIsolator } from "../../appc/isolators.ts";
 import type { CgroupV2Level } from "../../linux/cgroup.ts";
-import { cpuQuota, describeResources, type HostResources, planResources } from "./resources.ts";
+import { describeCgroup } from "../describe.ts";
+import { planOwnCgroups } from "./own_cgroups.ts";
+import { cpuQuota, type HostResources, notesOnNetworkLimits, planOomScore } from "./resources.ts";
 
 const NONE: Isolators = { unknown: [] };
 const MIB = 1024 * 1024;
@@ -42,6 +44,11 @@ function resource(amounts: Omit<ResourceIsolator, "field">, field = "app"): Reso
   return { ...amounts, field };
 }
 
+/** The cgroups of a `run` that becomes its app. */
+function planResources(app: Isolators, pod: Isolators, host: HostResources) {
+  return planOwnCgroups("1", app, pod, host);
+}
+
 function limits(app: Isolators, host: HostResources, pod = NONE): string[] {
   return planResources(app, pod, host).cgroups.flatMap((cgroup) =>
     cgroup.limits.map(({ file, value }) => `${cgroup.parent}: ${file} = ${value}`)
@@ -69,6 +76,7 @@ Deno.test("version 2: a caller alone in its cgroup has the pod below it", () => 
   assertEquals(planResources(APP, NONE, SERVICE), {
     cgroups: [{
       parent: "/cg/system.slice/pod.service",
+      path: "/cg/system.slice/pod.service/volo-1",
       enable: [
         { directory: "/cg", controllers: ["cpu"] },
         { directory: "/cg/system.slice", controllers: ["cpu"] },
@@ -82,7 +90,6 @@ Deno.test("version 2: a caller alone in its cgroup has the pod below it", () => 
         { file: "cpu.weight", value: "25", isolator: "app (resource/cpu)" },
       ],
     }],
-    oomScoreAdj: undefined,
     notes: [],
   });
 });
@@ -276,26 +283,24 @@ Deno.test("writes through the page cache count where version 2 has memory, and i
 
 Deno.test("the network's bandwidth is said not to be limited", () => {
   const app: Isolators = { unknown: [], networkBandwidth: resource({ limit: 1 }) };
-  assertEquals(planResources(app, NONE, V1), {
-    cgroups: [],
-    oomScoreAdj: undefined,
-    notes: ["app (resource/network-bandwidth): not enforced: the app is in the host's network"],
-  });
+  assertEquals(planResources(app, NONE, V1), { cgroups: [], notes: [] });
+  const line = "app (resource/network-bandwidth): not enforced:";
+  assertEquals(notesOnNetworkLimits(app, "host"), [`${line} the app is in the host's network`]);
+  assertEquals(notesOnNetworkLimits(app, "isolated"), [`${line} this stage1 shapes no traffic`]);
+  assertEquals(notesOnNetworkLimits(NONE, "host"), []);
 });
 
 Deno.test("the app's oom_score_adj goes over the pod's", () => {
   const pod: Isolators = { unknown: [], oomScoreAdj: { field: "pod", value: -5 } };
   const app: Isolators = { unknown: [], oomScoreAdj: { field: "app", value: 500 } };
-  const adjusted = (of: Isolators) => planResources(of, pod, V1).oomScoreAdj;
+  const adjusted = (of: Isolators) => planOomScore(of, pod);
   assertEquals(adjusted(app), { value: 500, isolator: "app (os/linux/oom-score-adj)" });
   assertEquals(adjusted(NONE), { value: -5, isolator: "pod (os/linux/oom-score-adj)" });
 });
 
-Deno.test("describeResources() says what is done, in order", () => {
-  const app: Isolators = { ...APP, oomScoreAdj: { field: "app", value: 7 } };
-  const plan = planResources(app, NONE, SERVICE);
-  assertEquals(describeResources(plan, "volo-1"), [
-    "join cgroup /cg/system.slice/pod.service/volo-1",
+Deno.test("describeCgroup() says what is done, in order", () => {
+  assertEquals(planResources(APP, NONE, SERVICE).cgroups.flatMap(describeCgroup), [
+    "make cgroup /cg/system.slice/pod.service/volo-1",
     "  enable cpu in /cg",
     "  enable cpu in /cg/system.slice",
     "  enable memory, cpu in /cg/system.slice/pod.service",
@@ -304,6 +309,5 @@ Deno.test("describeResources() says what is done, in order", () => {
     "  memory.low = 33554432",
     "  cpu.max = 50000 100000",
     "  cpu.weight = 25",
-    "oom_score_adj = 7",
   ]);
 });

@@ -20,7 +20,7 @@ function plan(exposed: unknown[], ...ofApps: unknown[][]) {
     const name = `app${i}`;
     return { field: `apps[${i}]`, name, app: image.app!, runtime: manifest.apps[0]!, image };
   });
-  return planForwardedPorts({ directory: ".", manifest, apps });
+  return planForwardedPorts({ manifest, apps });
 }
 
 Deno.test("a port is found by its name, in whichever app has it", () => {

@@ -77,11 +77,12 @@ const PORTMAP_VERSION = "0.3.1";
  * to a pod without one.
  */
 export function planNetworks({ net, directory, files, ports }: NetworkRequest): NetworkPlan {
+  const kind = networkKind(net);
+  if (kind === "host") return { kind, notes: [] };
+  if (kind === "none") return planNone(ports);
+
   const requested = parseNetList(net);
   const isRequested = (name: string) => requested.some((network) => network.name === name);
-  if (isRequested("host")) return { kind: "host", notes: [] };
-  if (isRequested("none")) return planNone(ports);
-
   const isAll = isRequested("all");
   const all = [...files, ...BUILT_IN].map(readConfiguration);
   refuseMissing(requested, all, directory);
@@ -94,6 +95,26 @@ export function planNetworks({ net, directory, files, ports }: NetworkRequest): 
     planNetwork(configuration, i, requested, configuration === main ? ports : [])
   );
   return { kind: "contained", networks, main: main.name, notes: doubles.map(describeDouble) };
+}
+
+/**
+ * Returns the directory of network configurations, and of plugins of the user's own.
+ *
+ * @param localConfig `--local-config`.
+ */
+export function networkDirectory(localConfig: string): string {
+  return `${localConfig.replace(/\/+$/, "")}/net.d`;
+}
+
+/**
+ * Tells which kind of network `--net` asks for.
+ *
+ * @throws {Error} when the list is wrong.
+ */
+export function networkKind(net: string): NetworkPlan["kind"] {
+  const names = parseNetList(net).map(({ name }) => name);
+  if (names.includes("host")) return "host";
+  return names.includes("none") ? "none" : "contained";
 }
 
 function planNone(ports: readonly PortMapping[]): NetworkPlan {

@@ -15,7 +15,7 @@ function check(ofApp: unknown[], ofPod: unknown[]): string[] {
   const [runtime] = manifest.apps;
   const app = { field: "apps[0]", name: "web", app: image.app!, runtime: runtime!, image };
   refuseSocketActivation(app);
-  return tellIgnoredPorts({ directory: ".", manifest, apps: [app] });
+  return tellIgnoredPorts({ manifest, apps: [app] });
 }
 
 Deno.test("an app's own ports need no word", () => {

@@ -6,9 +6,8 @@
  */
 
 import type { Isolators } from "../../appc/isolators.ts";
-import { readSetting } from "../../linux/kernel_file.ts";
 
-/** Which security modules the host has at work. */
+/** Which security modules the host has at work; or, of questions, which ones to look for. */
 export interface SecurityModules {
   selinux: boolean;
   apparmor: boolean;
@@ -33,17 +32,14 @@ export interface LabelPlan {
 }
 
 /**
- * Looks at those of the host's security modules that the isolators name, and at nothing when they name none.
+ * Tells which of the host's security modules the isolators name.
  *
- * @param levels The isolators of the app and of the pod.
- * @throws {SyscallError}
+ * @param levels The isolators of the apps and of the pod.
  */
-export function lookAtSecurityModules(levels: readonly Isolators[]): SecurityModules {
-  const named = (key: "selinuxContext" | "apparmorProfile") => levels.some((it) => it[key]);
+export function needSecurityModules(levels: readonly Isolators[]): SecurityModules {
   return {
-    selinux: named("selinuxContext") && readSetting("/sys/fs/selinux/enforce") !== undefined,
-    apparmor: named("apparmorProfile") &&
-      readSetting("/sys/module/apparmor/parameters/enabled") === "Y",
+    selinux: levels.some(({ selinuxContext }) => selinuxContext),
+    apparmor: levels.some(({ apparmorProfile }) => apparmorProfile),
   };
 }
 

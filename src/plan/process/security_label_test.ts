@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Isolators } from "../../appc/isolators.ts";
-import { lookAtSecurityModules, planLabels } from "./security_label.ts";
+import { needSecurityModules, planLabels } from "./security_label.ts";
 
 const NONE: Isolators = { unknown: [] };
 const NEITHER = { selinux: false, apparmor: false };
@@ -56,6 +56,8 @@ Deno.test("a host without AppArmor cannot have the profile, so the pod is refuse
   );
 });
 
-Deno.test("a host is not looked at for isolators that name no module", () => {
-  assertEquals(lookAtSecurityModules([NONE, NONE]), NEITHER);
+Deno.test("a host is looked at for the modules that isolators name alone", () => {
+  assertEquals(needSecurityModules([NONE, NONE]), NEITHER);
+  assertEquals(needSecurityModules([NONE, PROFILE]), { selinux: false, apparmor: true });
+  assertEquals(needSecurityModules([CONTEXT, PROFILE]), BOTH);
 });

@@ -152,8 +152,8 @@ export interface SourceFacts {
   device: DeviceNumber | undefined;
 }
 
-/** What has to be known of the host. */
-export interface HostFacts {
+/** What has to be known of the host about its mounts, and about the sources of volumes. */
+export interface MountFacts {
   mounts: readonly Mount[];
   /** By the path that the volume's `source` gives. */
   sources: ReadonlyMap<string, SourceFacts>;
@@ -174,7 +174,7 @@ const FALLBACK_HOSTS: Readonly<Record<string, string>> = {
 export function planMounts(
   volumes: readonly VolumeMount[],
   options: MountOptions,
-  facts: HostFacts,
+  facts: MountFacts,
 ): MountPlan {
   const { flavor, hostname, ids, dns, readOnlyRoot, restrictDevices } = options;
   const hasSys = !volumes.some(({ target }) => isInSys(target));
@@ -240,7 +240,7 @@ function tmpfs(target: string, { flavor, restrictDevices, ids }: MountOptions): 
   };
 }
 
-function isDevice({ volume }: VolumeMount, { sources }: HostFacts): boolean {
+function isDevice({ volume }: VolumeMount, { sources }: MountFacts): boolean {
   return volume.kind === "host" && sources.get(volume.source)?.device !== undefined;
 }
 
@@ -267,7 +267,7 @@ function bindVolume(
  * A source that is a mount of the host's own is made shared, for mounts of the app to reach the host.
  * A volume that asks to be recursive gets later mounts of the host too, wherever in it they appear.
  */
-function shareFor({ volume, readOnly }: VolumeMount, { mounts, sources }: HostFacts): ShareStep[] {
+function shareFor({ volume, readOnly }: VolumeMount, { mounts, sources }: MountFacts): ShareStep[] {
   if (volume.kind !== "host" || readOnly) return [];
   const facts = sources.get(volume.source);
   if (facts === undefined) throw new Error(`${volume.source}: not looked at`);
@@ -336,6 +336,11 @@ function dnsFiles({ resolv, hosts }: DnsConfMode, noDevices: boolean): BindStep[
   if (hosts === "host") files.push(hostFile("/etc/hosts", "hosts=host"));
   if (hosts === "stage0") files.push(podFile(POD_PATHS.hosts, "/etc/hosts", "hosts=stage0"));
   return files.map((file) => ({ ...file, noDevices }));
+}
+
+/** The mount of the resolv.conf that a network brings. */
+export function networkResolvConf(noDevices: boolean): BindStep {
+  return { ...podFile(POD_PATHS.resolvConf, "/etc/resolv.conf", "resolv=default"), noDevices };
 }
 
 function hostFile(path: string, field: string): Omit<BindStep, "noDevices"> {

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { Volume } from "../../appc/manifest.ts";
 import type { Mount, Propagation } from "../../linux/mountinfo.ts";
 import { planMasks } from "./masked_paths.ts";
-import { type BindStep, type HostFacts, type MountOptions, planMounts } from "./mounts.ts";
+import { type BindStep, type MountFacts, type MountOptions, planMounts } from "./mounts.ts";
 import type { VolumeMount } from "./volumes.ts";
 
 const OPTIONS: MountOptions = {
@@ -15,7 +15,7 @@ const OPTIONS: MountOptions = {
   restrictDevices: false,
   protectKernelPaths: undefined,
 };
-const NOTHING: HostFacts = { mounts: [], sources: new Map() };
+const NOTHING: MountFacts = { mounts: [], sources: new Map() };
 
 function mountAt(id: number, mountPoint: string, propagation: Propagation): Mount {
   const mount = { parentId: 1, root: "/", options: ["rw"], type: "ext4", superOptions: "rw" };
@@ -36,7 +36,7 @@ function host(recursive?: boolean): Volume {
 }
 
 /** Facts of a host whose /srv is in mount 1, or is it, and has a mount at /srv/sub. */
-function facts(propagation: Propagation, isMountRoot: boolean): HostFacts {
+function facts(propagation: Propagation, isMountRoot: boolean): MountFacts {
   return {
     mounts: [
       mountAt(1, isMountRoot ? "/srv" : "/", propagation),
@@ -50,7 +50,7 @@ function facts(propagation: Propagation, isMountRoot: boolean): HostFacts {
   };
 }
 
-function shared(mount: VolumeMount, known: HostFacts): string[] {
+function shared(mount: VolumeMount, known: MountFacts): string[] {
   return planMounts([mount], OPTIONS, known).share.map(({ mountPoint }) => mountPoint);
 }
 

@@ -6,6 +6,7 @@
  */
 
 import type { ImageManifest, MountPoint, Volume } from "../../appc/manifest.ts";
+import type { Flavor } from "../../stage1/flavor.ts";
 import type { Pod, PodApp } from "../../stage1/pod.ts";
 
 /**
@@ -13,6 +14,11 @@ import type { Pod, PodApp } from "../../stage1/pod.ts";
  * `lenient`, as rkt's default stage1 has it: the app's alone count, and one without a volume gets one of its own.
  */
 export type MountRules = "strict" | "lenient";
+
+/** Returns the rules of an image's flavor. */
+export function mountRulesOf(flavor: Flavor): MountRules {
+  return flavor === "isolated" ? "lenient" : "strict";
+}
 
 /** A volume with its place in an app. */
 export interface VolumeMount {

@@ -60,7 +60,7 @@ function match(
   );
   const runtime = manifest.apps[0]!;
   const podApp: PodApp = { field: "apps[0]", name: "web", app: runtime.app!, runtime, image };
-  return matchVolumes({ directory: ".", manifest, apps: [podApp] }, podApp, rules);
+  return matchVolumes({ manifest, apps: [podApp] }, podApp, rules);
 }
 
 const DATA: Volume = { name: "data", kind: "host", source: "/srv/data" };

@@ -1,11 +1,16 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
+import { planQuestions } from "../plan/host_facts.ts";
+import { ARGUMENTS } from "../plan/plan_testing.ts";
+import { planPod } from "../plan/pod.ts";
+import type { RunArguments } from "../stage1/arguments.ts";
+import type { Flavor } from "../stage1/flavor.ts";
+import { lookAtHost } from "./host_facts.ts";
 import fc from "fast-check";
 import { DAMAGE, IMAGE, ODD, POD, spoil, withField } from "../appc/manifest_testing.ts";
 import "../linux/libc_testing.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import { loadPod } from "../stage1/pod.ts";
-import { type AppOptions, planApp } from "./app.ts";
-import { describePlan } from "./describe.ts";
+import { describePlan } from "../plan/describe.ts";
 import { VolumeSources } from "../rootfs/volume_sources.ts";
 
 /** How many pods are tried in all. */
@@ -14,8 +19,9 @@ const RUNS = Deno.env.get("VOLO_FUZZ") === "full" ? 20_000 : 2_000;
 /** A pod takes a few milliseconds; what takes this long would hang on more of the same. */
 const LONGEST_MS = 2_000;
 
-/** How an error begins that says where the manifests are wrong. */
-const PLACE = /^(pod|appsinfo\/[^:]+|(apps|isolators|ports|annotations)\[\d+\][^:]*): /;
+/** How an error begins that says where the manifests or the arguments are wrong. */
+const PLACE =
+  /^(--[a-z-]+|pod|appsinfo\/[^:]+|(apps|isolators|ports|annotations)(\[\d+\])?[^:]*)[:=]/;
 
 /** Isolators that any host can do something about, as they are; an app may have them all. */
 const RIGHT = [
@@ -98,19 +104,30 @@ const TEXT = fc.oneof(
   fc.string({ unit: "binary", minLength: 1 }).map((text) => text.replaceAll("\0", "0")),
 );
 
-const OPTIONS: fc.Arbitrary<AppOptions> = fc.record({
+/** How a pod is run: in which flavor of image, and with which arguments. */
+interface Run {
+  flavor: Flavor;
+  args: RunArguments;
+}
+
+const RUN: fc.Arbitrary<Run> = fc.record({
   flavor: fc.constantFrom("host", "isolated"),
-  hasNetwork: fc.boolean(),
-  hostname: fc.constantFrom(undefined, "web"),
-  ids: fc.constantFrom(undefined, { shift: 65536, count: 10 }),
-  dns: fc.record({
-    resolv: fc.constantFrom("default", "host", "none", "stage0"),
-    hosts: fc.constantFrom("default", "host", "stage0"),
-  }),
-  metadataUrl: fc.option(fc.string(), { nil: undefined }),
-  disablePaths: fc.boolean(),
-  disableCapabilities: fc.boolean(),
-  disableSeccomp: fc.boolean(),
+  args: fc.record({
+    net: fc.constantFrom("default", "host", "none", "all", "nowhere"),
+    interactive: fc.boolean(),
+    mdsToken: fc.constantFrom("", "token"),
+    privateUsers: fc.constantFrom("", "65536:10"),
+    hostname: fc.constantFrom("", "web"),
+    dns: fc.record({
+      resolv: fc.constantFrom("default", "host", "none", "stage0"),
+      hosts: fc.constantFrom("default", "host", "stage0"),
+    }),
+    disablePaths: fc.boolean(),
+    disableCapabilities: fc.boolean(),
+    disableSeccomp: fc.boolean(),
+    mutable: fc.boolean(),
+    ipc: fc.constantFrom("auto", "private", "parent"),
+  }).map((args) => ({ ...ARGUMENTS, ...args })),
 });
 
 /** A pod, and the image that all its apps are from, as stage0 would lay them out. */
@@ -197,16 +214,20 @@ class PodDirectory implements Disposable {
   }
 }
 
-/** The plans of all apps in words; an error if one of them has none. */
-function explain(directory: string, options: AppOptions): string[] | { error: unknown } {
+/** The plan of a pod in words; an error if it has none. */
+function explain(directory: string, { flavor, args }: Run): string[] | { error: unknown } {
   const start = performance.now();
+  const before = Deno.cwd();
+  Deno.chdir(directory);
   try {
     using sources = new VolumeSources();
-    const pod = loadPod(directory);
-    return pod.apps.flatMap((app) => describePlan(planApp(pod, app, options, sources)));
+    const pod = loadPod();
+    const facts = lookAtHost(planQuestions(pod, args, flavor), args, sources);
+    return describePlan(planPod(pod, args, flavor, facts));
   } catch (error) {
     return { error };
   } finally {
+    Deno.chdir(before);
     assertEquals(performance.now() - start < LONGEST_MS, true, "takes too long");
   }
 }
@@ -218,32 +239,20 @@ function checkError(error: unknown): void {
   assertEquals([PLACE.test(text), text.includes("\n")], [true, false], text);
 }
 
-const DEFAULTS: AppOptions = {
-  flavor: "host",
-  hasNetwork: false,
-  hostname: undefined,
-  ids: undefined,
-  dns: { resolv: "default", hosts: "default" },
-  metadataUrl: undefined,
-  disablePaths: false,
-  disableCapabilities: false,
-  disableSeccomp: false,
-};
-
 Deno.test("the manifests that are spoilt below have plans as they are", () => {
   using directory = new PodDirectory();
   directory.write(compose({ ofApp: RIGHT, ofPod: RIGHT, source: "/", protect: true, text: "a" }));
-  const lines = explain(directory.path, DEFAULTS);
+  const lines = explain(directory.path, { flavor: "host", args: ARGUMENTS });
   assertEquals(Array.isArray(lines), true, Deno.inspect(lines));
 });
 
 Deno.test("however spoilt the manifests are, there is a plan in lines, or an error in one", () => {
   using directory = new PodDirectory();
   fc.assert(
-    fc.property(CONTENT, DAMAGES, DAMAGES, OPTIONS, (content, ofPod, ofImage, options) => {
+    fc.property(CONTENT, DAMAGES, DAMAGES, RUN, (content, ofPod, ofImage, run) => {
       const { pod, image } = compose(content);
       directory.write({ pod: ofPod.reduce(spoil, pod), image: ofImage.reduce(spoil, image) });
-      const result = explain(directory.path, options);
+      const result = explain(directory.path, run);
       if ("error" in result) return checkError(result.error);
       assertEquals(result.filter((line) => /\p{Cc}/u.test(line)), []);
     }),

@@ -1,0 +1,32 @@
+/**
+ * The cgroups of a pod whose only app `run` becomes: in each hierarchy that an isolator needs, `run` makes one and
+ * moves into it. The pod's isolators bound the app's, so the smaller number holds.
+ *
+ * @module
+ */
+
+import type { Isolators } from "../../appc/isolators.ts";
+import { podCgroupName } from "./names.ts";
+import { type CgroupPlan, placeSettings } from "./placement.ts";
+import { type HostResources, planResourceSettings } from "./resources.ts";
+
+/**
+ * Decides which cgroups `run` joins before it becomes the app.
+ *
+ * @param uuid The pod's.
+ * @param app The isolators of the app.
+ * @param pod The isolators of the pod.
+ * @returns The cgroups; and what cannot be enforced, or not as the manifest says, and why: one line each.
+ * @throws {Error} when the app would get nothing at all, and so could not run.
+ */
+export function planOwnCgroups(
+  uuid: string,
+  app: Isolators,
+  pod: Isolators,
+  host: HostResources,
+): { cgroups: CgroupPlan[]; notes: string[] } {
+  const { settings, notes } = planResourceSettings(app, pod, host.blockDevices);
+  const placed = placeSettings(settings, host.cgroups, podCgroupName(uuid));
+  // An isolator whose limit and request are written to different files has the same said of both.
+  return { cgroups: placed.cgroups, notes: [...new Set([...notes, ...placed.notes])] };
+}

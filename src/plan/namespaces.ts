@@ -1,0 +1,55 @@
+/**
+ * Which namespaces a pod has for itself, and whether `run` stays with it.
+ *
+ * @module
+ */
+
+import type { Capability } from "../linux/capabilities.ts";
+import type { NamespaceKind } from "../linux/namespaces.ts";
+import type { RunArguments } from "../stage1/arguments.ts";
+import type { Flavor } from "../stage1/flavor.ts";
+import type { Pod } from "../stage1/pod.ts";
+import { networkKind } from "./network/networks.ts";
+
+/** The namespaces of an isolated pod. Each app has a mount namespace besides, in either flavor. */
+export interface NamespacePlan {
+  /** The kinds that the pod has for itself. */
+  kinds: NamespaceKind[];
+  hostname: string;
+  /** The bounding set of pid 1; left as it is where an app is not restricted. */
+  capabilities: Capability[] | undefined;
+}
+
+/**
+ * Tells whether `run` becomes the pod's only app: in the host's namespaces, where nothing is to run before the app or
+ * after it.
+ */
+export function runBecomesApp({ apps }: Pod, flavor: Flavor): boolean {
+  const [app, ...others] = apps;
+  return flavor === "host" && others.length === 0 && app?.app.eventHandlers.length === 0;
+}
+
+/**
+ * Decides which kinds of namespaces a pod has for itself.
+ *
+ * @returns None for the flavor `host`.
+ * @throws {Error} when `--net` makes no sense.
+ */
+export function planNamespaceKinds(args: RunArguments, flavor: Flavor): NamespaceKind[] {
+  if (flavor === "host") return [];
+  const kinds: [NamespaceKind, boolean][] = [
+    ["mnt", true],
+    ["pid", true],
+    ["uts", true],
+    ["ipc", args.ipc !== "parent"],
+    ["cgroup", true],
+    ["net", networkKind(args.net) !== "host"],
+    ["user", args.privateUsers !== ""],
+  ];
+  return kinds.filter(([, isOwn]) => isOwn).map(([kind]) => kind);
+}
+
+/** Returns the host name of an isolated pod. */
+export function hostnameOf({ hostname, uuid }: RunArguments): string {
+  return hostname || `rkt-${uuid}`;
+}

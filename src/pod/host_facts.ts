@@ -1,0 +1,95 @@
+/**
+ * The look at the host that a plan needs: once, before anything is changed.
+ *
+ * @module
+ */
+
+import { readCgroups } from "../linux/cgroup.ts";
+import { listDirectory } from "../linux/directory.ts";
+import { Fd } from "../linux/fd.ts";
+import { readSetting } from "../linux/kernel_file.ts";
+import { readMounts } from "../linux/mountinfo.ts";
+import { pathOf } from "../linux/path.ts";
+import { statFd, statPath } from "../linux/stat.ts";
+import { isTerminal } from "../linux/terminal.ts";
+import { readConfigurationFiles } from "../network/configuration_files.ts";
+import type { HostFacts, HostQuestions } from "../plan/host_facts.ts";
+import { networkDirectory } from "../plan/network/networks.ts";
+import type { SecurityModules } from "../plan/process/security_label.ts";
+import type { SourceFacts } from "../plan/rootfs/mounts.ts";
+import type { CallerStream } from "../plan/stdio.ts";
+import type { VolumeSources } from "../rootfs/volume_sources.ts";
+import type { RunArguments } from "../stage1/arguments.ts";
+import { withContext } from "../stage1/context.ts";
+import { isPassable } from "../stream/relay.ts";
+
+/**
+ * Looks at what of the host a pod's plan needs to be known. Changes nothing, and needs no privileges.
+ *
+ * @param sources Keeps the sources of the volumes open, so that what was looked at is what gets mounted.
+ * @throws {Error} which names the field that leads to something that cannot be looked at.
+ */
+export function lookAtHost(
+  questions: HostQuestions,
+  { localConfig }: RunArguments,
+  sources: VolumeSources,
+): HostFacts {
+  const needsMounts = questions.sources.length > 0 || questions.needsCgroups;
+  const mounts = needsMounts ? readMounts() : [];
+  return {
+    mounts,
+    sources: new Map(
+      questions.sources.map(({ path, field }) => [path, lookAtSource(path, field, sources)]),
+    ),
+    cgroups: questions.needsCgroups ? readCgroups(mounts) : { v1: [], v2: [] },
+    blockDevices: questions.needsBlockDevices ? listBlockDevices() : [],
+    sysctls: new Map(
+      questions.sysctls.map((
+        { name, path, field },
+      ) => [name, withContext(field, () => readSetting(path))]),
+    ),
+    securityModules: lookAtSecurityModules(questions.securityModules),
+    callerStreams: { stdin: kindOf(0), stdout: kindOf(1), stderr: kindOf(2) },
+    terminalType: Deno.env.get("TERM"),
+    rootOwners: new Map(
+      questions.roots.map((
+        { app, rootfs, field },
+      ) => [app, withContext(`${field}: root`, () => statPath(rootfs).uid)]),
+    ),
+    networkFiles: questions.needsNetworkFiles
+      ? readConfigurationFiles(networkDirectory(localConfig))
+      : [],
+  };
+}
+
+/**
+ * Looks whether the host has security modules at work.
+ *
+ * @param wanted Those to look for; of others it is not asked.
+ * @throws {SyscallError} when a file of the kernel's is there and cannot be read.
+ */
+export function lookAtSecurityModules(wanted: SecurityModules): SecurityModules {
+  return {
+    selinux: wanted.selinux && readSetting("/sys/fs/selinux/enforce") !== undefined,
+    apparmor: wanted.apparmor && readSetting("/sys/module/apparmor/parameters/enabled") === "Y",
+  };
+}
+
+function lookAtSource(path: string, field: string, sources: VolumeSources): SourceFacts {
+  return withContext(`${field}: source of the volume`, () => {
+    const fd = sources.open(path);
+    const { mountId, isMountRoot, device } = statFd(fd);
+    return { realPath: pathOf(fd), mountId, isMountRoot, device };
+  });
+}
+
+function listBlockDevices(): string[] {
+  return listDirectory("/sys/block").sort()
+    .map((name) => readSetting(`/sys/block/${name}/dev`))
+    .filter((device) => device !== undefined);
+}
+
+function kindOf(stream: number): CallerStream {
+  if (isTerminal(stream)) return "terminal";
+  return isPassable(new Fd(stream)) ? "pipe" : "file";
+}

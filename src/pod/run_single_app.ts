@@ -1,0 +1,96 @@
+/**
+ * `run` for a pod of one app in the host's namespaces: this very process becomes the app.
+ *
+ * @module
+ */
+
+import { enterOwnCgroups, openOwnCgroups } from "../cgroup/own.ts";
+import { saveCgroupPaths } from "../cgroup/paths_file.ts";
+import { clearInherited } from "../linux/capabilities.ts";
+import type { Credentials } from "../linux/credentials.ts";
+import { openInit } from "../linux/init.ts";
+import { openNamespace } from "../linux/namespaces.ts";
+import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
+import { replaceFileAt } from "../linux/read_write.ts";
+import type { AppPlan } from "../plan/app.ts";
+import { environmentEntries, forTerminal } from "../plan/environment.ts";
+import type { SingleAppPlan } from "../plan/pod.ts";
+import type { PrivilegePlan } from "../plan/process/privileges.ts";
+import { adjustOomScore, tryLabels } from "../process/labels.ts";
+import { execApp } from "../process/launch.ts";
+import { startLockHolder } from "../process/lock_holder.ts";
+import { selfConfineUntilExec } from "../process/self_confine.ts";
+import { buildRoot, moveIntoRoot } from "../rootfs/app_root.ts";
+import { resolveCredentials } from "../rootfs/users.ts";
+import { withContext } from "../stage1/context.ts";
+import { saveCredentials } from "../stage1/credentials_file.ts";
+import { warn } from "../stage1/log.ts";
+import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { locateProgram, openWorkingDirectory } from "./app.ts";
+import type { PodContext } from "./context.ts";
+import { saveRun } from "./save_run.ts";
+
+/**
+ * Builds the app's root, and becomes the app.
+ *
+ * The order matters. What is looked up in the root, or needs the host's files, comes before the host is out of sight.
+ * The cgroups come as late as possible, so that little of what this process uses counts as the app's. The pid file
+ * comes last of all that `enter` relies on.
+ *
+ * @throws {Error} when anything stands in the way; nothing is left mounted then.
+ */
+export function runSingleApp(
+  { cgroups, apps: [app], notes: planNotes }: SingleAppPlan,
+  context: PodContext,
+): never {
+  const { lock, debug } = context;
+  const plan = app!;
+  const { privileges, oomScore, labels } = plan.isolators;
+  for (const line of planNotes) warn("run", line);
+  selfConfineUntilExec("run", debug);
+  saveRun([plan], context);
+  const host = openNamespace("self", "mnt");
+  const root = buildRoot(plan, context.sources, debug);
+  context.sources[Symbol.dispose]();
+
+  const credentials = resolveCredentials(root, plan.user);
+  saveCredentials(plan.name, credentials);
+  const workingDirectory = openWorkingDirectory(plan, root);
+  const program = withContext(programField(plan), () => locateProgram(plan, root, plan.exec));
+  const proc = openFile("/proc", O_PATH | O_DIRECTORY);
+  tryLabels(labels, proc);
+  const init = openInit(POD_PATHS.init);
+  const kept = isRestricted(privileges, credentials) ? startLockHolder(lock, host) : lock;
+  const oomNotes = adjustOomScore(oomScore, debug);
+  saveCgroupPaths(lock, cgroups.map(({ path }) => path));
+  const cgroupDirectories = openOwnCgroups(cgroups);
+
+  moveIntoRoot(root, debug);
+  const notes = [...oomNotes, ...enterOwnCgroups(cgroups, cgroupDirectories, debug)];
+  for (const line of notes) warn("run", line);
+  replaceFileAt(lock, POD_PATHS.pid, `${Deno.pid}\n`);
+  debug(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
+  debug(`execute ${program.path}`);
+  // What is inherited passes by the bounding set.
+  if (privileges.capabilities) clearInherited();
+  const environment = environmentEntries(forTerminal(plan.environment, plan.terminalType));
+  const identity = { workingDirectory, labels, proc, credentials, privileges };
+  return execApp(
+    { ...identity, program: { ...program, environment } },
+    init,
+    kept,
+    (call) => `run: ${call.startsWith("execve") ? `${programField(plan)}: ` : ""}${call}: `,
+  );
+}
+
+/** Tells whether an app is kept from anything that the root of the host can do. */
+function isRestricted(
+  { capabilities, seccomp, noNewPrivileges }: PrivilegePlan,
+  { uid }: Credentials,
+): boolean {
+  return uid !== 0 || noNewPrivileges || capabilities !== undefined || seccomp !== undefined;
+}
+
+function programField({ field }: AppPlan): string {
+  return `${field}.app.exec[0]`;
+}

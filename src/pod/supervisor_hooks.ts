@@ -1,0 +1,117 @@
+/**
+ * How the supervisor's decisions are carried out on a pod.
+ *
+ * @module
+ */
+
+import { killApp } from "../cgroup/tree.ts";
+import type { Credentials } from "../linux/credentials.ts";
+import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
+import { setOwnerAt } from "../linux/ownership.ts";
+import { replaceFileAt } from "../linux/read_write.ts";
+import type { AppPlan } from "../plan/app.ts";
+import { hostId, type Owner } from "../plan/id_range.ts";
+import { withLabelContext, withOomScore } from "../process/labels.ts";
+import { killAppProcesses, openAppMarks } from "../process/pod_processes.ts";
+import { selfConfineForGood } from "../process/self_confine.ts";
+import { warn } from "../stage1/log.ts";
+import { POD_PATHS } from "../stage1/pod_directory.ts";
+import type { Stdio } from "../stream/streams.ts";
+import { type AppProgram, type BuiltApp, startProgram } from "./app.ts";
+import type { CreatedPod } from "./create_pod.ts";
+import type { ActivePhase } from "./life.ts";
+import type { SupervisorHooks } from "./supervisor.ts";
+
+/**
+ * The credentials of event handlers in an isolated pod, as rkt's own images have it: they prepare what the app's user
+ * may not. The app's limits, capabilities and filter hold for them too.
+ */
+const HANDLER: Credentials = { uid: 0, gid: 0, groups: [0] };
+
+/** Returns how the supervisor acts on a pod. */
+export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
+  const { apps, namespaces, cgroups, streams, lock, debug } = pod;
+  const statuses = openFile(POD_PATHS.statuses, O_PATH | O_DIRECTORY);
+  // stage0 has given it to the pod's users; this process will write to it when it has no privileges left.
+  if (namespaces?.users) setOwnerAt(statuses, "", { uid: 0, gid: -1 });
+  return {
+    apps: [...apps.values()].map(({ plan: { name, preStart, postStop } }) => ({
+      name,
+      hasPreStart: preStart !== undefined,
+      hasPostStop: postStop !== undefined,
+    })),
+    start(name, phase) {
+      const app = apps.get(name)!;
+      const program = programOf(app, phase, namespaces !== undefined);
+      const pid = streams.withStdio(
+        name,
+        ownerOf(program, app.plan),
+        (stdio) => startWithAttributes(app, program, stdio, pod),
+      );
+      streams.appStarted(name, pid);
+      return pid;
+    },
+    fieldOf: (name, phase) => programOf(apps.get(name)!, phase, namespaces !== undefined).field,
+    sweep: (name) => killApp(cgroups, name, debug),
+    record: (name, status) => replaceFileAt(statuses, name, `${status}\n`),
+    begun() {
+      replaceFileAt(lock, POD_PATHS.pid, `${namespaces?.pid ?? Deno.pid}\n`);
+      // In the host's namespaces, the pod's processes have yet to be found.
+      if (namespaces && !hasMoreToStart(pod)) selfConfineForGood("waiting", debug);
+    },
+    end: () => endPod(pod),
+    firstProcess: namespaces?.pid,
+    streams,
+    debug,
+  };
+}
+
+/** Who owns the streams of a program: its user, in the host's numbers. */
+function ownerOf({ credentials: { uid, gid } }: AppProgram, { ids }: AppPlan): Owner {
+  return { uid: hostId(uid, ids), gid: hostId(gid, ids) };
+}
+
+/** Whether something is left to be started later, which may have to do what this process is fenced from. */
+function hasMoreToStart({ apps }: CreatedPod): boolean {
+  return [...apps.values()].some(({ plan }) => plan.preStart ?? plan.postStop);
+}
+
+/** In the host's namespaces, processes are found by their cgroup, and by their root where there is none. */
+function endPod({ apps, namespaces, cgroups, debug }: CreatedPod): void {
+  if (namespaces) return namespaces.end();
+  for (const { plan } of apps.values()) {
+    killApp(cgroups, plan.name, debug);
+    using marks = openAppMarks([plan.rootfs]);
+    killAppProcesses(marks, debug);
+  }
+}
+
+function startWithAttributes(
+  app: BuiltApp,
+  program: AppProgram,
+  stdio: Stdio,
+  { namespaces, debug }: CreatedPod,
+): number {
+  const { labels, oomScore } = app.plan.isolators;
+  const start = () => startProgram(app, program, namespaces, stdio);
+  const { result, notes } = withOomScore(oomScore, debug, () => withLabelContext(labels, start));
+  // Of a handler it would be said once more.
+  if (program.exec === app.plan.exec) { for (const line of notes) warn("run", line); }
+  return result;
+}
+
+function programOf(
+  { plan, credentials }: BuiltApp,
+  phase: ActivePhase,
+  isIsolated: boolean,
+): AppProgram {
+  const ofHandler = isIsolated ? HANDLER : credentials;
+  switch (phase) {
+    case "pre-start":
+      return { ...plan.preStart!, credentials: ofHandler };
+    case "running":
+      return { exec: plan.exec, field: `${plan.field}.app`, credentials };
+    case "post-stop":
+      return { ...plan.postStop!, credentials: ofHandler };
+  }
+}
