@@ -28,11 +28,12 @@ import {
 } from "../linux/namespaces.ts";
 import { dieWithParent, makeUndumpable, resetSignals } from "../linux/process.ts";
 import { takeTerminal } from "../linux/terminal.ts";
-import { type PrivilegePlan, recordSyscallFilter, recordUser } from "../plan/process/privileges.ts";
+import type { PrivilegePlan } from "../plan/process/privileges.ts";
 import type { LabelPlan } from "../plan/process/security_label.ts";
 import { recordCallerLimits } from "../stage1/caller_limits.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { recordLabels } from "./labels.ts";
+import { recordSyscallFilter, recordUser } from "./privileges.ts";
 
 /** A program of the app's, found in its root. */
 export interface Program {

@@ -6,20 +6,9 @@
  */
 
 import type { Isolators, SeccompIsolator, SetIsolator } from "../../appc/isolators.ts";
-import type { CallScript } from "../../linux/call_script.ts";
-import {
-  CAPABILITIES,
-  type Capability,
-  findCapability,
-  limitBoundingSet,
-} from "../../linux/capabilities.ts";
-import { type Credentials, takeCredentials } from "../../linux/credentials.ts";
+import { CAPABILITIES, type Capability, findCapability } from "../../linux/capabilities.ts";
 import { errnoNumber } from "../../linux/errno_table.ts";
-import { makePass } from "../../linux/launch_pass.ts";
-import type { Call } from "../../linux/libc.ts";
-import { type NamedFilter, type NamedRules, resolveFilter } from "../../linux/named_filter.ts";
-import { recordFilter, setNoNewPrivileges } from "../../linux/seccomp.ts";
-import { ARCHITECTURE } from "../../linux/syscall_numbers.ts";
+import type { NamedFilter, NamedRules } from "../../linux/named_filter.ts";
 import { isSyscall } from "../../linux/syscall_table.ts";
 import {
   DEFAULT_FILTER,
@@ -46,7 +35,7 @@ export interface PrivilegeOptions {
 export interface PrivilegePlan {
   /** The capabilities that its bounding set keeps. */
   capabilities: { keep: Capability[] } | undefined;
-  /** What the manifests say; see {@linkcode needsNoNewPrivileges} for what is done. */
+  /** What the manifests ask for; a filter may need more: `needsNoNewPrivileges`. */
   noNewPrivileges: boolean;
   seccomp: NamedFilter | undefined;
   /** What of the isolators has no effect, and why: one line each. */
@@ -96,40 +85,6 @@ export function planPrivileges(
       : planFilter(isolators.seccomp, options.restrictByDefault, ignored),
     ignored,
   };
-}
-
-/**
- * Whether an app cannot come to privileges by executing a program that has them.
- *
- * That is so when its manifests want it, and when a user other than root has a filter: the kernel lets no one
- * else filter the calls of a set-id program, who could make it fail half-way. rkt and systemd do the same.
- */
-export function needsNoNewPrivileges(
-  plan: Pick<PrivilegePlan, "noNewPrivileges" | "seccomp">,
-  uid: number,
-): boolean {
-  return plan.noNewPrivileges || (plan.seccomp !== undefined && uid !== 0);
-}
-
-/**
- * Records that a process takes on the credentials, and can have no more capabilities than the plan says. Its
- * inheritable set has to be empty.
- *
- * What is permitted to root is left alone: execve(2) makes it the bounding set, and until then it is what the
- * filter of a root that keeps its new privileges takes, `CAP_SYS_ADMIN`.
- */
-export function recordUser(plan: PrivilegePlan, credentials: Credentials, call: Call): void {
-  if (plan.capabilities) limitBoundingSet(plan.capabilities.keep, call);
-  takeCredentials(credentials, call);
-  if (needsNoNewPrivileges(plan, credentials.uid)) setNoNewPrivileges(call);
-}
-
-/** Records the filter, if there is one. All calls that follow pass it. */
-export function recordSyscallFilter({ seccomp }: PrivilegePlan, script: CallScript): void {
-  if (seccomp === undefined) return;
-  const pass = makePass();
-  recordFilter({ ...resolveFilter(seccomp, ARCHITECTURE), pass }, script.call);
-  script.passFilter(pass.words);
 }
 
 function planCapabilities(

@@ -9,7 +9,7 @@ import {
 } from "../../linux/seccomp_program.ts";
 import { verdictOf } from "../../linux/seccomp_testing.ts";
 import { syscallNumber } from "../../linux/syscall_table.ts";
-import { needsNoNewPrivileges, planPrivileges, type PrivilegeOptions } from "./privileges.ts";
+import { planPrivileges, type PrivilegeOptions } from "./privileges.ts";
 import { expandWildcard } from "./seccomp_sets.ts";
 
 const HOST: PrivilegeOptions = {
@@ -228,13 +228,4 @@ Deno.test("an unknown call to keep is reported as ignored", () => {
 Deno.test("calls of other architectures are nothing to report", () => {
   const plan = planPrivileges(seccomp("remove", ["socketcall", "chown32", "umount"]), HOST);
   assertEquals(plan.ignored, []);
-});
-
-Deno.test("a user other than root who has a filter can get no new privileges", () => {
-  const plain = planPrivileges({}, HOST);
-  const filtered = planPrivileges(seccomp("remove", ["reboot"]), HOST);
-  const wanted = planPrivileges({ noNewPrivileges: { field: FIELD, value: true } }, HOST);
-  assertEquals([0, 1000].map((uid) => needsNoNewPrivileges(plain, uid)), [false, false]);
-  assertEquals([0, 1000].map((uid) => needsNoNewPrivileges(filtered, uid)), [false, true]);
-  assertEquals([0, 1000].map((uid) => needsNoNewPrivileges(wanted, uid)), [true, true]);
 });
