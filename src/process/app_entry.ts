@@ -13,7 +13,7 @@ import { pathOf } from "../linux/path.ts";
 import { childrenOf, listProcesses } from "../linux/process.ts";
 import { machineCgroupName, podCgroupName } from "../plan/cgroup/names.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
-import type { Surroundings } from "./launch.ts";
+import type { JoinedApp } from "./launch.ts";
 import {
   type AppMarks,
   isAppProcess,
@@ -26,7 +26,7 @@ import {
  * What a process of an app joins. Nothing is there twice: what this process shares with the app is
  * left out.
  */
-export interface AppEntry extends Surroundings {
+export interface AppEntry extends JoinedApp {
   /** A process of the app. */
   pid: number;
 }

@@ -1,23 +1,24 @@
 /**
- * How every process of a pod begins: an app, an event handler, and a command of `enter`'s.
+ * The launch of every process of a pod: an app, an event handler, and a command of `enter`.
  *
- * One list of calls, in the one safe order. A process outside of the pod makes nearly all of them:
- * it joins what the app is in, by descriptors alone, gives up what the app does not have, and
- * closes everything. Only then does its copy come into the pod's sight (`recordEntrance`), which is
- * then no more than the app is, and has only execve(2) left to do: the one call that walks a path
- * of the app's, with nothing of the host's open.
+ * One list of system calls, in the one safe order: {@linkcode recordSteps}. A process outside of
+ * the pod makes nearly all of them: it joins the app by descriptors alone, gives up what the app
+ * does not have, and closes everything. Only then does its copy come into the pod's sight
+ * (`recordEntrance`). The copy is no more than the app is, and has only execve(2) left to do: the
+ * one call that walks a path of the app's, with nothing of the host's open.
  *
  * @module
  */
 
 import { recordJoinCgroups } from "../cgroup/tree.ts";
 import type { CallScript } from "../linux/call_script.ts";
-import { recordCapabilities } from "../linux/capabilities.ts";
+import { limitBoundingSet, recordCapabilities } from "../linux/capabilities.ts";
 import { recordCloseAll } from "../linux/close_all.ts";
-import type { Credentials } from "../linux/credentials.ts";
+import { type Credentials, takeCredentials } from "../linux/credentials.ts";
 import type { Fd } from "../linux/fd.ts";
 import { execProcess, launchProcess, recordEntrance } from "../linux/init.ts";
 import { recordOwnSessionKeyring } from "../linux/keyring.ts";
+import type { Call } from "../linux/libc.ts";
 import {
   changeRoot,
   CLONE_NEWNS,
@@ -27,15 +28,16 @@ import {
   type NamespaceKind,
 } from "../linux/namespaces.ts";
 import { dieWithParent, makeUndumpable, resetSignals } from "../linux/process.ts";
+import { setNoNewPrivileges } from "../linux/seccomp.ts";
 import { takeTerminal } from "../linux/terminal.ts";
 import type { PrivilegePlan } from "../plan/process/privileges.ts";
 import type { LabelPlan } from "../plan/process/security_label.ts";
 import { recordCallerLimits } from "../stage1/caller_limits.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { recordLabels } from "./labels.ts";
-import { recordSyscallFilter, recordUser } from "./privileges.ts";
+import { needsNoNewPrivileges, recordSyscallFilter } from "./privileges.ts";
 
-/** A program of the app's, found in its root. */
+/** A program that was found in the app's root. */
 export interface Program {
   path: string;
   argv: readonly string[];
@@ -43,51 +45,61 @@ export interface Program {
   environment: readonly string[];
 }
 
-/** What a process is to be, whoever becomes it. */
+/** What a process of an app is, whether it is a new one or `run` becomes it. */
 export interface Identity {
   /** Where the program begins: a directory of the app's. */
   workingDirectory: Fd;
   labels: LabelPlan;
-  /** The host's /proc, by which the labels are asked for. */
+  /** The host's /proc, by which the labels are requested. */
   proc: Fd;
   credentials: Credentials;
   privileges: PrivilegePlan;
   program: Program;
 }
 
-/** What a new process of an app joins. Nothing of it is looked up by a path any more. */
-export interface Surroundings {
+/** The app that a new process joins, all of it open: no path is looked up any more. */
+export interface JoinedApp {
   /** The `cgroup.procs` of each of the app's cgroups, open for writing. */
   cgroups: readonly Fd[];
-  /** In the order in which they are joined; those of mounts, process ids and users are apart. */
+  /** Joined in this order. The namespaces of mounts, process ids and users are apart. */
   namespaces: readonly { kind: NamespaceKind; fd: Fd }[];
   mounts: Fd;
   root: Fd;
-  /** What the process is born into: the pod's, if it has one. */
+  /** The pod's PID namespace, if it has one. The process is born into it. */
   pidNamespace: Fd | undefined;
-  /** The pod's, if it has one. Joined last, as that takes the host's privileges. */
+  /** The pod's user namespace, if it has one. */
   users: Fd | undefined;
 }
 
-/** What a new process has as descriptors 0 to 2, and which session it is in. */
-export interface Streams {
+/** The descriptors 0 to 2 of a new process, and the session that it is in. */
+export interface LaunchStreams {
   fds: readonly [stdin: Fd, stdout: Fd, stderr: Fd];
   /** Whether the first one is a terminal, which the process is to control. */
   hasTerminal: boolean;
-  /** Whether it stays in the session of who starts it. */
+  /** Whether the process stays in the session of its starter. */
   isCallers: boolean;
 }
 
+/** What a new process needs beside its identity; `run`, which becomes an app, has it already. */
+export interface NewProcess extends JoinedApp {
+  streams: LaunchStreams;
+}
+
 /** A new process of an app. */
-export interface Launch extends Identity, Surroundings {
-  streams: Streams;
+export interface Launch extends Identity, NewProcess {}
+
+/** The descriptors that a process begins with beside 0 to 2. */
+interface OpenAtBegin {
+  known: readonly Fd[];
+  /** The one that the program keeps, if it keeps one. */
+  kept?: Fd;
 }
 
 /**
  * Starts a process of an app.
  *
  * @returns Its process id, as this process sees it.
- * @throws {SyscallError} the first call of the list that failed.
+ * @throws {SyscallError} when a call of the list fails: the first one that did.
  */
 export function launch(process: Launch): number {
   return launchProcess({
@@ -97,30 +109,9 @@ export function launch(process: Launch): number {
   });
 }
 
-/** Records the whole list, on both sides of the entrance. */
-export function recordLaunch(process: Launch, script: CallScript): void {
-  const { call } = script;
-  const { cgroups, streams } = process;
-  resetSignals(call);
-  // The files of cgroups and labels are the host's, and only its root may write to them.
-  recordJoinCgroups(cgroups, script);
-  recordLabels(process.labels, process.proc, script);
-  // The host's root has room for as many keyrings as there are processes; a user has not.
-  recordOwnSessionKeyring(script);
-  recordJoin(process, script);
-  recordStreams(streams, script);
-  recordIdentity(process, descriptorsOf(process), script);
-  recordEntrance(script);
-  // From here on the process is in sight of the pod.
-  recordDieWithStarter(process.pidNamespace !== undefined, script);
-  if (!streams.isCallers) call("setsid");
-  if (streams.hasTerminal) takeTerminal(0, call);
-  recordExecute(process.program, script);
-}
-
 /**
- * Has this process become the app: the same list, but for what it has done itself. Its root is the
- * app's already.
+ * Has this process become the app, by the list of a new process without the steps that `run` has
+ * taken itself. Its root is the app's already.
  *
  * @param init What {@linkcode openInit} opened, while the host's root was in sight.
  * @param kept A descriptor that the program has beside 0 to 2.
@@ -134,81 +125,110 @@ export function execApp(
   describe: (call: string) => string,
 ): never {
   const fds = [identity.workingDirectory, identity.proc, kept];
-  return execProcess({
-    init,
-    fds,
-    describe,
-    record: (script) => {
-      resetSignals(script.call);
-      recordLabels(identity.labels, identity.proc, script);
-      recordOwnSessionKeyring(script);
-      script.call("fchdir", identity.workingDirectory.number);
-      recordIdentity(identity, fds, script, kept);
-      recordExecute(identity.program, script);
-    },
-  });
+  const record = (script: CallScript) => recordExec(identity, kept, script);
+  return execProcess({ init, fds, describe, record });
+}
+
+/** Records the list of a new process. */
+export function recordLaunch(process: Launch, script: CallScript): void {
+  recordSteps(process, process, { known: descriptorsOf(process) }, script);
+}
+
+/** Records the list of this process, which becomes an app and keeps one descriptor. */
+export function recordExec(identity: Identity, kept: Fd, script: CallScript): void {
+  const known = [identity.workingDirectory, identity.proc];
+  recordSteps(identity, undefined, { known, kept }, script);
 }
 
 /**
- * By descriptor, so that what was found in the app's root is what is used, wherever a path leads by
- * now.
+ * Records the list. Its order is the only one in which each step still has the privilege that it
+ * needs, and no step takes back what an earlier one did.
+ *
+ * @param joined What a new process joins; `undefined` for this process, which becomes the app.
  */
-function recordJoin(process: Launch, { call }: CallScript): void {
-  const { namespaces, mounts, root, pidNamespace, users, workingDirectory } = process;
+function recordSteps(
+  { workingDirectory, labels, proc, credentials, privileges, program }: Identity,
+  joined: NewProcess | undefined,
+  { known, kept }: OpenAtBegin,
+  script: CallScript,
+): void {
+  const { call } = script;
+
+  // execve(2) leaves ignored what the caller ignores.
+  resetSignals(call);
+  // The files of cgroups and labels are the host's, and only its root may write to them.
+  if (joined) recordJoinCgroups(joined.cgroups, script);
+  recordLabels(labels, proc, script);
+  // The host's root may have a keyring for each process. A user's quota is smaller.
+  recordOwnSessionKeyring(script);
+
+  // By descriptor: the process gets what was found, wherever a path leads by now.
+  if (joined) {
+    recordJoinNamespaces(joined, call);
+    // The namespace's root may still be the host's, where the host's root cannot be left.
+    changeRoot(joined.root, call);
+  }
+  call("fchdir", workingDirectory.number);
+  // Last of the namespaces, as that takes the host's privileges.
+  if (joined?.users) call("setns", joined.users.number, CLONE_NEWUSER);
+  if (joined) recordStreams(joined.streams, call);
+  // From here on nothing of the host's is open.
+  recordCloseAll(known, script, kept);
+
+  // The calls up to here might exceed the caller's limits, and the filter may refuse this one.
+  recordCallerLimits(call);
+  // This takes `CAP_SETPCAP`, which root loses with its user id.
+  if (privileges.capabilities) limitBoundingSet(privileges.capabilities.keep, call);
+  // Groups and group first: only root may change them.
+  takeCredentials(credentials, call);
+  // A manifest may ask for this, and the filter of a user other than root needs it.
+  if (needsNoNewPrivileges(privileges, credentials.uid)) setNoNewPrivileges(call);
+  // A change of user may let others look into the process again.
+  makeUndumpable(call);
+  // A root that may gain privileges needs `CAP_SYS_ADMIN` for this. All later calls pass the filter.
+  recordSyscallFilter(privileges, script);
+  // A user other than root has lost all capabilities with the change of user.
+  if (privileges.capabilities && credentials.uid === 0) {
+    recordCapabilities(privileges.capabilities.keep, call);
+  }
+
+  if (joined) {
+    // From here on the process is in sight of the pod.
+    recordEntrance(script);
+    // The copy does not inherit this, and a change of credentials would take it back.
+    recordDieWithStarter(joined.pidNamespace !== undefined, script);
+    if (!joined.streams.isCallers) call("setsid");
+    if (joined.streams.hasTerminal) takeTerminal(0, call);
+  }
+  recordExecute(program, call);
+}
+
+/** Records the entry into all namespaces but that of users. That of mounts changes the root. */
+function recordJoinNamespaces({ namespaces, pidNamespace, mounts }: JoinedApp, call: Call): void {
   for (const { kind, fd } of namespaces) call("setns", fd.number, NAMESPACE_FLAGS[kind]);
   if (pidNamespace) call("setns", pidNamespace.number, CLONE_NEWPID);
   call("setns", mounts.number, CLONE_NEWNS);
-  // The namespace's root may still be the host's, where that one cannot be left.
-  changeRoot(root, call);
-  call("fchdir", workingDirectory.number);
-  if (users) call("setns", users.number, CLONE_NEWUSER);
 }
 
-function recordStreams({ fds }: Streams, { call }: CallScript): void {
+function recordStreams({ fds }: LaunchStreams, call: Call): void {
   fds.forEach(({ number }, fd) => {
     if (number !== fd) call("dup3", number, fd, 0);
   });
 }
 
 /**
- * Records what makes a process no more than the app is, and ends with nothing of the host's open.
- * The order is the only one in which each step still has the privilege that it needs, and none
- * gives back what another took:
+ * Records that the process dies with its starter, and ends at once where the starter is gone.
  *
- * 1. the caller's limits, which the calls up to here might have exceeded, and the filter may refuse;
- * 2. the bounding set, which takes `CAP_SETPCAP`, then groups, group and user;
- * 3. no new privileges, if need be;
- * 4. once more that nobody looks into this process, as a change of user may take that back;
- * 5. the filter, which takes `CAP_SYS_ADMIN` from who may have new privileges. What comes after it
- *    passes it;
- * 6. the capabilities that were kept so far.
+ * @param isOutside Whether the starter is outside of the process's PID namespace: its number is 0
+ * there, while a process that is left to the namespace's pid 1 has the parent 1.
  */
-function recordIdentity(
-  { credentials, privileges }: Identity,
-  known: readonly Fd[],
-  script: CallScript,
-  kept?: Fd,
-): void {
-  const { call } = script;
-  recordCloseAll(known, script, kept);
-  recordCallerLimits(call);
-  recordUser(privileges, credentials, call);
-  makeUndumpable(call);
-  recordSyscallFilter(privileges, script);
-  if (privileges.capabilities && credentials.uid === 0) {
-    recordCapabilities(privileges.capabilities.keep, call);
-  }
-}
-
-/** In a PID namespace, who is outside of it has the number 0; who is left to its pid 1 is 1's. */
 function recordDieWithStarter(isOutside: boolean, script: CallScript): void {
   dieWithParent(script.call);
-  // It may have ended before.
   script.onlyAt(isOutside ? 0 : Deno.pid, "getppid");
 }
 
-/** By its path: by a descriptor, a script would have none, and a program's name be a number. */
-function recordExecute({ path, argv, environment }: Program, { call }: CallScript): void {
+/** By its path: by a descriptor, a script would have no name, and a program's name be a number. */
+function recordExecute({ path, argv, environment }: Program, call: Call): void {
   call("execve", path, [...argv, null], [...environment, null]);
 }
 

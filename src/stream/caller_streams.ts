@@ -13,7 +13,7 @@ import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
 import { ownProcessGroup } from "../linux/process.ts";
 import { statFd } from "../linux/stat.ts";
 import { foregroundGroup, isTerminal, openPty, type Pty } from "../linux/terminal.ts";
-import type { Streams } from "../process/launch.ts";
+import type { LaunchStreams } from "../process/launch.ts";
 import { warn } from "../stage1/log.ts";
 import { Console } from "./console.ts";
 import { InputRelay, isPassable, OutputRelay } from "./relay.ts";
@@ -37,7 +37,7 @@ export interface CallerStreamsOptions {
 /** The streams of a command, passed on until the end of the `using` scope. */
 export class CallerStreams implements Disposable {
   /** What the command has. */
-  readonly streams: Streams;
+  readonly streams: LaunchStreams;
   readonly #opened = new DisposableStack();
   /** What the command alone is to have, once it has begun. */
   readonly #commands = new DisposableStack();
