@@ -17,7 +17,7 @@ import { type LabelPlan, needSecurityModules, planLabels } from "../plan/process
 import { openAppEntry } from "../process/app_entry.ts";
 import { withLabelContext } from "../process/labels.ts";
 import { type Launch, launch } from "../process/launch.ts";
-import { selfConfineForGood, selfConfineUntilExec } from "../process/self_confine.ts";
+import { selfConfine } from "../process/self_confine.ts";
 import { findProgram, programCandidates } from "../rootfs/program.ts";
 import type { EnterArguments } from "../stage1/arguments.ts";
 import { loadCredentials } from "../stage1/credentials_file.ts";
@@ -53,7 +53,7 @@ export function enterPod({ pid, appName, command, ...args }: EnterArguments): ne
   const credentials = loadCredentials(appName);
   const users = loadPrivateUsers();
   clearInherited();
-  selfConfineUntilExec("enter", debug);
+  selfConfine("enter", debug);
 
   const entry = openAppEntry(pid, appName);
   const ids = entry.users && parsePrivateUsers(users);
@@ -76,7 +76,7 @@ export function enterPod({ pid, appName, command, ...args }: EnterArguments): ne
     streams: streams.streams,
   };
   const start = () => withLabelContext(restrictions.labels, () => launch(process));
-  forwardSignals(streams, start, () => selfConfineForGood("waiting", debug));
+  forwardSignals(streams, start, () => selfConfine("waiting", debug));
 }
 
 /**

@@ -9,7 +9,7 @@ import { killInPodCgroups, removePodCgroups } from "../cgroup/remove.ts";
 import { detachMount, setPropagation } from "../linux/mount.ts";
 import { isWithin, readMounts } from "../linux/mountinfo.ts";
 import { killAppProcesses, openAppMarks } from "../process/pod_processes.ts";
-import { selfConfineForGood } from "../process/self_confine.ts";
+import { selfConfine } from "../process/self_confine.ts";
 import type { GcArguments } from "../stage1/arguments.ts";
 import { type Debug, debugLog } from "../stage1/log.ts";
 import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
@@ -25,15 +25,15 @@ export function collectPod({ uuid, ...args }: GcArguments): void {
   const roots = listAppRoots();
   const hasNetworks = isThere(POD_PATHS.netns);
   using apps = openAppMarks(roots);
-  // The plugins of networks would be inside the fence as well.
-  if (!hasNetworks) selfConfineForGood("gc", debug);
+  // The plugins of networks would be confined as well.
+  if (!hasNetworks) selfConfine("gc", debug);
   // Who is killed first makes nothing new.
   killInPodCgroups(uuid, debug);
   killAppProcesses(apps, debug);
   removePodCgroups(uuid, debug);
   if (hasNetworks) {
     leavePodNetwork("gc", uuid, debug);
-    selfConfineForGood("gc", debug);
+    selfConfine("gc", debug);
   }
   detachMountsExcept([POD_PATHS.stage1Rootfs, ...roots], debug);
 }

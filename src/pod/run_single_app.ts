@@ -20,7 +20,7 @@ import { tryLabels } from "../process/labels.ts";
 import { adjustOomScore } from "../process/oom_score.ts";
 import { execApp } from "../process/launch.ts";
 import { startLockHolder } from "../process/lock_holder.ts";
-import { selfConfineUntilExec } from "../process/self_confine.ts";
+import { selfConfine } from "../process/self_confine.ts";
 import { buildRoot, moveIntoRoot } from "../rootfs/app_root.ts";
 import { resolveCredentials } from "../rootfs/users.ts";
 import { withContext } from "../stage1/context.ts";
@@ -48,7 +48,7 @@ export function runSingleApp(
   const plan = app!;
   const { privileges, oomScore, labels } = plan.isolators;
   for (const line of planNotes) warn("run", line);
-  selfConfineUntilExec("run", debug);
+  selfConfine("run", debug);
   saveRun([plan], context);
   const host = openNamespace("self", "mnt");
   const root = buildRoot(plan, context.sources, debug);

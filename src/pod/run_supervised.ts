@@ -9,7 +9,7 @@ import { removeCgroups } from "../cgroup/remove.ts";
 import { clearInherited } from "../linux/capabilities.ts";
 import { machineCgroupName } from "../plan/cgroup/names.ts";
 import { type SupervisedPlan, withNetwork } from "../plan/pod.ts";
-import { selfConfineUntilExec } from "../process/self_confine.ts";
+import { selfConfine } from "../process/self_confine.ts";
 import { prepareHost } from "../rootfs/app_root.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import { warn } from "../stage1/log.ts";
@@ -31,7 +31,7 @@ export function runSupervised(plan: SupervisedPlan, context: PodContext): number
   const { args, debug } = context;
   clearInherited();
   const users = plan.users && makePodUsers(plan.users, debug);
-  selfConfineUntilExec("supervisor", debug);
+  selfConfine("supervisor", debug);
   // Programs of the host make the network; what they find out is part of what the apps get.
   const network = makePodNetwork(plan.network, users, context);
   for (const line of [...plan.notes, ...network.notes]) warn("run", line);

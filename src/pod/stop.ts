@@ -19,7 +19,7 @@ import {
   killAppProcesses,
   openAppMarks,
 } from "../process/pod_processes.ts";
-import { selfConfineForGood } from "../process/self_confine.ts";
+import { selfConfine } from "../process/self_confine.ts";
 import { parsePid, type StopArguments } from "../stage1/arguments.ts";
 import { type Debug, debugLog } from "../stage1/log.ts";
 import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
@@ -51,9 +51,9 @@ export function stopPod({ force, debug, uuid }: StopArguments): void {
 /** @returns Whether there was anybody to ask. */
 function askPod({ roots, pid, debug }: FoundPod): boolean {
   const leader = findLeader(roots, pid) ?? findSupervisor(pid) ?? findSupervisor();
-  // Visiting namespaces is behind the fence, and takes a while.
+  // A confined process cannot visit namespaces, and it takes a while.
   using apps = openAppMarks(roots, leader ? [] : listProcesses());
-  selfConfineForGood("stop", debug);
+  selfConfine("stop", debug);
   let asked = 0;
   for (const member of leader ? [leader] : findAppProcesses(apps)) {
     signalHeld(member, SIGTERM, debug);
@@ -76,7 +76,7 @@ function killPod({ uuid, roots, pid, debug }: FoundPod): boolean {
   const supervisor = findSupervisor(pid) ?? findSupervisor();
   const leader = findLeader(roots, pid) ?? (pid === undefined ? undefined : findFirstProcess(pid));
   using apps = openAppMarks(roots);
-  selfConfineForGood("stop", debug);
+  selfConfine("stop", debug);
   const hadCgroups = killInPodCgroups(uuid, debug);
   if (leader) signalHeld(leader, SIGKILL, debug);
   // An app alone, and all that it has started, keep the pod locked for as long as they are there.

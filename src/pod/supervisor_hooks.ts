@@ -14,7 +14,7 @@ import { hostId, type Owner } from "../plan/id_range.ts";
 import { withLabelContext } from "../process/labels.ts";
 import { withOomScore } from "../process/oom_score.ts";
 import { killAppProcesses, openAppMarks } from "../process/pod_processes.ts";
-import { selfConfineForGood } from "../process/self_confine.ts";
+import { selfConfine } from "../process/self_confine.ts";
 import { warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import type { Stdio } from "../stream/streams.ts";
@@ -58,7 +58,7 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
     begun() {
       replaceFileAt(lock, POD_PATHS.pid, `${namespaces?.pid ?? Deno.pid}\n`);
       // In the host's namespaces, the pod's processes have yet to be found.
-      if (namespaces && !hasMoreToStart(pod)) selfConfineForGood("waiting", debug);
+      if (namespaces && !hasMoreToStart(pod)) selfConfine("waiting", debug);
     },
     end: () => endPod(pod),
     firstProcess: namespaces?.pid,

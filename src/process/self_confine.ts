@@ -1,9 +1,12 @@
 /**
- * What the entrypoints take from themselves, once they have read what tells them what to do.
+ * What each entrypoint takes from itself, once it has read what tells it what to do.
  *
- * Deno's permissions end at libc: they decide which files and variables the program's own code may ask Deno
- * for, and do not see a system call. The kernel does, and holds this fence. It belongs to the thread that makes
- * all calls; the others only serve V8 and Deno.
+ * Deno's permissions end at libc: they decide which files and variables the program's own code may
+ * ask Deno for, and do not see a system call. The kernel sees every call, and enforces this
+ * confinement. It holds for the thread that makes all calls; the others only serve V8 and Deno.
+ *
+ * Landlock is no part of it: a landlocked process can neither unmount, which `gc` has to do, nor
+ * look at the root of a process outside, by which `gc` and `stop` know the pod's processes.
  *
  * @module
  */
@@ -16,57 +19,23 @@ import { prepareFilter, setNoNewPrivileges } from "../linux/seccomp.ts";
 import { ARCHITECTURE } from "../linux/syscall_numbers.ts";
 import type { Debug } from "../stage1/log.ts";
 
-/** What each needs: capabilities(7). */
-const NEEDED = {
-  run: [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_RESOURCE",
-  ],
-  // The `run` that stays with a pod: it makes networks and devices, and looks into processes of the pod.
-  supervisor: [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_MKNOD",
-    "CAP_NET_ADMIN",
-    "CAP_SETPCAP",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_RESOURCE",
-  ],
-  // It gives a terminal to the command's user, from a devpts whose `ptmx` nobody may open.
-  enter: [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_KILL",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-  ],
-  // Who has started all that there is to start: what is left to do is to pass on signals and output.
-  waiting: ["CAP_KILL"],
-  gc: ["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE"],
-  stop: ["CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_SYS_PTRACE"],
-} as const satisfies Record<string, readonly Capability[]>;
+/** System calls by name, each with its numbers on x86-64 and on arm64. */
+type SyscallPairs = Readonly<Record<string, readonly [x86_64: number, aarch64: number]>>;
+
+/** What is left to a process that has confined itself. */
+export interface Confinement {
+  /** What it may still do: capabilities(7). */
+  capabilities: readonly Capability[];
+  /**
+   * The calls that it denies itself, if it stays what it is to its end. A process that starts or
+   * becomes another program denies itself none: that program would be denied them as well.
+   */
+  denied?: SyscallPairs;
+}
 
 /**
- * Calls that none who stays what it is ever makes, and that do the most harm, with their numbers on x86-64 and arm64:
- * looking up so few in the table of all calls would be half of what the fence costs.
+ * Calls that no confined process makes, and that do the most harm. The numbers stand here because
+ * looking up so few names in the table of all calls would be half of what the confinement costs.
  */
 const DENIED_SYSCALLS = {
   accept4: [288, 242],
@@ -98,51 +67,103 @@ const DENIED_SYSCALLS = {
   unshare: [272, 97],
 } as const;
 
-/** Who ends as what it is. */
-type Staying = "stop" | "gc" | "waiting";
+const MOUNT_SYSCALLS = { mount: [165, 40], umount2: [166, 39] } as const;
 
-/** The calls that each refuses itself: their numbers on x86-64 and on arm64, by name. */
-export function deniedSyscalls(
-  name: Staying,
-): Readonly<Record<string, readonly [x86_64: number, aarch64: number]>> {
-  return name === "gc"
-    ? DENIED_SYSCALLS
-    : { ...DENIED_SYSCALLS, mount: [165, 40], umount2: [166, 39] };
-}
+/** The parts that entrypoints play, each with its confinement. */
+export const CONFINEMENTS = {
+  /** A `run` that becomes its app. */
+  run: {
+    capabilities: [
+      "CAP_CHOWN",
+      "CAP_DAC_OVERRIDE",
+      "CAP_DAC_READ_SEARCH",
+      "CAP_FOWNER",
+      "CAP_FSETID",
+      "CAP_SETGID",
+      "CAP_SETPCAP",
+      "CAP_SETUID",
+      "CAP_SYS_ADMIN",
+      "CAP_SYS_CHROOT",
+      "CAP_SYS_RESOURCE",
+    ],
+  },
+  /** A `run` that stays: it makes networks and devices, and looks into processes of the pod. */
+  supervisor: {
+    capabilities: [
+      "CAP_CHOWN",
+      "CAP_DAC_OVERRIDE",
+      "CAP_DAC_READ_SEARCH",
+      "CAP_FOWNER",
+      "CAP_FSETID",
+      "CAP_KILL",
+      "CAP_MKNOD",
+      "CAP_NET_ADMIN",
+      "CAP_SETPCAP",
+      "CAP_SYS_ADMIN",
+      "CAP_SYS_CHROOT",
+      "CAP_SYS_PTRACE",
+      "CAP_SYS_RESOURCE",
+    ],
+  },
+  /** It gives a terminal to the command's user, from a devpts whose `ptmx` nobody may open. */
+  enter: {
+    capabilities: [
+      "CAP_CHOWN",
+      "CAP_DAC_OVERRIDE",
+      "CAP_DAC_READ_SEARCH",
+      "CAP_FOWNER",
+      "CAP_KILL",
+      "CAP_SYS_ADMIN",
+      "CAP_SYS_CHROOT",
+      "CAP_SYS_PTRACE",
+    ],
+  },
+  /** A `run` or `enter` with nothing left to start: it passes on signals and output. */
+  waiting: {
+    capabilities: ["CAP_KILL"],
+    denied: { ...DENIED_SYSCALLS, ...MOUNT_SYSCALLS },
+  },
+  gc: {
+    capabilities: [
+      "CAP_DAC_OVERRIDE",
+      "CAP_DAC_READ_SEARCH",
+      "CAP_KILL",
+      "CAP_SYS_ADMIN",
+      "CAP_SYS_PTRACE",
+    ],
+    denied: DENIED_SYSCALLS,
+  },
+  stop: {
+    capabilities: ["CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_SYS_PTRACE"],
+    denied: { ...DENIED_SYSCALLS, ...MOUNT_SYSCALLS },
+  },
+} as const satisfies Record<string, Confinement>;
+
+/** A part that an entrypoint plays. */
+export type Role = keyof typeof CONFINEMENTS;
 
 /**
- * The fence of a program that becomes another one, or starts one: that one has to have all that this one gives up,
- * so it is but what execve(2) gives back to root.
+ * Confines this process to its role, for good: it keeps the role's capabilities, and where it stays
+ * what it is, it denies itself new privileges and the role's system calls.
  *
- * @throws {SyscallError}
+ * execve(2) gives root its capabilities back, which a program that it starts or becomes needs.
+ *
+ * @throws {SyscallError} when the process lacks a privilege that the confinement itself takes.
  */
-export function selfConfineUntilExec(name: "run" | "supervisor" | "enter", debug: Debug): void {
-  debug(`keep the capabilities ${NEEDED[name].join(" ")}`);
-  giveUp(name);
+export function selfConfine(role: Role, debug: Debug): void {
+  const { capabilities, denied }: Confinement = CONFINEMENTS[role];
+  debug(`keep the capabilities ${capabilities.join(" ")}`);
+  // This process is in the host's root, and apps in the host's namespaces see it. With few
+  // capabilities left, any process that has as many could look into it.
+  makeUndumpable(syscall);
+  limitPermitted(capabilities);
+  if (denied) denySyscalls(denied, debug);
 }
 
-/**
- * The fence of a program that ends as what it is.
- *
- * Landlock is no part of it: who is landlocked can neither unmount, which is what `gc` is for, nor look at the
- * root of a process outside, by which both know the pod's.
- *
- * @throws {SyscallError}
- */
-export function selfConfineForGood(name: Staying, debug: Debug): void {
-  const calls = Object.values(deniedSyscalls(name));
-  debug(`keep the capabilities ${NEEDED[name].join(" ")}, refuse ${calls.length} system calls`);
-  giveUp(name);
+function denySyscalls(denied: SyscallPairs, debug: Debug): void {
+  const calls = Object.values(denied);
+  debug(`deny ${calls.length} system calls`);
   setNoNewPrivileges();
   const syscalls = calls.map(([x86_64, aarch64]) => ARCHITECTURE === "x86_64" ? x86_64 : aarch64);
   prepareFilter({ mode: "deny", syscalls, errno: ERRNO.EPERM })();
-}
-
-/**
- * Gives up capabilities, and before that makes sure that nobody comes to look into this process by
- * having as many as are left: it is in the host's root, and in the host's namespaces apps see it.
- */
-function giveUp(name: keyof typeof NEEDED): void {
-  makeUndumpable(syscall);
-  limitPermitted(NEEDED[name]);
 }

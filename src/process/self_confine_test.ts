@@ -1,11 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { syscallNumber } from "../linux/syscall_table.ts";
-import { deniedSyscalls } from "./self_confine.ts";
+import { CONFINEMENTS } from "./self_confine.ts";
 
-/** A program that fences itself, and then says what the kernel says of it and what it still can do. */
-function fenced(call: string): string {
+/** A program that confines itself, and then says what the kernel says of it and what it still can do. */
+function confined(call: string): string {
   const code = `
-    import { selfConfineForGood, selfConfineUntilExec } from "./self_confine.ts";
+    import { selfConfine } from "./self_confine.ts";
     import { syscall } from "../linux/libc.ts";
     import { readKernelFile } from "../linux/read_write.ts";
     const attempt = (...call) => {
@@ -28,7 +28,7 @@ function fenced(call: string): string {
       unmount: attempt("umount2", "/nowhere", 0),
     }));
   `;
-  const path = new URL(`./${crypto.randomUUID()}_fenced.ts`, import.meta.url);
+  const path = new URL(`./${crypto.randomUUID()}_confined.ts`, import.meta.url);
   Deno.writeTextFileSync(path, code);
   try {
     const args = ["run", "--allow-all", "--no-check", path.pathname];
@@ -51,7 +51,7 @@ const ENTER = "00000000002c002f";
 const WAITING = "0000000000000020";
 
 Deno.test("stop keeps three capabilities, and can neither mount nor unshare", root, () => {
-  assertEquals(JSON.parse(fenced('selfConfineForGood("stop", () => {})')), {
+  assertEquals(JSON.parse(confined('selfConfine("stop", () => {})')), {
     permitted: STOP,
     effective: STOP,
     noNewPrivileges: "1",
@@ -62,7 +62,7 @@ Deno.test("stop keeps three capabilities, and can neither mount nor unshare", ro
 });
 
 Deno.test("gc can unmount, and cannot unshare", root, () => {
-  assertEquals(JSON.parse(fenced('selfConfineForGood("gc", () => {})')), {
+  assertEquals(JSON.parse(confined('selfConfine("gc", () => {})')), {
     permitted: GC,
     effective: GC,
     noNewPrivileges: "1",
@@ -77,7 +77,7 @@ Deno.test(
   root,
   () => {
     const { permitted, effective, noNewPrivileges, filters } = JSON.parse(
-      fenced('selfConfineUntilExec("enter", () => {})'),
+      confined('selfConfine("enter", () => {})'),
     );
     assertEquals({ permitted, effective, noNewPrivileges, filters }, {
       permitted: ENTER,
@@ -89,7 +89,7 @@ Deno.test(
 );
 
 Deno.test("enter keeps one capability when its command runs, and cannot leave", root, () => {
-  assertEquals(JSON.parse(fenced('selfConfineForGood("waiting", () => {})')), {
+  assertEquals(JSON.parse(confined('selfConfine("waiting", () => {})')), {
     permitted: WAITING,
     effective: WAITING,
     noNewPrivileges: "1",
@@ -101,7 +101,7 @@ Deno.test("enter keeps one capability when its command runs, and cannot leave", 
 
 Deno.test("run gives up capabilities alone, since its app inherits all else", root, () => {
   const { noNewPrivileges, filters, unshare } = JSON.parse(
-    fenced('selfConfineUntilExec("run", () => {})'),
+    confined('selfConfine("run", () => {})'),
   );
   assertEquals({ noNewPrivileges, filters, unshare }, {
     noNewPrivileges: "0",
@@ -110,8 +110,8 @@ Deno.test("run gives up capabilities alone, since its app inherits all else", ro
   });
 });
 
-Deno.test("the fences have the numbers of the table of all system calls", () => {
-  for (const [name, numbers] of Object.entries(deniedSyscalls("stop"))) {
+Deno.test("denied calls have the numbers of the table of all system calls", () => {
+  for (const [name, numbers] of Object.entries(CONFINEMENTS.stop.denied)) {
     const expected = [syscallNumber(name, "x86_64"), syscallNumber(name, "aarch64")];
     assertEquals([...numbers], expected, name);
   }
