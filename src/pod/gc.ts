@@ -8,7 +8,8 @@
 import { killInPodCgroups, removePodCgroups } from "../cgroup/remove.ts";
 import { detachMount, setPropagation } from "../linux/mount.ts";
 import { isWithin, readMounts } from "../linux/mountinfo.ts";
-import { killAppProcesses, openAppMarks } from "../process/pod_processes.ts";
+import { openAppMatcher } from "../process/app_processes.ts";
+import { killAppProcesses } from "../process/kill_apps.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import type { GcArguments } from "../stage1/arguments.ts";
 import { type Debug, debugLog } from "../stage1/log.ts";
@@ -24,7 +25,7 @@ export function collectPod({ uuid, ...args }: GcArguments): void {
   const debug = debugLog("gc", args.debug);
   const roots = listAppRoots();
   const hasNetworks = isThere(POD_PATHS.netns);
-  using apps = openAppMarks(roots);
+  using apps = openAppMatcher(roots);
   // The plugins of networks would be confined as well.
   if (!hasNetworks) selfConfine("gc", debug);
   // Who is killed first makes nothing new.

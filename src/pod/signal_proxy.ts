@@ -1,6 +1,6 @@
 /**
- * Standing in for a program that cannot be become, as it is in another PID namespace and session:
- * what happens to this process happens to that one, and it ends as that one ends.
+ * The signal proxy: this process stands in for a program in another PID namespace and session. The
+ * program gets the signals that this process is sent, and this process ends as the program ends.
  *
  * @module
  */
@@ -34,20 +34,20 @@ import {
 } from "../linux/signals.ts";
 import type { CallerStreams } from "../stream/caller_streams.ts";
 
-/** Signals that are about this process alone, and mean nothing to the program. */
+/** Signals that concern this process alone, and are not forwarded. */
 const OWN: readonly number[] = [SIGCHLD, SIGCONT, SIGTTIN, SIGTTOU];
 
 /** Signals that ask the program to end. */
 const ENDING: readonly number[] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
 /**
- * Starts a program, and ends as it ends. While it runs, it gets the signals that this process is
- * sent.
+ * Starts a program, and ends as the program ends. While it runs, it gets the signals that this
+ * process is sent.
  *
- * @param streams What passes on its terminal, if it has one.
- * @param start Starts it, and returns its process id.
- * @param started Hears that there is nothing left to do but to wait.
- * @throws {Error} what `start` throws.
+ * @param streams The program's streams, which are passed on.
+ * @param start Starts the program, and returns its process id.
+ * @param started Is called when the program runs: nothing is left but to pass on and to wait.
+ * @throws {Error} when `start` or `started` throws.
  */
 export function forwardSignals(
   streams: CallerStreams,
@@ -65,7 +65,7 @@ function runToItsEnd(
   start: () => number,
   started: () => void,
 ): End {
-  // The caller's terminal is given back also when the start fails.
+  // When the start fails, the caller's terminal is given back as well.
   using passed = streams;
   const pid = start();
   passed.commandStarted();
@@ -99,13 +99,13 @@ function forwardAll(signals: Fd, child: Fd, streams: CallerStreams): void {
   }
 }
 
-/** One that has been stopped, by whomever, goes on: else it would not mind. */
+/** A program that somebody has stopped has to go on, to be able to end. */
 function forward(signal: number, child: Fd): void {
   signalProcess(child, signal);
   if (ENDING.includes(signal)) signalProcess(child, SIGCONT);
 }
 
-/** The program is in a session of its own, which the caller's shell cannot stop. */
+/** The caller's shell cannot stop the program, which is in a session of its own. */
 function stopBoth(child: Fd): void {
   signalProcess(child, SIGSTOP);
   stopSelf();

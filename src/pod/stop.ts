@@ -10,16 +10,11 @@ import { killInPodCgroups } from "../cgroup/remove.ts";
 import { isLocked } from "../linux/file_lock.ts";
 import { POLLIN, waitForEvents } from "../linux/poll.ts";
 import { listProcesses, SIGCONT, SIGKILL, signalProcess, SIGTERM } from "../linux/process.ts";
-import {
-  findAppProcesses,
-  findFirstProcess,
-  findSupervisor,
-  type HeldProcess,
-  holdAppProcess,
-  killAppProcesses,
-  openAppMarks,
-} from "../process/pod_processes.ts";
+import { findAppProcesses, holdAppProcess, openAppMatcher } from "../process/app_processes.ts";
+import type { HeldProcess } from "../process/held_process.ts";
+import { killAppProcesses } from "../process/kill_apps.ts";
 import { selfConfine } from "../process/self_confine.ts";
+import { findFirstProcess, findSupervisor } from "../process/supervisor_process.ts";
 import { parsePid, type StopArguments } from "../stage1/arguments.ts";
 import { type Debug, debugLog } from "../stage1/log.ts";
 import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
@@ -52,11 +47,11 @@ export function stopPod({ force, debug, uuid }: StopArguments): void {
 function askPod({ roots, pid, debug }: FoundPod): boolean {
   const leader = findLeader(roots, pid) ?? findSupervisor(pid) ?? findSupervisor();
   // A confined process cannot visit namespaces, and it takes a while.
-  using apps = openAppMarks(roots, leader ? [] : listProcesses());
+  using apps = openAppMatcher(roots, leader ? [] : listProcesses());
   selfConfine("stop", debug);
   let asked = 0;
-  for (const member of leader ? [leader] : findAppProcesses(apps)) {
-    signalHeld(member, SIGTERM, debug);
+  for (const held of leader ? [leader] : findAppProcesses(apps)) {
+    signalHeld(held, SIGTERM, debug);
     asked++;
   }
   return asked > 0;
@@ -75,7 +70,7 @@ function askPod({ roots, pid, debug }: FoundPod): boolean {
 function killPod({ uuid, roots, pid, debug }: FoundPod): boolean {
   const supervisor = findSupervisor(pid) ?? findSupervisor();
   const leader = findLeader(roots, pid) ?? (pid === undefined ? undefined : findFirstProcess(pid));
-  using apps = openAppMarks(roots);
+  using apps = openAppMatcher(roots);
   selfConfine("stop", debug);
   const hadCgroups = killInPodCgroups(uuid, debug);
   if (leader) signalHeld(leader, SIGKILL, debug);
@@ -98,7 +93,7 @@ function endSupervisor(supervisor: HeldProcess, debug: Debug): void {
 /** The pod's one app, if it is that which the `pid` file names. */
 function findLeader(roots: readonly string[], pid: number | undefined): HeldProcess | undefined {
   if (pid === undefined) return undefined;
-  using apps = openAppMarks(roots, [pid]);
+  using apps = openAppMatcher(roots, [pid]);
   return holdAppProcess(pid, apps);
 }
 

@@ -11,9 +11,10 @@ import { setOwnerAt } from "../linux/ownership.ts";
 import { replaceFileAt } from "../linux/read_write.ts";
 import type { AppPlan } from "../plan/app.ts";
 import { hostId, type Owner } from "../plan/id_range.ts";
+import { openAppMatcher } from "../process/app_processes.ts";
+import { killAppProcesses } from "../process/kill_apps.ts";
 import { withLabelContext } from "../process/labels.ts";
 import { withOomScore } from "../process/oom_score.ts";
-import { killAppProcesses, openAppMarks } from "../process/pod_processes.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import { warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
@@ -82,8 +83,8 @@ function endPod({ apps, namespaces, cgroups, debug }: CreatedPod): void {
   if (namespaces) return namespaces.end();
   for (const { plan } of apps.values()) {
     killApp(cgroups, plan.name, debug);
-    using marks = openAppMarks([plan.rootfs]);
-    killAppProcesses(marks, debug);
+    using processes = openAppMatcher([plan.rootfs]);
+    killAppProcesses(processes, debug);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The way into an app that runs: what a further process of it has to join, found out from those
- * that it has.
+ * The way into an app that runs: what a further process has to join, taken from the processes that
+ * the app has.
  *
  * @module
  */
@@ -13,40 +13,36 @@ import { pathOf } from "../linux/path.ts";
 import { childrenOf, listProcesses } from "../linux/process.ts";
 import { machineCgroupName, podCgroupName } from "../plan/cgroup/names.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
+import { type AppMatcher, isAppProcess, openAppMatcher, openAppRoot } from "./app_processes.ts";
 import type { JoinedApp } from "./launch.ts";
-import {
-  type AppMarks,
-  isAppProcess,
-  openAppMarks,
-  openAppRoot,
-  supervisorOf,
-} from "./pod_processes.ts";
+import { supervisorOf } from "./supervisor_process.ts";
 
 /**
- * What a process of an app joins. Nothing is there twice: what this process shares with the app is
- * left out.
+ * An app that runs, as a further process joins it. What this process shares with the app is left
+ * out.
  */
 export interface AppEntry extends JoinedApp {
   /** A process of the app. */
   pid: number;
 }
 
-/** The namespaces that are the pod's; an app's own is that of mounts. */
+/** The namespaces that apps share. Each has a mount namespace of its own. */
 const POD_NAMESPACES = ["cgroup", "ipc", "uts", "net"] as const;
 
 /**
- * Opens all that it takes to get into an app.
+ * Opens what a process has to join to be one of the app's.
  *
- * That the processes are the pod's is asked both before and after they are looked at, should their
- * numbers change hands meanwhile.
+ * Whether the app's process is the pod's is checked before and after it is looked at, as its number
+ * may change hands meanwhile.
  *
- * @param pid What `run` left in the `pid` file: the app's process, or the pod's first one.
+ * @param pid The content of the `pid` file: the app's process, or the pod's first one.
  * @throws {Error} when that process is not this pod's, or the app does not run.
  */
 export function openAppEntry(pid: number, appName: string): AppEntry {
-  using marks = openAppMarks([appRootfs(appName)], [pid, ...childrenOf(supervisorOf(pid) ?? pid)]);
-  const process = findProcessOf(pid, appName, marks);
-  const root = openAppRoot(process, marks);
+  const pids = [pid, ...childrenOf(supervisorOf(pid) ?? pid)];
+  using app = openAppMatcher([appRootfs(appName)], pids);
+  const process = findProcessOf(pid, appName, app);
+  const root = openAppRoot(process, app);
   const open = (of: number, kind: NamespaceKind) =>
     isElsewhere(of, kind) ? [{ kind, fd: openNamespace(of, kind) }] : [];
   const entry = {
@@ -57,15 +53,15 @@ export function openAppEntry(pid: number, appName: string): AppEntry {
     users: open(pid, "user")[0]?.fd,
     pidNamespace: open(pid, "pid")[0]?.fd,
   };
-  if (root === undefined || findProcessOf(pid, appName, marks) !== process) {
+  if (root === undefined || findProcessOf(pid, appName, app) !== process) {
     throw new Error(`app "${appName}" has just ended`);
   }
   return { ...entry, root };
 }
 
-/** The app's own program comes first, then whatever else it has running. */
-function findProcessOf(pid: number, appName: string, marks: AppMarks): number {
-  const isOfApp = (pid: number) => isAppProcess(pid, marks);
+/** Finds the app's own program, or else another process of the app. */
+function findProcessOf(pid: number, appName: string, app: AppMatcher): number {
+  const isOfApp = (pid: number) => isAppProcess(pid, app);
   if (isOfApp(pid)) return pid;
   const supervisor = supervisorOf(pid);
   if (supervisor === undefined) {
@@ -76,7 +72,7 @@ function findProcessOf(pid: number, appName: string, marks: AppMarks): number {
   return found;
 }
 
-/** Of all cgroups that the app is in, those which were made for the pod. */
+/** Opens those of the process's cgroups that were made for the pod. */
 function openPodCgroups(pid: number): Fd[] {
   using directory = openFile(".", O_PATH | O_DIRECTORY);
   const uuid = pathOf(directory).split("/").at(-1)!;

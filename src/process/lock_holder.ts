@@ -1,10 +1,10 @@
 /**
- * Who keeps a pod locked when no process of stage1's stays with it, and its app may not have the
- * lock: a descriptor of the pod's directory is a way to the host.
+ * The lock holder: a process of `init`'s size that keeps a pod locked, where no other process of
+ * stage1's stays with the pod, and the app may not have the lock itself. A descriptor of the pod's
+ * directory is a way to the host.
  *
- * A process of `init`'s size holds the lock for as long as the app's own process is there, and
- * after that for as long as anybody has the other end of a pipe, which the app gets in the lock's
- * place and its children inherit.
+ * In the lock's place the app gets one end of a pipe, which its children inherit. The lock holder
+ * ends when the app's own process and all that have this end are gone.
  *
  * @module
  */
@@ -21,13 +21,13 @@ import { POD_PATHS } from "../stage1/pod_directory.ts";
 const PR_SET_NAME = 15;
 
 /**
- * Starts the process, for this one as the pod's.
+ * Starts the lock holder. This process is the one that becomes the app.
  *
- * It is nobody's child: the app would be told of its end, and could wait for it.
+ * The lock holder is no child of it: the app would be told of its end, and could wait for it.
  *
  * @param host The host's mount namespace.
  * @returns The end of the pipe that the app is to have.
- * @throws {SyscallError}
+ * @throws {SyscallError} when the lock holder cannot be started.
  */
 export function startLockHolder(lock: Fd, host: Fd): Fd {
   const { readEnd, writeEnd } = makePipe();
@@ -39,10 +39,10 @@ export function startLockHolder(lock: Fd, host: Fd): Fd {
     record: (script, unready) => {
       const { call } = script;
       resetSignals(call);
-      // The app's mounts are to go with the app.
+      // In the app's mount namespace, it would keep the app's mounts in place.
       call("setns", host.number, CLONE_NEWNS);
       script.onlyAt(0, "clone", SIGCHLD, 0, 0, 0, 0);
-      // The caller's terminal, process group and streams are the app's alone.
+      // The caller's terminal, process group and streams belong to the app alone.
       call("setsid");
       call("prctl", PR_SET_NAME, "volo-lock", 0, 0, 0);
       noCapabilities(call);

@@ -1,12 +1,12 @@
 import "../linux/libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
-import type { ResourcePlan } from "../plan/cgroup/resources.ts";
+import type { OomScorePlan } from "../plan/cgroup/resources.ts";
 import { withOomScore } from "./oom_score.ts";
 
 const read = () => Deno.readTextFileSync("/proc/self/oom_score_adj").trim();
 
-function planOf(value: number): ResourcePlan {
-  return { oomScoreAdj: { value, isolator: "app (os/linux/oom-score-adj)" } } as ResourcePlan;
+function planOf(value: number): OomScorePlan {
+  return { value, isolator: "app (os/linux/oom-score-adj)" };
 }
 
 Deno.test("what is started meanwhile has the score, and its starter has its own again", () => {

@@ -1,0 +1,129 @@
+/**
+ * The processes of a pod's apps, told from all others.
+ *
+ * A process is an app's if its root directory is the app's, or if it is in a mount namespace that
+ * begins in the app's root: chroot(2) changes the root, and not the namespace. The kernel vouches
+ * for both; the number in a file proves nothing, since process ids are used again.
+ *
+ * @module
+ */
+
+import type { Fd } from "../linux/fd.ts";
+import { inMounts, namespaceIdentity, openNamespace } from "../linux/namespaces.ts";
+import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
+import { listProcesses, rootIdentity, throughThread } from "../linux/process.ts";
+import { identityAt, statFd } from "../linux/stat.ts";
+import { type HeldProcess, holdProcess, identityIfThere, unlessGone } from "./held_process.ts";
+
+/** What tells the processes of some apps from all others. */
+export interface AppMatcher extends Disposable {
+  /** The apps' root directories, in the form of {@linkcode FileStatus.identity}. */
+  roots: ReadonlySet<string>;
+  /**
+   * The mount namespaces that begin in one of the roots, by identity. They are held open, so that
+   * no other namespace gets their numbers.
+   */
+  namespaces: ReadonlyMap<string, Fd>;
+}
+
+/**
+ * Finds out what tells the processes of some apps.
+ *
+ * Where a namespace begins can be seen only from inside, so this thread visits each namespace but
+ * its own. That takes `CAP_SYS_ADMIN` and `CAP_SYS_CHROOT`; to compare processes later takes
+ * neither.
+ *
+ * @param rootfs The apps' root file systems, relative to the pod directory.
+ * @param pids The processes whose namespaces may be the apps'; all by default.
+ * @throws {SyscallError} when a namespace cannot be visited.
+ */
+export function openAppMatcher(rootfs: readonly string[], pids = listProcesses()): AppMatcher {
+  const roots = new Set(rootfs.map(identityIfThere).filter((root) => root !== undefined));
+  const namespaces = new Map<string, Fd>();
+  // Where no app has a root, no namespace begins in one.
+  for (const namespace of roots.size === 0 ? [] : otherMountNamespaces(pids)) {
+    const root = inMounts(namespace, () => identityAt("/"));
+    if (roots.has(root)) namespaces.set(statFd(namespace).identity, namespace);
+    else namespace[Symbol.dispose]();
+  }
+  const dispose = () => namespaces.forEach((namespace) => namespace[Symbol.dispose]());
+  return { roots, namespaces, [Symbol.dispose]: dispose };
+}
+
+/**
+ * Opens each mount namespace of the processes once, but for this thread's own. The caller closes
+ * them.
+ */
+function* otherMountNamespaces(pids: readonly number[]): Generator<Fd> {
+  const seen = new Set([namespaceIdentity("thread-self", "mnt")]);
+  for (const pid of pids) {
+    if (seen.has(namespaceIdentity(pid, "mnt"))) continue;
+    const namespace = unlessGone(() => openNamespace(pid, "mnt"));
+    if (namespace === undefined) continue;
+    // The process may have changed its namespace since it was looked at.
+    const identity = statFd(namespace).identity;
+    if (seen.has(identity)) {
+      namespace[Symbol.dispose]();
+      continue;
+    }
+    seen.add(identity);
+    yield namespace;
+  }
+}
+
+/**
+ * Tells whether a process is one of the apps', at this moment.
+ *
+ * @throws {SyscallError} when the process cannot be looked at.
+ */
+export function isAppProcess(pid: number, { roots, namespaces }: AppMatcher): boolean {
+  if (roots.size === 0) return false;
+  const root = rootIdentity(pid);
+  if (root !== undefined && roots.has(root)) return true;
+  const namespace = namespaces.size === 0 ? undefined : namespaceIdentity(pid, "mnt");
+  return namespace !== undefined && namespaces.has(namespace);
+}
+
+/**
+ * Holds a process, if it is one of the apps'.
+ *
+ * @returns `undefined` when it is not, or gone.
+ * @throws {SyscallError} when the process cannot be looked at.
+ */
+export function holdAppProcess(pid: number, apps: AppMatcher): HeldProcess | undefined {
+  // Most processes are no app's, and need not be held to see that.
+  return isAppProcess(pid, apps) ? holdProcess(pid, () => isAppProcess(pid, apps)) : undefined;
+}
+
+/**
+ * Looks for all processes of some apps. Each is held until the next one is asked for: they may be
+ * more than a process can have descriptors.
+ *
+ * @throws {SyscallError} when a process cannot be looked at.
+ */
+export function* findAppProcesses(apps: AppMatcher): Generator<HeldProcess> {
+  for (const pid of listProcesses()) {
+    const held = holdAppProcess(pid, apps);
+    if (held === undefined) continue;
+    using _process = held.process;
+    yield held;
+  }
+}
+
+/**
+ * Opens the root of an app, although its process may have changed its own root by now.
+ *
+ * @param pid One of the app's processes.
+ * @returns `undefined` when the process is not one of the app's, or gone.
+ * @throws {SyscallError} when the root cannot be opened.
+ */
+export function openAppRoot(pid: number, { roots, namespaces }: AppMatcher): Fd | undefined {
+  const root = throughThread(
+    pid,
+    (directory) => openFile(`${directory}/root`, O_PATH | O_DIRECTORY),
+  );
+  if (root === undefined || roots.has(statFd(root).identity)) return root;
+  root[Symbol.dispose]();
+  const namespace = namespaces.get(namespaceIdentity(pid, "mnt") ?? "");
+  return namespace && inMounts(namespace, () => openFile("/", O_PATH | O_DIRECTORY));
+}
