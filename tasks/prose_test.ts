@@ -1,0 +1,100 @@
+/** How comments are written, and that no two modules export one name. */
+
+import { assertEquals } from "@std/assert";
+import { ROOT } from "./project.ts";
+
+/** What is not yet so: rooms, by how their paths begin, and names that two modules export. */
+const TO_DO: Readonly<Record<"comments" | "names", readonly string[]>> = {
+  comments: [
+    "entry/",
+    "image/",
+    "src/",
+    "tasks/",
+    "tests/",
+  ],
+  names: [
+    "Argument",
+    "Command",
+    "Instruction",
+    "Limit",
+    "Place",
+    "PodNetwork",
+    "Streams",
+    "pathOf",
+    "planSettings",
+  ],
+};
+
+/** Columns of a comment. A line with an address may have more. */
+const COLUMNS = 100;
+
+/** What the comment of a function does not begin with: it begins with what the function does. */
+const NO_VERBS =
+  /^(A|All|An|Everything|How|Its|One|That|The|There|Those|What|Where|Whether|Which|Who|Whom)\b/;
+
+const COMMENT = /^\s*(\/\/|\/?\*)|\s\/\/ /;
+
+const FUNCTION = /\/\*\*((?:(?!\*\/).)*)\*\/\s*export (?:async )?function\*? ?(\w+)/gs;
+
+const EXPORT =
+  /^export (?:abstract |async |declare )*(?:class|const|enum|function\*?|interface|let|type) (\w+)/gm;
+
+interface Source {
+  path: string;
+  text: string;
+}
+
+const sources = ["entry", "image", "src", "tasks", "tests"].flatMap(sourcesIn);
+
+const written = sources.filter(({ path }) =>
+  !TO_DO.comments.some((start) => path.startsWith(start))
+);
+
+function sourcesIn(directory: string): Source[] {
+  return [...Deno.readDirSync(`${ROOT}/${directory}`)].flatMap(({ name, isDirectory }) => {
+    const path = `${directory}/${name}`;
+    if (isDirectory) return sourcesIn(path);
+    if (!/\.(c|h|mjs|ts)$/.test(name)) return [];
+    return { path, text: Deno.readTextFileSync(`${ROOT}/${path}`) };
+  });
+}
+
+/** Where lines are of which something is true: each one's path and number. */
+function linesWhere(isWrong: (line: string, next: string) => boolean): string[] {
+  return written.flatMap(({ path, text }) => {
+    const lines = text.split("\n");
+    return lines.flatMap((line, i) => isWrong(line, lines[i + 1] ?? "") ? `${path}:${i + 1}` : []);
+  });
+}
+
+Deno.test("no comment has lines that are too long", () => {
+  const isTooLong = (line: string) =>
+    [...line].length > COLUMNS && COMMENT.test(line) && !line.includes("://");
+  assertEquals(linesWhere(isTooLong), []);
+});
+
+Deno.test("each `@throws` says when", () => {
+  const isBare = (line: string, next: string) =>
+    /@throws \{\w+\}\s*(\*\/)?$/.test(line) && !/^\s*\* +[^\s@/]/.test(next);
+  assertEquals(linesWhere(isBare), []);
+});
+
+Deno.test("the comment of an exported function begins with what the function does", () => {
+  const wrong = written.flatMap(({ path, text }) =>
+    [...text.matchAll(FUNCTION)]
+      .filter(([, comment]) => NO_VERBS.test(comment!.replace(/^[\s*]+/, "")))
+      .map(([, , name]) => `${path}: ${name}`)
+  );
+  assertEquals(wrong, []);
+});
+
+Deno.test("no two modules export one name", () => {
+  const places = new Map<string, Set<string>>();
+  for (const { path, text } of sources.filter(({ path }) => path.startsWith("src/"))) {
+    for (const [, name] of text.matchAll(EXPORT)) {
+      places.set(name!, (places.get(name!) ?? new Set()).add(path));
+    }
+  }
+  const twice = [...places].filter(([name, { size }]) => size > 1 && !TO_DO.names.includes(name));
+  assertEquals(twice.map(([name, paths]) => `${name}: ${[...paths].join(", ")}`), []);
+});
