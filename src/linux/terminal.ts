@@ -13,6 +13,9 @@ import { fileSystemType } from "./stat.ts";
 /** Of statfs(2). */
 const DEVPTS_SUPER_MAGIC = 0x1cd1;
 
+/** The mode that login(1) gives a terminal: its owner reads and writes, its group writes. */
+export const TERMINAL_MODE = 0o620;
+
 const TCGETS = 0x5401;
 const TCSETS = 0x5402;
 const TIOCSCTTY = 0x540e;

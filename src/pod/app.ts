@@ -19,7 +19,7 @@ import { findProgram, programCandidates } from "../rootfs/program.ts";
 import { resolveCredentials } from "../rootfs/users.ts";
 import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";
-import type { Stdio } from "../stream/streams.ts";
+import type { Stdio } from "../stream/stdio.ts";
 import type { PodNamespaces } from "./namespaces.ts";
 
 /** An app whose root is built. */

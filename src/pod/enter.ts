@@ -73,7 +73,7 @@ export function enterPod({ pid, appName, command, ...args }: EnterArguments): ne
     workingDirectory: entry.root,
     proc: openFile("/proc", O_PATH | O_DIRECTORY),
     program: { path, argv: command, environment },
-    streams: streams.streams,
+    streams: streams.stdio,
   };
   const start = () => withLabelContext(restrictions.labels, () => launch(process));
   forwardSignals(streams, start, () => selfConfine("waiting", debug));

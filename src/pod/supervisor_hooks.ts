@@ -18,7 +18,7 @@ import { withOomScore } from "../process/oom_score.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import { warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import type { Stdio } from "../stream/streams.ts";
+import type { Stdio } from "../stream/stdio.ts";
 import { type AppProgram, type BuiltApp, startProgram } from "./app.ts";
 import type { CreatedPod } from "./create_pod.ts";
 import type { ActivePhase } from "./life.ts";

@@ -33,6 +33,7 @@ import {
 import { O_CREAT, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, openFile } from "../linux/open.ts";
 import { setOwnerAt } from "../linux/ownership.ts";
 import { type FileKind, lstatAt } from "../linux/stat.ts";
+import { TERMINAL_MODE } from "../linux/terminal.ts";
 import { describeMask } from "../plan/describe.ts";
 import type { Owner } from "../plan/id_range.ts";
 import { STANDARD_DEVICES } from "../plan/rootfs/devices.ts";
@@ -116,7 +117,12 @@ function fillDev(owner: Owner): Fd {
   }
   for (const [name, target] of Object.entries(DEVICE_LINKS)) makeLink(target, `/dev/${name}`);
   for (const name of ["pts", "shm", "mqueue"]) makeDirectory(`/dev/${name}`);
-  const pts = { mode: "0620", ptmxmode: "0666", gid: `${owner.gid + TTY_GROUP}`, max: MOST_PTYS };
+  const pts = {
+    mode: TERMINAL_MODE.toString(8),
+    ptmxmode: "0666",
+    gid: `${owner.gid + TTY_GROUP}`,
+    max: MOST_PTYS,
+  };
   const terminals = mountNew("devpts", "/dev/pts", pts);
   for (const name of ["", "ptmx"]) setOwnerAt(terminals, name, owner);
   const shm = { mode: "1777", ...TMPFS_LIMITS, ...own };

@@ -1,6 +1,6 @@
 /**
- * The file that keeps what an app has written, byte by byte. It is below the pod directory, where
- * no app can reach it, and cannot fill the disk.
+ * The log of an app: a file with every byte that the app has written. It lies below the pod
+ * directory, where no app can reach it, and is bounded, so that no app fills the disk.
  *
  * @module
  */
@@ -24,14 +24,13 @@ import { POD_PATHS } from "../stage1/pod_directory.ts";
 
 const NEWLINE = 10;
 
-/** Bytes that a log has at the most. There are two of each app: this one and the one before it. */
-export const LOG_LIMIT = 16 * 1024 * 1024;
+/** The most bytes that a log has. An app has at most two: the current one and the one before it. */
+const LOG_LIMIT = 16 * 1024 * 1024;
 
 /**
- * Opens the directory of the logs, and makes it if need be.
+ * Opens the directory of the logs, and makes it if it is missing.
  *
- * @param podDirectory The pod's.
- * @throws {SyscallError}
+ * @throws {SyscallError} when it cannot be made, or when something else has its name.
  */
 export function openLogDirectory(podDirectory: Fd): Fd {
   try {
@@ -43,13 +42,13 @@ export function openLogDirectory(podDirectory: Fd): Fd {
 }
 
 /**
- * Splits what is to be written where a log is full: after the last line that fits, or else, if the
- * log would then be empty, after the last byte.
+ * Counts the bytes that still fit into a log. The cut is after the last line that fits; an empty
+ * log into which no line fits takes as many bytes as it may have.
  *
- * @param bytes What is to be written.
- * @param size Bytes that the log has.
- * @param limit Bytes that it may have.
- * @returns How many bytes go to this log; if not all, the rest goes to the next one.
+ * @param bytes The bytes to write.
+ * @param size The bytes that the log has.
+ * @param limit The bytes that it may have.
+ * @returns How many of `bytes` go to this log. The others go to the next one.
  *
  * @example
  * ```ts
@@ -68,7 +67,7 @@ export function bytesThatFit(bytes: Bytes, size: number, limit: number): number 
   return lines === 0 && size === 0 ? room : lines;
 }
 
-/** One app's log. */
+/** The log of one app. */
 export class AppLog implements Disposable {
   readonly #directory: Fd;
   readonly #name: string;
@@ -78,10 +77,10 @@ export class AppLog implements Disposable {
   #hasWarned = false;
 
   /**
-   * @param directory Where logs are.
+   * @param directory The directory of the logs.
    * @param app The app's name.
-   * @param warn Hears, once, why the log has gaps.
-   * @param limit Bytes that the file may have.
+   * @param warn Called once, with the reason, when the log has gaps.
+   * @param limit The most bytes that the file may have.
    */
   constructor(directory: Fd, app: string, warn: (text: string) => void, limit = LOG_LIMIT) {
     this.#directory = directory;
@@ -90,7 +89,7 @@ export class AppLog implements Disposable {
     this.#limit = limit;
   }
 
-  /** Adds to the log. What a full disk does not take is lost, but no reason to stop the app. */
+  /** Adds to the log. Bytes that a full disk does not take are lost: the app goes on. */
   write(bytes: Bytes): void {
     try {
       this.#writeAll(bytes);
@@ -98,7 +97,7 @@ export class AppLog implements Disposable {
       if (!(error instanceof SyscallError)) throw error;
       if (!this.#hasWarned) this.#warn(`${this.#name} has gaps: ${error.message}`);
       this.#hasWarned = true;
-      // How much of it was written is to be seen when the file is opened again.
+      // How many bytes were written is unknown: opening the file again asks for its size.
       this.#close();
     }
   }

@@ -1,77 +1,85 @@
 /**
- * The standard streams of a command of `enter`'s: the caller's, but none of the caller's terminals,
- * files and devices. Who has a terminal open can type into it, and read what is typed. The command
- * gets a terminal of the pod's own instead, and what that shows is shown in the caller's; in the
- * place of files and devices it gets pipes.
+ * The standard streams of a command that `enter` starts.
+ *
+ * The command gets the caller's pipes and sockets as they are, but none of the caller's terminals,
+ * files and devices: a process that has a terminal open can type into it, and read what is typed.
+ * In place of a terminal the command gets one of the pod's, whose output is shown in the caller's;
+ * in place of files and devices it gets pipes.
  *
  * @module
  */
 
 import { Fd } from "../linux/fd.ts";
-import { setMode, setOwner } from "../linux/ownership.ts";
+import { setOwner } from "../linux/ownership.ts";
 import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
 import { ownProcessGroup } from "../linux/process.ts";
 import { statFd } from "../linux/stat.ts";
 import { foregroundGroup, isTerminal, openPty, type Pty } from "../linux/terminal.ts";
-import type { LaunchStreams } from "../process/launch.ts";
 import { warn } from "../stage1/log.ts";
 import { Console } from "./console.ts";
 import { InputRelay, isPassable, OutputRelay } from "./relay.ts";
+import { giveTerminal, type Stdio } from "./stdio.ts";
 
-const TERMINAL_MODE = 0o620;
-/** Of descriptors 0 to 2, a terminal's output is shown in the first one that is a terminal. */
+/** The pod's terminal is shown in the first of these descriptors that is a terminal. */
 const SHOWN_IN = [1, 2, 0];
-/** How long to wait for a caller who takes nothing, when the command has ended, in milliseconds. */
+
+/** Milliseconds to wait, once the command has ended, for a reader that takes nothing. */
 const REST_PATIENCE = 1000;
+
+/**
+ * How often output is still passed on once the command has ended, 64 KiB at most each time:
+ * processes that it has left running may write without end.
+ */
+const MOST_ROUNDS = 64;
 
 const say = (line: string) => warn("enter", line);
 
-/** What {@linkcode CallerStreams} is made of. */
+/** What {@linkcode CallerStreams} needs. */
 export interface CallerStreamsOptions {
-  /** Opens the directory of a devpts, where a terminal is wanted. */
+  /** Opens the root of a devpts. Called when the command is to have a terminal. */
   openTerminals: () => Fd;
-  /** The command's user, in the host's numbers. */
+  /** The command's user, as an id of the host. */
   uid: number;
 }
 
-/** The streams of a command, passed on until the end of the `using` scope. */
+/** The streams of a command, relayed until the end of the `using` scope. */
 export class CallerStreams implements Disposable {
-  /** What the command has. */
-  readonly streams: LaunchStreams;
+  /** The command's standard streams. */
+  readonly stdio: Stdio;
   readonly #opened = new DisposableStack();
-  /** What the command alone is to have, once it has begun. */
-  readonly #commands = new DisposableStack();
+  /** Descriptors that the command alone is to have open, once it has begun. */
+  readonly #ofCommand = new DisposableStack();
   readonly #outputs: OutputRelay[] = [];
   #input: InputRelay | undefined;
   #console: Console | undefined;
 
-  /** @throws {SyscallError} */
+  /** @throws {SyscallError} when a stream is not open, or when no terminal can be made. */
   constructor({ openTerminals, uid }: CallerStreamsOptions) {
     const terminals = SHOWN_IN.filter(isTerminal);
     const pty = terminals.length > 0 ? this.#openPty(openTerminals, uid, terminals) : undefined;
     const ofTerminal = (fd: number) => terminals.includes(fd) ? pty?.slave : undefined;
     const stdout = ofTerminal(1) ?? this.#outputTo(new Fd(1), uid);
-    // What goes to one file keeps its order only through one pipe.
+    // Output and errors that go to the same file keep their order only through the same pipe.
     const isSame = statFd(1).identity === statFd(2).identity;
     const stderr = ofTerminal(2) ?? (isSame ? stdout : this.#outputTo(new Fd(2), uid));
-    this.streams = {
+    this.stdio = {
       fds: [ofTerminal(0) ?? this.#inputFrom(new Fd(0), uid), stdout, stderr],
       hasTerminal: terminals.includes(0),
       isCallers: false,
     };
   }
 
-  /** What to wait for. */
+  /** Lists the events to wait for. */
   interests(): PollEvents[] {
     return [...this.#all].flatMap((it) => it.interests());
   }
 
-  /** Passes on what has come. */
+  /** Passes on what has arrived. */
   onReady(ready: readonly PollEvents[]): void {
     for (const it of this.#all) it.onReady(ready);
   }
 
-  /** The caller's terminal has another size. */
+  /** Gives the command's terminal the size of the caller's: to be called after SIGWINCH. */
   resize(): void {
     this.#console?.resize();
   }
@@ -82,19 +90,19 @@ export class CallerStreams implements Disposable {
   }
 
   /**
-   * The command has its streams: while this process has them open too, they do not come to their
-   * end.
+   * Closes what the command has open by now. A pipe or terminal that this process kept open as well
+   * would never come to its end.
    */
   commandStarted(): void {
-    this.#commands.dispose();
+    this.#ofCommand.dispose();
   }
 
   /**
-   * Passes on what the command has written before it ended. What it has left running may write
-   * more, which is nobody's.
+   * Passes on what the command had written when it ended. What processes that it has left running
+   * write later may be lost.
    *
-   * @param signals Readable when a signal has come.
-   * @param isUrged Takes these, and tells whether somebody is in a hurry.
+   * @param signals Readable when a signal has arrived.
+   * @param isUrged Reads the signals, and tells whether one of them asks this process to end.
    */
   commandEnded(signals: Fd, isUrged: () => boolean): void {
     this.#endInput();
@@ -106,13 +114,13 @@ export class CallerStreams implements Disposable {
       const ready = waitForEvents([urge, ...interests], isWaiting ? REST_PATIENCE : 0);
       if (ready.length === 0) return;
       this.onReady(ready);
-      // The command's own end is told by a signal, too.
+      // Not every signal is urgent: the command's end has sent one, too.
       if (ready.some(({ fd }) => fd === urge.fd) && isUrged()) return;
       if ((this.#console?.isDone ?? true) && this.#outputs.every((it) => it.isDone)) return;
     }
   }
 
-  /** Gives the caller's terminal back as it was, and what is unread of its input. */
+  /** Restores the caller's terminal, and gives back the input that nobody has read. */
   [Symbol.dispose](): void {
     this.#endInput();
     this.#opened.dispose();
@@ -130,10 +138,8 @@ export class CallerStreams implements Disposable {
   #openPty(openTerminals: () => Fd, uid: number, terminals: number[]): Pty {
     using devpts = openTerminals();
     const pty = openPty(devpts);
-    this.#commands.use(pty.slave);
-    setOwner(pty.slave, uid, -1);
-    setMode(pty.slave, TERMINAL_MODE);
-    // In the background, what is typed is somebody else's.
+    giveTerminal(this.#ofCommand.use(pty.slave), uid);
+    // In the background, what is typed is for another process group.
     const isTyping = terminals.includes(0) && foregroundGroup(0) === ownProcessGroup();
     this.#console = this.#opened.use(
       new Console({
@@ -159,12 +165,6 @@ export class CallerStreams implements Disposable {
     const relay = this.#opened.use(new OutputRelay(caller, say));
     this.#outputs.push(relay);
     setOwner(relay.writeEnd, uid, -1);
-    return this.#commands.use(relay.writeEnd);
+    return this.#ofCommand.use(relay.writeEnd);
   }
 }
-
-/**
- * What is left running can write on and on: it is listened to for so many reads, 64 KiB each at the
- * most.
- */
-const MOST_ROUNDS = 64;

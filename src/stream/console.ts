@@ -1,9 +1,9 @@
 /**
- * A terminal of the pod's own, that of an interactive app or of a command of `enter`'s: what is typed in the caller's
- * goes to it, and what it shows is shown in the caller's.
+ * The terminal of an interactive app, or of a command that `enter` starts, connected to the
+ * caller's: what is typed in the caller's goes to the app's, and what the app's shows goes back.
  *
  * The caller's terminal is raw meanwhile, so that the app's alone decides what a key means. Nothing
- * here waits: it says what to wait for, and is told what has come.
+ * here blocks: a {@linkcode Console} lists the events to wait for, and is handed those that happen.
  *
  * @module
  */
@@ -23,23 +23,23 @@ import { RawMode, setWindowSize, windowSize } from "../linux/terminal.ts";
 import { EscapeKeys } from "./escape_keys.ts";
 import { OutputMux, type OutputQueue, READ_SIZE } from "./output_mux.ts";
 
-/** Bytes of typing that one read takes at the most: what a terminal holds. */
+/** The most bytes of typing that one read takes: what a terminal holds. */
 const TYPING_SIZE = 4096;
 
 /** `^D`, which a terminal takes for the end of input. */
 const END_OF_INPUT = Uint8Array.of(4);
 
-/** What {@linkcode Console} is made of. */
+/** What {@linkcode Console} needs. */
 export interface ConsoleOptions {
-  /** The master of the app's terminal, which does not wait. It stays its owner's to close. */
+  /** The master of the app's terminal, which does not block. Whoever opened it closes it. */
   master: Fd;
-  /** The caller's terminal, where what is typed there is for the app. */
+  /** The caller's terminal; `undefined` when what is typed there is not for the app. */
   input: number | undefined;
-  /** Where the app's terminal is shown. */
+  /** The descriptor in which the app's terminal is shown. */
   output: number;
-  /** Whether others show something in the caller's terminal as well. */
+  /** Whether other output is written to the caller's terminal as well. */
   isShared?: boolean;
-  /** Hears why nothing more is shown. */
+  /** Called with the reason when nothing more can be shown. */
   warn: (text: string) => void;
 }
 
@@ -52,7 +52,7 @@ export class Console implements Disposable {
   readonly #screen: OutputMux;
   readonly #shown: OutputQueue;
   readonly #escape = new EscapeKeys();
-  /** What the app's terminal has not yet taken. */
+  /** Typed bytes that the app's terminal has not taken yet. */
   #typed: Bytes = new Uint8Array(0);
   #inputEnded = false;
   #appEnded = false;
@@ -61,7 +61,7 @@ export class Console implements Disposable {
   /**
    * Makes the caller's terminal raw, and the app's as large.
    *
-   * @throws {SyscallError} and leaves the caller's terminal as it was.
+   * @throws {SyscallError} when a terminal refuses; the caller's is then as it was.
    */
   constructor({ master, input, output, isShared = false, warn }: ConsoleOptions) {
     using undo = new DisposableStack();
@@ -80,12 +80,12 @@ export class Console implements Disposable {
     try {
       setWindowSize(this.#master.number, windowSize(this.#terminal));
     } catch (error) {
-      // One of them was hung up.
+      // One of the two was hung up.
       if (!failedWith(error, "EIO")) throw error;
     }
   }
 
-  /** Whether nobody has the app's terminal open any more, and all that it showed is shown. */
+  /** Whether no process has the app's terminal open any more, and all its output is shown. */
   get isDone(): boolean {
     return this.#appEnded && !this.#screen.isWaiting;
   }
@@ -95,12 +95,12 @@ export class Console implements Disposable {
     return this.#hasEscaped;
   }
 
-  /** Whether something that the app's terminal showed is not shown yet. */
+  /** Whether output of the app's terminal is not shown yet. */
   get isShowing(): boolean {
     return this.#screen.isWaiting;
   }
 
-  /** What to wait for. */
+  /** Lists the events to wait for. */
   interests(): PollEvents[] {
     const isTyping = this.#typed.length > 0;
     const showing = !this.#appEnded && this.#shown.hasRoom ? POLLIN : 0;
@@ -114,10 +114,10 @@ export class Console implements Disposable {
   }
 
   /**
-   * Passes on what has come.
+   * Passes on what has arrived.
    *
-   * @param ready What the wait told; others' descriptors are no matter.
-   * @throws {SyscallError}
+   * @param ready The events that have happened; those of other descriptors are skipped.
+   * @throws {SyscallError} when the app's terminal cannot be read or written.
    */
   onReady(ready: readonly PollEvents[]): void {
     const fds = new Set(ready.map(({ fd }) => fd));
@@ -127,7 +127,7 @@ export class Console implements Disposable {
     this.#screen.flush();
   }
 
-  /** Gives the caller's terminal back as it was. */
+  /** Restores the caller's terminal. */
   [Symbol.dispose](): void {
     this.#rawMode?.[Symbol.dispose]();
     this.#screen[Symbol.dispose]();
@@ -148,7 +148,7 @@ export class Console implements Disposable {
       const written = writeAvailable(this.#master.number, this.#typed);
       this.#typed = this.#typed.subarray(written);
     } catch (error) {
-      // Nobody has the app's terminal open any more.
+      // No process has the app's terminal open any more.
       if (!failedWith(error, "EIO")) throw error;
       this.#typed = this.#typed.subarray(this.#typed.length);
     }

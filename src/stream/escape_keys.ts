@@ -1,6 +1,6 @@
 /**
- * The way out of a terminal whose app does not let go: three times `^]` within a second, as in
- * other stage1 images of rkt.
+ * The keys that end a pod or a command which does not end by itself: `^]`, three times within a
+ * second, as in rkt's other stage1 images.
  *
  * @module
  */
@@ -10,16 +10,16 @@ const ESCAPE = 0x1d;
 const TIMES = 3;
 const MICROSECONDS = 1_000_000;
 
-/** Looks for the keys in what is typed. */
+/** Looks for the escape keys in what is typed. */
 export class EscapeKeys {
   #count = 0;
   #since = 0;
 
   /**
-   * Takes what was typed.
+   * Takes typed bytes.
    *
-   * @param now Microseconds of a clock that only goes forward.
-   * @returns Whether the keys were pressed.
+   * @param now The time, in microseconds, of a clock that only goes forward.
+   * @returns Whether the escape keys are complete.
    *
    * @example
    * ```ts

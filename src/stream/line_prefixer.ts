@@ -1,5 +1,5 @@
 /**
- * The lines of an app, each with a prefix that says whose it is.
+ * The lines that an app writes, each behind a prefix which names the app.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import type { Bytes } from "../linux/libc.ts";
 
 const NEWLINE = 10;
 
-/** The longest line that is kept whole: what systemd's journal cuts lines at by default. */
+/** The longest line that is kept whole, in bytes: where systemd's journal cuts by default. */
 export const LINE_LIMIT = 48 * 1024;
 
 /**
- * The prefix of a line, as the journal prints lines on the console.
+ * Formats the prefix of a line, as systemd's journal prints lines on the console.
  *
- * @param microseconds Since the machine was started.
+ * @param microseconds The time since the machine was started.
  * @param pid The app's process, if it is known.
  *
  * @example
@@ -31,16 +31,16 @@ export function linePrefix(microseconds: number, app: string, pid: number | unde
   return `[${`${seconds}`.padStart(5)}.${rest}] ${who}: `;
 }
 
-/** Puts prefixes before the lines of one stream, whatever bytes they are of. */
+/** Puts a prefix before each line of one stream. Bytes that are not UTF-8 pass unchanged. */
 export class LinePrefixer {
-  /** A line without its end. */
+  /** The beginning of a line whose end has not arrived yet. */
   #partial: Bytes = new Uint8Array(0);
 
   /**
-   * Takes what has come, and keeps a last line that has no end yet.
+   * Takes bytes of the stream, and keeps back a last line that has no end yet.
    *
-   * @param prefix What goes before each line.
-   * @returns Whole lines. One that is too long is cut.
+   * @param prefix The bytes that go before each line.
+   * @returns Whole lines, those that are too long cut.
    */
   push(bytes: Bytes, prefix: Bytes): Bytes {
     const end = bytes.lastIndexOf(NEWLINE) + 1;
@@ -53,8 +53,8 @@ export class LinePrefixer {
   /**
    * Ends the stream.
    *
-   * @param prefix What goes before the line.
-   * @returns The line that had no end, with one.
+   * @param prefix The bytes that go before the line.
+   * @returns The line that was kept back, ended; empty when there was none.
    */
   end(prefix: Bytes): Bytes {
     if (this.#partial.length === 0) return this.#partial;
@@ -63,7 +63,7 @@ export class LinePrefixer {
     return line;
   }
 
-  /** Adds to the line without end, and returns what is too long of it. */
+  /** Adds to the line that is kept back, and returns the pieces that it is too long by. */
   #keep(bytes: Bytes, prefix: Bytes): Bytes {
     const cut: Bytes[] = [];
     this.#partial = concatenate([this.#partial, bytes]);
@@ -75,7 +75,7 @@ export class LinePrefixer {
   }
 }
 
-/** Whole lines, each with the prefix; made in one piece, as short lines are many. */
+/** Puts the prefix before whole lines; in a single array, because short lines are many. */
 function withPrefixes(lines: Bytes, prefix: Bytes): Bytes {
   const ends = newlines(lines);
   const all = new Uint8Array(lines.length + ends.length * prefix.length);

@@ -1,8 +1,9 @@
 /**
- * What the apps write: to the caller, and to a log of each app.
+ * The output of a pod's apps: it goes to the caller, and to a log of each app.
  *
- * Of a pod with one app, the caller gets every byte as it is; with several, whole lines that say
- * whose they are. Nothing here waits: it says what to wait for, and is told what has come.
+ * From a pod with one app the caller gets every byte as it is; from one with several apps, whole
+ * lines with the app's name. Nothing here blocks: a {@linkcode PodOutput} lists the events to wait
+ * for, and is handed those that happen.
  *
  * @module
  */
@@ -21,28 +22,28 @@ import { AppLog, openLogDirectory } from "./app_log.ts";
 import { linePrefix, LinePrefixer } from "./line_prefixer.ts";
 import { OutputMux, type OutputQueue, READ_SIZE } from "./output_mux.ts";
 
-/** What {@linkcode PodOutput} is made of. */
+/** What {@linkcode PodOutput} needs. */
 export interface PodOutputOptions {
-  /** The pod's directory, which gets the logs. */
+  /** The pod directory, in which the logs are kept. */
   podDirectory: Fd;
-  /** Whether lines say which app they are of. */
+  /** Whether each line begins with the name of its app. */
   severalApps: boolean;
-  /** The caller's descriptors. */
+  /** The number of the caller's descriptors. */
   stdout: number;
   stderr: number;
 }
 
-/** A stream of an app's that leads to its log and to the caller. */
+/** A stream of an app that leads to its log and to the caller. */
 export type OutputStream = Exclude<Stream, "stdin">;
 
-/** One such stream: where it comes from, and where it goes. */
+/** One output stream of an app: where it comes from, and where it goes. */
 interface Source {
   app: string;
   pipe: Fd;
-  /** Bytes to read before it ends, when that is known. */
+  /** How many bytes are left to read; `Infinity` while the pod lives. */
   left: number;
   log: AppLog | undefined;
-  /** Absent where bytes are passed on as they are. */
+  /** `undefined` when bytes are passed on as they are. */
   prefixer: LinePrefixer | undefined;
   queue: OutputQueue;
   mux: OutputMux;
@@ -52,7 +53,7 @@ interface Source {
 export class PodOutput implements Disposable {
   readonly #severalApps: boolean;
   readonly #muxes: Record<OutputStream, OutputMux>;
-  /** What `run` itself has to say. */
+  /** The lines of `run` itself. */
   readonly #messages: OutputQueue;
   readonly #logDirectory: Fd | undefined;
   readonly #logs = new Map<string, AppLog>();
@@ -60,7 +61,7 @@ export class PodOutput implements Disposable {
   readonly #sources = new Set<Source>();
 
   /**
-   * Makes the logs' directory. Where that fails, it says so and does without logs.
+   * Makes the logs' directory. When that fails, it warns and does without logs.
    *
    * @throws {SyscallError} when the caller's descriptors are not open.
    */
@@ -68,21 +69,21 @@ export class PodOutput implements Disposable {
     this.#severalApps = severalApps;
     const say = (text: string) => this.say(text);
     const mux = new OutputMux(stdout, say);
-    // Lines stay whole only if one hand writes them.
+    // Lines for one file stay whole only if a single mux writes them.
     const isSame = statFd(stdout).identity === statFd(stderr).identity;
     this.#muxes = { stdout: mux, stderr: isSame ? mux : new OutputMux(stderr, say) };
     this.#messages = this.#muxes.stderr.addQueue();
     this.#logDirectory = openLogs(podDirectory, say);
   }
 
-  /** Says one line of `run`'s own on the caller's standard error. */
+  /** Writes a line of `run` itself to the caller's standard error. */
   say(text: string): void {
     this.writeLine(`run: ${printable(text)}`);
   }
 
   /**
-   * Writes a line to the caller's standard error. As with all that goes there, a slow reader is not
-   * waited for. Of one that has stalled, no more is kept than of an app.
+   * Writes a line to the caller's standard error, without waiting for its reader. While that reader
+   * has stalled, no more is kept for it than of an app's output, and further lines are lost.
    */
   writeLine(line: string): void {
     if (this.#messages.hasRoom) this.#messages.put(new TextEncoder().encode(`${line}\n`));
@@ -90,12 +91,12 @@ export class PodOutput implements Disposable {
   }
 
   /**
-   * Opens what an app is to have as its standard output or error.
+   * Makes a pipe for an app's standard output or error.
    *
-   * @param owner Who may open it again by /dev/stdout or /dev/stderr.
-   * @returns What the app's process inherits. To be closed here when it has, or its end is never
-   * seen.
-   * @throws {SyscallError}
+   * @param owner The user who may open the pipe again by /dev/stdout or /dev/stderr.
+   * @returns The pipe's write end, for the app's process. Close it here once that process has it:
+   * else the pipe never comes to its end.
+   * @throws {SyscallError} when no pipe can be made.
    */
   openStream(app: string, stream: OutputStream, owner: { uid: number; gid: number }): Fd {
     const { readEnd, writeEnd } = makeOutputPipe();
@@ -113,12 +114,12 @@ export class PodOutput implements Disposable {
     return writeEnd;
   }
 
-  /** Says which process an app is, for the prefix of its lines. */
+  /** Notes the pid of an app's process, for the prefix of its lines. */
   appStarted(app: string, pid: number): void {
     this.#pids.set(app, pid);
   }
 
-  /** What to wait for. A stream whose reader is slow is left alone, until its app has to wait. */
+  /** Lists the events to wait for. While the caller reads slowly, full queues get no more. */
   interests(): PollEvents[] {
     const readable = [...this.#sources].filter(({ queue }) => queue.hasRoom)
       .map(({ pipe }) => ({ fd: pipe.number, events: POLLIN }));
@@ -126,10 +127,10 @@ export class PodOutput implements Disposable {
   }
 
   /**
-   * Passes on what has come.
+   * Passes on what has arrived.
    *
-   * @param ready What the wait told; others' descriptors are no matter.
-   * @throws {SyscallError}
+   * @param ready The events that have happened; those of other descriptors are skipped.
+   * @throws {SyscallError} when a pipe cannot be read.
    */
   onReady(ready: readonly PollEvents[]): void {
     const fds = new Set(ready.map(({ fd }) => fd));
@@ -138,10 +139,10 @@ export class PodOutput implements Disposable {
   }
 
   /**
-   * Says that no process of the pod is left: what is in the pipes now is all. A pipe that a process
-   * elsewhere holds has no end of its own.
+   * Notes that no process of the pod is left: what is in the pipes now is the rest. A pipe that a
+   * process outside of the pod holds open would not come to its end by itself.
    *
-   * @throws {SyscallError}
+   * @throws {SyscallError} when a pipe cannot be asked how much is in it.
    */
   podEnded(): void {
     for (const source of this.#sources) {
@@ -150,7 +151,7 @@ export class PodOutput implements Disposable {
     }
   }
 
-  /** Whether every stream has come to its end, and all of it has been passed on. */
+  /** Whether every stream has come to its end and has been passed on. */
   get isDone(): boolean {
     return this.#sources.size === 0 && !this.#allMuxes().some((mux) => mux.isWaiting);
   }
@@ -177,7 +178,7 @@ export class PodOutput implements Disposable {
   #readFrom(source: Source): void {
     const bytes = readAvailable(source.pipe.number, Math.min(READ_SIZE, source.left));
     if (bytes === undefined) {
-      // Who holds the pipe elsewhere may have read what was left.
+      // A process outside of the pod may hold the pipe, and have read what was left.
       if (source.left !== Infinity) this.#end(source);
       return;
     }

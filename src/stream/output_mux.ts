@@ -1,6 +1,6 @@
 /**
- * A stream of the caller's that several others lead to. Whatever becomes of it, and however slow
- * its reader is, the pod goes on.
+ * One output stream of the caller, fed from several queues. The pod goes on however slow the
+ * stream's reader is, and also when it has gone.
  *
  * @module
  */
@@ -11,35 +11,35 @@ import type { Bytes } from "../linux/libc.ts";
 import { type PollEvents, POLLOUT } from "../linux/poll.ts";
 import { openSharedOutput, type SharedOutput } from "../linux/stream.ts";
 
-/** Bytes that one read takes at the most: what a pipe holds. */
+/** The most bytes that one read takes: what a pipe holds. */
 export const READ_SIZE = 64 * 1024;
 
-/** Bytes that wait in one queue before no more are read for it. */
+/** The bytes in one queue from which on no more are read for it. */
 const QUEUE_LIMIT = 64 * 1024;
 
-/** What waits to be written, of one source. */
+/** The bytes of one source that wait to be written. */
 export class OutputQueue {
   #blocks: Bytes[] = [];
   #size = 0;
 
-  /** Whether more should be read. While it is not, the pipe fills up, and then its app waits. */
+  /** Whether more should be read. While not, the source's pipe fills up, and then its app waits. */
   get hasRoom(): boolean {
     return this.#size < QUEUE_LIMIT;
   }
 
-  /** Whether nothing waits. */
+  /** Whether no byte waits. */
   get isEmpty(): boolean {
     return this.#size === 0;
   }
 
-  /** Adds bytes that belong together. */
+  /** Adds bytes, which are never mixed with those of another queue. */
   put(bytes: Bytes): void {
     if (bytes.length === 0) return;
     this.#blocks.push(bytes);
     this.#size += bytes.length;
   }
 
-  /** Takes all that waits. */
+  /** Removes all bytes that wait, and returns them. */
   take(): Bytes {
     const all = concatenate(this.#blocks);
     this.#blocks = [];
@@ -48,50 +48,49 @@ export class OutputQueue {
   }
 }
 
-/**
- * The caller's stream: it takes from its queues in turn, and never a part of what belongs together.
- */
+/** The stream of the caller. It empties its queues in turn, each as a whole. */
 export class OutputMux implements Disposable {
   readonly #output: SharedOutput;
   readonly #warn: (text: string) => void;
   readonly #queues: OutputQueue[] = [];
-  /** What has been taken, and not yet written. */
+  /** Bytes that were taken from a queue, and are not written yet. */
   #rest: Bytes = new Uint8Array(0);
   #isGone = false;
 
   /**
-   * @param fd The caller's descriptor.
-   * @param warn Hears why nothing more is written, if it is not that the reader has gone.
-   * @throws {SyscallError}
+   * @param fd The number of the caller's descriptor.
+   * @param warn Called with the reason when nothing more can be written, unless the reader has
+   * gone.
+   * @throws {SyscallError} when the descriptor is not open.
    */
   constructor(fd: number, warn: (text: string) => void) {
     this.#output = openSharedOutput(fd);
     this.#warn = warn;
   }
 
-  /** Adds something to take from. */
+  /** Adds a queue, and returns it. */
   addQueue(): OutputQueue {
     const queue = new OutputQueue();
     this.#queues.push(queue);
     return queue;
   }
 
-  /** Whether nobody takes anything any more. */
+  /** Whether nothing can be written any more. */
   get isGone(): boolean {
     return this.#isGone;
   }
 
-  /** Whether something is to be written. */
+  /** Whether bytes wait to be written. */
   get isWaiting(): boolean {
     return this.#rest.length > 0 || this.#queues.some((queue) => !queue.isEmpty);
   }
 
-  /** What to wait for. */
+  /** Lists the events to wait for. */
   interests(): PollEvents[] {
     return this.isWaiting ? [{ fd: this.#output.fd, events: POLLOUT }] : [];
   }
 
-  /** Writes what can be written now. */
+  /** Writes what the stream takes without waiting. */
   flush(): void {
     while (this.isWaiting) {
       if (this.#rest.length === 0) this.#rest = this.#nextQueue().take();
@@ -105,7 +104,7 @@ export class OutputMux implements Disposable {
     this.#output[Symbol.dispose]();
   }
 
-  /** The first that has something goes to the end of the row. */
+  /** Returns the first queue that is not empty, and moves it behind the others. */
   #nextQueue(): OutputQueue {
     const [queue] = this.#queues.splice(this.#queues.findIndex((queue) => !queue.isEmpty), 1);
     this.#queues.push(queue!);

@@ -1,7 +1,7 @@
 /**
- * Streams of the caller's that a pod may not have itself: files and devices. Who has one open can
- * open it once more, for more than it was opened for, and change its mode. What the pod has in
- * their place is a pipe, and what goes through it is passed on here. Nothing waits.
+ * Relays for the caller's files and devices, which no process of a pod may have open: it could open
+ * them again with more access, and change their modes. The pod has a pipe instead, and a relay
+ * copies between pipe and file. Nothing here blocks.
  *
  * @module
  */
@@ -23,31 +23,32 @@ import {
 } from "../linux/stream.ts";
 import { OutputMux, type OutputQueue, READ_SIZE } from "./output_mux.ts";
 
-/** File systems of which nothing has a path: those of pipes and of sockets. `linux/magic.h`. */
+/** The file systems of pipes and of sockets, whose files have no paths: `linux/magic.h`. */
 const WITHOUT_PATHS = [0x5049_5045, 0x534f_434b];
 
 /**
- * Whether a stream can be given to a pod as it is: a pipe or a socket leads to its other end alone.
+ * Tells whether a pod may have a stream of the caller itself: a pipe or a socket leads only to its
+ * other end.
  */
 export function isPassable(fd: Fd): boolean {
   return WITHOUT_PATHS.includes(fileSystemType(fd));
 }
 
-/** What the caller's stream has for a pod to read, passed on until the end of the `using` scope. */
+/** The caller's input, relayed to a pod until the end of the `using` scope. */
 export class InputRelay implements Disposable {
-  /** What the pod has as its end. */
+  /** The pod's end of the pipe. */
   readonly readEnd: Fd;
   readonly #caller: Fd;
   readonly #input: SharedInput;
   readonly #closePipe = new DisposableStack();
   readonly #writeEnd: Fd;
-  /** What the pipe has not yet taken. */
+  /** Bytes that the pipe has not taken yet. */
   #rest: Bytes = new Uint8Array(0);
-  /** How many bytes have been taken from the caller. */
+  /** How many bytes have been read from the caller. */
   #taken = 0;
   #hasEnded = false;
 
-  /** @throws {SyscallError} */
+  /** @throws {SyscallError} when the caller's stream is not open. */
   constructor(caller: Fd) {
     const { readEnd, writeEnd } = makeInputPipe();
     this.#caller = caller;
@@ -56,13 +57,13 @@ export class InputRelay implements Disposable {
     this.#writeEnd = this.#closePipe.use(writeEnd);
   }
 
-  /** What to wait for. */
+  /** Lists the events to wait for. */
   interests(): PollEvents[] {
     if (this.#rest.length > 0) return [{ fd: this.#writeEnd.number, events: POLLOUT }];
     return this.#hasEnded ? [] : [{ fd: this.#input.fd, events: POLLIN }];
   }
 
-  /** Passes on what has come. */
+  /** Passes on what has arrived. */
   onReady(ready: readonly PollEvents[]): void {
     const fds = new Set(ready.map(({ fd }) => fd));
     if (!this.#hasEnded && this.#rest.length === 0 && fds.has(this.#input.fd)) this.#read();
@@ -72,9 +73,9 @@ export class InputRelay implements Disposable {
     if (this.#hasEnded && this.#rest.length === 0) this.#closePipe.dispose();
   }
 
-  /** Gives back what nobody has read: the next one who reads the caller's file begins there. */
+  /** Gives back what nobody has read: the next reader of the caller's file begins there. */
   [Symbol.dispose](): void {
-    // Who reads the pipe may have written to it, too.
+    // The pipe's reader may have written to it, too: no more is given back than was taken.
     const unread = Math.min(this.#taken, this.#rest.length + bytesAvailable(this.readEnd));
     if (unread > 0 && statFd(this.#caller).kind === "file") seekBy(this.#caller, -unread);
     this.#closePipe.dispose();
@@ -96,9 +97,9 @@ export class InputRelay implements Disposable {
   }
 }
 
-/** What a pod writes, passed on to the caller's stream until the end of the `using` scope. */
+/** A pod's output, relayed to the caller's stream until the end of the `using` scope. */
 export class OutputRelay implements Disposable {
-  /** What the pod has as its end. It is to be closed here once the pod has it. */
+  /** The pod's end of the pipe. Close it here once a process of the pod has it. */
   readonly writeEnd: Fd;
   readonly #readEnd: Fd;
   readonly #closePipe = new DisposableStack();
@@ -107,8 +108,8 @@ export class OutputRelay implements Disposable {
   #hasEnded = false;
 
   /**
-   * @param warn Hears why nothing more is passed on.
-   * @throws {SyscallError}
+   * @param warn Called with the reason when nothing more can be passed on.
+   * @throws {SyscallError} when the caller's stream is not open.
    */
   constructor(caller: Fd, warn: (text: string) => void) {
     const { readEnd, writeEnd } = makeOutputPipe();
@@ -118,17 +119,17 @@ export class OutputRelay implements Disposable {
     this.#queue = this.#mux.addQueue();
   }
 
-  /** Whether all has been passed on that there is to come. */
+  /** Whether the pod's output has come to its end and has been passed on. */
   get isDone(): boolean {
     return this.#hasEnded && !this.isWaiting;
   }
 
-  /** Whether something is yet to be written. */
+  /** Whether bytes wait to be written. */
   get isWaiting(): boolean {
     return this.#mux.isWaiting;
   }
 
-  /** What to wait for. */
+  /** Lists the events to wait for. */
   interests(): PollEvents[] {
     const reading = !this.#hasEnded && this.#queue.hasRoom;
     return [
@@ -137,7 +138,7 @@ export class OutputRelay implements Disposable {
     ];
   }
 
-  /** Passes on what has come. A pod whose caller reads no more is told so by its pipe. */
+  /** Passes on what has arrived. When the caller's reader has gone, the pipe is closed, too. */
   onReady(ready: readonly PollEvents[]): void {
     const isReadable = ready.some(({ fd }) => fd === this.#readEnd.number);
     if (!this.#hasEnded && isReadable && this.#queue.hasRoom) {

@@ -1,41 +1,32 @@
 /**
- * The standard streams of a pod's apps: where they come from, and what passes on what they carry.
+ * The standard streams of a pod's apps: they are opened here, and what they carry is passed on.
  *
  * @module
  */
 
 import { Fd } from "../linux/fd.ts";
-import { setMode, setOwner } from "../linux/ownership.ts";
+import { setOwner } from "../linux/ownership.ts";
 import type { PollEvents } from "../linux/poll.ts";
 import { openPty, type Pty } from "../linux/terminal.ts";
 import type { StdioPlan, Stream, StreamTarget } from "../plan/stdio.ts";
 import { Console } from "./console.ts";
 import { type OutputStream, PodOutput, type PodOutputOptions } from "./output.ts";
 import { InputRelay } from "./relay.ts";
-
-/** What a process of an app has as its standard streams: descriptors of this process. */
-export interface Stdio {
-  fds: readonly [stdin: Fd, stdout: Fd, stderr: Fd];
-  /** Whether the first one is a terminal, which the process is to control. */
-  hasTerminal: boolean;
-  /** Whether the first one is the caller's: the process then belongs to the caller's session. */
-  isCallers: boolean;
-}
+import { giveTerminal, type Stdio } from "./stdio.ts";
 
 const CALLER: Readonly<Record<Stream, Fd>> = {
   stdin: new Fd(0),
   stdout: new Fd(1),
   stderr: new Fd(2),
 };
-const TERMINAL_MODE = 0o620;
 
-/** What {@linkcode Streams} is made of. */
+/** What {@linkcode Streams} needs. */
 export interface StreamsOptions extends PodOutputOptions {
-  /** What each app has, by name. */
+  /** The plan of each app's streams, by the app's name. */
   plans: ReadonlyMap<string, StdioPlan>;
-  /** The pod's terminals, if it has its own. */
+  /** The root of the pod's own devpts; `undefined` when the pod has none. */
   terminals: Fd | undefined;
-  /** What reads as nothing, and takes anything: /dev/null. */
+  /** An open /dev/null. */
   nothing: Fd;
 }
 
@@ -49,7 +40,7 @@ export class Streams implements Disposable {
   readonly #console: Console | undefined;
   readonly #isIsolated: boolean;
 
-  /** @throws {SyscallError} */
+  /** @throws {SyscallError} when a stream of the caller is not open, or no terminal can be made. */
   constructor(options: StreamsOptions) {
     this.#plans = options.plans;
     this.#isIsolated = options.terminals !== undefined;
@@ -67,21 +58,21 @@ export class Streams implements Disposable {
     });
   }
 
-  /** Whether an app belongs to the caller's session, and so gets its terminal's signals by itself. */
+  /** Whether an app belongs to the caller's session, so that the terminal's signals reach it. */
   get isShared(): boolean {
     return !this.#isIsolated && [...this.#plans.values()].some((plan) => plan.stdin === "caller");
   }
 
-  /** What an app has as its console: a path in its root. */
+  /** Returns the path, in the pod's root, of what an app has as its console. */
   consoleOf(app: string): string {
     const hasTerminal = this.#plans.get(app)?.stdin === "tty";
     return hasTerminal && this.#pty ? `/dev/pts/${this.#pty.number}` : "/dev/null";
   }
 
   /**
-   * Opens the streams of an app's process for as long as it takes to start it.
+   * Opens the streams of an app's process for as long as `act` takes to start it.
    *
-   * @throws {SyscallError}
+   * @throws {SyscallError} when a stream cannot be made, or given to the app's user.
    */
   withStdio<T>(app: string, owner: { uid: number; gid: number }, act: (stdio: Stdio) => T): T {
     const plan = this.#plans.get(app)!;
@@ -91,17 +82,17 @@ export class Streams implements Disposable {
     return act({
       fds,
       hasTerminal: plan.stdin === "tty",
-      // With namespaces of its own, the pod has terminals; there, nothing of it is in the caller's session.
+      // No process of a pod with namespaces of its own is in the caller's session.
       isCallers: plan.stdin === "caller" && !this.#isIsolated,
     });
   }
 
-  /** Says which process an app is, for the prefix of its lines. */
+  /** Notes the pid of an app's process, for the prefix of its lines. */
   appStarted(app: string, pid: number): void {
     this.#output.appStarted(app, pid);
   }
 
-  /** Says something of `run`'s own, behind what the apps have said. */
+  /** Writes a line of `run` itself, behind what the apps have written. */
   say(text: string): void {
     this.#output.say(text);
   }
@@ -111,20 +102,20 @@ export class Streams implements Disposable {
     this.#output.writeLine(line);
   }
 
-  /** What to wait for. */
+  /** Lists the events to wait for. */
   interests(): PollEvents[] {
     const others = [this.#console, this.#input];
     return [...this.#output.interests(), ...others.flatMap((it) => it?.interests() ?? [])];
   }
 
-  /** Passes on what has come. */
+  /** Passes on what has arrived. */
   onReady(ready: readonly PollEvents[]): void {
     this.#output.onReady(ready);
     this.#console?.onReady(ready);
     this.#input?.onReady(ready);
   }
 
-  /** The caller's terminal has another size. */
+  /** Gives the app's terminal the size of the caller's: to be called after SIGWINCH. */
   resize(): void {
     this.#console?.resize();
   }
@@ -134,14 +125,14 @@ export class Streams implements Disposable {
     return this.#console?.hasEscaped ?? false;
   }
 
-  /** No process of the pod is left. */
+  /** Notes that no process of the pod is left. */
   podEnded(): void {
     this.#output.podEnded();
-    // While this end is open, the terminal does not come to its end.
+    // As long as its slave is open here, the terminal does not come to its end.
     this.#pty?.slave[Symbol.dispose]();
   }
 
-  /** Whether all that was written has been passed on. */
+  /** Whether all output has been passed on. */
   get isDone(): boolean {
     return this.#output.isDone && (this.#console?.isDone ?? true);
   }
@@ -168,7 +159,8 @@ export class Streams implements Disposable {
         setOwner(this.#input!.readEnd, owner.uid, owner.gid);
         return this.#input!.readEnd;
       case "tty":
-        return giveTerminal(this.#pty!.slave, owner.uid);
+        giveTerminal(this.#pty!.slave, owner.uid);
+        return this.#pty!.slave;
       case "log":
         return opened.use(this.#output.openStream(app, stream as OutputStream, owner));
     }
@@ -177,10 +169,4 @@ export class Streams implements Disposable {
 
 function hasTerminal(plans: ReadonlyMap<string, StdioPlan>): boolean {
   return [...plans.values()].some((plan) => Object.values(plan).includes("tty"));
-}
-
-function giveTerminal(slave: Fd, uid: number): Fd {
-  setOwner(slave, uid, -1);
-  setMode(slave, TERMINAL_MODE);
-  return slave;
 }
