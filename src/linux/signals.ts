@@ -12,10 +12,13 @@ import { readAvailable } from "./stream.ts";
 export const SIGHUP = 1;
 export const SIGINT = 2;
 export const SIGQUIT = 3;
+export const SIGPIPE = 13;
 export const SIGTSTP = 20;
 export const SIGTTIN = 21;
 export const SIGTTOU = 22;
+export const SIGURG = 23;
 export const SIGWINCH = 28;
+export const SIGIO = 29;
 
 /**
  * Every signal with a name but those that cannot be caught, SIGKILL and SIGSTOP, and those that say that the

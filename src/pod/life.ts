@@ -1,36 +1,35 @@
 /**
- * When the apps of a pod start and end: which event leads to what. Pure.
+ * The life of a pod's apps: which event leads to which actions. Pure.
  *
- * They live and die together, as in rkt's own images: when one fails, the others are asked to end, and killed when
- * they take too long; otherwise the pod ends with its last app.
+ * Apps live and die together, as in rkt's own images: when one fails, the others are asked to end,
+ * and killed when they take too long. Otherwise the pod ends with its last app.
  *
  * @module
  */
 
 import { type End, SIGKILL, SIGTERM } from "../linux/process.ts";
 
-/** What an app is doing. */
+/** What an app does at a time. */
 export type Phase = "pre-start" | "running" | "post-stop" | "ended";
 
 /** A phase that has a process. */
 export type ActivePhase = Exclude<Phase, "ended">;
 
-/** An app, as far as its life is concerned. */
+/** An app, with the event handlers that it has. */
 export interface Living {
   name: string;
-  /** Which of its event handlers it has. */
   hasPreStart: boolean;
   hasPostStop: boolean;
 }
 
-/** Something to be done. */
+/** Something that the supervisor has to do. */
 export type Action =
   | { do: "start"; app: string; phase: ActivePhase }
   | { do: "signal"; app: string; signal: number }
-  | { do: "record"; app: string; status: number }
+  | { do: "save-status"; app: string; status: number }
   | { do: "wait"; milliseconds: number };
 
-/** How long apps have to end once they are asked to, in milliseconds. */
+/** How many milliseconds apps have to end once they are asked to. */
 export const STOP_PATIENCE = 30_000;
 
 /** One app's state. */
@@ -38,7 +37,7 @@ interface State extends Living {
   phase: Phase;
 }
 
-/** The life of a pod's apps. Each method takes an event, and says what to do about it, in order. */
+/** The life of a pod's apps. Each method takes an event, and returns the actions, in order. */
 export class PodLife {
   readonly #apps: ReadonlyMap<string, State>;
   #stopping = false;
@@ -59,12 +58,16 @@ export class PodLife {
     return this.#status;
   }
 
-  /** The pod begins. */
+  /** Begins the pod: each app starts, or first its pre-start handler. */
   begin(): Action[] {
     return this.#states.map((app) => start(app, app.hasPreStart ? "pre-start" : "running"));
   }
 
-  /** A process of an app's has ended, or could not be started. */
+  /**
+   * Takes the end of an app's process.
+   *
+   * @throws {Error} when the pod has no such app.
+   */
   ended(name: string, end: End): Action[] {
     const app = this.#apps.get(name);
     if (app === undefined) throw new Error(`${name}: not an app of this pod`);
@@ -82,12 +85,12 @@ export class PodLife {
     }
   }
 
-  /** Somebody asks the pod to end: at first apps are asked to, the second time they are killed. */
+  /** Asks the apps to end. The second time, they are killed. */
   stop(): Action[] {
     return this.#stopping ? this.patienceEnded() : this.#askAll();
   }
 
-  /** The wait that an action asked for is over. */
+  /** Kills the apps: they have been given the time to end, or it is not to be waited for. */
   patienceEnded(): Action[] {
     return this.#active().map(({ name }) => ({ do: "signal", app: name, signal: SIGKILL }));
   }
@@ -98,13 +101,13 @@ export class PodLife {
     const failed = status !== 0 && !this.#stopping;
     app.phase = "ended";
     return [
-      { do: "record", app: app.name, status },
+      { do: "save-status", app: app.name, status },
       ...(hasPostStop ? [start(app, "post-stop")] : []),
       ...(failed ? this.#askAll() : []),
     ];
   }
 
-  /** Ending as it was asked to is what an app is expected to do. */
+  /** An app that ends by the signal that asked it to has not failed. */
   #statusOf(end: End): number {
     if ("status" in end) return end.status;
     return this.#stopping && end.signal === SIGTERM ? 0 : 128 + end.signal;

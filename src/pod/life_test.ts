@@ -21,8 +21,8 @@ function signal(app: string, signal: number): Action {
   return { do: "signal", app, signal };
 }
 
-function record(app: string, status: number): Action {
-  return { do: "record", app, status };
+function saveStatus(app: string, status: number): Action {
+  return { do: "save-status", app, status };
 }
 
 const WAIT: Action = { do: "wait", milliseconds: STOP_PATIENCE };
@@ -30,9 +30,9 @@ const WAIT: Action = { do: "wait", milliseconds: STOP_PATIENCE };
 Deno.test("apps start in order, and the pod ends with the last one", () => {
   const life = pod("a", "b");
   assertEquals(life.begin(), [start("a"), start("b")]);
-  assertEquals(life.ended("a", OK), [record("a", 0)]);
+  assertEquals(life.ended("a", OK), [saveStatus("a", 0)]);
   assert(!life.isOver);
-  assertEquals(life.ended("b", OK), [record("b", 0)]);
+  assertEquals(life.ended("b", OK), [saveStatus("b", 0)]);
   assert(life.isOver);
   assertEquals(life.status, 0);
 });
@@ -41,8 +41,8 @@ Deno.test("an app that fails takes the others down, and its status is the pod's"
   const life = pod("a", "b", "c");
   life.begin();
   life.ended("c", OK);
-  assertEquals(life.ended("a", { status: 5 }), [record("a", 5), signal("b", SIGTERM), WAIT]);
-  assertEquals(life.ended("b", { signal: SIGTERM }), [record("b", 0)]);
+  assertEquals(life.ended("a", { status: 5 }), [saveStatus("a", 5), signal("b", SIGTERM), WAIT]);
+  assertEquals(life.ended("b", { signal: SIGTERM }), [saveStatus("b", 0)]);
   assert(life.isOver);
   assertEquals(life.status, 5);
 });
@@ -50,7 +50,7 @@ Deno.test("an app that fails takes the others down, and its status is the pod's"
 Deno.test("an app that a signal ends by itself has failed", () => {
   const life = pod("a");
   life.begin();
-  assertEquals(life.ended("a", { signal: 11 }), [record("a", 139)]);
+  assertEquals(life.ended("a", { signal: 11 }), [saveStatus("a", 139)]);
   assertEquals(life.status, 139);
 });
 
@@ -58,9 +58,9 @@ Deno.test("what an app says when it is asked to end is recorded, and the pod's s
   const life = pod("a", "b");
   life.begin();
   assertEquals(life.stop(), [signal("a", SIGTERM), signal("b", SIGTERM), WAIT]);
-  assertEquals(life.ended("a", { status: 3 }), [record("a", 3)]);
+  assertEquals(life.ended("a", { status: 3 }), [saveStatus("a", 3)]);
   assertEquals(life.patienceEnded(), [signal("b", SIGKILL)]);
-  assertEquals(life.ended("b", { signal: SIGKILL }), [record("b", 137)]);
+  assertEquals(life.ended("b", { signal: SIGKILL }), [saveStatus("b", 137)]);
   assertEquals(life.status, 3);
   assert(life.isOver);
 });
@@ -76,7 +76,7 @@ Deno.test("handlers go before and after the app", () => {
   const life = pod({ name: "a", hasPreStart: true, hasPostStop: true });
   assertEquals(life.begin(), [start("a", "pre-start")]);
   assertEquals(life.ended("a", OK), [start("a")]);
-  assertEquals(life.ended("a", { status: 1 }), [record("a", 1), start("a", "post-stop")]);
+  assertEquals(life.ended("a", { status: 1 }), [saveStatus("a", 1), start("a", "post-stop")]);
   assert(!life.isOver);
   assertEquals(life.ended("a", { status: 9 }), []);
   assert(life.isOver);
@@ -86,14 +86,14 @@ Deno.test("handlers go before and after the app", () => {
 Deno.test("an app whose pre-start handler fails is not started", () => {
   const life = pod({ name: "a", hasPreStart: true, hasPostStop: true }, "b");
   life.begin();
-  assertEquals(life.ended("a", { status: 2 }), [record("a", 2), signal("b", SIGTERM), WAIT]);
+  assertEquals(life.ended("a", { status: 2 }), [saveStatus("a", 2), signal("b", SIGTERM), WAIT]);
 });
 
 Deno.test("an app that is asked to end during its pre-start handler is not started either", () => {
   const life = pod({ name: "a", hasPreStart: true, hasPostStop: false });
   life.begin();
   assertEquals(life.stop(), [signal("a", SIGTERM), WAIT]);
-  assertEquals(life.ended("a", OK), [record("a", 0)]);
+  assertEquals(life.ended("a", OK), [saveStatus("a", 0)]);
   assert(life.isOver);
 });
 

@@ -1,7 +1,8 @@
 /**
- * The loop of a pod that is supervised: it waits for what can happen, and does what {@linkcode PodLife} says to.
+ * The loop of a pod that is supervised: it waits for what can happen, and does what
+ * {@linkcode PodLife} decides.
  *
- * One thread, no event loop: everything that can happen is a descriptor for ppoll(2).
+ * There is one thread and no event loop: everything that can happen is a descriptor for ppoll(2).
  *
  * @module
  */
@@ -17,6 +18,7 @@ import {
   endOf,
   openProcess,
   SIGCHLD,
+  SIGCONT,
   signalProcess,
   SIGTERM,
 } from "../linux/process.ts";
@@ -25,7 +27,13 @@ import {
   openSignals,
   readSignals,
   SIGINT,
+  SIGIO,
+  SIGPIPE,
   SIGQUIT,
+  SIGTSTP,
+  SIGTTIN,
+  SIGTTOU,
+  SIGURG,
   SIGWINCH,
   unblockSignals,
 } from "../linux/signals.ts";
@@ -34,32 +42,85 @@ import { type Debug, withLinesTo } from "../stage1/log.ts";
 import type { Streams } from "../stream/streams.ts";
 import { type Action, type ActivePhase, type Living, PodLife } from "./life.ts";
 
-/** What the supervisor cannot know by itself. */
+/** The pod as the supervisor acts on it. */
 export interface SupervisorHooks {
-  /** In the order in which they start. */
+  /** The apps, in the order in which they start. */
   apps: readonly Living[];
-  /** Starts a process of an app, and returns its id. */
+  /** Starts the process of an app's phase, and returns its id. */
   start(app: string, phase: ActivePhase): number;
-  /** Where the manifest has what an app does in a phase. */
+  /** Returns the field of the manifest that says what an app does in a phase. */
   fieldOf(app: string, phase: ActivePhase): string;
-  /** Ends what is left of an app whose program has ended. */
+  /**
+   * Kills what an app's process has left behind. Called after each process of an app, so also
+   * between a handler and its app.
+   */
   sweep(app: string): void;
-  /** Keeps an app's exit status. */
-  record(app: string, status: number): void;
-  /** Hears that every app has been started, for the first time. */
+  /**
+   * Saves an app's exit status. Called once for each app: when it has ended, before its post-stop
+   * handler starts, or when it cannot start because its pre-start handler failed.
+   */
+  saveStatus(app: string, status: number): void;
+  /**
+   * Called once, when the first process of every app has been started. Of an app with a pre-start
+   * handler that is the handler, which may still run then: the app itself starts later.
+   */
   begun(): void;
-  /** Ends every process of the pod, and waits until none is left. */
+  /**
+   * Ends every process of the pod, and returns when none is left. Called once, when all apps have
+   * ended, or one could not be started.
+   */
   end(): void;
-  /** The pod's pid 1, if it has one: it is waited for in the end. */
+  /** The pod's pid 1, if it has one: `end` waits for it, and the loop does not. */
   firstProcess: number | undefined;
-  streams: Streams;
+  streams: SupervisedStreams;
   debug: Debug;
 }
 
+/** What the loop needs of the apps' streams. */
+export type SupervisedStreams = Pick<
+  Streams,
+  | "hasEscaped"
+  | "interests"
+  | "isDone"
+  | "isShared"
+  | "onReady"
+  | "podEnded"
+  | "resize"
+  | "say"
+  | "writeLine"
+>;
+
+const KERNEL = {
+  changeOf,
+  childrenOf,
+  endOf,
+  giveBackMemory,
+  monotonicMicroseconds,
+  openProcess,
+  openSignals,
+  readSignals,
+  signalProcess,
+  unblockSignals,
+  waitForEvents,
+};
+
+/** The calls of the kernel that the loop makes. */
+export type SupervisorKernel = typeof KERNEL;
+
 /** Signals that ask the pod to end. */
-const ENDING = [SIGTERM, SIGINT, SIGQUIT];
-/** Signals that are about this process alone, and mean nothing to the apps. */
-const OWN = [13, 17, 18, 20, 21, 22, 23, 29];
+const ENDING: readonly number[] = [SIGTERM, SIGINT, SIGQUIT];
+
+/** Signals that concern this process alone, and are not passed on to the apps. */
+const OWN: readonly number[] = [
+  SIGPIPE,
+  SIGCHLD,
+  SIGCONT,
+  SIGTSTP,
+  SIGTTIN,
+  SIGTTOU,
+  SIGURG,
+  SIGIO,
+];
 
 /** A process of an app that runs. */
 interface Running {
@@ -70,34 +131,35 @@ interface Running {
 }
 
 /**
- * How many milliseconds there are for the rest of what apps have written, once the pod was asked to end: its reader
- * may have stalled.
+ * How many milliseconds there are to pass on the rest of what apps have written, once the pod was
+ * asked to end: the reader may have stalled.
  */
 const REST_PATIENCE = 3_000;
 
 /**
- * After how many milliseconds in which nothing happens a pod is taken for one that lives on: what it took to build
- * it is given back.
+ * After how many milliseconds without an event a pod counts as one that lives on. The memory that
+ * was needed to build it is given back then.
  */
 const QUIET = 3_000;
 
 /**
- * Starts the apps, and stays until the pod is over. Meanwhile nothing waits for who reads what is written.
+ * Starts the apps, and stays until the pod is over. The loop never waits for the reader of what is
+ * written.
  *
  * @returns The pod's exit status.
  * @throws {Error} when an app cannot be started; the others have ended then.
  */
-export function supervise(pod: SupervisorHooks): number {
-  using signals = openSignals(CATCHABLE_SIGNALS);
-  const supervisor = new Supervisor(pod, signals);
+export function supervise(pod: SupervisorHooks, kernel: SupervisorKernel = KERNEL): number {
+  using signals = kernel.openSignals(CATCHABLE_SIGNALS);
+  const supervisor = new Supervisor(pod, signals, kernel);
   try {
     return withLinesTo(
       (line) => pod.streams.writeLine(line),
       () => superviseToTheEnd(supervisor, pod),
     );
   } catch (error) {
-    // Saying why may wait for a reader; whoever wants this process to end is not to wait for that.
-    unblockSignals(CATCHABLE_SIGNALS);
+    // The error's message may wait for a reader, and a signal has to end this process meanwhile.
+    kernel.unblockSignals(CATCHABLE_SIGNALS);
     throw error;
   }
 }
@@ -116,18 +178,21 @@ function superviseToTheEnd(supervisor: Supervisor, pod: SupervisorHooks): number
 class Supervisor {
   readonly #pod: SupervisorHooks;
   readonly #signals: Fd;
+  readonly #kernel: SupervisorKernel;
   readonly #life: PodLife;
+  /** By the number of the descriptor that holds the process. */
   readonly #running = new Map<number, Running>();
   /** When apps that were asked to end are killed, on the monotonic clock, in milliseconds. */
   #deadline: number | undefined;
   /** Whether somebody has asked the pod to end. */
   #isUrged = false;
-  /** Whether what it took to build the pod has been given back. */
+  /** Whether the memory that was needed to build the pod has been given back. */
   #isLean = false;
 
-  constructor(pod: SupervisorHooks, signals: Fd) {
+  constructor(pod: SupervisorHooks, signals: Fd, kernel: SupervisorKernel) {
     this.#pod = pod;
     this.#signals = signals;
+    this.#kernel = kernel;
     this.#life = new PodLife(pod.apps);
   }
 
@@ -144,37 +209,41 @@ class Supervisor {
     this.#pod.begun();
   }
 
-  /** Waits for something to happen, and sees to it. */
+  /** Waits for something to happen, and handles it. */
   turn(): void {
-    const ready = waitForEvents(this.#interests(), this.#remaining() ?? this.#untilQuiet());
-    if (ready.length === 0 && this.#deadline === undefined) this.#giveBackMemory();
+    const ready = this.#kernel.waitForEvents(
+      this.#interests(),
+      this.#remaining() ?? this.#untilQuiet(),
+    );
+    if (ready.length === 0 && this.#untilQuiet() !== undefined) this.#giveBackMemory();
     this.#pod.streams.onReady(ready);
     if (this.#pod.streams.hasEscaped) this.#stopAtOnce();
     const fds = new Set(ready.map(({ fd }) => fd));
     if (fds.has(this.#signals.number)) this.#handleSignals();
-    // Listed first: what is started meanwhile may get the number of a descriptor that has just been closed.
+    // Listed before any is reaped: a process that starts meanwhile may get the number of a
+    // descriptor that has just been closed.
     const ended = [...this.#running].filter(([fd]) => fds.has(fd));
     for (const [, running] of ended) this.#reap(running);
     if (this.#remaining() === 0) this.#giveUpWaiting();
   }
 
   /**
-   * Passes on what apps have written before they ended. Once somebody is in a hurry, that takes no longer than
-   * {@linkcode REST_PATIENCE}; when asked again, it is over.
+   * Passes on what apps have written before they ended. Once the pod was asked to end, that takes
+   * {@linkcode REST_PATIENCE} at most. When it is asked again meanwhile, the rest is dropped.
    */
   passOnRest(): void {
     const { streams } = this.#pod;
     streams.podEnded();
-    this.#deadline = this.#isUrged ? now() + REST_PATIENCE : undefined;
+    this.#deadline = this.#isUrged ? this.#now() + REST_PATIENCE : undefined;
     const signal = { fd: this.#signals.number, events: POLLIN };
     while (!streams.isDone && this.#remaining() !== 0) {
-      const ready = waitForEvents([signal, ...streams.interests()], this.#remaining());
+      const ready = this.#kernel.waitForEvents([signal, ...streams.interests()], this.#remaining());
       const isAsked = ready.some(({ fd }) => fd === signal.fd) &&
-        readSignals(this.#signals).some(({ number }) => ENDING.includes(number));
+        this.#kernel.readSignals(this.#signals).some(({ number }) => ENDING.includes(number));
       if (isAsked && this.#isUrged) return;
       if (isAsked) {
         this.#isUrged = true;
-        this.#deadline = now() + REST_PATIENCE;
+        this.#deadline = this.#now() + REST_PATIENCE;
       }
       streams.onReady(ready);
     }
@@ -187,18 +256,19 @@ class Supervisor {
 
   #remaining(): number | undefined {
     if (this.#deadline === undefined) return undefined;
-    return Math.max(0, this.#deadline - now());
+    return Math.max(0, this.#deadline - this.#now());
   }
 
+  /** `undefined` where there is no memory to give back, or something else to wait for first. */
   #untilQuiet(): number | undefined {
-    return this.#isLean ? undefined : QUIET;
+    return this.#isLean || this.#deadline !== undefined ? undefined : QUIET;
   }
 
-  /** The pod lives on without that, too. */
+  /** A failure is no reason to end the pod. */
   #giveBackMemory(): void {
     this.#isLean = true;
     try {
-      giveBackMemory();
+      this.#kernel.giveBackMemory();
     } catch (error) {
       this.#pod.debug(`memory is not given back: ${describeError(error)}`);
     }
@@ -210,7 +280,8 @@ class Supervisor {
   }
 
   #handleSignals(): void {
-    for (const { number, isKernels } of readSignals(this.#signals)) {
+    for (const { number, isKernels } of this.#kernel.readSignals(this.#signals)) {
+      // The kernel sends a terminal's signals to the apps in the caller's session as well.
       if (isKernels && this.#pod.streams.isShared) continue;
       if (number === SIGCHLD) this.#reapStrangers();
       if (number === SIGWINCH) this.#pod.streams.resize();
@@ -219,11 +290,11 @@ class Supervisor {
     }
   }
 
-  /** An app may make children of this process, by `CLONE_PARENT`. They would stay zombies, and nobody's. */
+  /** An app can make children of this process, by `CLONE_PARENT`. They would stay zombies. */
   #reapStrangers(): void {
     const known = new Set([...this.#running.values()].map(({ pid }) => pid));
-    for (const pid of childrenOf(Deno.pid)) {
-      if (!known.has(pid) && pid !== this.#pod.firstProcess) changeOf(pid);
+    for (const pid of this.#kernel.childrenOf(Deno.pid)) {
+      if (!known.has(pid) && pid !== this.#pod.firstProcess) this.#kernel.changeOf(pid);
     }
   }
 
@@ -238,7 +309,7 @@ class Supervisor {
   }
 
   #reap(running: Running): void {
-    const end = endOf(running.pid);
+    const end = this.#kernel.endOf(running.pid);
     this.#running.delete(running.process.number);
     running.process[Symbol.dispose]();
     this.#pod.debug(`${running.app}: ended with ${JSON.stringify(end)}`);
@@ -247,7 +318,7 @@ class Supervisor {
     this.#perform(this.#life.ended(running.app, end));
   }
 
-  /** Of a handler; an app's own end is told by the exit status. */
+  /** Reports the failure of a handler. An app's own end is told by the exit status. */
   #tellFailure({ app, phase }: Running, end: End): void {
     if (phase === "running" || ("status" in end && end.status === 0)) return;
     const how = "status" in end
@@ -266,18 +337,18 @@ class Supervisor {
         return this.#start(action.app, action.phase);
       case "signal":
         return this.#signal(action.app, action.signal);
-      case "record":
-        return this.#pod.record(action.app, action.status);
+      case "save-status":
+        return this.#pod.saveStatus(action.app, action.status);
       case "wait":
-        this.#deadline = now() + action.milliseconds;
+        this.#deadline = this.#now() + action.milliseconds;
     }
   }
 
   #start(app: string, phase: ActivePhase): void {
     this.#pod.debug(`${app}: ${phase}`);
     const pid = this.#pod.start(app, phase);
-    // A child cannot come to be another process before it has been waited for.
-    const process = openProcess(pid)!;
+    // The number of a child stays the child's until it has been waited for.
+    const process = this.#kernel.openProcess(pid)!;
     this.#running.set(process.number, { app, phase, process, pid });
   }
 
@@ -285,16 +356,16 @@ class Supervisor {
     const running = [...this.#running.values()].filter((it) => it.app === app);
     for (const { process } of running) {
       this.#pod.debug(`${app}: signal ${signal}`);
-      signalProcess(process, signal);
+      this.#kernel.signalProcess(process, signal);
     }
   }
 
   #signalAll(signal: number): void {
-    for (const { process } of this.#running.values()) signalProcess(process, signal);
+    for (const { process } of this.#running.values()) this.#kernel.signalProcess(process, signal);
   }
-}
 
-/** Milliseconds on the monotonic clock. */
-function now(): number {
-  return monotonicMicroseconds() / 1000;
+  /** Milliseconds on the monotonic clock. */
+  #now(): number {
+    return this.#kernel.monotonicMicroseconds() / 1000;
+  }
 }

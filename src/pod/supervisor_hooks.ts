@@ -55,7 +55,7 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
     },
     fieldOf: (name, phase) => programOf(apps.get(name)!, phase, namespaces !== undefined).field,
     sweep: (name) => killApp(cgroups, name, debug),
-    record: (name, status) => replaceFileAt(statuses, name, `${status}\n`),
+    saveStatus: (name, status) => replaceFileAt(statuses, name, `${status}\n`),
     begun() {
       replaceFileAt(lock, POD_PATHS.pid, `${namespaces?.pid ?? Deno.pid}\n`);
       // In the host's namespaces, the pod's processes have yet to be found.

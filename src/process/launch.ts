@@ -185,7 +185,7 @@ function recordSteps(
   if (needsNoNewPrivileges(privileges, credentials.uid)) setNoNewPrivileges(call);
   // A change of user may let others look into the process again.
   makeUndumpable(call);
-  // A root that may gain privileges needs `CAP_SYS_ADMIN` for this. All later calls pass the filter.
+  // A root that may gain privileges needs `CAP_SYS_ADMIN` for this. Later calls pass the filter.
   recordSyscallFilter(privileges, script);
   // A user other than root has lost all capabilities with the change of user.
   if (privileges.capabilities && credentials.uid === 0) {

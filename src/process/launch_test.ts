@@ -144,7 +144,7 @@ function stepsOf(calls: readonly RecordedCall[]): Step[] {
     .filter((step, i, all) => step !== all[i - 1]);
 }
 
-/** Asserts that a list has the steps, and makes the last call of each before the next one begins. */
+/** Asserts that a list has the steps, and ends each of them before the next one begins. */
 function assertOrder(calls: readonly RecordedCall[], who: string, ...steps: Step[]): void {
   const found = calls.map(stepOf);
   for (const step of steps) assert(found.includes(step), `${who}: ${step}`);

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { syscallNumber } from "../linux/syscall_table.ts";
 import { CONFINEMENTS } from "./self_confine.ts";
 
-/** A program that confines itself, and then says what the kernel says of it and what it still can do. */
+/** Runs a program that confines itself, and prints what the kernel says of it and lets it do. */
 function confined(call: string): string {
   const code = `
     import { selfConfine } from "./self_confine.ts";

@@ -1,0 +1,263 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import type { End } from "../linux/process.ts";
+import { DoubleOfPod } from "./supervisor_testing.ts";
+
+const [SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGCHLD, SIGCONT] = [1, 2, 9, 13, 15, 17, 18];
+const [SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH, SIGIO] = [20, 21, 22, 23, 28, 29];
+const OK: End = { status: 0 };
+
+Deno.test("apps start in order, and the pod is over with the last of them", () => {
+  const pod = new DoubleOfPod("a", "b")
+    .at(10, { ended: "b", end: OK })
+    .at(20, { ended: "a", end: OK });
+  assertEquals(pod.run(), 0);
+  assertEquals(pod.log, [
+    "0 start a: running",
+    "0 start b: running",
+    "0 begun",
+    "10 sweep b",
+    "10 save b: 0",
+    "20 sweep a",
+    "20 save a: 0",
+    "20 end",
+    "20 rest",
+    "20 over",
+  ]);
+});
+
+Deno.test("what apps have written is passed on while they run", () => {
+  const pod = new DoubleOfPod("a").at(5, { written: "hello" }).at(9, { ended: "a", end: OK });
+  pod.run();
+  assertEquals(pod.done("pass"), ["5 pass hello"]);
+});
+
+Deno.test("an app that starts gets the descriptor of a process that ended with others", () => {
+  const pod = new DoubleOfPod({ name: "a", hasPreStart: true, hasPostStop: false }, "b")
+    .at(10, { ended: "a", end: OK }, { ended: "b", end: OK })
+    .at(20, { ended: "a", end: OK });
+  assertEquals(pod.run(), 0);
+  assertEquals(pod.done("save"), ["10 save b: 0", "20 save a: 0"]);
+});
+
+Deno.test("a pre-start handler ends before its app starts, and others do not wait for it", () => {
+  const pod = new DoubleOfPod({ name: "a", hasPreStart: true, hasPostStop: true }, "b")
+    .at(10, { ended: "a", end: OK })
+    .at(20, { ended: "b", end: OK })
+    .at(30, { ended: "a", end: OK })
+    .at(40, { ended: "a", end: OK });
+  assertEquals(pod.run(), 0);
+  assertEquals(pod.done("start"), [
+    "0 start a: pre-start",
+    "0 start b: running",
+    "10 start a: running",
+    "30 start a: post-stop",
+  ]);
+  assertEquals(pod.done("save"), ["20 save b: 0", "30 save a: 0"]);
+  assertEquals(pod.done("sweep").length, 4);
+});
+
+Deno.test("the pod has begun once, although an app still waits for its pre-start handler", () => {
+  const pod = new DoubleOfPod({ name: "a", hasPreStart: true, hasPostStop: false }, "b")
+    .at(10, { ended: "a", end: OK })
+    .at(20, { ended: "b", end: OK }, { ended: "a", end: OK });
+  pod.run();
+  assertEquals(pod.log.slice(0, 5), [
+    "0 start a: pre-start",
+    "0 start b: running",
+    "0 begun",
+    "10 sweep a",
+    "10 start a: running",
+  ]);
+  assertEquals(pod.done("begun"), ["0 begun"]);
+});
+
+Deno.test("a handler's failure is said, and its app is not started", () => {
+  const pod = new DoubleOfPod({ name: "a", hasPreStart: true, hasPostStop: false })
+    .at(10, { ended: "a", end: { status: 3 } });
+  assertEquals(pod.run(), 3);
+  assertEquals(pod.done("start"), ["0 start a: pre-start"]);
+  assertEquals(pod.done("say"), ["10 say a.pre-start: ended with status 3"]);
+  assertEquals(pod.done("save"), ["10 save a: 3"]);
+});
+
+Deno.test("a handler that a signal ends has failed too, and an app's failure is not said", () => {
+  const pod = new DoubleOfPod({ name: "a", hasPreStart: false, hasPostStop: true })
+    .at(10, { ended: "a", end: { status: 1 } })
+    .at(20, { ended: "a", end: { signal: SIGKILL } });
+  assertEquals(pod.run(), 1);
+  assertEquals(pod.done("say"), ["20 say a.post-stop: ended by signal 9"]);
+});
+
+Deno.test("the first failure asks all others to end, and kills them after 30 seconds", () => {
+  const pod = new DoubleOfPod("a", "b", "c")
+    .at(1_000, { ended: "b", end: { status: 5 } })
+    .at(2_000, { ended: "c", end: { signal: SIGTERM } })
+    .at(31_001, { ended: "a", end: { signal: SIGKILL } });
+  assertEquals(pod.run(), 5);
+  assertEquals(pod.done("signal"), [
+    "1000 signal 15 a",
+    "1000 signal 15 c",
+    "31000 signal 9 a",
+  ]);
+  assertEquals(pod.done("save"), ["1000 save b: 5", "2000 save c: 0", "31001 save a: 137"]);
+});
+
+Deno.test("SIGTERM asks apps to end, and kills them after 30 seconds", () => {
+  const pod = new DoubleOfPod("a")
+    .at(500, { signal: SIGTERM })
+    .at(40_000, { ended: "a", end: { signal: SIGKILL } });
+  assertEquals(pod.run(), 137);
+  assertEquals(pod.done("signal"), ["500 signal 15 a", "30500 signal 9 a"]);
+});
+
+for (const [name, signal] of [["SIGTERM", SIGTERM], ["SIGINT", SIGINT], ["SIGQUIT", 3]] as const) {
+  Deno.test(`${name} asks apps to end, and kills them when it comes again`, () => {
+    const pod = new DoubleOfPod("a", "b")
+      .at(500, { signal })
+      .at(700, { signal: SIGTERM })
+      .at(800, { ended: "a", end: { signal: SIGKILL } }, { ended: "b", end: { signal: SIGTERM } });
+    assertEquals(pod.run(), 137);
+    assertEquals(pod.done("signal"), [
+      "500 signal 15 a",
+      "500 signal 15 b",
+      "700 signal 9 a",
+      "700 signal 9 b",
+    ]);
+  });
+}
+
+Deno.test("a signal that ends a pod does so once the apps are already asked to end", () => {
+  const pod = new DoubleOfPod("a", "b")
+    .at(100, { ended: "a", end: { status: 1 } })
+    .at(200, { signal: SIGTERM })
+    .at(300, { ended: "b", end: { signal: SIGKILL } });
+  assertEquals(pod.run(), 1);
+  assertEquals(pod.done("signal"), ["100 signal 15 b", "200 signal 9 b"]);
+});
+
+Deno.test("SIGWINCH resizes the terminal, and reaches no app", () => {
+  const pod = new DoubleOfPod("a").at(5, { signal: SIGWINCH }).at(9, { ended: "a", end: OK });
+  pod.run();
+  assertEquals(pod.done("resize"), ["5 resize"]);
+  assertEquals(pod.done("signal"), []);
+});
+
+Deno.test("other signals are passed on to all apps", () => {
+  const pod = new DoubleOfPod("a", "b")
+    .at(5, { signal: SIGHUP }, { signal: 12 })
+    .at(9, { ended: "a", end: OK }, { ended: "b", end: OK });
+  pod.run();
+  assertEquals(pod.done("signal"), [
+    "5 signal 1 a",
+    "5 signal 1 b",
+    "5 signal 12 a",
+    "5 signal 12 b",
+  ]);
+});
+
+Deno.test("signals that concern the supervisor alone are not passed on", () => {
+  const own = [SIGPIPE, SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGIO];
+  const pod = new DoubleOfPod("a")
+    .at(5, ...own.map((signal) => ({ signal })))
+    .at(9, { ended: "a", end: OK });
+  pod.run();
+  assertEquals(pod.done("signal"), []);
+});
+
+Deno.test("a terminal's signal is left to apps that share the caller's session", () => {
+  const signals = [{ signal: SIGINT, isKernels: true }, { signal: SIGHUP }];
+  const pod = new DoubleOfPod("a").at(5, ...signals).at(9, { ended: "a", end: OK });
+  pod.hooks.streams = { ...pod.hooks.streams, isShared: true, hasEscaped: false };
+  pod.run();
+  assertEquals(pod.done("signal"), ["5 signal 1 a"]);
+});
+
+Deno.test("strangers among the children are reaped, and neither apps nor the pod's pid 1", () => {
+  const pod = new DoubleOfPod("a", "b")
+    .at(5, { stranger: 4000 }, { stranger: 4001 })
+    .at(6, { stranger: 4002 })
+    .at(9, { ended: "a", end: OK }, { ended: "b", end: OK });
+  pod.run();
+  assertEquals(pod.done("reap"), ["5 reap 4000", "5 reap 4001", "6 reap 4002"]);
+});
+
+Deno.test("the escape keys kill all apps", () => {
+  const pod = new DoubleOfPod("a", "b")
+    .at(5, { escaped: true })
+    .at(6, { ended: "a", end: { signal: SIGKILL } }, { ended: "b", end: { signal: SIGKILL } });
+  assertEquals(pod.run(), 137);
+  assertEquals(pod.done("signal").slice(0, 2), ["5 signal 9 a", "5 signal 9 b"]);
+});
+
+Deno.test("after three seconds in which nothing happens, memory is given back once", () => {
+  const pod = new DoubleOfPod("a")
+    .at(2_000, { written: "almost quiet" })
+    .at(60_000, { written: "again" })
+    .at(90_000, { ended: "a", end: OK });
+  pod.run();
+  assertEquals(pod.done("lean"), ["5000 lean"]);
+});
+
+Deno.test("a pod that is about to end gives no memory back", () => {
+  const pod = new DoubleOfPod("a")
+    .at(1_000, { signal: SIGTERM })
+    .at(31_500, { ended: "a", end: { signal: SIGKILL } });
+  pod.run();
+  assertEquals(pod.done("signal"), ["1000 signal 15 a", "31000 signal 9 a"]);
+  assertEquals(pod.done("lean"), []);
+});
+
+Deno.test("a pod goes on where memory cannot be given back", () => {
+  const pod = new DoubleOfPod("a").at(9_000, { ended: "a", end: OK });
+  pod.kernel.giveBackMemory = () => {
+    throw new Error("libc does not know how");
+  };
+  assertEquals(pod.run(), 0);
+});
+
+Deno.test("the rest of the output waits for its reader, unless the pod is asked to end", () => {
+  const pod = new DoubleOfPod("a").withStalledReader()
+    .at(10, { ended: "a", end: OK })
+    .at(60_000, { written: "the rest" })
+    .at(80_000, { allRead: true });
+  assertEquals(pod.run(), 0);
+  assertEquals(pod.log.slice(-4), ["10 end", "10 rest", "60000 pass the rest", "80000 over"]);
+});
+
+Deno.test("when the pod was asked to end, the rest of the output has three seconds", () => {
+  const pod = new DoubleOfPod("a").withStalledReader()
+    .at(10, { signal: SIGTERM })
+    .at(20, { ended: "a", end: OK })
+    .at(1_000, { written: "some" });
+  assertEquals(pod.run(), 0);
+  assertEquals(pod.log.slice(-3), ["20 rest", "1000 pass some", "3020 over"]);
+});
+
+Deno.test("asked to end after the last app, the rest of the output has three more seconds", () => {
+  const pod = new DoubleOfPod("a").withStalledReader()
+    .at(20, { ended: "a", end: { status: 4 } })
+    .at(5_000, { signal: SIGTERM });
+  assertEquals(pod.run(), 4);
+  assertEquals(pod.log.slice(-2), ["20 rest", "8000 over"]);
+});
+
+Deno.test("asked to end twice, the rest of the output is dropped", () => {
+  const pod = new DoubleOfPod("a").withStalledReader()
+    .at(20, { ended: "a", end: OK })
+    .at(5_000, { signal: SIGTERM })
+    .at(6_000, { signal: SIGHUP })
+    .at(7_000, { signal: SIGINT });
+  assertEquals(pod.run(), 0);
+  assertEquals(pod.log.slice(-2), ["20 rest", "7000 over"]);
+});
+
+Deno.test("an app that cannot be started ends the pod, and signals take effect again", () => {
+  const pod = new DoubleOfPod("a", "b");
+  const start = pod.hooks.start;
+  pod.hooks.start = (app, phase) => {
+    if (app === "b") throw new Error("b: no such program");
+    return start(app, phase);
+  };
+  assertThrows(() => pod.run(), Error, "b: no such program");
+  assertEquals(pod.log, ["0 start a: running", "0 end", "0 unblock"]);
+});

@@ -1,0 +1,225 @@
+/**
+ * A pod that its supervisor's tests are made with, together with the kernel: no process is started,
+ * and no time passes.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { Fd } from "../linux/fd.ts";
+import { type PollEvents, POLLIN } from "../linux/poll.ts";
+import { type End, SIGCHLD } from "../linux/process.ts";
+import type { Signal } from "../linux/signals.ts";
+import type { Living } from "./life.ts";
+import { supervise, type SupervisorHooks, type SupervisorKernel } from "./supervisor.ts";
+
+/** The descriptors of the signals and of the streams, and the first that a process may get. */
+const SIGNALS = 10;
+const STREAM = 11;
+const FIRST_FD = 100;
+/** The process ids of the pod's pid 1, and of the first process of an app that starts. */
+const FIRST_PROCESS = 999;
+const FIRST_PID = 1000;
+
+/** Something that happens in a pod. */
+export type PodEvent =
+  | { signal: number; isKernels?: boolean }
+  | { ended: string; end: End }
+  /** A child that nobody has started becomes known to be there. */
+  | { stranger: number }
+  | { written: string }
+  | { escaped: true }
+  /** All that was written has been read. */
+  | { allRead: true };
+
+/** A pod and its kernel, whose clock goes from one event to the next. Nothing of it is real. */
+export class DoubleOfPod {
+  /** What the supervisor has done, with the time in milliseconds. */
+  readonly log: string[] = [];
+  readonly hooks: SupervisorHooks;
+  readonly kernel: SupervisorKernel;
+  readonly #apps: readonly Living[];
+  readonly #events: [at: number, event: PodEvent][] = [];
+  #now = 0;
+  /** How often the supervisor may still wait. */
+  #patience = 100;
+  #nextPid = FIRST_PID;
+  /** What runs, by process id; and what has ended, and not been waited for. */
+  readonly #running = new Map<number, string>();
+  readonly #ends = new Map<number, End>();
+  readonly #strangers = new Set<number>();
+  /** The open descriptors, and the process that each one holds, if it does. */
+  readonly #open = new Map<number, number | undefined>();
+  #signals: Signal[] = [];
+  #written: string | undefined;
+  #hasEscaped = false;
+  #isAllRead = true;
+
+  constructor(...apps: (string | Living)[]) {
+    this.#apps = apps.map((app) =>
+      typeof app === "string" ? { name: app, hasPreStart: false, hasPostStop: false } : app
+    );
+    this.hooks = this.#makeHooks();
+    this.kernel = this.#makeKernel();
+  }
+
+  /** Has something happen at a time, in milliseconds. Events are given in their order. */
+  at(milliseconds: number, ...events: PodEvent[]): this {
+    for (const event of events) this.#events.push([milliseconds, event]);
+    return this;
+  }
+
+  /** What is written is not read until it is said that it is. */
+  withStalledReader(): this {
+    this.#isAllRead = false;
+    return this;
+  }
+
+  /** Supervises the pod to its end. */
+  run(): number {
+    const status = supervise(this.hooks, this.kernel);
+    this.#note("over");
+    assertEquals(this.#events, [], "events that nobody has waited for");
+    assertEquals([...this.#open.keys()], [], "descriptors that are still open");
+    return status;
+  }
+
+  /** What the supervisor has done of one kind, such as `signal`. */
+  done(kind: string): string[] {
+    return this.log.filter((line) => line.split(" ")[1] === kind);
+  }
+
+  #note(what: string): void {
+    this.log.push(`${this.#now} ${what}`);
+  }
+
+  #makeHooks(): SupervisorHooks {
+    return {
+      apps: this.#apps,
+      start: (app, phase) => {
+        this.#note(`start ${app}: ${phase}`);
+        this.#running.set(this.#nextPid, app);
+        return this.#nextPid++;
+      },
+      fieldOf: (app, phase) => `${app}.${phase}`,
+      sweep: (app) => this.#note(`sweep ${app}`),
+      saveStatus: (app, status) => this.#note(`save ${app}: ${status}`),
+      begun: () => this.#note("begun"),
+      end: () => this.#note("end"),
+      firstProcess: FIRST_PROCESS,
+      streams: this.#makeStreams(),
+      debug: () => {},
+    };
+  }
+
+  #makeStreams(): SupervisorHooks["streams"] {
+    const hasEscaped = () => this.#hasEscaped;
+    const isDone = () => this.#isAllRead;
+    return {
+      isShared: false,
+      get hasEscaped() {
+        return hasEscaped();
+      },
+      get isDone() {
+        return isDone();
+      },
+      interests: () => [{ fd: STREAM, events: POLLIN }],
+      onReady: (ready) => {
+        if (!ready.some(({ fd }) => fd === STREAM)) return;
+        if (this.#written !== undefined) this.#note(`pass ${this.#written}`);
+        this.#written = undefined;
+      },
+      podEnded: () => this.#note("rest"),
+      resize: () => this.#note("resize"),
+      say: (text) => this.#note(`say ${text}`),
+      writeLine: (line) => this.#note(`line ${line}`),
+    };
+  }
+
+  #makeKernel(): SupervisorKernel {
+    return {
+      openSignals: () => this.#openFd(SIGNALS),
+      unblockSignals: () => this.#note("unblock"),
+      readSignals: () => this.#signals.splice(0),
+      openProcess: (pid) => this.#openFd(this.#freeFd(), pid),
+      endOf: (pid) => {
+        const end = this.#ends.get(pid);
+        assert(end !== undefined, `${pid} has not ended: the supervisor would wait for it`);
+        this.#ends.delete(pid);
+        return end;
+      },
+      signalProcess: ({ number }, signal) =>
+        this.#note(`signal ${signal} ${this.#running.get(this.#open.get(number)!)}`),
+      childrenOf: () => [FIRST_PROCESS, ...this.#running.keys(), ...this.#strangers],
+      changeOf: (pid) => {
+        this.#note(`reap ${pid}`);
+        this.#strangers.delete(pid);
+        return { status: 0 };
+      },
+      monotonicMicroseconds: () => this.#now * 1000,
+      giveBackMemory: () => this.#note("lean"),
+      waitForEvents: (interests, timeout) => this.#wait(interests, timeout),
+    };
+  }
+
+  /** Like the kernel, the lowest number that is free. */
+  #freeFd(): number {
+    let number = FIRST_FD;
+    while (this.#open.has(number)) number++;
+    return number;
+  }
+
+  #openFd(number: number, pid?: number): Fd {
+    const open = this.#open;
+    open.set(number, pid);
+    class DoubleOfFd extends Fd {
+      override [Symbol.dispose](): void {
+        assert(open.delete(number), `${number} is not open`);
+      }
+    }
+    return new DoubleOfFd(number);
+  }
+
+  /** Goes on to the next event, or to the end of the time to wait. */
+  #wait(interests: readonly PollEvents[], timeout: number | undefined): PollEvents[] {
+    assert(this.#patience-- > 0, `it waits again and again:\n${this.log.join("\n")}`);
+    const next = this.#events[0]?.[0];
+    const until = timeout === undefined ? undefined : this.#now + timeout;
+    if (next === undefined || (until !== undefined && until < next)) {
+      assert(until !== undefined, `nothing happens any more:\n${this.log.join("\n")}`);
+      this.#now = until;
+      return [];
+    }
+    this.#now = next;
+    const ready = new Set<number>();
+    while (this.#events[0]?.[0] === next) ready.add(this.#take(this.#events.shift()![1]));
+    return interests.filter(({ fd }) => ready.has(fd));
+  }
+
+  /** Has an event happen, and returns the descriptor that it is seen by. */
+  #take(event: PodEvent): number {
+    if ("ended" in event) return this.#end(event.ended, event.end);
+    if ("signal" in event) return this.#send(event.signal, event.isKernels);
+    if ("stranger" in event) {
+      this.#strangers.add(event.stranger);
+      return this.#send(SIGCHLD, true);
+    }
+    if ("written" in event) this.#written = event.written;
+    else if ("escaped" in event) this.#hasEscaped = true;
+    else this.#isAllRead = true;
+    return STREAM;
+  }
+
+  #send(number: number, isKernels = false): number {
+    this.#signals.push({ number, pid: 0, isKernels });
+    return SIGNALS;
+  }
+
+  #end(app: string, end: End): number {
+    const [pid] = [...this.#running].find(([, name]) => name === app) ?? [];
+    assert(pid !== undefined, `${app} does not run`);
+    this.#running.delete(pid);
+    this.#ends.set(pid, end);
+    return [...this.#open].find(([, held]) => held === pid)![0];
+  }
+}
