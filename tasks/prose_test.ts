@@ -16,12 +16,8 @@ const TO_DO: Readonly<Record<"comments" | "names", readonly string[]>> = {
     "Argument",
     "Command",
     "Instruction",
-    "Limit",
-    "Place",
     "PodNetwork",
-    "Streams",
     "pathOf",
-    "planSettings",
   ],
 };
 

@@ -7,7 +7,8 @@
 
 import { isCgroupPath } from "../linux/cgroup.ts";
 import type { Fd } from "../linux/fd.ts";
-import { type Mount, readMounts } from "../linux/mountinfo.ts";
+import { readMounts } from "../linux/mount_table.ts";
+import type { Mount } from "../linux/mountinfo.ts";
 import { replaceFileAt } from "../linux/read_write.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 

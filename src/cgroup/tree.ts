@@ -20,7 +20,7 @@ import {
 import type { DeviceRule } from "../linux/device_rule.ts";
 import { AT_FDCWD, type Fd } from "../linux/fd.ts";
 import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT } from "../linux/mount.ts";
-import { readMounts } from "../linux/mountinfo.ts";
+import { readMounts } from "../linux/mount_table.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { appCgroupName, FIRST_PROCESS_CGROUP } from "../plan/cgroup/names.ts";
 import {
@@ -112,15 +112,6 @@ export function firstProcessCgroups({ branches }: PodCgroups): FirstProcessCgrou
     begin: branches.map(({ procsFd }) => procsFd),
     stay: branches.map(({ ofFirst }) => ofFirst).filter((fd) => fd !== undefined),
   };
-}
-
-/**
- * Records the move into cgroups.
- *
- * @param procsFd Each one's entrance.
- */
-export function recordJoinCgroups(procsFd: readonly Fd[], { call }: CallScript): void {
-  for (const { number } of procsFd) call("write", number, "0", 1);
 }
 
 /**

@@ -4,9 +4,10 @@
  * @module
  */
 
+import { asBytes } from "./bytes.ts";
 import { assembleRules, type DeviceRule, encodeInstructions } from "./device_rule.ts";
 import { Fd } from "./fd.ts";
-import { asBytes, syscall } from "./libc.ts";
+import { syscall } from "./libc.ts";
 
 const BPF_PROG_LOAD = 5;
 const BPF_PROG_ATTACH = 8;

@@ -2,7 +2,7 @@ import "./libc_testing.ts";
 import { assertEquals } from "@std/assert";
 import { restrictDevices } from "./bpf.ts";
 import { makeCgroup, removeCgroup } from "./cgroup.ts";
-import { readMounts } from "./mountinfo.ts";
+import { readMounts } from "./mount_table.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "./open.ts";
 
 /** Where version 2 is, to write to. */

@@ -1,13 +1,21 @@
 /**
- * Bytes, joined.
+ * Bytes, as the kernel reads and writes them.
  *
  * @module
  */
 
-import type { Bytes } from "./libc.ts";
+/** Bytes that are passed to the kernel, and hold what it wrote when the call is done. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Returns the bytes behind a typed array. */
+export function asBytes(
+  words: BigUint64Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer>,
+): Bytes {
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+}
 
 /**
- * All chunks in one.
+ * Joins chunks into one.
  *
  * @example
  * ```ts

@@ -11,9 +11,10 @@
  * @module
  */
 
+import { asBytes, type Bytes } from "./bytes.ts";
 import { describeCall, describeErrno, SyscallError } from "./errno.ts";
 import type { Fd } from "./fd.ts";
-import { type Argument, asBytes, type Bytes, type Call, cString, syscall } from "./libc.ts";
+import { type Argument, type Call, cString, syscall } from "./libc.ts";
 import { type Pass, PASS_ARGUMENTS } from "./seccomp_program.ts";
 import { SYSCALL_NUMBERS, type SyscallName } from "./syscall_numbers.ts";
 

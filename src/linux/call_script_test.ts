@@ -1,5 +1,6 @@
 import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
+import type { Bytes } from "./bytes.ts";
 import {
   ALLOWED_ERROR_SHIFT,
   CallScript,
@@ -16,7 +17,7 @@ import {
 } from "./call_script.ts";
 import { errnoNumber } from "./errno_table.ts";
 import type { Fd } from "./fd.ts";
-import { type Bytes, syscall } from "./libc.ts";
+import { syscall } from "./libc.ts";
 import { makeMemoryFile } from "./memory_file.ts";
 import { SYSCALL_NUMBERS } from "./syscall_numbers.ts";
 

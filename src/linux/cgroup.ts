@@ -5,12 +5,14 @@
  * @module
  */
 
+import { CallScript } from "./call_script.ts";
 import { listEntries, makeDirectoryAt } from "./directory.ts";
 import { failedWith } from "./errno.ts";
 import { AT_FDCWD, Fd } from "./fd.ts";
 import { readSetting, writeSetting } from "./kernel_file.ts";
 import { syscall } from "./libc.ts";
-import { isWithin, type Mount, readMounts } from "./mountinfo.ts";
+import { readMounts } from "./mount_table.ts";
+import { isWithin, type Mount } from "./mountinfo.ts";
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH, O_WRONLY, openAt, openFile } from "./open.ts";
 import { readKernelFile, writeText } from "./read_write.ts";
 
@@ -373,4 +375,13 @@ function unlessGone<T>(act: () => T): T | undefined {
     if (failedWith(error, "ENOENT", "ENODEV", "EOPNOTSUPP")) return undefined;
     throw error;
   }
+}
+
+/**
+ * Records the move into cgroups.
+ *
+ * @param procsFd Each one's entrance.
+ */
+export function recordJoinCgroups(procsFd: readonly Fd[], { call }: CallScript): void {
+  for (const { number } of procsFd) call("write", number, "0", 1);
 }

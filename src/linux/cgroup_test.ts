@@ -12,7 +12,8 @@ import {
   thaw,
 } from "./cgroup.ts";
 import { waitMilliseconds } from "./clock.ts";
-import { parseMountinfo, readMounts } from "./mountinfo.ts";
+import { readMounts } from "./mount_table.ts";
+import { parseMountinfo } from "./mountinfo.ts";
 import { readKernelFile } from "./read_write.ts";
 
 const HYBRID = parseMountinfo([

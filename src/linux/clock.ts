@@ -4,7 +4,8 @@
  * @module
  */
 
-import { asBytes, syscall } from "./libc.ts";
+import { asBytes } from "./bytes.ts";
+import { syscall } from "./libc.ts";
 
 const CLOCK_MONOTONIC = 1;
 

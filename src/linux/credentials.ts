@@ -7,7 +7,8 @@
  * @module
  */
 
-import { asBytes, type Call, syscall } from "./libc.ts";
+import { asBytes } from "./bytes.ts";
+import { type Call, syscall } from "./libc.ts";
 
 /** The identity that a program runs under, in the host's numbers. */
 export interface Credentials {

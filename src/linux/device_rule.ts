@@ -7,7 +7,7 @@
  * @module
  */
 
-import { asBytes, type Bytes } from "./libc.ts";
+import { asBytes, type Bytes } from "./bytes.ts";
 import type { DeviceNumber } from "./stat.ts";
 
 /** Devices, and what may be done with them. What no rule allows is refused. */

@@ -6,12 +6,12 @@
  */
 
 import { CallScript, CHILD_ADDRESS, type WrittenScript } from "./call_script.ts";
+import { CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_VFORK } from "./clone_flags.ts";
 import { closeAllAtExec } from "./close_all.ts";
 import { AT_EMPTY_PATH, closeAtExec, type Fd, keepAcrossExec } from "./fd.ts";
 import { posixSpawn, syscall } from "./libc.ts";
 import { makeMemoryFile, makeSealedCopy } from "./memory_file.ts";
 import { cloneReadOnly } from "./mount.ts";
-import { CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_VFORK } from "./namespaces.ts";
 import { makePipe } from "./pipe.ts";
 import { POLLIN, waitForEvents } from "./poll.ts";
 import {

@@ -10,6 +10,7 @@
  * @module
  */
 
+import { asBytes, type Bytes } from "./bytes.ts";
 import { SyscallError } from "./errno.ts";
 import { SYSCALL_NUMBERS, type SyscallName } from "./syscall_numbers.ts";
 
@@ -37,9 +38,6 @@ const LIBC_PATHS: Readonly<Record<string, readonly string[]>> = {
   x86_64: ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6", "/usr/lib/libc.so.6"],
   aarch64: ["/lib/aarch64-linux-gnu/libc.so.6", "/lib64/libc.so.6", "/usr/lib/libc.so.6"],
 };
-
-/** Bytes that are passed to the kernel, and hold what it wrote when the call is done. */
-export type Bytes = Uint8Array<ArrayBuffer>;
 
 /**
  * What a system call takes: a number, as a bigint where it has more than 53 bits, a text that
@@ -104,13 +102,6 @@ export function syscall(name: SyscallName, ...args: Argument[]): number {
  */
 export function keepInMemory(content: Bytes | string): number {
   return copyToArena(typeof content === "string" ? cString(content) : content);
-}
-
-/** The bytes behind a typed array. */
-export function asBytes(
-  words: BigUint64Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer>,
-): Bytes {
-  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
 }
 
 /**

@@ -9,10 +9,12 @@
  * @module
  */
 
+import { asBytes } from "./bytes.ts";
 import { failedWith } from "./errno.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, Fd } from "./fd.ts";
-import { asBytes, syscall } from "./libc.ts";
-import { type Mount, type Propagation, reachableMounts, readMounts } from "./mountinfo.ts";
+import { syscall } from "./libc.ts";
+import { readMounts } from "./mount_table.ts";
+import { type Mount, type Propagation, reachableMounts } from "./mountinfo.ts";
 import { O_PATH, openFile } from "./open.ts";
 import { statFd } from "./stat.ts";
 

@@ -4,8 +4,6 @@
  * @module
  */
 
-import { readKernelFile } from "./read_write.ts";
-
 /** How mounts and unmounts travel between a mount and its copies: mount_namespaces(7). */
 export type Propagation = "shared" | "slave" | "private";
 
@@ -26,15 +24,6 @@ export interface Mount {
   type: string;
   /** The options of the file system itself, comma-separated; a cgroup's are its controllers. */
   superOptions: string;
-}
-
-/**
- * The mounts that this process sees, in the order they were made below their parents.
- *
- * @throws {SyscallError}
- */
-export function readMounts(): Mount[] {
-  return parseMountinfo(readKernelFile("/proc/self/mountinfo"));
 }
 
 /**

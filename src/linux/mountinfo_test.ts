@@ -1,6 +1,7 @@
 import "./libc_testing.ts";
 import { assertEquals } from "@std/assert";
-import { isWithin, parseMountinfo, reachableMounts, readMounts } from "./mountinfo.ts";
+import { readMounts } from "./mount_table.ts";
+import { isWithin, parseMountinfo, reachableMounts } from "./mountinfo.ts";
 
 Deno.test("parseMountinfo() tells shared, slave and private mounts apart", () => {
   const text = [

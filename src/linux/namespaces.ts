@@ -4,39 +4,19 @@
  * @module
  */
 
+import {
+  CLONE_FS,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  type NamespaceKind,
+} from "./clone_flags.ts";
 import { ERRNO, SyscallError } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { type Call, syscall } from "./libc.ts";
 import { O_DIRECTORY, O_PATH, O_RDONLY, openFile } from "./open.ts";
 import { throughThread } from "./process.ts";
 import { identityAt, statFd } from "./stat.ts";
-
-/** Flags of clone(2), unshare(2) and setns(2). */
-export const CLONE_FS = 0x200;
-export const CLONE_VFORK = 0x4000;
-export const CLONE_PARENT = 0x8000;
-export const CLONE_NEWNS = 0x20000;
-export const CLONE_PARENT_SETTID = 0x10_0000;
-export const CLONE_NEWCGROUP = 0x200_0000;
-export const CLONE_NEWUTS = 0x400_0000;
-export const CLONE_NEWIPC = 0x800_0000;
-export const CLONE_NEWUSER = 0x1000_0000;
-export const CLONE_NEWPID = 0x2000_0000;
-export const CLONE_NEWNET = 0x4000_0000;
-
-/** A kind of namespace, as /proc/PID/ns names it. */
-export type NamespaceKind = "mnt" | "cgroup" | "uts" | "ipc" | "user" | "pid" | "net";
-
-/** The flag of each kind. */
-export const NAMESPACE_FLAGS: Readonly<Record<NamespaceKind, number>> = {
-  mnt: CLONE_NEWNS,
-  cgroup: CLONE_NEWCGROUP,
-  uts: CLONE_NEWUTS,
-  ipc: CLONE_NEWIPC,
-  user: CLONE_NEWUSER,
-  pid: CLONE_NEWPID,
-  net: CLONE_NEWNET,
-};
 
 /**
  * Gives this thread a mount namespace of its own, a copy of the one that it was in.

@@ -4,8 +4,9 @@
  * @module
  */
 
+import type { Bytes } from "./bytes.ts";
 import { Fd } from "./fd.ts";
-import { type Bytes, syscall } from "./libc.ts";
+import { syscall } from "./libc.ts";
 
 const AF_INET = 2;
 const SOCK_DGRAM = 2;

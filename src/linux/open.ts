@@ -6,9 +6,10 @@
  * @module
  */
 
+import { asBytes } from "./bytes.ts";
 import { failedWith } from "./errno.ts";
 import { AT_FDCWD, Fd } from "./fd.ts";
-import { asBytes, syscall } from "./libc.ts";
+import { syscall } from "./libc.ts";
 
 /** Flags of open(2); those that differ between architectures are not used here. */
 export const O_RDONLY = 0;

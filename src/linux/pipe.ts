@@ -4,8 +4,9 @@
  * @module
  */
 
+import { asBytes } from "./bytes.ts";
 import { Fd } from "./fd.ts";
-import { asBytes, syscall } from "./libc.ts";
+import { syscall } from "./libc.ts";
 import { O_CLOEXEC } from "./open.ts";
 
 /** Both ends of a pipe. */

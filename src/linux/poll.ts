@@ -5,9 +5,10 @@
  * @module
  */
 
+import { asBytes } from "./bytes.ts";
 import type { CallScript } from "./call_script.ts";
 import { ERRNO, failedWith, SyscallError } from "./errno.ts";
-import { asBytes, syscall } from "./libc.ts";
+import { syscall } from "./libc.ts";
 
 /** What can be waited for, of `struct pollfd`. */
 export const POLLIN = 0x1;

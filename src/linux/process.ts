@@ -4,10 +4,11 @@
  * @module
  */
 
+import { asBytes, type Bytes } from "./bytes.ts";
 import { listDirectory, listIfThere } from "./directory.ts";
 import { failedWith } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { asBytes, type Bytes, type Call, syscall } from "./libc.ts";
+import { type Call, syscall } from "./libc.ts";
 import { readKernelFile } from "./read_write.ts";
 import { identityAt } from "./stat.ts";
 

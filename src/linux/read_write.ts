@@ -4,10 +4,10 @@
  * @module
  */
 
-import { concatenate } from "./bytes.ts";
+import { type Bytes, concatenate } from "./bytes.ts";
 import { renameAt } from "./directory.ts";
 import { Fd } from "./fd.ts";
-import { type Bytes, syscall } from "./libc.ts";
+import { syscall } from "./libc.ts";
 import { O_CREAT, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY, openAt, openFile } from "./open.ts";
 
 const SEEK_CUR = 1;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { NAMESPACE_FLAGS } from "./namespaces.ts";
+import { NAMESPACE_FLAGS } from "./clone_flags.ts";
 import type { ArgumentTest } from "./seccomp_program.ts";
 
 /** `TIOCSTI` and `TIOCLINUX`: ioctl_tty(2), ioctl_console(2). */

@@ -6,7 +6,8 @@
  * @module
  */
 
-import { asBytes, type Bytes, type Call, keepInMemory, syscall } from "./libc.ts";
+import { asBytes, type Bytes } from "./bytes.ts";
+import { type Call, keepInMemory, syscall } from "./libc.ts";
 import {
   assembleFilter,
   encodeProgram,

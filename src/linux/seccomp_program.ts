@@ -5,7 +5,7 @@
  * @module
  */
 
-import { asBytes, type Bytes } from "./libc.ts";
+import { asBytes, type Bytes } from "./bytes.ts";
 import type { Architecture } from "./syscall_numbers.ts";
 
 /** Which system calls a program may make. */

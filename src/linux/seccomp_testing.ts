@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Bytes } from "./libc.ts";
+import type { Bytes } from "./bytes.ts";
 import {
   AND,
   ARCHITECTURE_OFFSET,

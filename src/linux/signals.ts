@@ -4,8 +4,9 @@
  * @module
  */
 
+import { asBytes, type Bytes } from "./bytes.ts";
 import { Fd } from "./fd.ts";
-import { asBytes, type Bytes, syscall } from "./libc.ts";
+import { syscall } from "./libc.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "./open.ts";
 import { readAvailable } from "./stream.ts";
 

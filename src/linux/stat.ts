@@ -4,9 +4,10 @@
  * @module
  */
 
+import type { Bytes } from "./bytes.ts";
 import { ERRNO, failedWith, SyscallError } from "./errno.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Fd } from "./fd.ts";
-import { type Bytes, syscall } from "./libc.ts";
+import { syscall } from "./libc.ts";
 
 const AT_STATX_DONT_SYNC = 0x4000;
 /** The bits of a file's mode that are its type, and those of devices. */

@@ -4,9 +4,10 @@
  * @module
  */
 
+import { asBytes, type Bytes } from "./bytes.ts";
 import { failedWith } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { asBytes, type Bytes, syscall } from "./libc.ts";
+import { syscall } from "./libc.ts";
 import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY, O_WRONLY, openFile } from "./open.ts";
 import { makePipe, type Pipe } from "./pipe.ts";
 import { POLLOUT, waitForEvents } from "./poll.ts";

@@ -1,8 +1,9 @@
 import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
+import type { Bytes } from "./bytes.ts";
 import { listDirectory } from "./directory.ts";
 import { isOpen } from "./fd.ts";
-import { type Bytes, syscall } from "./libc.ts";
+import { syscall } from "./libc.ts";
 import { O_RDONLY, O_WRONLY, openFile } from "./open.ts";
 import { readText } from "./read_write.ts";
 import {

@@ -4,9 +4,10 @@
  * @module
  */
 
+import { asBytes, type Bytes } from "./bytes.ts";
 import { failedWith } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { asBytes, type Bytes, type Call, syscall } from "./libc.ts";
+import { type Call, syscall } from "./libc.ts";
 import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDWR, openAt } from "./open.ts";
 import { fileSystemType } from "./stat.ts";
 

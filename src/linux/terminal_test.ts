@@ -1,7 +1,8 @@
 import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
+import type { Bytes } from "./bytes.ts";
 import { Fd } from "./fd.ts";
-import { type Bytes, syscall } from "./libc.ts";
+import { syscall } from "./libc.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "./open.ts";
 import { POLLIN, waitForEvents } from "./poll.ts";
 import { readAvailable } from "./stream.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Capability } from "../linux/capabilities.ts";
-import type { NamespaceKind } from "../linux/namespaces.ts";
+import type { NamespaceKind } from "../linux/clone_flags.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
 import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Isolators } from "../appc/isolators.ts";
-import type { NamespaceKind } from "../linux/namespaces.ts";
+import type { NamespaceKind } from "../linux/clone_flags.ts";
 import { withContext } from "../stage1/context.ts";
 
 /** The host's values by the names that a pod asks for; `undefined` where the kernel has no such setting. */

@@ -6,7 +6,7 @@
  */
 
 import { readIsolators } from "../appc/isolators.ts";
-import { clearInherited } from "../linux/capabilities.ts";
+import { clearInherited } from "../linux/capability_sets.ts";
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_PATH, openFile, openInRoot } from "../linux/open.ts";

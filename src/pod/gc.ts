@@ -7,7 +7,8 @@
 
 import { killInPodCgroups, removePodCgroups } from "../cgroup/remove.ts";
 import { detachMount, setPropagation } from "../linux/mount.ts";
-import { isWithin, readMounts } from "../linux/mountinfo.ts";
+import { readMounts } from "../linux/mount_table.ts";
+import { isWithin } from "../linux/mountinfo.ts";
 import { openAppMatcher } from "../process/app_processes.ts";
 import { killAppProcesses } from "../process/kill_apps.ts";
 import { selfConfine } from "../process/self_confine.ts";

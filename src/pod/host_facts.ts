@@ -8,7 +8,7 @@ import { readCgroups } from "../linux/cgroup.ts";
 import { listDirectory } from "../linux/directory.ts";
 import { Fd } from "../linux/fd.ts";
 import { readSetting } from "../linux/kernel_file.ts";
-import { readMounts } from "../linux/mountinfo.ts";
+import { readMounts } from "../linux/mount_table.ts";
 import { pathOf } from "../linux/path.ts";
 import { statFd, statPath } from "../linux/stat.ts";
 import { isTerminal } from "../linux/terminal.ts";

@@ -7,27 +7,22 @@
  * @module
  */
 
-import {
-  firstProcessCgroups,
-  type PodCgroups,
-  recordCgroupMounts,
-  recordJoinCgroups,
-} from "../cgroup/tree.ts";
+import { firstProcessCgroups, type PodCgroups, recordCgroupMounts } from "../cgroup/tree.ts";
 import type { CallScript } from "../linux/call_script.ts";
-import { limitBoundingSet, noCapabilities } from "../linux/capabilities.ts";
-import { type Fd, LAST_FD } from "../linux/fd.ts";
-import { startProcess } from "../linux/init.ts";
-import { recordOwnSessionKeyring } from "../linux/keyring.ts";
-import { resolveFilter } from "../linux/named_filter.ts";
+import { limitBoundingSet, noCapabilities } from "../linux/capability_sets.ts";
+import { recordJoinCgroups } from "../linux/cgroup.ts";
 import {
   CLONE_NEWNET,
   CLONE_NEWPID,
   CLONE_PARENT,
   NAMESPACE_FLAGS,
   type NamespaceKind,
-  openNamespace,
-  withChildrenIn,
-} from "../linux/namespaces.ts";
+} from "../linux/clone_flags.ts";
+import { type Fd, LAST_FD } from "../linux/fd.ts";
+import { startProcess } from "../linux/init.ts";
+import { recordOwnSessionKeyring } from "../linux/keyring.ts";
+import { resolveFilter } from "../linux/named_filter.ts";
+import { openNamespace, withChildrenIn } from "../linux/namespaces.ts";
 import {
   childrenOf,
   ignoreChildren,

@@ -6,7 +6,7 @@
 
 import { enterOwnCgroups, openOwnCgroups } from "../cgroup/own.ts";
 import { saveCgroupPaths } from "../cgroup/paths_file.ts";
-import { clearInherited } from "../linux/capabilities.ts";
+import { clearInherited } from "../linux/capability_sets.ts";
 import type { Credentials } from "../linux/credentials.ts";
 import { openInit } from "../linux/init.ts";
 import { openNamespace } from "../linux/namespaces.ts";

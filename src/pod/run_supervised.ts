@@ -6,7 +6,7 @@
  */
 
 import { removeCgroups } from "../cgroup/remove.ts";
-import { clearInherited } from "../linux/capabilities.ts";
+import { clearInherited } from "../linux/capability_sets.ts";
 import { machineCgroupName } from "../plan/cgroup/names.ts";
 import { type SupervisedPlan, withNetwork } from "../plan/pod.ts";
 import { selfConfine } from "../process/self_confine.ts";

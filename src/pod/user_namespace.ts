@@ -9,13 +9,14 @@
  */
 
 import type { CallScript } from "../linux/call_script.ts";
+import { CLONE_NEWNET, CLONE_NEWUSER } from "../linux/clone_flags.ts";
 import { takeCredentials } from "../linux/credentials.ts";
 import { ERRNO, failedWith } from "../linux/errno.ts";
 import { type Fd, LAST_FD } from "../linux/fd.ts";
 import { startProcess } from "../linux/init.ts";
 import { writeSetting } from "../linux/kernel_file.ts";
 import type { Call } from "../linux/libc.ts";
-import { CLONE_NEWNET, CLONE_NEWUSER, openNamespace } from "../linux/namespaces.ts";
+import { openNamespace } from "../linux/namespaces.ts";
 import { makePipe } from "../linux/pipe.ts";
 import { waitFor } from "../linux/process.ts";
 import type { IdRange } from "../plan/id_range.ts";

@@ -6,8 +6,9 @@
  */
 
 import { openCgroupsOf } from "../linux/cgroup.ts";
+import type { NamespaceKind } from "../linux/clone_flags.ts";
 import type { Fd } from "../linux/fd.ts";
-import { isElsewhere, type NamespaceKind, openNamespace } from "../linux/namespaces.ts";
+import { isElsewhere, openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { pathOf } from "../linux/path.ts";
 import { childrenOf, listProcesses } from "../linux/process.ts";

@@ -10,23 +10,23 @@
  * @module
  */
 
-import { recordJoinCgroups } from "../cgroup/tree.ts";
 import type { CallScript } from "../linux/call_script.ts";
-import { limitBoundingSet, recordCapabilities } from "../linux/capabilities.ts";
+import { limitBoundingSet, recordCapabilities } from "../linux/capability_sets.ts";
+import { recordJoinCgroups } from "../linux/cgroup.ts";
+import {
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUSER,
+  NAMESPACE_FLAGS,
+  type NamespaceKind,
+} from "../linux/clone_flags.ts";
 import { recordCloseAll } from "../linux/close_all.ts";
 import { type Credentials, takeCredentials } from "../linux/credentials.ts";
 import type { Fd } from "../linux/fd.ts";
 import { execProcess, launchProcess, recordEntrance } from "../linux/init.ts";
 import { recordOwnSessionKeyring } from "../linux/keyring.ts";
 import type { Call } from "../linux/libc.ts";
-import {
-  changeRoot,
-  CLONE_NEWNS,
-  CLONE_NEWPID,
-  CLONE_NEWUSER,
-  NAMESPACE_FLAGS,
-  type NamespaceKind,
-} from "../linux/namespaces.ts";
+import { changeRoot } from "../linux/namespaces.ts";
 import { dieWithParent, makeUndumpable, resetSignals } from "../linux/process.ts";
 import { setNoNewPrivileges } from "../linux/seccomp.ts";
 import { takeTerminal } from "../linux/terminal.ts";

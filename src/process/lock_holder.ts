@@ -9,10 +9,10 @@
  * @module
  */
 
-import { noCapabilities } from "../linux/capabilities.ts";
+import { noCapabilities } from "../linux/capability_sets.ts";
+import { CLONE_NEWNS } from "../linux/clone_flags.ts";
 import type { Fd } from "../linux/fd.ts";
 import { startProcess } from "../linux/init.ts";
-import { CLONE_NEWNS } from "../linux/namespaces.ts";
 import { makePipe } from "../linux/pipe.ts";
 import { POLLIN, recordWaitFor } from "../linux/poll.ts";
 import { openProcess, resetSignals, SIGCHLD, waitFor } from "../linux/process.ts";

@@ -11,7 +11,8 @@
  * @module
  */
 
-import { type Capability, limitPermitted } from "../linux/capabilities.ts";
+import type { Capability } from "../linux/capabilities.ts";
+import { limitPermitted } from "../linux/capability_sets.ts";
 import { ERRNO } from "../linux/errno.ts";
 import { syscall } from "../linux/libc.ts";
 import { makeUndumpable } from "../linux/process.ts";

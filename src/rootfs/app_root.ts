@@ -22,7 +22,8 @@ import {
   setPropagationOf,
   type TreeChange,
 } from "../linux/mount.ts";
-import { isWithin, readMounts } from "../linux/mountinfo.ts";
+import { readMounts } from "../linux/mount_table.ts";
+import { isWithin } from "../linux/mountinfo.ts";
 import { changeRoot, unshareMounts } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, O_RDONLY, openBeneath, openInRoot } from "../linux/open.ts";
 import { setMode, setOwner, setOwnerAt } from "../linux/ownership.ts";

@@ -6,6 +6,7 @@
  */
 
 import type { CallScript } from "../linux/call_script.ts";
+import { CLONE_NEWNS } from "../linux/clone_flags.ts";
 import { listIfThere, makeDirectory, makeLink, makeNode } from "../linux/directory.ts";
 import { failedWith } from "../linux/errno.ts";
 import { AT_FDCWD, type Fd } from "../linux/fd.ts";
@@ -24,7 +25,6 @@ import {
 } from "../linux/mount.ts";
 import {
   changeRoot,
-  CLONE_NEWNS,
   inMounts,
   inNetwork,
   inOwnMounts,

@@ -5,10 +5,10 @@
  * @module
  */
 
+import type { Bytes } from "../linux/bytes.ts";
 import { makeDirectoryAt, renameAt } from "../linux/directory.ts";
 import { failedWith, SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
-import type { Bytes } from "../linux/libc.ts";
 import {
   O_APPEND,
   O_CREAT,

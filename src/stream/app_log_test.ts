@@ -1,7 +1,7 @@
 import "../linux/libc_testing.ts";
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { Bytes } from "../linux/bytes.ts";
 import type { Fd } from "../linux/fd.ts";
-import type { Bytes } from "../linux/libc.ts";
 import { O_DIRECTORY, O_RDONLY, openFile } from "../linux/open.ts";
 import { AppLog, openLogDirectory } from "./app_log.ts";
 

@@ -8,10 +8,10 @@
  * @module
  */
 
+import type { Bytes } from "../linux/bytes.ts";
 import { monotonicMicroseconds } from "../linux/clock.ts";
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
-import type { Bytes } from "../linux/libc.ts";
 import { type PollEvents, POLLIN, POLLOUT } from "../linux/poll.ts";
 import {
   openSharedInput,

@@ -1,7 +1,8 @@
 import "../linux/libc_testing.ts";
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import type { Bytes } from "../linux/bytes.ts";
 import type { Fd } from "../linux/fd.ts";
-import { type Bytes, syscall } from "../linux/libc.ts";
+import { syscall } from "../linux/libc.ts";
 import { O_DIRECTORY, O_NONBLOCK, O_PATH, O_WRONLY, openFile } from "../linux/open.ts";
 import { pathOf } from "../linux/path.ts";
 import { POLLIN, waitForEvents } from "../linux/poll.ts";

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { concatenate } from "../linux/bytes.ts";
-import type { Bytes } from "../linux/libc.ts";
+import { type Bytes, concatenate } from "../linux/bytes.ts";
 
 const NEWLINE = 10;
 

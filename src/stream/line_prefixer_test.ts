@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { Bytes } from "../linux/libc.ts";
+import type { Bytes } from "../linux/bytes.ts";
 import { LINE_LIMIT, linePrefix, LinePrefixer } from "./line_prefixer.ts";
 
 const bytes = (text: string): Bytes => new TextEncoder().encode(text);

@@ -8,10 +8,10 @@
  * @module
  */
 
+import type { Bytes } from "../linux/bytes.ts";
 import { monotonicMicroseconds } from "../linux/clock.ts";
 import { SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
-import type { Bytes } from "../linux/libc.ts";
 import { setOwner } from "../linux/ownership.ts";
 import { type PollEvents, POLLIN } from "../linux/poll.ts";
 import { statFd } from "../linux/stat.ts";

@@ -5,9 +5,8 @@
  * @module
  */
 
-import { concatenate } from "../linux/bytes.ts";
+import { type Bytes, concatenate } from "../linux/bytes.ts";
 import { SyscallError } from "../linux/errno.ts";
-import type { Bytes } from "../linux/libc.ts";
 import { type PollEvents, POLLOUT } from "../linux/poll.ts";
 import { openSharedOutput, type SharedOutput } from "../linux/stream.ts";
 

@@ -1,8 +1,8 @@
 import "../linux/libc_testing.ts";
 import { assertEquals, assertMatch } from "@std/assert";
-import { concatenate } from "../linux/bytes.ts";
+import { type Bytes, concatenate } from "../linux/bytes.ts";
 import type { Fd } from "../linux/fd.ts";
-import { type Bytes, syscall } from "../linux/libc.ts";
+import { syscall } from "../linux/libc.ts";
 import { O_DIRECTORY, O_NONBLOCK, O_RDONLY, O_WRONLY, openFile } from "../linux/open.ts";
 import type { Pipe } from "../linux/pipe.ts";
 import { waitForEvents } from "../linux/poll.ts";

@@ -6,9 +6,9 @@
  * @module
  */
 
+import type { Bytes } from "../linux/bytes.ts";
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
-import type { Bytes } from "../linux/libc.ts";
 import { type PollEvents, POLLIN, POLLOUT } from "../linux/poll.ts";
 import { seekBy } from "../linux/read_write.ts";
 import { fileSystemType, statFd } from "../linux/stat.ts";
