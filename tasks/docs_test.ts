@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describeFields } from "../src/plan/fields.ts";
-import { ROOT } from "./project.ts";
+import { ROOT, VERSION } from "./project.ts";
 
 /** How many lines README has at the most. */
 const README_LINES = 150;
@@ -118,3 +118,32 @@ Deno.test("the documentation's table of fields is the one that the code acts on"
 function cells(lines: readonly string[]): string[][] {
   return lines.map((line) => line.split("|").map((cell) => cell.trim().replace(/^-+$/, "---")));
 }
+
+Deno.test("the documentation names images of this version", () => {
+  const names = [...pages.values()].flatMap((text) =>
+    text.match(/stage1-volo[\w-]*:\d[\w.-]*/g) ?? []
+  );
+  assertEquals(names.filter((name) => !name.endsWith(`:${VERSION}`)), []);
+  assertEquals(names.length > 0, true);
+});
+
+/** Messages that programs in a pod show, and examples. */
+const NOT_OUR_MESSAGES = ["Operation not permitted", "Read-only file system", "apps[0].app.user"];
+/** What the code puts together, and what stands for something else, with its quotation marks. */
+const SEAM = /: |"?\b(?:NAME|PATH|FIELD|PLUGIN|APP|VALUE|N|ulimit -v)\b"?|\/etc\/passwd|…/;
+/** Shorter parts of a message are everywhere. */
+const SHORTEST_PART = 10;
+
+Deno.test("each message in troubleshooting is one of the code", () => {
+  const sources = [...filesIn("src"), ...filesIn("image")].filter((path) => !/_test\./.test(path))
+    .map((path) => read(path).replace(/["`] \+\s+["`]/g, "")).join("\n");
+  const headings = pages.get("docs/troubleshooting.md")!.match(/^### .*$/gm)!;
+  const messages = headings.flatMap((heading) => [...heading.matchAll(/(`+)(.+?)\1(?!`)/g)])
+    .map(([, , message]) => message!)
+    .filter((message) => !NOT_OUR_MESSAGES.includes(message));
+  const parts = messages.flatMap((message) => message.split(SEAM))
+    .map((part) => part.replace(/^[\s/:,)(.]+|[\s/:,)(.]+$/g, ""))
+    .filter((part) => part.length >= SHORTEST_PART);
+  assertEquals(parts.filter((part) => !sources.includes(part)), []);
+  assertEquals(messages.length > 50, true);
+});
