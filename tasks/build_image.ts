@@ -39,7 +39,7 @@ Compiles the four entrypoints and makes the stage1 images, which have them in co
   --flavor=FLAVOR      host, for pods in the host's namespaces, or isolated, for pods with their own
                        (both)
   --output=FILE        the image, with --flavor (dist/stage1-volo.aci for host,
-                       dist/stage1-volo-isolated.aci for pod; for another processor
+                       dist/stage1-volo-isolated.aci for isolated; for another processor
                        than this machine's, in dist/ARCH)
   --compression=HOW    none, or to be downloaded gzip, or xz: smaller, and slower to write and
                        to import (none)

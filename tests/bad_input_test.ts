@@ -170,6 +170,17 @@ const ignored: [what: string, spoil: Spoil, line: string][] = [
     tellIgnored("unknown isolators", "isolators[0] (example.com/gravity)"),
   ],
   [
+    "where a stream of the only app is to lead",
+    (pod) =>
+      editJson(`${pod.dir}/pod`, (manifest) => {
+        manifest.apps[0].annotations = [{ name: "coreos.com/rkt/stage2/stdout", value: "null" }];
+      }),
+    tellIgnored(
+      "pod: apps[].annotations, one app in the host's namespaces",
+      "apps[0].annotations[0] (coreos.com/rkt/stage2/stdout)",
+    ),
+  ],
+  [
     "a port that is to be forwarded",
     async (pod) => {
       await appField("ports", [{ name: "http", protocol: "tcp", port: 80 }])(pod);

@@ -39,6 +39,9 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
     "several_apps: an app's annotations say where its streams lead, isolated",
     "not_ours: run says nothing about annotations of an app in the pod",
   ],
+  "pod: apps[].annotations, one app in the host's namespaces": [
+    "bad_input: run says once that it ignores where a stream of the only app is to lead",
+  ],
   "pod: volumes (host)": [
     "volumes: a directory of the host is the same inside and outside",
     "volumes: the kernel calls every mount of a read-only volume so",

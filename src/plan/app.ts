@@ -11,7 +11,7 @@ import type { DnsConfMode } from "../stage1/arguments.ts";
 import type { Pod, PodApp } from "../stage1/pod.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
 import { composeEnvironment } from "./environment.ts";
-import { refuseField } from "./fields.ts";
+import { refuseField, tellIgnored } from "./fields.ts";
 import type { HostFacts } from "./host_facts.ts";
 import { type IdRange, podId } from "./id_range.ts";
 import {
@@ -27,7 +27,7 @@ import { planDevices } from "./rootfs/devices.ts";
 import { type Mask, planMasks } from "./rootfs/masked_paths.ts";
 import { type MountOptions, type MountPlan, planMounts } from "./rootfs/mounts.ts";
 import { matchVolumes, mountRulesOf, type VolumeMount } from "./rootfs/volumes.ts";
-import { CALLERS_STREAMS, planStdio, type StdioPlan } from "./stdio.ts";
+import { CALLERS_STREAMS, placesOfStreamAnnotations, planStdio, type StdioPlan } from "./stdio.ts";
 
 /** What decides about an app beside its own manifests. */
 export interface AppOptions extends IsolatorOptions {
@@ -134,6 +134,7 @@ export function planApp(
     ...notesOnUnknownIsolators(ofApp),
     ...isolators.notes,
     ...notesOnForeignFiles(app, options.ids, facts),
+    ...notesOnStreams(app, stdio),
   ];
   return { plan, notes };
 }
@@ -169,6 +170,16 @@ function planStreams(
   const severalApps = apps.length > 1;
   if (flavor === "host" && !severalApps) return CALLERS_STREAMS;
   return planStdio({ place: field, annotations, interactive, severalApps, callers: callerStreams });
+}
+
+function notesOnStreams({ field, runtime }: PodApp, stdio: StdioPlan): string[] {
+  if (stdio !== CALLERS_STREAMS) return [];
+  return placesOfStreamAnnotations(runtime.annotations).map((place) =>
+    tellIgnored(
+      "pod: apps[].annotations, one app in the host's namespaces",
+      `${field}.${place}`,
+    )
+  );
 }
 
 function hasTerminal({ stdin }: StdioPlan, { callerStreams }: HostFacts): boolean {

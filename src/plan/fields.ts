@@ -1,6 +1,6 @@
 /**
  * What becomes of each field of the manifests. The messages about fields without effect come from this
- * table, and so does the one in the README.
+ * table, and so does the one in `docs/fields.md`.
  *
  * @module
  */
@@ -29,7 +29,10 @@ export const FIELD_RULES = {
   "pod: apps[].readOnlyRootFS": honoured("the app's root is read-only; /tmp and volumes are not"),
   "pod: apps[].mounts": honoured("volumes at paths; `appVolume` goes before the pod's volumes"),
   "pod: apps[].annotations": honoured(
-    "coreos.com/rkt/stage2/stdin, stdout, stderr, where `run` stays with the pod; others are for readers",
+    "coreos.com/rkt/stage2/stdin, stdout, stderr; others are for readers",
+  ),
+  "pod: apps[].annotations, one app in the host's namespaces": ignored(
+    "the app has the caller's streams",
   ),
   "pod: volumes (host)": honoured("`source`, `readOnly`, `recursive` (recursive if not said)"),
   "pod: volumes (host) behind a link": refused(

@@ -76,6 +76,22 @@ export function planStdio(request: StdioRequest): StdioPlan {
   return { stdin: plan("stdin"), stdout: plan("stdout"), stderr: plan("stderr") };
 }
 
+/**
+ * Finds the annotations of an app that say where its streams lead.
+ *
+ * @returns The place of each, as messages name it: `annotations[0] (coreos.com/rkt/stage2/stdin)`.
+ */
+export function placesOfStreamAnnotations(annotations: StdioRequest["annotations"]): string[] {
+  const names = STREAMS.map(annotationOf);
+  return annotations.flatMap(({ name }, i) =>
+    names.includes(name) ? [`annotations[${i}] (${name})`] : []
+  );
+}
+
+function annotationOf(stream: Stream): string {
+  return `coreos.com/rkt/stage2/${stream}`;
+}
+
 function interactiveStdio({ callers, severalApps }: StdioRequest): StdioPlan {
   if (severalApps) throw new Error("--interactive: the pod has several apps, and one terminal");
   const target = (stream: Stream) => interactiveTarget(stream, callers);
@@ -93,7 +109,7 @@ function interactiveTarget(stream: Stream, callers: StdioRequest["callers"]): St
 }
 
 function planStream(stream: Stream, request: StdioRequest): StreamTarget {
-  const name = `coreos.com/rkt/stage2/${stream}`;
+  const name = annotationOf(stream);
   const i = request.annotations.findIndex((annotation) => annotation.name === name);
   const mode = request.annotations[i]?.value;
   if (mode === undefined) return DEFAULTS[stream];

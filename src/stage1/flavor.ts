@@ -9,7 +9,7 @@
 import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
-/** `host`: the pod is in the host's namespaces. `pod`: it has its own. */
+/** `host`: the pod is in the host's namespaces. `isolated`: it has its own. */
 export const FLAVORS = ["host", "isolated"] as const;
 
 /** One of {@linkcode FLAVORS}. */
@@ -35,7 +35,7 @@ export function readFlavor(directory = "."): Flavor {
 /**
  * What a stage1 image's manifest says.
  *
- * @throws {Error} when it says neither `host` nor `pod`.
+ * @throws {Error} when it says neither `host` nor `isolated`.
  *
  * @example
  * ```ts
@@ -50,5 +50,5 @@ export function flavorOf(
 ): Flavor {
   const said = manifest.annotations?.find(({ name }) => name === FLAVOR_ANNOTATION)?.value;
   if (said === undefined || said === "host" || said === "isolated") return said ?? "host";
-  throw new Error(`${FLAVOR_ANNOTATION}: ${JSON.stringify(said)} is neither host nor pod`);
+  throw new Error(`${FLAVOR_ANNOTATION}: ${JSON.stringify(said)} is neither host nor isolated`);
 }
