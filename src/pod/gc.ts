@@ -1,6 +1,7 @@
 /**
- * `gc`: takes down what a pod has left behind. Its own mounts went with its last process; what can be left are
- * processes that outlived it, cgroups, and mounts that something put into the pod's directory from outside.
+ * `gc`: removes what a pod has left behind. The pod's own mounts went with its last process. What
+ * can be left are processes that outlived it, cgroups, its network, and mounts that something put
+ * into the pod's directory from outside.
  *
  * @module
  */
@@ -18,7 +19,7 @@ import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
 import { leavePodNetwork } from "./network.ts";
 
 /**
- * Takes down what is left of the pod. Doing so twice, or after a `run` that was killed, is fine.
+ * Removes what is left of the pod. It may be called twice, and after a `run` that was killed.
  *
  * @throws {SyscallError} when the kernel refuses a step.
  */
@@ -29,7 +30,7 @@ export function collectPod({ uuid, ...args }: GcArguments): void {
   using apps = openAppMatcher(roots);
   // The plugins of networks would be confined as well.
   if (!hasNetworks) selfConfine("gc", debug);
-  // Who is killed first makes nothing new.
+  // Processes first: they could make what is removed anew.
   killInPodCgroups(uuid, debug);
   killAppProcesses(apps, debug);
   removePodCgroups(uuid, debug);
@@ -51,9 +52,9 @@ function isThere(path: string): boolean {
 }
 
 /**
- * Takes down what is mounted in the pod directory.
+ * Detaches the mounts in the pod directory.
  *
- * @param kept What stays if it is a mount: stage0's own.
+ * @param kept Paths whose mounts stay: they are stage0's own.
  */
 function detachMountsExcept(kept: readonly string[], debug: Debug): void {
   const directory = Deno.realPathSync(".");

@@ -1,7 +1,9 @@
 /**
- * `stop`: SIGTERM, or with `--force` SIGKILL. Where `run` has stayed with the pod, it is the one that is asked, and
- * ends the apps in their order. Elsewhere the app's process is asked, or, when that one is gone, all others of the
- * pod. By force, all of the pod is killed, whatever has become of `run` and of what it has left in the pod directory.
+ * `stop`: sends SIGTERM, or with `--force` SIGKILL.
+ *
+ * SIGTERM goes to the pod's supervisor, which ends the apps. In a pod without one it goes to the
+ * app's process or, when that process is gone, to all others of the pod. By force, every process of
+ * the pod is killed, whatever has become of `run` and of its files in the pod directory.
  *
  * @module
  */
@@ -19,15 +21,18 @@ import { parsePid, type StopArguments } from "../stage1/arguments.ts";
 import { type Debug, debugLog } from "../stage1/log.ts";
 import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
 
-/** How many milliseconds a `run` without apps has before it is killed: it takes a moment to write what it has. */
+/**
+ * How many milliseconds a supervisor whose apps have ended has before it is killed. It still passes
+ * on their output.
+ */
 const SUPERVISOR_PATIENCE = 5_000;
 
-/** A pod, as it is found. */
+/** The pod as `stop` finds it. */
 interface FoundPod {
   uuid: string;
   /** The root file systems of its apps. */
   roots: readonly string[];
-  /** What it has for its process; nothing before its apps have begun. */
+  /** The content of the `pid` file; `undefined` before the pod has begun. */
   pid: number | undefined;
   debug: Debug;
 }
@@ -43,7 +48,7 @@ export function stopPod({ force, debug, uuid }: StopArguments): void {
   if (!isDone) throw new Error("no process of this pod is running");
 }
 
-/** @returns Whether there was anybody to ask. */
+/** Sends SIGTERM. Tells whether there was a process to send it to. */
 function askPod({ roots, pid, debug }: FoundPod): boolean {
   const leader = findLeader(roots, pid) ?? findSupervisor(pid) ?? findSupervisor();
   // A confined process cannot visit namespaces, and it takes a while.
@@ -58,14 +63,14 @@ function askPod({ roots, pid, debug }: FoundPod): boolean {
 }
 
 /**
- * Kills what is in the pod's cgroups first: there, nobody hides, whoever has been stopped or killed meanwhile. Then
- * come the pod's first process, with which the kernel ends all others of a pod's own namespaces, and whoever else is
- * found.
+ * Kills the pod, in three steps: the processes in its cgroups, where the kernel misses none; its
+ * first process, with which the kernel ends all others in the pod's PID namespace; and all other
+ * processes of its apps.
  *
- * A `run` whose apps have all ended does the rest: it keeps their exit statuses, and gives the caller's terminal back.
- * Should it not come to that, it is killed in the end.
+ * The supervisor does the rest when its apps have ended: it saves their exit statuses, and gives
+ * the caller's terminal back. If it does not end by itself, it is killed at last.
  *
- * @returns Whether there was anybody to kill.
+ * @returns Whether there was a process to kill.
  */
 function killPod({ uuid, roots, pid, debug }: FoundPod): boolean {
   const supervisor = findSupervisor(pid) ?? findSupervisor();
@@ -74,14 +79,14 @@ function killPod({ uuid, roots, pid, debug }: FoundPod): boolean {
   selfConfine("stop", debug);
   const hadCgroups = killInPodCgroups(uuid, debug);
   if (leader) signalHeld(leader, SIGKILL, debug);
-  // An app alone, and all that it has started, keep the pod locked for as long as they are there.
+  // In a pod without a supervisor, the app and what it has started keep the pod locked.
   const isOver = leader && !supervisor ? () => !isLocked(".") : undefined;
   const killed = killAppProcesses(apps, debug, isOver);
   if (supervisor) endSupervisor(supervisor, debug);
   return hadCgroups || [leader, supervisor].some((it) => it !== undefined) || killed > 0;
 }
 
-/** It may have been stopped, or wait for somebody to read what apps have written. */
+/** The supervisor may have been stopped, or wait for a reader of what apps have written. */
 function endSupervisor(supervisor: HeldProcess, debug: Debug): void {
   signalHeld(supervisor, SIGTERM, debug);
   signalHeld(supervisor, SIGCONT, debug);
@@ -90,7 +95,7 @@ function endSupervisor(supervisor: HeldProcess, debug: Debug): void {
   signalHeld(supervisor, SIGKILL, debug);
 }
 
-/** The pod's one app, if it is that which the `pid` file names. */
+/** Finds the process of an app that the `pid` file names, if it names one. */
 function findLeader(roots: readonly string[], pid: number | undefined): HeldProcess | undefined {
   if (pid === undefined) return undefined;
   using apps = openAppMatcher(roots, [pid]);
