@@ -8,14 +8,15 @@
 import type { Credentials } from "../linux/credentials.ts";
 import type { Fd } from "../linux/fd.ts";
 import { inOwnMounts, openNamespace } from "../linux/namespaces.ts";
-import { O_DIRECTORY, O_PATH, openFile, openInRoot } from "../linux/open.ts";
+import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import type { AppPlan } from "../plan/app.ts";
 import { environmentEntries, forTerminal } from "../plan/environment.ts";
 import type { MountStep, PodTreeStep } from "../plan/rootfs/mounts.ts";
 import { launch } from "../process/launch.ts";
-import { assembleRoot, type MountTrees, moveIntoRoot } from "../rootfs/app_root.ts";
+import type { MountTrees } from "../rootfs/app_mounts.ts";
+import { assembleRoot, moveIntoRoot } from "../rootfs/app_root.ts";
 import { clonePodTrees, type OwnRoot } from "../rootfs/pod_root.ts";
-import { findProgram, programCandidates } from "../rootfs/program.ts";
+import { findProgram, openWorkingDirectory } from "../rootfs/program.ts";
 import { resolveCredentials } from "../rootfs/users.ts";
 import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";
@@ -92,6 +93,7 @@ export function startProgram(
   const { labels, privileges } = plan.isolators;
   using workingDirectory = openWorkingDirectory(plan, root.root);
   using proc = openFile("/proc", O_PATH | O_DIRECTORY);
+  const environment = environmentEntries(forTerminal(plan.environment, plan.terminalType));
   return withContext(`${program.field}.exec[0]`, () =>
     launch({
       ...root,
@@ -104,40 +106,7 @@ export function startProgram(
       proc,
       privileges,
       credentials: program.credentials,
-      program: {
-        ...locateProgram(plan, root.root, program.exec),
-        environment: environmentEntries(forTerminal(plan.environment, plan.terminalType)),
-      },
+      program: findProgram(root.root, { ...plan, exec: program.exec, environment }),
       streams: stdio,
     }));
-}
-
-/**
- * Opens the directory in which an app's programs begin.
- *
- * @param root The app's, with its volumes in place.
- * @throws {Error} which names the manifest's field.
- */
-export function openWorkingDirectory({ field, workingDirectory }: AppPlan, root: Fd): Fd {
-  return withContext(
-    `${field}.app.workingDirectory`,
-    () => openInRoot(root, workingDirectory, O_PATH | O_DIRECTORY),
-  );
-}
-
-/**
- * Finds one of an app's programs.
- *
- * @param root The app's, with its volumes in place.
- * @throws {Error} which says what was looked for, and where.
- */
-export function locateProgram(
-  { environment, workingDirectory }: AppPlan,
-  root: Fd,
-  [name, ...args]: AppProgram["exec"],
-): { path: string; argv: string[] } {
-  const searchPath = environment.get("PATH") ?? "";
-  const candidates = programCandidates(name, searchPath, workingDirectory);
-  const path = findProgram(root, name, candidates);
-  return { path, argv: [path, ...args] };
 }

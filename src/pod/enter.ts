@@ -18,7 +18,7 @@ import { openAppEntry } from "../process/app_entry.ts";
 import { withLabelContext } from "../process/labels.ts";
 import { type Launch, launch } from "../process/launch.ts";
 import { selfConfine } from "../process/self_confine.ts";
-import { findProgram, programCandidates } from "../rootfs/program.ts";
+import { findProgram } from "../rootfs/program.ts";
 import type { EnterArguments } from "../stage1/arguments.ts";
 import { loadCredentials } from "../stage1/credentials_file.ts";
 import { loadEnvironment } from "../stage1/environment_file.ts";
@@ -57,11 +57,11 @@ export function enterPod({ pid, appName, command, ...args }: EnterArguments): ne
 
   const entry = openAppEntry(pid, appName);
   const ids = entry.users && parsePrivateUsers(users);
-  const path = locate(entry.root, command, environment);
+  const program = findProgram(entry.root, { exec: command, environment, workingDirectory: "/" });
   const kinds = entry.namespaces.map(({ kind }) => kind);
   debug(`join ${entry.pid}: cgroups ${entry.cgroups.length}, namespaces ${kinds.join(", ")}`);
   debug(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
-  debug(`execute ${command[0]} as ${path}`);
+  debug(`execute ${command[0]} as ${program.path}`);
   const streams = new CallerStreams({
     openTerminals: () => openTerminals(entry.root),
     uid: hostId(credentials.uid, ids),
@@ -72,7 +72,8 @@ export function enterPod({ pid, appName, command, ...args }: EnterArguments): ne
     credentials,
     workingDirectory: entry.root,
     proc: openFile("/proc", O_PATH | O_DIRECTORY),
-    program: { path, argv: command, environment },
+    // As with a shell, the command's name is what its caller typed.
+    program: { ...program, argv: command },
     streams: streams.stdio,
   };
   const start = () => withLabelContext(restrictions.labels, () => launch(process));
@@ -105,11 +106,6 @@ function planRestrictions({ manifest }: Pod, { app, field }: PodApp): Restrictio
     privileges: planPrivileges(ofApp, options),
     labels: planLabels(ofApp, ofPod, modules),
   };
-}
-
-function locate(root: Fd, [name = ""]: readonly string[], environment: readonly string[]): string {
-  const searchPath = environment.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? "";
-  return findProgram(root, name, programCandidates(name, searchPath, "/"));
 }
 
 /**

@@ -22,12 +22,12 @@ import { startLockHolder } from "../process/lock_holder.ts";
 import { adjustOomScore } from "../process/oom_score.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import { buildRoot, moveIntoRoot } from "../rootfs/app_root.ts";
+import { findProgram, openWorkingDirectory } from "../rootfs/program.ts";
 import { resolveCredentials } from "../rootfs/users.ts";
 import { withContext } from "../stage1/context.ts";
 import { saveCredentials } from "../stage1/credentials_file.ts";
 import { warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import { locateProgram, openWorkingDirectory } from "./app.ts";
 import type { PodContext } from "./context.ts";
 import { saveRun } from "./save_run.ts";
 
@@ -57,7 +57,11 @@ export function runSingleApp(
   const credentials = resolveCredentials(root, plan.user);
   saveCredentials(plan.name, credentials);
   const workingDirectory = openWorkingDirectory(plan, root);
-  const program = withContext(programField(plan), () => locateProgram(plan, root, plan.exec));
+  const environment = environmentEntries(forTerminal(plan.environment, plan.terminalType));
+  const program = withContext(
+    programField(plan),
+    () => findProgram(root, { ...plan, environment }),
+  );
   const proc = openFile("/proc", O_PATH | O_DIRECTORY);
   tryLabels(labels, proc);
   const init = openInit(POD_PATHS.init);
@@ -74,10 +78,9 @@ export function runSingleApp(
   debug(`execute ${program.path}`);
   // What is inherited passes by the bounding set.
   if (privileges.capabilities) clearInherited();
-  const environment = environmentEntries(forTerminal(plan.environment, plan.terminalType));
   const identity = { workingDirectory, labels, proc, credentials, privileges };
   return execApp(
-    { ...identity, program: { ...program, environment } },
+    { ...identity, program },
     init,
     kept,
     (call) => `run: ${call.startsWith("execve") ? `${programField(plan)}: ` : ""}${call}: `,

@@ -1,6 +1,7 @@
 /**
- * The root of a pod's own: a few directories in memory with the kernel's file systems as the pod's
- * namespaces show them. No app sees it; pid 1 is in it, and each app gets clones of what is in it.
+ * The root of a pod with namespaces of its own: directories in memory with the kernel's file
+ * systems, as the pod's namespaces show them. The pod's pid 1 is in this root; apps are not, but
+ * get clones of its mounts.
  *
  * @module
  */
@@ -47,15 +48,18 @@ import { moveIntoRoot } from "./app_root.ts";
 
 /** A root in a mount namespace of its own. */
 export interface OwnRoot {
+  /** The mount namespace. */
   mounts: Fd;
   root: Fd;
 }
 
-/** The pod's. */
+/** The root of a pod. */
 export interface PodRoot extends OwnRoot {
-  /** The directory of the pod's terminals: devpts. */
+  /** The root of the pod's devpts. */
   terminals: Fd;
-  /** Its /dev/null: the host's is a file of the host's, whose mode its owner can change. */
+  /**
+   * The pod's /dev/null. Through the host's, an app could change the mode of a file of the host.
+   */
   nothing: Fd;
 }
 
@@ -68,15 +72,15 @@ const DEVICE_LINKS: Readonly<Record<string, string>> = {
   ptmx: "pts/ptmx",
 };
 
-/** How many terminals a pod can have: those of all pods together are bounded, too. */
+/** The most terminals of a pod: the kernel bounds those of all pods together. */
 const MOST_PTYS = "256";
-/** The group that terminals belong to on every distribution. */
+/** The group that owns terminals, on every distribution. */
 const TTY_GROUP = 5;
-/** What hides files: an empty one that nobody may look into. */
+/** The file that hides files: it is empty, and has no permissions. */
 const HIDDEN_FILE = "/hidden-file";
 /**
- * What hides /sys/fs: it has but the place where pid 1 sees the pod's cgroups, as programs that
- * watch pods expect.
+ * The directory that hides /sys/fs. It has only the directory `cgroup`, where pid 1 sees the pod's
+ * cgroups, as programs that watch pods expect.
  */
 const HIDDEN_FILE_SYSTEMS = "/hidden-file-systems";
 const FILE_SYSTEMS = "/sys/fs";
@@ -84,9 +88,10 @@ const CGROUPS = `${FILE_SYSTEMS}/cgroup`;
 const STRICT = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
 /**
- * Makes the root, with all that does not depend on the pod's other namespaces.
+ * Makes the root, without the mounts that depend on the pod's other namespaces.
  *
- * @throws {SyscallError}
+ * @param owner The owner of what is made in it.
+ * @throws {SyscallError} when a mount or file cannot be made.
  */
 export function makePodRoot(owner: Owner, debug: Debug): PodRoot {
   return inOwnMounts(() => {
@@ -108,7 +113,7 @@ function makeHiding(): void {
   for (const path of ["", "/cgroup"]) makeDirectory(`${HIDDEN_FILE_SYSTEMS}${path}`);
 }
 
-/** @returns The directory of terminals. */
+/** Mounts and fills /dev, and returns the root of its devpts. */
 function fillDev(owner: Owner): Fd {
   const own = mountOwner(owner);
   mountNew("tmpfs", "/dev", { mode: "755", ...DEV_LIMITS, ...own })[Symbol.dispose]();
@@ -127,7 +132,7 @@ function fillDev(owner: Owner): Fd {
   for (const name of ["", "ptmx"]) setOwnerAt(terminals, name, owner);
   const shm = { mode: "1777", ...TMPFS_LIMITS, ...own };
   mountNew("tmpfs", "/dev/shm", shm, MOUNT_ATTR_NODEV)[Symbol.dispose]();
-  // What each app has here is mounted on it.
+  // Each app's console is mounted on this file.
   openFile("/dev/console", O_RDONLY | O_CREAT, 0o600)[Symbol.dispose]();
   return terminals;
 }
@@ -137,9 +142,9 @@ function mountOwner({ uid, gid }: Owner): { uid: string; gid: string } {
 }
 
 /**
- * Records the mounts that show a namespace: they have to be made by a process that is in it.
+ * Records the mounts that show a namespace. A process that is in that namespace has to make them.
  *
- * @param hasIpc Whether the pod has message queues of its own.
+ * @param hasIpc Whether the pod has an IPC namespace, and so message queues, of its own.
  */
 export function recordNamespaceMounts(script: CallScript, hasIpc: boolean): void {
   const mount = (type: string, target: string, flags: number) =>
@@ -152,21 +157,22 @@ export function recordNamespaceMounts(script: CallScript, hasIpc: boolean): void
 /** Records the move into the pod's root. */
 export function recordMoveInto({ mounts, root }: OwnRoot, script: CallScript): void {
   script.call("setns", mounts.number, CLONE_NEWNS);
-  // The namespace's root may still be the host's, where that one cannot be left.
+  // On a host whose root cannot be pivoted from, the namespace's root is still the host's.
   changeRoot(root, script.call);
 }
 
 /**
- * Hides and write-protects paths of the pod's own /proc and /sys, once they are mounted. Pid 1 has
- * them so, and so have the clones that apps get. Settings of the pod have to be written before.
+ * Hides and write-protects paths of the pod's own /proc and /sys, once these are mounted. The
+ * clones that apps get later have the same masks. Write the pod's kernel settings before.
  *
- * The paths are walked: all that there is in this root was made by the kernel and by this program,
- * and no process of an app has begun. Descriptors would not do before Linux 5.12, where a mount is
- * changed by its path in /proc, and this process is not in the pod's.
+ * Paths are walked here, which is safe: only the kernel and this process have made what is in this
+ * root, and no process of an app has begun. Descriptors would not do: before Linux 5.12 a mount is
+ * changed by the path that /proc shows for its descriptor, and this process is not in the pod's PID
+ * namespace.
  *
- * @param network The pod's own network, if it has one: each has files of its own below
- * /proc/sys/net.
- * @throws {Error} which names the path.
+ * @param network The pod's own network namespace, if it has one: /proc/sys/net shows the files of
+ * the namespace that the process which looks is in.
+ * @throws {Error} when a path cannot be masked; it names the path.
  */
 export function maskPodRoot(
   { mounts, root }: OwnRoot,
@@ -181,7 +187,8 @@ export function maskPodRoot(
       const found = masks.flatMap(findMasked);
       const isCovered = found.some(({ path }) => path === FILE_SYSTEMS) && kindIfThere(CGROUPS);
       using cgroups = isCovered ? cloneTree(CGROUPS, true) : undefined;
-      // What is to stay open to writing is bound while what it is in still is.
+      // Paths that stay writable are bound before the directories that they are in become
+      // read-only.
       for (const { path, cover } of found) withContext(path, () => bindMount(cover, path));
       for (const { path, access } of found) {
         if (access !== "read-write") withContext(path, () => remountBind(path, MS_RDONLY | STRICT));
@@ -192,7 +199,7 @@ export function maskPodRoot(
   else act();
 }
 
-/** A path that there is, and what is to be mounted on it. */
+/** A path that exists, and what is to be mounted on it. */
 interface Masked {
   path: string;
   cover: string;
@@ -223,9 +230,9 @@ function kindIfThere(path: string): FileKind | undefined {
 }
 
 /**
- * Clones what an app gets of the pod's root.
+ * Clones the mounts of the pod's root that an app gets.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when one of them cannot be cloned.
  */
 export function clonePodTrees(
   { mounts, root }: OwnRoot,

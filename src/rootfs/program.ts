@@ -1,23 +1,81 @@
 /**
- * Which file an app's `exec` means.
+ * The programs of an app: how the file that a manifest's `exec`, or a command of `enter`, names is
+ * found in the app's root. `run`, its supervisor and `enter` all look up programs here.
  *
  * @module
  */
 
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
-import { O_PATH, openInRoot } from "../linux/open.ts";
+import { O_DIRECTORY, O_PATH, openInRoot } from "../linux/open.ts";
 import { statFd } from "../linux/stat.ts";
+import type { AppPlan } from "../plan/app.ts";
+import { withContext } from "../stage1/context.ts";
 
 const EXECUTABLE_BITS = 0o111;
 
+/** A program that has been asked for, and with what it is to be executed. */
+export interface ProgramRequest {
+  /** The program, as a path or a name, and its arguments. */
+  exec: readonly string[];
+  /** Its variables, `NAME=value` each. `PATH` says where a name is looked up. */
+  environment: readonly string[];
+  /** The directory in which it begins: an absolute path in the root. */
+  workingDirectory: string;
+}
+
+/** A program that has been found, as execve(2) takes it. */
+export interface FoundProgram {
+  /** An absolute path in the root. */
+  path: string;
+  argv: readonly string[];
+  environment: readonly string[];
+}
+
 /**
- * The paths that a program's name may stand for, in the order in which they are tried.
+ * Finds a program in an app's root.
  *
- * @param name An absolute path, a path with a slash relative to `directory`, or a name to look for in
- * `searchPath`.
- * @param searchPath The app's `PATH`; an empty or relative part of it is relative to `directory`.
- * @param directory The app's working directory.
+ * A name with a slash is a path, relative to the working directory. Another is looked up in `PATH`:
+ * the first file there that can be executed is the program.
+ *
+ * @param root The app's root, with its volumes in place.
+ * @returns The program; its `argv` begins with its path, whatever `exec` called it.
+ * @throws {Error} when there is none; it says what was looked for, and where.
+ */
+export function findProgram(
+  root: Fd,
+  { exec, environment, workingDirectory }: ProgramRequest,
+): FoundProgram {
+  const [name = "", ...args] = exec;
+  const path = firstProgram(
+    root,
+    name,
+    programCandidates(name, searchPathOf(environment), workingDirectory),
+  );
+  return { path, argv: [path, ...args], environment };
+}
+
+/**
+ * Opens the directory in which an app's programs begin.
+ *
+ * @param root The app's root, with its volumes in place.
+ * @throws {Error} when it is not there, or no directory; it names the manifest's field.
+ */
+export function openWorkingDirectory({ field, workingDirectory }: AppPlan, root: Fd): Fd {
+  return withContext(
+    `${field}.app.workingDirectory`,
+    () => openInRoot(root, workingDirectory, O_PATH | O_DIRECTORY),
+  );
+}
+
+/**
+ * Lists the paths that a program's name may stand for, in the order in which they are tried.
+ *
+ * @param name An absolute path, a path with a slash relative to `directory`, or a name to look up
+ * in `searchPath`.
+ * @param searchPath The value of `PATH`. Its parts that are empty or relative are relative to
+ * `directory`.
+ * @param directory The working directory.
  *
  * @example
  * ```ts
@@ -32,13 +90,12 @@ export function programCandidates(name: string, searchPath: string, directory: s
   return searchPath.split(":").map((part) => join(join(directory, part), name));
 }
 
-/**
- * Finds the first candidate that is a program.
- *
- * @param root The app's root, with its volumes in place.
- * @throws {Error} which says what was looked for, and where.
- */
-export function findProgram(root: Fd, name: string, candidates: readonly string[]): string {
+/** Returns the value of `PATH`. Without one, programs are looked for in the working directory. */
+function searchPathOf(environment: readonly string[]): string {
+  return environment.find((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) ?? "";
+}
+
+function firstProgram(root: Fd, name: string, candidates: readonly string[]): string {
   let problem: string | undefined;
   for (const path of candidates) {
     const found = inspect(root, path);
@@ -53,7 +110,7 @@ export function findProgram(root: Fd, name: string, candidates: readonly string[
   );
 }
 
-/** "program", or what keeps the path from being one; `undefined` when there is nothing. */
+/** Returns "program", or the reason why the path is none; `undefined` when there is nothing. */
 function inspect(root: Fd, path: string): string | undefined {
   try {
     using fd = openInRoot(root, path, O_PATH);

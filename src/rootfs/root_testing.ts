@@ -1,5 +1,5 @@
 /**
- * App roots for unit tests: a directory with a secret beside it that nothing may reach.
+ * Roots of apps for unit tests: each a directory that nothing may be made beside.
  *
  * @module
  */
@@ -8,16 +8,16 @@ import "../linux/libc_testing.ts";
 import type { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 
-/** A root to test with. */
+/** The root of an app, for a test. */
 export interface TestRoot {
   root: Fd;
   /** Its path on the host. */
   path: string;
-  /** The directory around it, which holds it and nothing else. */
+  /** The directory that holds the root and nothing else. */
   outside: string;
 }
 
-/** Runs a test on a fresh root and checks that nothing was made outside of it. */
+/** Runs a test with a new root, and checks that nothing was made outside of it. */
 export function withRoot(act: (test: TestRoot) => void): void {
   const outside = Deno.makeTempDirSync({ prefix: "volo-root-" });
   const path = `${outside}/root`;

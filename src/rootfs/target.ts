@@ -1,5 +1,5 @@
 /**
- * Mount targets in an app's root, which may be hostile: found, or made, without ever leaving it.
+ * Mount targets in an app's root, which may be hostile. They are found or made without leaving it.
  *
  * @module
  */
@@ -22,31 +22,32 @@ import { writeText } from "../linux/read_write.ts";
 import { lstatAt, statFd } from "../linux/stat.ts";
 import type { Owner } from "../plan/id_range.ts";
 
-/** What a target has to be, for what is mounted on it: `any` is what is there, or else a directory. */
+/** The kind that a mount needs of its target. `any`: what is there, or else a new directory. */
 export type TargetKind = "directory" | "file" | "any";
 
-/** An app's root that is being built. */
+/** The root of an app, while it is built. */
 export interface AppRoot {
   /** A descriptor of its directory. */
   fd: Fd;
-  /** The mounts in it that are the pod's: its own, and others that are gone when the pod is. */
+  /** The ids of the mounts in it that go with the pod. Nothing is made in any other mount. */
   ownMounts: Set<number>;
-  /** Who owns what is made in it; who makes it if undefined. */
+  /** The owner of what is made in it; this process's user if `undefined`. */
   owner: Owner | undefined;
 }
 
-/** As many links as the kernel itself follows in one path. */
+/** The most symbolic links that the kernel itself follows in one path: path_resolution(7). */
 const MOST_LINKS = 40;
 
 /**
- * Opens a mount target, and makes it and its parents where they are missing.
+ * Opens a mount target. Where it or its parents are missing, they are made.
  *
- * Links, also absolute and dangling ones, mean what they mean to a process whose root is this one.
+ * Symbolic links, also absolute and dangling ones, are followed as for a process whose root this
+ * is.
  *
  * @returns A descriptor (`O_PATH`) of the target.
- * @throws {Error} when something else than `kind` is there, when it is the root itself, or when it
- * would have to be made on the host.
- * @throws {SyscallError}
+ * @throws {Error} when the target is not of that kind, or is the root itself, or would have to be
+ * made on the host.
+ * @throws {SyscallError} when the path cannot be walked, or the target not be made.
  */
 export function openTarget(root: AppRoot, path: string, kind: TargetKind): Fd {
   const fd = openOrMake(root, path, (parent, name) => makeAt(root, parent, name, kind));
@@ -60,13 +61,13 @@ export function openTarget(root: AppRoot, path: string, kind: TargetKind): Fd {
 }
 
 /**
- * Opens a directory right in the root, and makes it if it is missing. A link is not followed:
- * whoever looks it up later may be led elsewhere, when there are other mounts.
+ * Opens a directory directly below the root. Where it is missing, it is made. A symbolic link is
+ * not followed: mounts made later could change where it leads.
  *
- * @param path Such as `/proc`.
+ * @param path The directory's path, such as `/proc`.
  * @returns A descriptor (`O_PATH`) of the directory.
  * @throws {Error} when something else is there.
- * @throws {SyscallError}
+ * @throws {SyscallError} when it can neither be opened nor made.
  */
 export function openRootDirectory(root: AppRoot, path: string): Fd {
   const name = path.slice(1);
@@ -85,9 +86,10 @@ export function openRootDirectory(root: AppRoot, path: string): Fd {
 }
 
 /**
- * Writes a file, unless there is something at its path already.
+ * Writes a file, unless something is at its path already.
  *
- * @throws {SyscallError}
+ * @throws {Error} when it would have to be made on the host.
+ * @throws {SyscallError} when its path cannot be walked, or the file not be written.
  */
 export function writeIfMissing(root: AppRoot, path: string, text: string): void {
   using _file = openOrMake(root, path, (parent, name) => {
@@ -112,7 +114,9 @@ function requireMountable(root: AppRoot, target: Fd, path: string, kind: TargetK
 
 type Make = (parent: Fd, name: string) => void;
 
-/** Tries the whole path; as long as some of it is missing, makes the first part that is. */
+/**
+ * Opens the whole path. While a part of it is missing, makes the first such part and tries again.
+ */
 function openOrMake(root: AppRoot, path: string, makeLast: Make): Fd {
   let wanted = path;
   let links = 0;
@@ -137,7 +141,7 @@ function openOrMake(root: AppRoot, path: string, makeLast: Make): Fd {
   }
 }
 
-/** The longest part of a path that is there, and what comes first after it. */
+/** Finds the longest beginning of a path that exists, and the first name after it. */
 function firstMissing(root: Fd, path: string) {
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   for (let i = parts.length - 1; i >= 0; i--) {

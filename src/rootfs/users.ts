@@ -1,8 +1,9 @@
 /**
- * Whom an app runs as: appc spec, `spec/aci.md`, `app.user` and `app.group`.
+ * The user and groups of an app: appc spec, `spec/aci.md`, `app.user` and `app.group`.
  *
- * A number is taken as it is, an absolute path means its owner, anything else is a name in the app's own
- * /etc/passwd or /etc/group. All is looked up inside the app's root, where nothing can be trusted.
+ * A number is an id, an absolute path means the owner of what is there, anything else is a name in
+ * the app's own /etc/passwd or /etc/group. Paths and files are looked up inside the app's root,
+ * whose contents are not trusted.
  *
  * @module
  */
@@ -10,17 +11,14 @@
 import type { Credentials } from "../linux/credentials.ts";
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
-import { O_PATH, O_RDONLY, openInRoot } from "../linux/open.ts";
+import { O_NONBLOCK, O_PATH, O_RDONLY, openInRoot } from "../linux/open.ts";
 import { readText } from "../linux/read_write.ts";
 import { statFd } from "../linux/stat.ts";
 import { type IdRange, podId, requireId } from "../plan/id_range.ts";
 import type { UserRequest } from "../plan/process/user.ts";
 import { withContext } from "../stage1/context.ts";
 
-/** Opening must not wait for a writer, should the path turn out to be a FIFO. */
-const O_NONBLOCK = 0o4000;
-
-/** No honest user database of an image is larger, in bytes. */
+/** The most bytes of a user database that are read. */
 const LARGEST_DATABASE = 4 * 1024 * 1024;
 
 const LARGEST_ID = 0xffff_fffe;
@@ -39,10 +37,10 @@ const GROUP: Kind = { field: "group", database: "/etc/group", id: "gid" };
  * Looks up the credentials of an app.
  *
  * @param root The app's root, with its volumes in place.
- * @param ids The pod's, where these are not the host's.
- * @returns The credentials in the pod's numbers.
- * @throws {Error} which names the field, when there is no such user, group or path in the app, or no such id in
- * the pod.
+ * @param ids The range of ids of a pod with users of its own.
+ * @returns The credentials, as ids of the pod.
+ * @throws {Error} when the app has no such user, group or path, or the pod no such id; it names the
+ * field.
  */
 export function resolveCredentials(root: Fd, request: UserRequest, ids?: IdRange): Credentials {
   const { field, supplementaryGIDs } = request;
@@ -57,7 +55,10 @@ export function resolveCredentials(root: Fd, request: UserRequest, ids?: IdRange
 }
 
 /**
- * Finds a name in the text of a passwd(5) or group(5) file: the name is the first field, the id the third.
+ * Finds the id of a name in the text of a passwd(5) or group(5) file: a line's first field is the
+ * name, its third the id.
+ *
+ * @returns The id; `undefined` when no line has both the name and a valid id.
  *
  * @example
  * ```ts
@@ -74,7 +75,10 @@ export function findId(database: string, name: string): number | undefined {
   return undefined;
 }
 
-/** Docker images name a group after their user, without making it; docker means the user's number then. */
+/**
+ * Resolves the group. Images from Docker may name the user's name as the group without having such
+ * a group; Docker takes the user's number then.
+ */
 function resolveGroup(root: Fd, request: UserRequest, uid: number, ids?: IdRange): number {
   try {
     return resolveId(root, request, GROUP, ids);
@@ -100,7 +104,7 @@ function resolveId(root: Fd, request: UserRequest, kind: Kind, ids?: IdRange): n
   const database = readDatabase(root, kind, fail);
   const id = findId(database ?? "", wanted);
   if (id !== undefined) return id;
-  // An app that is but a program needs no database to have a root.
+  // Even a root file system without databases has a root user.
   if (wanted === "root") return 0;
   throw fail(
     database === undefined
@@ -132,6 +136,7 @@ function readDatabase(root: Fd, kind: Kind, fail: Fail): string | undefined {
   try {
     using entry = openInRoot(root, kind.database, O_PATH);
     if (statFd(entry).kind !== "file") throw new Error("not a regular file");
+    // Should a FIFO take the file's place now, opening it does not wait for a writer.
     using fd = openInRoot(root, kind.database, O_RDONLY | O_NONBLOCK);
     return readText(fd, LARGEST_DATABASE);
   } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * The sources of a pod's volumes, each looked up once: what has been checked is what is mounted,
- * whoever exchanges something in its path meanwhile.
+ * The sources of a pod's volumes. Each is looked up once and used by its descriptor, so that what
+ * was checked is what is mounted, even when its path leads elsewhere by then.
  *
  * @module
  */
@@ -8,17 +8,17 @@
 import { AT_FDCWD, type Fd } from "../linux/fd.ts";
 import { O_PATH, O_RDONLY, openBeneath, openFile } from "../linux/open.ts";
 
-/** Descriptors of what plans refer to by path. */
+/** The descriptors of a plan's sources, by the paths that the plan has of them. */
 export class VolumeSources implements Disposable {
   readonly #opened = new Map<string, Fd>();
 
   /**
-   * Opens a source, or returns what has been opened by its path before.
+   * Opens a source, or returns the descriptor that an earlier call with the same path has opened.
    *
-   * @param path On the host, links followed; relative to the pod directory unless absolute, and
-   * then without links.
-   * @returns A descriptor that stays open until this is disposed of.
-   * @throws {SyscallError}
+   * @param path An absolute path on the host, whose symbolic links are followed; or a path relative
+   * to the pod directory, which may have none.
+   * @returns A descriptor, open until this object is disposed of.
+   * @throws {SyscallError} when the source cannot be opened.
    */
   open(path: string): Fd {
     const known = this.#opened.get(path);
