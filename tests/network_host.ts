@@ -13,7 +13,7 @@ import { existsSync } from "node:fs";
 import { makeNetwork } from "../src/linux/namespaces.ts";
 import { readConfigurationFiles } from "../src/network/configuration_files.ts";
 import type { ProgramEnd, ProgramRun, RunProgram } from "../src/network/plugin.ts";
-import { type PodNetwork, setUpNetworks } from "../src/network/set_up.ts";
+import { type JoinedNetworks, setUpNetworks } from "../src/network/set_up.ts";
 import { tearDownNetworks } from "../src/network/tear_down.ts";
 import type { PortMapping } from "../src/plan/network/forwarded_ports.ts";
 import { planNetworks } from "../src/plan/network/networks.ts";
@@ -256,12 +256,13 @@ function leaveToGc(): void {
   tearDown();
 }
 
+/** @returns What the set-up found, and the pod's address in its first network. */
 function setUp(
   net: string,
   ports: PortMapping[] = [],
   uuid = UUID,
   beforePlugin = () => {},
-): PodNetwork {
+): JoinedNetworks & { podIP: string | undefined } {
   const files = readConfigurationFiles(DIRECTORY);
   const plan = planNetworks({ net, directory: DIRECTORY, files, ports });
   assert(plan.kind !== "host");
@@ -271,7 +272,8 @@ function setUp(
     return runProgram(program);
   };
   const setup = { uuid, network, localConfig: LOCAL_CONFIG, wantsDns: true, debug: () => {} };
-  return setUpNetworks(plan, { ...setup, environment: ["PATH=/bin"], run });
+  const joined = setUpNetworks(plan, { ...setup, environment: ["PATH=/bin"], run });
+  return { ...joined, podIP: netInfo().find(({ ifName }) => ifName === "eth0")?.ip };
 }
 
 /** @param links What plugins leave on purpose, for the next pod. */
@@ -318,10 +320,11 @@ function takenAddresses(): string[] {
 }
 
 function joinedNetworks(): [string, string][] {
-  const entries: { netName: string; ifName: string }[] = JSON.parse(
-    Deno.readTextFileSync("net-info.json"),
-  );
-  return entries.map(({ netName, ifName }) => [netName, ifName]);
+  return netInfo().map(({ netName, ifName }) => [netName, ifName]);
+}
+
+function netInfo(): { netName: string; ifName: string; ip: string }[] {
+  return JSON.parse(Deno.readTextFileSync("net-info.json"));
 }
 
 function configure(name: string, configuration: unknown): void {

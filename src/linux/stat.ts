@@ -79,6 +79,21 @@ export function statPath(path: string): FileStatus {
 }
 
 /**
+ * Tells whether something is at a path, links followed.
+ *
+ * @throws {SyscallError} when the path cannot be walked.
+ */
+export function exists(path: string): boolean {
+  try {
+    statPath(path);
+    return true;
+  } catch (error) {
+    if (failedWith(error, "ENOENT")) return false;
+    throw error;
+  }
+}
+
+/**
  * Which file a path refers to, links followed, in the form of {@linkcode FileStatus.identity}.
  *
  * Whoever serves the file system is not asked, as statx(2) has it with `AT_STATX_DONT_SYNC`: of a file system of somebody

@@ -1,5 +1,5 @@
 /**
- * Where the user's network configurations are.
+ * The files of the user's network configurations.
  *
  * @module
  */
@@ -11,14 +11,14 @@ import { statPath } from "../linux/stat.ts";
 import type { ConfigurationFile } from "../plan/network/configuration.ts";
 import { withContext } from "../stage1/context.ts";
 
-/** No configuration that means well is larger, in bytes. */
+/** The most bytes of a configuration that are read. */
 const LARGEST = 1024 * 1024;
 
 /**
  * Reads the files `*.conf` and `*.conflist` of a directory, in the order of their names.
  *
- * @returns None when there is no such directory.
- * @throws {Error} which names the file that cannot be read.
+ * @returns The files; none when there is no such directory.
+ * @throws {Error} when a file cannot be read; it names the file.
  */
 export function readConfigurationFiles(directory: string): ConfigurationFile[] {
   return listIfThere(directory)

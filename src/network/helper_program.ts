@@ -1,10 +1,10 @@
 /**
- * Programs of the host that do a part of the work: they are told what on their standard input, and answer on their
- * standard output.
+ * Programs of the host that do a part of the work, such as network plugins. They read their input
+ * from standard input, and print their answer on standard output.
  *
- * One of them runs at a time, for a pod. That holds also when `run` or `gc` is killed while one runs, which goes on
- * then: it has a file of the pod's locked, as have the programs that it starts, and the next one waits for them all.
- * What is done is undone only when it has been done.
+ * For each pod only one of them runs at a time. A program goes on when `run` or `gc` is killed
+ * while it runs; so each program, and whatever it starts, keeps a file of the pod locked, and the
+ * next program waits for that lock. So nothing is undone while it is still being done.
  *
  * @module
  */
@@ -21,22 +21,22 @@ import { recordCallerLimits } from "../stage1/caller_limits.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import type { ProgramEnd, ProgramRun } from "./plugin.ts";
 
-/** Bytes that an answer can have. */
+/** The most bytes of an answer. */
 const LONGEST_ANSWER = 1024 * 1024;
 
-/** How often, and after how many milliseconds, to look again whether the one before has ended. */
+/** How often, and at an interval of how many milliseconds, the lock is tried. */
 const PATIENCE = { attempts: 1500, milliseconds: 20 };
 
 /**
- * Runs a program in this process's namespaces and directory, and waits for its end. What it complains about goes
- * to the terminal.
+ * Runs a program in this process's namespaces and directory, and waits for its end. Its standard
+ * error is this process's.
  *
  * @throws {SyscallError} when it cannot be started.
- * @throws {RangeError} when it answers with more than {@linkcode LONGEST_ANSWER}.
- * @throws {Error} when one that was started before does not end.
+ * @throws {RangeError} when it prints more than {@linkcode LONGEST_ANSWER} bytes.
+ * @throws {Error} when a program that was started before does not end within 30 seconds.
  */
 export function runHelper({ path, argv, environment, stdin }: ProgramRun): ProgramEnd {
-  // Files in memory, not pipes: nobody has to take turns.
+  // Files in memory, not pipes: input and output then cannot wait for each other.
   using input = makeMemoryFile("stdin");
   using output = makeMemoryFile("stdout");
   using turn = waitForTurn();
@@ -55,7 +55,8 @@ export function runHelper({ path, argv, environment, stdin }: ProgramRun): Progr
     },
   });
   const end = endOf(pid);
-  // What one that has done its work leaves running is meant to stay. What one that was killed leaves is not.
+  // Processes that a program leaves running on its exit are meant to stay, so the lock is lifted.
+  // Those of a killed program are not, and the next one waits for them.
   if ("status" in end) unlockFile(turn);
   rewind(output);
   return { status: statusOf(end), stdout: readText(output, LONGEST_ANSWER) };

@@ -1,6 +1,6 @@
 /**
- * `net-info.json`: what `rkt list` and `rkt status` tell of a pod's networks. The fields are those of
- * rkt's package `networking/netinfo`.
+ * The file `net-info.json`, from which `rkt list` and `rkt status` print a pod's networks. Its
+ * fields are those of rkt's package `networking/netinfo`.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { netmask, type NetworkResult } from "./result.ts";
 /** A network that a pod has joined. */
 export interface JoinedNetwork {
   name: string;
-  /** Where its configuration is from. */
+  /** The file of its configuration. */
   source: string;
   /** The plugin that made the interface. */
   pluginPath: string;
@@ -23,16 +23,19 @@ export interface JoinedNetwork {
 }
 
 /**
- * Writes the file into the working directory, which is the pod's.
+ * Writes `net-info.json` into the working directory, which is the pod directory.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the file cannot be written.
  */
 export function saveNetInfo(networks: readonly JoinedNetwork[]): void {
   using directory = openFile(".", O_PATH | O_DIRECTORY);
   replaceFileAt(directory, POD_PATHS.netInfo, formatNetInfo(networks));
 }
 
-/** The file's text. Addresses are of IPv4, which is all that rkt tells; empty where there is none. */
+/**
+ * Formats the text of `net-info.json`. It has the first IPv4 address of each network, since rkt
+ * prints no other; an empty string where there is none.
+ */
 export function formatNetInfo(networks: readonly JoinedNetwork[]): string {
   const entries = networks.map(({ name, source, pluginPath, ifName, args, result }) => {
     const address = result.addresses.find(({ version }) => version === 4);

@@ -1,6 +1,6 @@
 /**
- * A pod's network namespace, kept by a mount: it lives on when the pod's processes have ended, so that
- * plugins can take down what they made in there. ip-netns(8) keeps namespaces the same way.
+ * A pod's network namespace, pinned by a mount, as ip-netns(8) pins namespaces. It lives on when
+ * the pod's processes have ended, so that plugins can remove what they made in it.
  *
  * @module
  */
@@ -13,18 +13,18 @@ import { attachTree, cloneTreeAt, detachMount, setPropagation } from "../linux/m
 import { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY, openFile } from "../linux/open.ts";
 import { statPath } from "../linux/stat.ts";
 
-/** Where `ip netns` has its namespaces, and rkt its own. */
+/** The directory in which `ip netns` and rkt pin namespaces. */
 const DIRECTORY = "/var/run/netns";
 
-/** The path that a pod's network namespace can be joined by. */
+/** Returns the path of a pod's pinned network namespace. */
 export function pinnedNetworkPath(uuid: string): string {
   return `${DIRECTORY}/cni-${uuid}`;
 }
 
 /**
- * Keeps a network namespace, in the host's mount namespace.
+ * Pins a network namespace. Call it in the host's mount namespace.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the mount cannot be made.
  */
 export function pinNetwork(network: Fd, uuid: string): void {
   shareDirectory();
@@ -35,7 +35,7 @@ export function pinNetwork(network: Fd, uuid: string): void {
   attachTree(tree, target);
 }
 
-/** Whether a pod's network namespace is still there. After a start of the host it is not. */
+/** Tells whether a pod's network namespace is still pinned. A reboot of the host ends that. */
 export function isNetworkPinned(uuid: string): boolean {
   try {
     return statPath(pinnedNetworkPath(uuid)).isMountRoot;
@@ -46,9 +46,9 @@ export function isNetworkPinned(uuid: string): boolean {
 }
 
 /**
- * Lets a pod's network namespace go. Doing so twice is fine.
+ * Unpins a pod's network namespace. Without a pinned one, does nothing.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the mount or its file cannot be removed.
  */
 export function unpinNetwork(uuid: string): void {
   const path = pinnedNetworkPath(uuid);
@@ -61,8 +61,8 @@ export function unpinNetwork(uuid: string): void {
 }
 
 /**
- * Makes the directory a mount that is shared with all mount namespaces: one of them could else keep a
- * network that has been let go everywhere else. The lock is the one that ip-netns(8) takes as well.
+ * Makes the directory a shared mount, so that unpinning propagates to all mount namespaces: else
+ * one of them could keep the network namespace alive. ip-netns(8) takes the same lock for this.
  */
 function shareDirectory(): void {
   makeDirectories(DIRECTORY);

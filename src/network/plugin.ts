@@ -1,5 +1,5 @@
 /**
- * Talking to plugins: CNI's SPEC.md, "Parameters" and "Error".
+ * The calls of CNI plugins: SPEC.md, "Parameters" and "Error".
  *
  * @module
  */
@@ -15,50 +15,50 @@ export interface ProgramRun {
   argv: string[];
   /** `NAME=value` each. */
   environment: string[];
-  /** All that it can read. */
+  /** The whole of its standard input. */
   stdin: string;
 }
 
-/** What a program that has ended left. */
+/** The end of a program, and what it has printed. */
 export interface ProgramEnd {
-  /** Its exit status, or 128 and the number of the signal that ended it. */
+  /** Its exit status; 128 plus the number of the signal, if one ended it. */
   status: number;
   stdout: string;
-  /** Left out where its words went to the terminal. */
+  /** Left out where its standard error is the caller's. */
   stderr?: string;
 }
 
 /** Runs a program in the host's namespaces and the pod directory, and waits for its end. */
 export type RunProgram = (program: ProgramRun) => ProgramEnd;
 
-/** A plugin that has been found, and what it is told. */
+/** A call of a plugin that has been found. */
 export interface LocatedCall extends PluginCall {
-  /** The program. */
+  /** The plugin's program. */
   path: string;
 }
 
-/** What all plugins of a network have in common. */
+/** The parameters that all plugins of a network get. */
 export interface CallContext {
-  /** The pod's, which to plugins is the container's id. */
+  /** The pod's UUID, as `CNI_CONTAINERID`. */
   uuid: string;
-  /** The path of the pod's network namespace; empty when it is gone. */
+  /** The path of the pod's network namespace; empty when the namespace is gone. */
   netns: string;
-  /** The directories of plugins, with colons between them. */
+  /** The directories of plugins, separated by colons. */
   searchPath: string;
   ifName: string;
   args: string;
-  /** This program's variables, `NAME=value` each, which plugins get as well. */
+  /** This process's variables, `NAME=value` each, which plugins inherit. */
   environment: readonly string[];
   run: RunProgram;
 }
 
-/** What plugins are asked to do. */
-export type Command = "ADD" | "DEL";
+/** The operations of CNI that are used. */
+export type CniCommand = "ADD" | "DEL";
 
-/** The version that rkt tells plugins of in their environment. What counts is the configuration's. */
+/** The version in the environment, as rkt has it. Plugins go by the one in their configuration. */
 const CNI_VERSION = "0.1.0";
 
-/** Where distributions keep iptables, which the PATH of many shells leaves out. */
+/** The directories in which distributions have iptables. Many shells have only some in `PATH`. */
 const SYSTEM_DIRECTORIES = [
   "/usr/local/sbin",
   "/usr/sbin",
@@ -68,24 +68,24 @@ const SYSTEM_DIRECTORIES = [
   "/bin",
 ];
 
-/** What to do about failures that plugins only report. */
+/** What the user can do about failures that plugins report without a remedy. */
 const HINTS: [failure: RegExp, hint: string][] = [
   [/failed to find plugin/, "install the CNI plugins, on Debian containernetworking-plugins"],
   [/(iptables|nft)\\?"?: executable file not found|failed to locate iptables/, "install iptables"],
 ];
 
-/** How much a person is shown of the words of a plugin that does not know CNI. */
+/** The most characters that are shown of a message which has not CNI's form. */
 const LONGEST_WORDS = 300;
 
 /**
- * Has a plugin do its part.
+ * Calls a plugin.
  *
- * @param prevResult The result of those before it, if it should know.
- * @returns What it printed: its result.
- * @throws {Error} `ptp: why`, in the plugin's own words.
+ * @param prevResult The result of the plugins before it; `undefined` for none.
+ * @returns The plugin's output, which after `ADD` is its result.
+ * @throws {Error} when the plugin fails: `ptp: why`, in the plugin's own words.
  */
 export function callPlugin(
-  command: Command,
+  command: CniCommand,
   call: LocatedCall,
   prevResult: unknown,
   context: CallContext,
@@ -101,7 +101,7 @@ export function callPlugin(
 }
 
 /**
- * What a plugin reads: its configuration as it is, unless there is a result to add.
+ * Formats the input of a plugin: its configuration, unchanged unless there is a result to add.
  *
  * @example
  * ```ts
@@ -116,8 +116,8 @@ export function pluginInput({ configuration }: PluginCall, prevResult: unknown):
   return JSON.stringify({ ...JSON.parse(configuration), prevResult });
 }
 
-/** The variables of a plugin: this program's, and over them those of CNI. */
-export function pluginEnvironment(command: Command, context: CallContext): string[] {
+/** Lists the variables of a plugin, `NAME=value` each: this process's, overridden by CNI's. */
+export function pluginEnvironment(command: CniCommand, context: CallContext): string[] {
   const inherited = context.environment.filter((variable) => !/^(CNI_|PATH=)/.test(variable));
   const path = context.environment.find((variable) => variable.startsWith("PATH="));
   return [
@@ -139,7 +139,7 @@ function completePath(path: string): string {
   return [...directories, ...missing].join(":");
 }
 
-/** Each plugin knows only some arguments, and refuses the others unless it is told not to. */
+/** Adds `IgnoreUnknown`, without which a plugin refuses arguments that are for another one. */
 function completeArgs(args: string): string {
   const pairs = args.split(";").filter((pair) => pair !== "");
   if (pairs.length === 0 || pairs.some((pair) => pair.startsWith("IgnoreUnknown="))) return args;
@@ -152,13 +152,13 @@ function describeFailure(end: ProgramEnd): string {
   return printable(hint === undefined ? words : `${words} (${hint})`);
 }
 
-/** The message of a plugin that knows how to warn; `undefined` of others. */
+/** Returns the message of an error in CNI's form; `undefined` for other output. */
 function errorWords(stdout: string): string | undefined {
   try {
     const reader = readJson(stdout, "error");
     return errorMessage(reader);
   } catch {
-    // Whatever it printed, it is no error of CNI's, and shown as it is.
+    // The output has not CNI's form, and is shown as it is.
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Where plugins are: with the user's configurations, where rkt has them, in the image, and where
- * distributions put them.
+ * The directories of CNI plugins: beside the user's configurations, rkt's, the image's, and those
+ * of distributions.
  *
  * @module
  */
@@ -11,17 +11,18 @@ import { statPath } from "../linux/stat.ts";
 import { networkDirectory } from "../plan/network/networks.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 
-/** Where rkt looks for plugins of the host. */
+/** The directory in which rkt looks for plugins of the host. */
 const RKT_PLUGINS = "/usr/lib/rkt/plugins/net";
 
-/** Where CNI's own releases, Debian and Fedora put plugins. */
+/** The directories in which CNI's own releases, Debian and Fedora put plugins. */
 const HOST_DIRECTORIES = ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"];
 
-/** Any of the bits that let a file be executed. */
+/** The mode bits of which one lets a file be executed. */
 const EXECUTABLE = 0o111;
 
 /**
- * The directories that are looked into, in that order: rkt's, which plugins are told as well.
+ * Lists the directories that plugins are looked for in, in that order. They are rkt's, and plugins
+ * get the same list as `CNI_PATH`.
  *
  * @param localConfig `--local-config`.
  */
@@ -30,12 +31,13 @@ export function pluginDirectories(localConfig: string): string[] {
 }
 
 /**
- * Has the pod's copy of the image show the host's plugins, where it has none of the same name.
+ * Links the plugins of the host's distribution into the pod's copy of the image, unless that has a
+ * plugin of the same name.
  *
- * Plugins find each other in the same three places that rkt has. What they are told so stays the same,
- * wherever a distribution puts them, and `gc` finds those that `run` found.
+ * So plugins find each other in rkt's three directories, `CNI_PATH` does not depend on the
+ * distribution, and `gc` finds the plugins that `run` found.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when a directory cannot be read, or a link not be made.
  */
 export function linkHostPlugins(): void {
   makeDirectories(POD_PATHS.networkPlugins);
@@ -49,9 +51,9 @@ export function linkHostPlugins(): void {
 /**
  * Finds a plugin.
  *
- * @param type Its name.
- * @returns Its path.
- * @throws {Error} which says where it is not, and what to install.
+ * @param type The plugin's name.
+ * @returns The plugin's path.
+ * @throws {Error} when no directory has it; it says which were searched, and what to install.
  */
 export function locatePlugin(type: string, directories: readonly string[]): string {
   const path = directories.map((directory) => `${directory}/${type}`).find(isProgram);

@@ -1,6 +1,6 @@
 /**
- * The record of a pod's networks, by which `gc` undoes them, also when `run` was killed half-way. It is
- * written before the first plugin is called.
+ * The record of a pod's networks, from which `gc` removes the pod from them. It is written before
+ * the first plugin is called, so that it is there even when `run` is killed half-way.
  *
  * @module
  */
@@ -13,32 +13,32 @@ import { type JsonReader, readJson } from "../plan/network/json_reader.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import type { LocatedCall } from "./plugin.ts";
 
-/** A network, with all that it takes to leave it. */
+/** A network, with what is needed to leave it. */
 export interface RecordedNetwork {
   name: string;
   ifName: string;
   args: string;
-  /** In the order in which they added the pod. */
+  /** The plugins, in the order in which they added the pod. */
   calls: LocatedCall[];
-  /** What joining it came to, as its plugins said it; missing while it is not joined. */
+  /** The result of joining it, as its plugins printed it; missing until it is joined. */
   result?: string;
 }
 
-/** What `run` leaves for `gc`. */
+/** The record that `run` leaves for `gc`. */
 export interface NetworkRecord {
-  /** The directories of plugins, with colons between them. */
+  /** The directories of plugins, separated by colons. */
   searchPath: string;
-  /** In the order in which they are joined. */
+  /** The networks, in the order in which they are joined. */
   networks: RecordedNetwork[];
 }
 
-/** Larger than what a reasonable number of networks comes to, in bytes. */
+/** The most bytes of a record that are read. */
 const LARGEST = 64 * 1024 * 1024;
 
 /**
- * Writes the record into the working directory, which is the pod's.
+ * Writes the record into the working directory, which is the pod directory.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the file cannot be written.
  */
 export function saveRecord(record: NetworkRecord): void {
   using directory = openFile(".", O_PATH | O_DIRECTORY);
@@ -48,8 +48,9 @@ export function saveRecord(record: NetworkRecord): void {
 /**
  * Reads the record of the pod whose directory is the working directory.
  *
- * @returns `undefined` when there is none: the pod never had a network of its own, or no longer has.
- * @throws {Error} when it makes no sense.
+ * @returns The record; `undefined` when the pod has never had networks of its own, or has left
+ * them.
+ * @throws {Error} when the file cannot be read, or is no record.
  */
 export function loadRecord(): NetworkRecord | undefined {
   try {
@@ -62,9 +63,9 @@ export function loadRecord(): NetworkRecord | undefined {
 }
 
 /**
- * Removes the record. Doing so twice is fine.
+ * Removes the record. Without a record, does nothing.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the file cannot be removed.
  */
 export function removeRecord(): void {
   removeFile(POD_PATHS.networkRecord);
@@ -73,7 +74,7 @@ export function removeRecord(): void {
 /**
  * Reads the text of a record.
  *
- * @throws {Error} in one line.
+ * @throws {Error} when it is no record; the message is one line.
  */
 export function readRecord(text: string): NetworkRecord {
   const reader = readJson(text, POD_PATHS.networkRecord);

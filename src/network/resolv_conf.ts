@@ -1,5 +1,5 @@
 /**
- * What a network knows of names, as /etc/resolv.conf: resolv.conf(5).
+ * The text of an /etc/resolv.conf for a network's name servers: resolv.conf(5).
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import type { Dns } from "./result.ts";
 
 /**
- * Writes a resolv.conf.
+ * Formats a resolv.conf.
  *
- * @param network The network's name, which a comment at the beginning tells.
- * @returns `undefined` when the network knows nothing of names.
+ * @param network The network's name, for a comment in the first line.
+ * @returns The text; `undefined` when the network has no settings for names.
  *
  * @example
  * ```ts
@@ -30,7 +30,7 @@ export function formatResolvConf(dns: Dns, network: string): string | undefined 
     ...(options.length > 0 ? [`options ${options.join(" ")}`] : []),
     ...(domain !== "" ? [`domain ${domain}`] : []),
   ];
-  // A line is a line: a plugin's answer adds no more of them.
+  // A newline in a plugin's answer must not begin another line of the file.
   const text = [`# From the network ${network}`, ...lines].map((line) =>
     line.replace(/\p{Cc}/gu, " ")
   );

@@ -1,30 +1,30 @@
 /**
- * What a plugin answers when it has added the pod: CNI's SPEC.md, "Result". There are two forms, that of
- * versions 0.1.0 and 0.2.0, and that from 0.3.0 on.
+ * The result that a plugin prints when it has added a pod to a network: CNI's SPEC.md, "Result".
+ * There are two forms, that of versions 0.1.0 and 0.2.0, and that from 0.3.0 on.
  *
  * @module
  */
 
 import { type JsonReader, readJson } from "../plan/network/json_reader.ts";
 
-/** An address that the pod has. */
+/** An address of the pod. */
 export interface Address {
   ip: string;
-  /** The bits of it that name the network. */
+  /** How many of its leading bits name the network. */
   prefixLength: number;
   version: 4 | 6;
-  /** The way out, if there is one. It is the host's own address where the network ends at the host. */
+  /** The gateway, if there is one: the host's own address, where the network ends at the host. */
   gateway: string | undefined;
 }
 
 /** A route of the pod. */
 export interface Route {
-  /** The destination, as an address and a prefix's length. */
+  /** The destination: an address and the length of its prefix, such as `10.1.0.0/16`. */
   dst: string;
   gw: string | undefined;
 }
 
-/** What a network knows of names. */
+/** The name servers of a network, and how names are looked up in it. */
 export interface Dns {
   nameservers: string[];
   domain: string;
@@ -32,7 +32,7 @@ export interface Dns {
   options: string[];
 }
 
-/** What joining a network came to. */
+/** The result of joining a network. */
 export interface NetworkResult {
   addresses: Address[];
   routes: Route[];
@@ -42,10 +42,10 @@ export interface NetworkResult {
 const NO_DNS: Dns = { nameservers: [], domain: "", search: [], options: [] };
 
 /**
- * Reads a result in whichever form it has.
+ * Reads a result of either form.
  *
- * @param origin The plugin, to begin errors with.
- * @throws {Error} in one line.
+ * @param origin The plugin's name, with which errors begin.
+ * @throws {Error} when the text is not a result; the message is one line.
  *
  * @example
  * ```ts
@@ -69,9 +69,7 @@ export function readResult(text: string, origin: string): NetworkResult {
   };
 }
 
-/**
- * A result in the form of version 0.3.1, which plugins that come later in the chain are given.
- */
+/** Formats a result as version 0.3.1 has it, for the plugins that come later in the chain. */
 export function formatResult({ addresses, routes, dns }: NetworkResult): unknown {
   return {
     cniVersion: "0.3.1",
@@ -86,7 +84,7 @@ export function formatResult({ addresses, routes, dns }: NetworkResult): unknown
 }
 
 /**
- * The mask of an IPv4 network.
+ * Returns the mask of an IPv4 network, in dotted decimal.
  *
  * @example
  * ```ts
@@ -99,7 +97,7 @@ export function netmask(prefixLength: number): string {
   return bits.map((count) => 256 - 2 ** (8 - count)).join(".");
 }
 
-/** Addresses of interfaces on the host's side are told as well, and are none of the pod's. */
+/** Reads the pod's addresses. Results have those of interfaces on the host's side as well. */
 function readAddresses(reader: JsonReader): Address[] {
   const interfaces = reader.objects("interfaces") ?? [];
   const isOfPod = (ip: JsonReader) => {

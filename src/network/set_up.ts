@@ -5,13 +5,12 @@
  */
 
 import { makeDirectories } from "../linux/directory.ts";
-import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { inNetwork } from "../linux/namespaces.ts";
 import { LOOPBACK, setInterfaceUp } from "../linux/network_interface.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { replaceFileAt } from "../linux/read_write.ts";
-import { statPath } from "../linux/stat.ts";
+import { exists } from "../linux/stat.ts";
 import type { NetworkPlan, PlannedNetwork } from "../plan/network/networks.ts";
 import { withContext } from "../stage1/context.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
@@ -24,50 +23,51 @@ import { formatResolvConf } from "./resolv_conf.ts";
 import { formatResult, readResult } from "./result.ts";
 import { tearDownNetworks } from "./tear_down.ts";
 
-/** What it takes to call plugins for a pod. The working directory is the pod's. */
+/** What joining needs. The working directory is the pod directory. */
 export interface NetworkSetup {
   uuid: string;
-  /** The pod's network namespace, as it was made: empty, its loopback interface down. */
+  /** The pod's network namespace, in which nothing has been set up yet. */
   network: Fd;
   /** `--local-config`. */
   localConfig: string;
-  /** Whether what networks know of names is for the pod: `--dns-conf-mode=resolv=default`. */
+  /** Whether the pod gets its networks' name servers: `--dns-conf-mode=resolv=default`. */
   wantsDns: boolean;
-  /** This program's variables, `NAME=value` each. */
+  /** This process's variables, `NAME=value` each. */
   environment: readonly string[];
   run: RunProgram;
   /** Hears of each step as it is taken. */
   debug: (step: string) => void;
 }
 
-/** A pod's network, as far as others need to know it. */
-export interface PodNetwork {
-  /** The pod's IPv4 address, in the network by which the host reaches it. */
-  podIP: string | undefined;
-  /** The host's address there: where the pod reaches the metadata service. */
+/** What joining a pod to its networks has brought. */
+export interface JoinedNetworks {
+  /**
+   * The host's address in the network by which it reaches the pod: that of the metadata service.
+   */
   hostIP: string | undefined;
-  /** Whether a network brought a resolv.conf for the apps: it is at `POD_PATHS.resolvConf`. */
+  /** Whether a network brought a resolv.conf for the apps, now at `POD_PATHS.resolvConf`. */
   hasResolvConf: boolean;
-  /** What has no effect, one line each. */
+  /** What is ignored, and why: one line each. */
   notes: string[];
 }
 
 /**
- * Joins a pod with a network namespace of its own to its networks, and leaves what rkt and `gc` want to
- * know of them in the pod directory.
+ * Joins a pod with a network namespace of its own to its networks. Writes the files of them that
+ * rkt and `gc` read into the pod directory.
  *
- * @throws {Error} `--net=NAME: PLUGIN: why`; what had been set up is taken down then, or left for `gc`.
+ * @throws {Error} when a network cannot be joined: `--net=NAME: PLUGIN: why`. The networks joined
+ * before are left again; what cannot be undone stays recorded for `gc`.
  */
 export function setUpNetworks(
   plan: Exclude<NetworkPlan, { kind: "host" }>,
   setup: NetworkSetup,
-): PodNetwork {
+): JoinedNetworks {
   withContext(
     "the pod's loopback interface",
     () => inNetwork(setup.network, () => setInterfaceUp(LOOPBACK)),
   );
   if (plan.kind === "none") {
-    return { podIP: undefined, hostIP: undefined, hasResolvConf: false, notes: [] };
+    return { hostIP: undefined, hasResolvConf: false, notes: [] };
   }
   try {
     return joinNetworks(plan, setup);
@@ -80,9 +80,9 @@ export function setUpNetworks(
 function joinNetworks(
   { networks, main }: Extract<NetworkPlan, { kind: "contained" }>,
   setup: NetworkSetup,
-): PodNetwork {
+): JoinedNetworks {
   const { uuid, network, debug } = setup;
-  // The namespace outlives the pod: plugins undo in it what they have done.
+  // The namespace outlives the pod's processes, so that plugins can undo what they did in it.
   debug(`keep the network namespace at ${pinnedNetworkPath(uuid)}`);
   writePodFile(POD_PATHS.netns, pinnedNetworkPath(uuid));
   withContext("the pod's network namespace", () => pinNetwork(network, uuid));
@@ -90,10 +90,10 @@ function joinNetworks(
   saveNetInfo(joined);
   const address = joined.find(({ name }) => name === main)?.result.addresses
     .find(({ version }) => version === 4);
-  return { podIP: address?.ip, hostIP: address?.gateway, ...chooseDns(joined, setup) };
+  return { hostIP: address?.gateway, ...chooseDns(joined, setup) };
 }
 
-/** All is looked for, and recorded, before anything is changed. */
+/** Joins the networks. All plugins are located and recorded before the first one is called. */
 function joinAll(planned: readonly PlannedNetwork[], setup: NetworkSetup): JoinedNetwork[] {
   linkHostPlugins();
   const directories = pluginDirectories(setup.localConfig);
@@ -122,7 +122,7 @@ function locateAll(network: PlannedNetwork, directories: readonly string[]): Rec
   return { name, ifName, args, calls: calls.map((call) => ({ ...call, path: locate(call.type) })) };
 }
 
-/** What a plugin said, and which version of CNI it said it in. */
+/** The output of a plugin, and the version of CNI that it is in. */
 interface Answer {
   text: string;
   cniVersion: string;
@@ -134,8 +134,8 @@ function addPod(network: RecordedNetwork, record: NetworkRecord, setup: NetworkS
   for (const call of network.calls) {
     const text = callPlugin("ADD", call, resultFor(call, answer), context);
     readResult(text, call.type);
-    // What this project adds behind a network's own plugins may speak another version than they do. It only
-    // passes on what it was given; theirs is the network's result.
+    // The plugin that this project adds behind a network's own, for ports, may use another version
+    // of CNI. It only passes on the result that it got; the network's own plugins have made it.
     if (call.cniVersion === (answer ?? call).cniVersion) {
       answer = { text, cniVersion: call.cniVersion };
     }
@@ -161,13 +161,13 @@ function callContext(
   return { uuid, netns: pinnedNetworkPath(uuid), searchPath, ifName, args, environment, run };
 }
 
-/** The first network that knows something of names tells the pod, unless stage0 has told it. */
+/** Takes the resolv.conf of the first network that has one, unless stage0 has written one. */
 function chooseDns(joined: readonly JoinedNetwork[], { wantsDns }: NetworkSetup) {
   const [chosen, ...others] = joined.flatMap(({ name, result }) => {
     const text = formatResolvConf(result.dns, name);
     return text === undefined ? [] : [{ name, text }];
   });
-  if (chosen === undefined || !wantsDns || isThere(POD_PATHS.resolvConf)) {
+  if (chosen === undefined || !wantsDns || exists(POD_PATHS.resolvConf)) {
     return { hasResolvConf: false, notes: [] };
   }
   writePodFile(POD_PATHS.resolvConf, chosen.text);
@@ -175,16 +175,6 @@ function chooseDns(joined: readonly JoinedNetwork[], { wantsDns }: NetworkSetup)
     `--net=${name}: its name servers are ignored: those of ${chosen.name} come first`
   );
   return { hasResolvConf: true, notes };
-}
-
-function isThere(path: string): boolean {
-  try {
-    statPath(path);
-    return true;
-  } catch (error) {
-    if (failedWith(error, "ENOENT")) return false;
-    throw error;
-  }
 }
 
 /** @param path Relative to the pod directory. */

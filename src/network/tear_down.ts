@@ -1,5 +1,5 @@
 /**
- * Taking a pod from its networks. `gc` does so, and `run` when it cannot go on.
+ * Removing a pod from its networks. `gc` does so, and `run` when it fails.
  *
  * @module
  */
@@ -9,28 +9,31 @@ import { isNetworkPinned, pinnedNetworkPath, unpinNetwork } from "./pinned_netwo
 import { type CallContext, callPlugin, type RunProgram } from "./plugin.ts";
 import { loadRecord, type NetworkRecord, type RecordedNetwork, removeRecord } from "./record.ts";
 
-/** What it takes to call plugins for a pod. The working directory is the pod's. */
+/** What tear-down needs. The working directory is the pod directory. */
 export interface NetworkTearDown {
   uuid: string;
-  /** This program's variables, `NAME=value` each. */
+  /** This process's variables, `NAME=value` each. */
   environment: readonly string[];
   run: RunProgram;
-  /** Whether nobody comes later who could try again what cannot be undone now. */
+  /** Whether no later entrypoint will try again what cannot be undone now. */
   isLast: boolean;
   /** Hears of each step as it is taken. */
   debug: (step: string) => void;
 }
 
-/** From this version on, plugins are told the network's result when the pod leaves it. */
+/** The CNI version from which on `DEL` gets the network's result. */
 const TOLD_RESULT = [0, 4];
 
 /**
- * Undoes what the record tells, in reverse, and lets the network namespace go. It goes on whatever fails: a
- * plugin may be gone from the host, or what it made. Unless it is the last who tries, record and namespace then stay
- * for who comes later. Doing so twice, or for a pod without networks, is fine.
+ * Removes the pod from the networks of its record, in reverse order, and unpins its network
+ * namespace.
+ *
+ * A plugin that fails does not stop the others: it may be gone from the host, or what it made may
+ * be. After a failure, record and namespace stay for a later attempt, unless this one is the last.
+ * Without a record, only a pinned namespace is unpinned.
  *
  * @returns What could not be undone, and why: one line each.
- * @throws {SyscallError} when the network namespace cannot be let go.
+ * @throws {SyscallError} when the network namespace cannot be unpinned.
  */
 export function tearDownNetworks(tearDown: NetworkTearDown): string[] {
   const { uuid, isLast, debug } = tearDown;
@@ -61,7 +64,7 @@ function leave(
 ): string[] {
   const { name, ifName, args } = network;
   debug(`leave network ${name}`);
-  // Without the namespace, plugins undo what they did outside of it.
+  // When the namespace is gone, plugins still undo what they did outside of it.
   const netns = isNetworkPinned(uuid) ? pinnedNetworkPath(uuid) : "";
   const context = { uuid, netns, searchPath, ifName, args, environment, run };
   return network.calls.toReversed().flatMap((call) => removePod(network, call, context));

@@ -10,6 +10,7 @@ import { killInPodCgroups, removePodCgroups } from "../cgroup/remove.ts";
 import { detachMount, setPropagation } from "../linux/mount.ts";
 import { readMounts } from "../linux/mount_table.ts";
 import { isWithin } from "../linux/mountinfo.ts";
+import { exists } from "../linux/stat.ts";
 import { openAppMatcher } from "../process/app_processes.ts";
 import { killAppProcesses } from "../process/kill_apps.ts";
 import { selfConfine } from "../process/self_confine.ts";
@@ -26,7 +27,7 @@ import { leavePodNetwork } from "./network.ts";
 export function collectPod({ uuid, ...args }: GcArguments): void {
   const debug = debugLog("gc", args.debug);
   const roots = listAppRoots();
-  const hasNetworks = isThere(POD_PATHS.netns);
+  const hasNetworks = exists(POD_PATHS.netns);
   using apps = openAppMatcher(roots);
   // The plugins of networks would be confined as well.
   if (!hasNetworks) selfConfine("gc", debug);
@@ -39,16 +40,6 @@ export function collectPod({ uuid, ...args }: GcArguments): void {
     selfConfine("gc", debug);
   }
   detachMountsExcept([POD_PATHS.stage1Rootfs, ...roots], debug);
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /**
