@@ -89,7 +89,8 @@ export function formatResult({ addresses, routes, dns }: NetworkResult): unknown
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * assertEquals([0, 12, 24, 32].map(netmask), ["0.0.0.0", "255.240.0.0", "255.255.255.0", "255.255.255.255"]);
+ * assertEquals([0, 12, 24].map(netmask), ["0.0.0.0", "255.240.0.0", "255.255.255.0"]);
+ * assertEquals(netmask(32), "255.255.255.255");
  * ```
  */
 export function netmask(prefixLength: number): string {

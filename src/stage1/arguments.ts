@@ -1,6 +1,6 @@
 /**
- * The arguments of the four entrypoints: rkt's stage1 implementor's guide, interface version 5 and,
- * so that a newer image can share these programs, 6.
+ * The arguments of the four entrypoints: rkt's stage1 implementor's guide, interface version 5. The
+ * flags of version 6 are known too, so that an image of that version could share these entrypoints.
  *
  * @module
  */
@@ -28,20 +28,20 @@ const RESOLV_MODES = ["host", "stage0", "none", "default"] as const;
 const HOSTS_MODES = ["host", "stage0", "default"] as const;
 const IPC_MODES = ["auto", "private", "parent"] as const;
 
-/** Where the app's /etc/resolv.conf and /etc/hosts come from. */
+/** The origin of each app's /etc/resolv.conf and /etc/hosts. */
 export interface DnsConfMode {
   resolv: typeof RESOLV_MODES[number];
   hosts: typeof HOSTS_MODES[number];
 }
 
-/** Where rkt's configuration is when nobody says where. */
+/** The default of `--local-config`. */
 const LOCAL_CONFIG = "/etc/rkt";
 
-/** What stage0 asks of `run`. */
+/** The arguments of `run`. */
 export interface RunArguments {
   uuid: string;
   debug: boolean;
-  /** The networks, as `--net` lists them. */
+  /** The value of `--net`. */
   net: string;
   interactive: boolean;
   mdsToken: string;
@@ -57,7 +57,7 @@ export interface RunArguments {
   ipc: typeof IPC_MODES[number];
 }
 
-/** What stage0 asks of `enter`. */
+/** The arguments of `enter`. */
 export interface EnterArguments {
   debug: boolean;
   pid: number;
@@ -65,13 +65,13 @@ export interface EnterArguments {
   command: string[];
 }
 
-/** What stage0 asks of `gc`. */
+/** The arguments of `gc`. */
 export interface GcArguments {
   uuid: string;
   debug: boolean;
 }
 
-/** What stage0 asks of `stop`. */
+/** The arguments of `stop`. */
 export interface StopArguments {
   uuid: string;
   debug: boolean;
@@ -81,7 +81,7 @@ export interface StopArguments {
 /**
  * Reads the arguments of `run [flags] UUID`.
  *
- * @throws {Error} when they are not what the interface says.
+ * @throws {Error} when they do not conform to the interface.
  */
 export function parseRunArguments(args: readonly string[]): RunArguments {
   const { flags, rest } = parseFlags(args, RUN_FLAGS);
@@ -106,7 +106,7 @@ export function parseRunArguments(args: readonly string[]): RunArguments {
 /**
  * Reads the arguments of `enter --pid=PID --appname=APP [--debug] -- CMD [ARGS…]`.
  *
- * @throws {Error} when they are not what the interface says.
+ * @throws {Error} when they do not conform to the interface.
  */
 export function parseEnterArguments(args: readonly string[]): EnterArguments {
   const { flags, rest } = parseFlags(args, {
@@ -127,7 +127,7 @@ export function parseEnterArguments(args: readonly string[]): EnterArguments {
 /**
  * Reads the arguments of `gc [--debug] [--local-config=DIR] UUID`.
  *
- * @throws {Error} when they are not what the interface says.
+ * @throws {Error} when they do not conform to the interface.
  */
 export function parseGcArguments(args: readonly string[]): GcArguments {
   const { flags, rest } = parseFlags(args, { "debug": "boolean", "local-config": "string" });
@@ -137,7 +137,7 @@ export function parseGcArguments(args: readonly string[]): GcArguments {
 /**
  * Reads the arguments of `stop [--force] [--debug] UUID`.
  *
- * @throws {Error} when they are not what the interface says.
+ * @throws {Error} when they do not conform to the interface.
  */
 export function parseStopArguments(args: readonly string[]): StopArguments {
   const { flags, rest } = parseFlags(args, { debug: "boolean", force: "boolean" });
@@ -151,7 +151,7 @@ export function parseStopArguments(args: readonly string[]): StopArguments {
 /**
  * Reads a process id in decimal.
  *
- * @throws {Error} when it is none.
+ * @throws {Error} when the text is not a process id.
  */
 export function parsePid(text: string): number {
   const pid = /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : NaN;

@@ -1,16 +1,20 @@
 /**
- * The caller's resource limits, where the launcher lifted some for the runtime: `image/launcher.c`.
+ * The caller's resource limits, some of which the launcher raises for the runtime:
+ * `image/launcher.c`.
  *
  * @module
  */
 
 import type { Call } from "../linux/libc.ts";
 
-/** Where the launcher leaves them, whatever the caller has there: `resource:soft:hard,…`. */
+/**
+ * The variable in which the launcher leaves the caller's limits: `resource:soft:hard,…`. It
+ * overwrites what the caller has there.
+ */
 export const CALLER_LIMITS = "STAGE1_VOLO_LIMITS";
 
-/** A limit as getrlimit(2) has it; both numbers may have 64 bits. */
-export interface Limit {
+/** A resource limit: getrlimit(2). Both numbers may have 64 bits. */
+export interface ResourceLimit {
   /** The number of an `RLIMIT_…`. */
   resource: number;
   soft: bigint;
@@ -18,9 +22,9 @@ export interface Limit {
 }
 
 /**
- * Records that a process gets back the limits that the caller has, for the program that it becomes.
+ * Records the calls that give a process the caller's limits back, for the program that it executes.
  *
- * @param variable What the launcher says; nothing when it changed nothing.
+ * @param variable The launcher's variable; `undefined` or empty when the launcher changed no limit.
  */
 export function recordCallerLimits(call: Call, variable = Deno.env.get(CALLER_LIMITS)): void {
   for (const { resource, soft, hard } of parseLimits(variable ?? "")) {
@@ -29,9 +33,9 @@ export function recordCallerLimits(call: Call, variable = Deno.env.get(CALLER_LI
 }
 
 /**
- * Parses what the launcher says.
+ * Parses the launcher's variable.
  *
- * @throws {SyntaxError} when it is not the launcher's.
+ * @throws {SyntaxError} when a limit in it is not a number.
  *
  * @example
  * ```ts
@@ -40,7 +44,7 @@ export function recordCallerLimits(call: Call, variable = Deno.env.get(CALLER_LI
  * assertEquals(parseLimits(""), []);
  * ```
  */
-export function parseLimits(variable: string): Limit[] {
+export function parseLimits(variable: string): ResourceLimit[] {
   if (variable === "") return [];
   return variable.split(",").map((text) => {
     const [resource = "", soft = "", hard = ""] = text.split(":");

@@ -1,14 +1,14 @@
 /**
- * Errors that say which part of the pod they are about.
+ * Context for errors: the part of the pod that they are about.
  *
  * @module
  */
 
 /**
- * Does something; should that fail, the error says what it was about, and then why.
+ * Runs a function, and puts a context before its error.
  *
- * @param what The field or file, and what was wanted of it.
- * @throws {Error} whose cause is what `act` threw.
+ * @param what The field or file that the function is about, and what was wanted of it.
+ * @throws {Error} when `act` throws; its message is `what`, its cause the error of `act`.
  *
  * @example
  * ```ts

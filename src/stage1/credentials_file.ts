@@ -1,6 +1,6 @@
 /**
- * The file in which `run` leaves whom an app runs as, for `enter`. It lies outside of the app's
- * root: what the app makes of its own /etc/passwd later changes nothing.
+ * The file in which `run` leaves the credentials of an app, for `enter`. It lies outside of the
+ * app's root, so that an app which changes its own /etc/passwd changes nothing for `enter`.
  *
  * @module
  */
@@ -13,9 +13,9 @@ import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
 /**
- * Saves an app's credentials, in the pod's numbers.
+ * Saves an app's credentials, as ids of the pod.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the file cannot be written.
  */
 export function saveCredentials(appName: string, credentials: Credentials): void {
   makeDirectories(POD_PATHS.credentials);
@@ -26,7 +26,7 @@ export function saveCredentials(appName: string, credentials: Credentials): void
 /**
  * Reads back what {@linkcode saveCredentials} saved.
  *
- * @throws {Error} when there is none: the app has not been started.
+ * @throws {Error} when the file is missing, as before the app has been started, or malformed.
  */
 export function loadCredentials(appName: string): Credentials {
   const path = `${POD_PATHS.credentials}/${appName}`;
@@ -34,9 +34,9 @@ export function loadCredentials(appName: string): Credentials {
 }
 
 /**
- * Reads the file's text.
+ * Parses the text of the file.
  *
- * @throws {Error} when it is not whole.
+ * @throws {Error} when an id is missing or malformed.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * What the four entrypoints have in common: how they begin and end.
+ * The beginning and the end that the four entrypoints have in common.
  *
  * @module
  */
@@ -7,35 +7,37 @@
 import { closeAllAtExec } from "../linux/close_all.ts";
 import { warn } from "./log.ts";
 
-/** The exit status that tells rkt of an error inside stage1. */
-export const STAGE1_FAILURE = 254;
+/** The exit status by which rkt knows an error inside stage1. */
+const STAGE1_FAILURE = 254;
 
 /**
- * Runs an entrypoint. No program that it starts or becomes inherits what the caller left open. An error
- * becomes one line on stderr and exit status 254, with the stack behind it only when `--debug` was given.
+ * Runs an entrypoint. Descriptors that the caller left open are closed in all programs that the
+ * entrypoint executes. An error becomes one line on stderr and exit status 254; with `--debug`, its
+ * stack follows.
  *
- * @param name The entrypoint's name, which begins each of its lines.
- * @param main What it does with its arguments; returning means exit status 0.
+ * @param name The entrypoint's name, with which each of its lines begins.
+ * @param main The entrypoint itself, called with its arguments. When it returns, the exit status is
+ * 0.
  */
 export function entrypoint(name: string, main: (args: readonly string[]) => void): void {
   try {
     closeAllAtExec();
     main(Deno.args);
-    // All is done, and nothing waits; returning would have V8 tidied up first.
+    // Returning would take longer: V8 would clean up first.
     Deno.exit(0);
   } catch (error) {
     try {
       warn(name, describeError(error));
       if (wantsDebug(Deno.args)) console.error(error);
     } finally {
-      // In any case: a program that Deno ends would write a code cache, if it has found none.
+      // Exit even when the lines above fail: a program that returns to Deno may write a code cache.
       Deno.exit(STAGE1_FAILURE);
     }
   }
 }
 
 /**
- * An error and what caused it, in one line: `what: why`.
+ * Formats an error and its causes in one line: `what: why`.
  *
  * @example
  * ```ts
@@ -52,7 +54,7 @@ export function describeError(error: unknown): string {
   return text.replace(/\s*\n\s*/g, " ");
 }
 
-/** Asked of the raw arguments, since reading them may be what failed. */
+/** Tells whether `--debug` is given. It reads the raw arguments: parsing them may have failed. */
 function wantsDebug(args: readonly string[]): boolean {
   const flags = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
   return flags.some((argument) => /^--?debug(=(1|t|true))?$/i.test(argument));

@@ -1,7 +1,7 @@
 /**
  * The file in which `run` leaves an app's environment for `enter`.
  *
- * Entries end with NUL, as in /proc/PID/environ: a value may have any other character, newlines too.
+ * Each entry ends with NUL, as in /proc/PID/environ, since a value may have any other character.
  *
  * @module
  */
@@ -12,8 +12,8 @@ import { POD_PATHS } from "./pod_directory.ts";
 /**
  * Saves an app's environment.
  *
- * @param entries `NAME=value` each.
- * @throws {Deno.errors.PermissionDenied | Error} when the file cannot be written.
+ * @param entries The variables, `NAME=value` each.
+ * @throws {Error} when the file cannot be written.
  */
 export function saveEnvironment(appName: string, entries: readonly string[]): void {
   Deno.mkdirSync(POD_PATHS.environments, { recursive: true });
@@ -23,7 +23,7 @@ export function saveEnvironment(appName: string, entries: readonly string[]): vo
 /**
  * Reads back what {@linkcode saveEnvironment} saved.
  *
- * @throws {Error} when there is none: the app has not been started.
+ * @throws {Error} when the file is missing, as before the app has been started.
  */
 export function loadEnvironment(appName: string): string[] {
   const path = environmentPath(appName);
@@ -33,7 +33,7 @@ export function loadEnvironment(appName: string): string[] {
 }
 
 /**
- * The file's text.
+ * Formats the text of the file.
  *
  * @example
  * ```ts
@@ -45,7 +45,7 @@ export function encodeEnvironment(entries: readonly string[]): string {
   return entries.map((entry) => `${entry}\0`).join("");
 }
 
-/** The entries in the file's text. */
+/** Parses the text of the file. */
 export function decodeEnvironment(text: string): string[] {
   return text.split("\0").slice(0, -1);
 }

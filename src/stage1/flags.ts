@@ -1,27 +1,28 @@
 /**
- * Command lines as Go's `flag` package reads them, which is how rkt writes them.
+ * A parser for command lines in the form of Go's `flag` package, which is the form that rkt writes.
  *
- * One dash or two, `--x=v` or `--x v`, booleans bare or `=true`, flags end at `--` or at the first
- * argument that is none. No library for Deno reads single-dash words (`-debug`) this way.
+ * Flags have one dash or two; values follow as `--x=v` or `--x v`; booleans are bare or `=true`.
+ * Flags end at `--`, or at the first argument that is no flag. No library for Deno takes
+ * single-dash words (`-debug`) for flags.
  *
  * @module
  */
 
-/** What a flag takes. */
+/** The type of a flag's value. */
 export type FlagKind = "boolean" | "string";
 
-/** The flags of a command: their names, without dashes, and what they take. */
+/** The flags of a command: their names, without dashes, and the types of their values. */
 export type FlagSet = Readonly<Record<string, FlagKind>>;
 
-/** The values that were given; a flag that was not given is absent. */
+/** The values of the flags that were given. */
 export type FlagValues<S extends FlagSet> = {
   -readonly [K in keyof S]?: S[K] extends "boolean" ? boolean : string;
 };
 
-/** A command line, taken apart. */
+/** A parsed command line. */
 export interface ParsedFlags<S extends FlagSet> {
   flags: FlagValues<S>;
-  /** What follows the flags. */
+  /** The arguments behind the flags. */
   rest: string[];
 }
 
@@ -31,11 +32,11 @@ const FALSE = new Set(["0", "f", "F", "false", "FALSE", "False"]);
 const FLAG = /^--?([^=-][^=]*)(?:=(.*))?$/s;
 
 /**
- * Takes a command line apart.
+ * Parses a command line.
  *
- * @param args The arguments, without the program's name.
- * @param known The flags that there are.
- * @throws {Error} when a flag is unknown, lacks its value, or has one that it cannot take.
+ * @param args The arguments, without the entrypoint's name.
+ * @param known The flags that the command has.
+ * @throws {Error} when a flag is unknown, or when its value is missing or of the wrong type.
  *
  * @example
  * ```ts

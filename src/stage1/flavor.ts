@@ -1,7 +1,8 @@
 /**
- * How far the image keeps a pod apart from the host: an annotation of the stage1 image's manifest.
+ * The flavor of the image, which is an annotation in its manifest.
  *
- * The same programs serve an image of either kind; which one they are in, stage0 has left in the pod directory.
+ * Both flavors have the same entrypoints. These read the manifest that stage0 leaves in the pod
+ * directory to know which flavor they are in.
  *
  * @module
  */
@@ -9,7 +10,7 @@
 import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
-/** `host`: the pod is in the host's namespaces. `isolated`: it has its own. */
+/** `host`: the pod is in the host's namespaces. `isolated`: it has namespaces of its own. */
 export const FLAVORS = ["host", "isolated"] as const;
 
 /** One of {@linkcode FLAVORS}. */
@@ -19,10 +20,10 @@ export type Flavor = typeof FLAVORS[number];
 export const FLAVOR_ANNOTATION = "stage1-volo/flavor";
 
 /**
- * Reads which kind of image this is. One that does not say is in the host's namespaces.
+ * Reads the flavor of the image.
  *
  * @param directory The pod directory.
- * @throws {Error} when the stage1 manifest cannot be read, or says something else.
+ * @throws {Error} when the image's manifest cannot be read, or has an unknown flavor.
  */
 export function readFlavor(directory = "."): Flavor {
   const path = `${directory}/${POD_PATHS.stage1Manifest}`;
@@ -33,9 +34,9 @@ export function readFlavor(directory = "."): Flavor {
 }
 
 /**
- * What a stage1 image's manifest says.
+ * Returns the flavor that a manifest names; `host` when it names none.
  *
- * @throws {Error} when it says neither `host` nor `isolated`.
+ * @throws {Error} when the manifest has an unknown flavor.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * The lock by which rkt knows that a pod runs: an open descriptor of the pod directory, locked by
- * stage0, which has to stay open for as long as any of the pod lives.
+ * The lock by which rkt knows that a pod runs: a descriptor of the pod directory, which stage0 has
+ * locked. It has to stay open until the last process of the pod has ended.
  *
  * @module
  */
@@ -12,11 +12,11 @@ import { statFd, statPath } from "../linux/stat.ts";
 export const RKT_LOCK_FD = "RKT_LOCK_FD";
 
 /**
- * Finds the lock that stage0 left open.
+ * Finds the lock that stage0 has left open.
  *
  * @param value The value of `RKT_LOCK_FD`.
- * @returns A descriptor of the pod directory. It is not for closing.
- * @throws {Error} when it is not a descriptor of the working directory, which is the pod's.
+ * @returns A descriptor of the pod directory. Do not close it.
+ * @throws {Error} when it is not a descriptor of the working directory, which is the pod directory.
  */
 export function findLock(value: string | undefined): Fd {
   if (!value) throw new Error(`${RKT_LOCK_FD}: not set: stage0 passes the pod's lock in it`);

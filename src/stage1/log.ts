@@ -1,11 +1,12 @@
 /**
- * Lines for the person at the terminal.
+ * The entrypoints' lines on stderr.
  *
  * @module
  */
 
 /**
- * Text without control characters and line separators, which a manifest could use to play tricks on a terminal.
+ * Escapes control characters and line separators, by which a manifest could deceive the reader at a
+ * terminal.
  *
  * @example
  * ```ts
@@ -21,21 +22,22 @@ export function printable(text: string): string {
 }
 
 /**
- * Says one line on stderr.
+ * Writes one line to stderr.
  *
- * @param name The entrypoint's name, which begins the line.
+ * @param name The entrypoint's name, with which the line begins.
  */
 export function warn(name: string, text: string): void {
   writeLine(`${name}: ${printable(text)}`);
 }
 
-/** Writing to stderr waits for its reader. */
+/** Writes a line. This default waits for the reader of stderr. */
 let writeLine = (line: string) => console.error(line);
 
 /**
- * Does something; what is said meanwhile is written by another way than waiting for who reads stderr.
+ * Runs a function, and hands the lines of {@linkcode warn} to `write` meanwhile. So a supervisor
+ * can write them without waiting for the reader of stderr.
  *
- * @param write Gets each line, without a newline at its end.
+ * @param write Called with each line, without a newline at its end.
  *
  * @example
  * ```ts
@@ -55,13 +57,14 @@ export function withLinesTo<T>(write: (line: string) => void, act: () => T): T {
   }
 }
 
-/** Hears of each step as it is taken. */
+/** Called with each step as it is taken. */
 export type Debug = (step: string) => void;
 
 /**
- * Shows steps on stderr with `--debug`, and nothing without.
+ * Returns a function that writes steps to stderr with `--debug`, and does nothing without.
  *
- * @param name The entrypoint's name, which begins each line.
+ * @param name The entrypoint's name, with which each line begins.
+ * @param debug Whether `--debug` is given.
  */
 export function debugLog(name: string, debug: boolean): Debug {
   return debug ? (step) => warn(name, step) : () => {};

@@ -1,5 +1,5 @@
 /**
- * The pod that stage0 composed, as its manifests tell it.
+ * The pod that stage0 composed, as its manifests describe it.
  *
  * @module
  */
@@ -10,15 +10,15 @@ import { parseManifest } from "../appc/parse.ts";
 import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
-/** No manifest that means well is larger, in bytes: execve(2) takes less than this. */
+/** The most bytes of a manifest. The arguments and variables in it must fit into an execve(2). */
 const LARGEST_MANIFEST = 4 * 1024 * 1024;
 
-/** An app of the pod, with all that its manifests say. */
+/** An app of the pod, with its part of the manifests. */
 export interface PodApp {
-  /** Where the pod manifest has it, for errors: `apps[0]`. */
+  /** The app's place in the pod manifest, for errors: `apps[0]`. */
   field: string;
   name: string;
-  /** How it is started: the pod manifest's word, else the image's. */
+  /** The `app` of the pod manifest; that of the image where the pod manifest has none. */
   app: App;
   runtime: RuntimeApp;
   image: ImageManifest;
@@ -34,7 +34,7 @@ export interface Pod {
  * Reads and checks the manifests of a pod.
  *
  * @param directory The pod directory.
- * @throws {Error} which names the file and field that is wrong.
+ * @throws {Error} when a manifest cannot be read or is malformed; it names the file and the field.
  */
 export function loadPod(directory = "."): Pod {
   const manifest = readManifest(directory, POD_PATHS.manifest, PodManifest());

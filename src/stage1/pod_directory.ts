@@ -1,5 +1,6 @@
 /**
- * The pod directory: where stage0 and stage1 leave things for each other. Every entrypoint starts in it.
+ * The pod directory, in which stage0 and stage1 leave files for each other. Every entrypoint starts
+ * in it.
  *
  * @module
  */
@@ -7,19 +8,19 @@
 /** The names of what is in a pod directory, relative to it. */
 export const POD_PATHS = {
   manifest: "pod",
-  /** Where the pod's cgroups are, for `gc`. */
+  /** The paths of the pod's cgroups, for `gc`. */
   cgroups: "cgroups",
   pid: "pid",
   processGroup: "pgid",
   cgroup: "subcgroup",
   runtimeConfig: "runtime-config",
-  /** The path that the pod's network namespace can be joined by. */
+  /** The path of the pod's network namespace. */
   netns: "netns",
   /** The pod's networks and addresses, for `rkt list` and `rkt status`. */
   netInfo: "net-info.json",
-  /** The pod's networks, for `gc` to undo. */
+  /** The pod's networks, from which `gc` removes the pod. */
   networkRecord: "networks.json",
-  /** Locked by a plugin of those networks as long as it, or what it has started, runs. */
+  /** Locked by a network plugin while it, or a process that it has started, runs. */
   networkLock: "networks.lock",
   stage1Manifest: "stage1/manifest",
   stage1Rootfs: "stage1/rootfs",
@@ -37,17 +38,17 @@ export const POD_PATHS = {
 
 const STAGE2 = `${POD_PATHS.stage1Rootfs}/opt/stage2`;
 
-/** Where an app's root file system is, relative to the pod directory. */
+/** Returns the path of an app's root file system, relative to the pod directory. */
 export function appRootfs(appName: string): string {
   return `${STAGE2}/${appName}/rootfs`;
 }
 
 /**
- * The root file systems of all apps that there are, relative to the pod directory.
+ * Lists the root file systems of all apps, relative to the pod directory.
  *
- * Asked of the directory and not of the manifests, so that it works for a pod in any state.
+ * It reads the directory, not the manifests, so that it works for a pod in any state.
  *
- * @throws {Deno.errors.PermissionDenied}
+ * @throws {Error} when the directory cannot be read.
  */
 export function listAppRoots(): string[] {
   try {

@@ -1,5 +1,5 @@
 /**
- * For tests whose code starts processes: a pod directory.
+ * A pod directory for tests whose code starts processes.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { compileNative, OWN_ARCHITECTURE } from "../../image/native.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
-/** Does something in a pod directory that has nothing but `init`. */
+/** Runs a test in a pod directory that has only `init`. */
 export function inPodDirectory(test: () => void): void {
   const before = Deno.cwd();
   const directory = Deno.makeTempDirSync();

@@ -1,5 +1,5 @@
 /**
- * The record of this run's parameters, for later entrypoints and for people.
+ * The record of this run's parameters, for later entrypoints and for users.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
 /**
- * Writes `runtime-config`, in the form that rkt's own stage1 images give it.
+ * Writes `runtime-config` in the form that it has in rkt's own stage1 images.
  *
  * @throws {Error} when the file cannot be written.
  */
@@ -17,16 +17,16 @@ export function saveRuntimeConfig(args: RunArguments): void {
   Deno.writeTextFileSync(POD_PATHS.runtimeConfig, JSON.stringify(runtimeConfig(args)));
 }
 
-/** The isolators that stage0's user wanted passed over when the pod was started. */
+/** The isolators that the pod was started without, at its user's wish. */
 export interface DisabledIsolators {
   disableCapabilities: boolean;
   disableSeccomp: boolean;
 }
 
 /**
- * Reads back which isolators {@linkcode saveRuntimeConfig} was told are disabled.
+ * Reads back the disabled isolators that {@linkcode saveRuntimeConfig} saved.
  *
- * @throws {Error} when there is no such record: the pod has not been started.
+ * @throws {Error} when the file is missing, as before the pod has been started.
  */
 export function loadDisabledIsolators(): DisabledIsolators {
   return withConfig(({ InsecureOptions }) => ({
@@ -36,10 +36,10 @@ export function loadDisabledIsolators(): DisabledIsolators {
 }
 
 /**
- * Reads back the users that {@linkcode saveRuntimeConfig} was told the pod has.
+ * Reads back the pod's users that {@linkcode saveRuntimeConfig} saved.
  *
- * @returns What `--private-users` was, empty if it was not given.
- * @throws {Error} when there is no such record: the pod has not been started.
+ * @returns The value of `--private-users`; empty when it was not given.
+ * @throws {Error} when the file is missing, as before the pod has been started.
  */
 export function loadPrivateUsers(): string {
   return withConfig(({ PrivateUsers }) => PrivateUsers ?? "");
@@ -78,14 +78,15 @@ function runtimeConfig(args: RunArguments) {
 /** The port that rkt's metadata service listens on. */
 const METADATA_PORT = 18112;
 
-/** The host, to who is in its network. */
+/** The host's address, for a pod in the host's network. */
 const LOOPBACK_ADDRESS = "127.0.0.1";
 
 /**
- * Where an app reaches rkt's metadata service.
+ * Returns the URL by which an app reaches rkt's metadata service.
  *
- * @param token The pod's token, empty when stage0 did not register the pod.
- * @param host The host's address, as the pod has it.
+ * @param token The pod's token; empty when stage0 did not register the pod.
+ * @param host The host's address that the pod reaches.
+ * @returns The URL; `undefined` without a token.
  */
 export function metadataUrl(token: string, host = LOOPBACK_ADDRESS): string | undefined {
   return token === "" ? undefined : `http://${host}:${METADATA_PORT}/${token}`;

@@ -1,13 +1,13 @@
 /**
- * The networks that every pod can join, with the addresses that rkt's own images give them. A
- * configuration of the user's with the same name goes first.
+ * The built-in networks, which every pod can join. They have the addresses that they have in rkt's
+ * own images. A configuration of the user with the same name goes before them.
  *
  * @module
  */
 
 import type { ConfigurationFile } from "./configuration.ts";
 
-/** A link to the host, a route to the world behind it, and the host's address on the way. */
+/** A link to the host, with a route to the world that hides the pod behind the host's address. */
 const DEFAULT = {
   cniVersion: "0.1.0",
   name: "default",
@@ -25,7 +25,7 @@ const DEFAULT_RESTRICTED = {
   ipam: { type: "host-local", subnet: "172.31.0.0/16" },
 };
 
-/** The built-in networks, as files: their names say when in the order they come. */
+/** The built-in networks as files, by whose names they are ordered among the user's. */
 export const BUILT_IN: readonly ConfigurationFile[] = [
   { path: "99-default-restricted.conf", text: JSON.stringify(DEFAULT_RESTRICTED) },
   { path: "99-default.conf", text: JSON.stringify(DEFAULT) },

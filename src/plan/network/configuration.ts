@@ -1,16 +1,16 @@
 /**
  * Network configurations: CNI's SPEC.md, "Network configuration", versions 0.1.0 to 1.0.0.
  *
- * Only what decides something here is read. The rest is the plugins' own, and passed on as it is.
+ * Only fields that the plan depends on are read. The others are for the plugins, and passed on.
  *
  * @module
  */
 
 import { type JsonObject, type JsonReader, readJson } from "./json_reader.ts";
 
-/** A configuration before it is read. */
+/** A configuration that has not been parsed yet. */
 export interface ConfigurationFile {
-  /** Its path; the last part of it decides about the order. */
+  /** Its path. Networks are joined in the order of the last parts of these. */
   path: string;
   text: string;
 }
@@ -19,7 +19,7 @@ export interface ConfigurationFile {
 export interface PluginConfiguration {
   /** The program's name. */
   type: string;
-  /** What it wants to be told at run time, such as `portMappings`. */
+  /** The settings that it wants to get at run time, such as `portMappings`. */
   capabilities: string[];
   fields: JsonObject;
 }
@@ -27,24 +27,25 @@ export interface PluginConfiguration {
 /** A network. */
 export interface NetworkConfiguration {
   name: string;
-  /** Of CNI. */
+  /** The version of CNI. */
   cniVersion: string;
-  /** Whether the host lends its address to what the pod sends. */
+  /** Whether what the pod sends leaves the host with the host's address. */
   ipMasq: boolean;
-  /** In the order in which they add the pod. */
+  /** The plugins, in the order in which they add the pod. */
   plugins: PluginConfiguration[];
-  /** Whether the file is a list of plugins, and not one plugin's configuration. */
+  /** Whether the file is a list of plugins, not the configuration of a single one. */
   isList: boolean;
   file: ConfigurationFile;
 }
 
-/** The version of those that do not say one. */
-export const OLDEST_VERSION = "0.1.0";
+/** The version of configurations that name none. */
+const OLDEST_VERSION = "0.1.0";
 
 /**
- * Reads a configuration: that of one plugin, or a list.
+ * Reads a configuration: that of a single plugin, or a list of plugins.
  *
- * @throws {Error} in one line that begins with the file's path.
+ * @throws {Error} when it is no configuration; the message is one line and begins with the file's
+ * path.
  *
  * @example
  * ```ts
@@ -80,7 +81,7 @@ function readPlugin(reader: JsonReader): PluginConfiguration {
   };
 }
 
-/** Names become parts of paths: that of the program, and those under which plugins keep their state. */
+/** Reads a name that becomes a part of paths: of a plugin's program, or of its state. */
 function fileName(reader: JsonReader, field: string): string {
   const name = reader.requireText(field);
   if (/^\.{0,2}$|[\p{Cc}/]/u.test(name)) {

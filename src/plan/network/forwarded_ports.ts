@@ -1,5 +1,6 @@
 /**
- * Ports of the host that lead to the pod: which ones, and to which of the pod's.
+ * The ports of the host that lead to a pod with a network of its own, and the pod's ports behind
+ * them.
  *
  * @module
  */
@@ -14,28 +15,28 @@ export interface PortMapping {
   hostPort: number;
   containerPort: number;
   protocol: "tcp" | "udp" | "sctp";
-  /** The one address of the host where the port is; left out when it is at all of them. */
+  /** The only address of the host that has the port; left out when all addresses have it. */
   hostIP?: string;
 }
 
-/** What the pod's `ports` come to. */
+/** The plan for the pod manifest's `ports`. */
 export interface ForwardedPorts {
   mappings: PortMapping[];
-  /** What has less effect than it could seem, one line each. */
+  /** The settings that are followed only in part, one line each. */
   notes: string[];
 }
 
 const PROTOCOLS = ["tcp", "udp", "sctp"] as const;
 
-/** Addresses that stand for all of a family. */
+/** Addresses that stand for all addresses of the host. */
 const ANY_ADDRESS = ["", "0.0.0.0", "::"];
 
 /**
- * Finds the pod's port for each that the pod manifest exposes: its own word, else the port of that name
- * that one of the apps has.
+ * Plans how the ports that the pod manifest exposes are forwarded. An exposed port leads to its
+ * `podPort`; without one, to the port of the same name that an app has.
  *
- * @throws {Error} when no app has the port or several have, when its protocol cannot be forwarded, and when
- * the host's port is already taken by another of the pod's.
+ * @throws {Error} when no app has the port or several have, when its protocol cannot be forwarded,
+ * or when another port of the pod already takes the host's.
  */
 export function planForwardedPorts(pod: Pod): ForwardedPorts {
   const forwarded: ForwardedPorts = { mappings: [], notes: [] };
@@ -45,7 +46,7 @@ export function planForwardedPorts(pod: Pod): ForwardedPorts {
     const mapping = mapPort(exposed, port, field);
     refuseConflict(forwarded.mappings, mapping, field);
     forwarded.mappings.push(mapping);
-    // An image says how many ports a name stands for; what the host opens is its owner's choice.
+    // `count` is the image's word, and only the pod manifest decides which ports the host opens.
     if (port.count > 1) {
       forwarded.notes.push(
         `${field} (${exposed.name}): only the first of ${port.count} ports leads to the pod`,

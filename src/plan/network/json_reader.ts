@@ -1,8 +1,10 @@
 /**
- * Reading JSON that programs written in Go wrote or will read: configurations, results, our own record.
+ * A reader for JSON that programs in Go read or write: network configurations, results of plugins,
+ * and our record of them.
  *
- * Names are told apart as Go does it: not by case, and of several the last one counts. What is null is the
- * same as left out. No schema library: `gc` reads such files too, and pays for what it imports.
+ * Field names match as in Go: case does not matter, and the last of equal names counts. A field
+ * that is null counts as left out. There is no schema library here, because `gc` starts faster
+ * without one.
  *
  * @module
  */
@@ -16,8 +18,8 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export class JsonReader {
   /**
    * @param fields The object.
-   * @param origin The file or program that it comes from, to begin errors with.
-   * @param path Where in there it is; empty for the whole.
+   * @param origin The file or program that it comes from, with which errors begin.
+   * @param path The object's place in the JSON, such as `plugins[0]`; empty for the whole.
    */
   constructor(
     readonly fields: JsonObject,
@@ -25,15 +27,15 @@ export class JsonReader {
     private readonly path = "",
   ) {}
 
-  /** A text, if it is there. */
+  /** Returns a string; `undefined` when it is left out. */
   text(name: string): string | undefined {
     return this.read(name, "string") as string | undefined;
   }
 
   /**
-   * A text that must be there and say something.
+   * Returns a string that is not empty.
    *
-   * @throws {Error}
+   * @throws {Error} when it is left out or empty.
    */
   requireText(name: string): string {
     const text = this.text(name);
@@ -41,25 +43,25 @@ export class JsonReader {
     return text;
   }
 
-  /** A whole number of at least 0, if it is there. */
+  /** Returns a whole number from 0 on; `undefined` when it is left out. */
   index(name: string): number | undefined {
     const number = this.read(name, "number") as number | undefined;
     if (number === undefined || (Number.isSafeInteger(number) && number >= 0)) return number;
     throw this.error(name, `${number} is not a whole number from 0`);
   }
 
-  /** Whether a flag is set. */
+  /** Tells whether a boolean is there and true. */
   flag(name: string): boolean {
     return this.read(name, "boolean") === true;
   }
 
-  /** An object, if it is there. */
+  /** Returns an object; `undefined` when it is left out. */
   object(name: string): JsonReader | undefined {
     const value = this.read(name, "object");
     return value === undefined ? undefined : this.inner(value, name);
   }
 
-  /** A list of objects; `undefined` when it is left out. */
+  /** Returns a list of objects; `undefined` when it is left out. */
   objects(name: string): JsonReader[] | undefined {
     return this.list(name)?.map((value, i) => {
       if (typeOf(value) !== "object") throw this.mismatch(`${name}[${i}]`, "object", value);
@@ -67,7 +69,7 @@ export class JsonReader {
     });
   }
 
-  /** A list of texts, empty when it is left out. */
+  /** Returns a list of strings; an empty one when it is left out. */
   texts(name: string): string[] {
     return (this.list(name) ?? []).map((value, i) => {
       if (typeof value === "string") return value;
@@ -75,14 +77,14 @@ export class JsonReader {
     });
   }
 
-  /** Whatever is there. */
+  /** Returns a value of any type; `undefined` when it is left out. */
   any(name: string): unknown {
     const wanted = name.toLowerCase();
     const key = Object.keys(this.fields).findLast((key) => key.toLowerCase() === wanted);
     return key === undefined ? undefined : this.fields[key] ?? undefined;
   }
 
-  /** An error about one of the fields. */
+  /** Makes an error about a field. */
   error(name: string, message: string): Error {
     return new Error(`${this.origin}: ${this.place(name)}: ${printable(message)}`);
   }
@@ -111,10 +113,10 @@ export class JsonReader {
 }
 
 /**
- * Reads a text that should be an object of JSON.
+ * Reads a JSON object.
  *
- * @param origin Where it comes from, to begin errors with.
- * @throws {Error} in one line.
+ * @param origin The file or program that it comes from, with which errors begin.
+ * @throws {Error} when the text is no JSON object; the message is one line.
  *
  * @example
  * ```ts

@@ -1,23 +1,24 @@
 /**
- * `--net`: which networks a pod joins, as rkt writes it.
+ * The list of networks that `--net` asks for, as rkt writes it.
  *
  * @module
  */
 
-/** A network that was asked for. */
+/** A network that `--net` asks for. */
 export interface RequestedNetwork {
   name: string;
   /** `NAME=VALUE;…` for its plugins; empty for none. */
   args: string;
 }
 
-/** Names that stand for something else than a network. */
+/** The names in the list that are not names of networks. */
 const SPECIAL = ["host", "none", "all"];
 
 /**
- * Takes `--net` apart: names with commas between them, each perhaps with arguments behind a colon.
+ * Parses `--net`: names separated by commas, each optionally followed by a colon and arguments.
  *
- * @throws {Error} when a name is missing or there twice, or arguments are none, or for no network.
+ * @throws {Error} when a name is missing or there twice, or when its arguments are malformed or
+ * follow a name that is not a network's.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * Which networks a pod joins, in what order, and what each of their plugins is told.
+ * The networks that a pod joins, their order, and the configuration of each of their plugins.
  *
  * @module
  */
@@ -14,67 +14,67 @@ import {
 import type { PortMapping } from "./forwarded_ports.ts";
 import { parseNetList, type RequestedNetwork } from "./net_list.ts";
 
-/** What one plugin of a network is told. */
+/** A call of one plugin of a network. */
 export interface PluginCall {
   /** The program's name. */
   type: string;
   /** The version of CNI that its configuration is in. */
   cniVersion: string;
-  /** Its configuration as JSON, but for the result of those before it. */
+  /** Its configuration as JSON. The result of the plugins before it is added later. */
   configuration: string;
 }
 
 /** A network that the pod joins. */
 export interface PlannedNetwork {
   name: string;
-  /** Where its configuration is from. */
+  /** The file of its configuration. */
   source: string;
-  /** The interface in the pod. */
+  /** The name of its interface in the pod. */
   ifName: string;
   /** `NAME=VALUE;…` for the plugins; empty for none. */
   args: string;
-  /** In the order in which they add the pod. */
+  /** The plugins' calls, in the order in which they add the pod. */
   calls: PluginCall[];
 }
 
-/** The network that a pod has: the host's, or its own with or without a way out. */
+/** A pod's network: the host's, or its own, without networks (`none`) or with (`contained`). */
 export type NetworkPlan =
   | { kind: "host"; notes: string[] }
   | { kind: "none"; notes: string[] }
   | {
     kind: "contained";
-    /** In the order in which they are joined. */
+    /** The networks, in the order in which they are joined. */
     networks: PlannedNetwork[];
-    /** The name of the one by which the host reaches the pod. */
+    /** The name of the network by which the host reaches the pod. */
     main: string;
     notes: string[];
   };
 
-/** What decides about a pod's network. */
+/** The inputs of a pod's network plan. */
 export interface NetworkRequest {
   /** `--net`. */
   net: string;
-  /** Where the user's configurations are, for errors. */
+  /** The directory of the user's configurations, for errors. */
   directory: string;
   /** The user's configurations, in the order of their names. */
   files: readonly ConfigurationFile[];
   ports: readonly PortMapping[];
 }
 
-/** The plugin that leads ports of the host to the pod. */
+/** The plugin that forwards ports of the host to the pod. */
 const PORTMAP = "portmap";
 const PORT_MAPPINGS = "portMappings";
 
-/** The newest version that every `portmap` knows. */
+/** The newest version of CNI that every `portmap` knows. */
 const PORTMAP_VERSION = "0.3.1";
 
 /**
- * Plans a pod's network. As rkt has it: `host` anywhere in the list means the host's network, `none` no
- * network at all, `all` every one that there is; else each of the list must be there. Networks are joined in
- * the order of their files' names, whatever the list's order.
+ * Plans a pod's network, as rkt does: `host` anywhere in the list means the host's network, `none`
+ * no network, `all` every network that is configured; else each name must be that of a configured
+ * network. Networks are joined in the order of their files' names, whatever the order in the list.
  *
- * @throws {Error} when the list or a file is wrong, when there is no such network, and when ports should lead
- * to a pod without one.
+ * @throws {Error} when the list or a file is malformed, when a network is not configured, or when
+ * ports should lead to a pod without a network.
  */
 export function planNetworks({ net, directory, files, ports }: NetworkRequest): NetworkPlan {
   const kind = networkKind(net);
@@ -98,7 +98,7 @@ export function planNetworks({ net, directory, files, ports }: NetworkRequest): 
 }
 
 /**
- * Returns the directory of network configurations, and of plugins of the user's own.
+ * Returns the directory of the user's network configurations and plugins.
  *
  * @param localConfig `--local-config`.
  */
@@ -109,7 +109,7 @@ export function networkDirectory(localConfig: string): string {
 /**
  * Tells which kind of network `--net` asks for.
  *
- * @throws {Error} when the list is wrong.
+ * @throws {Error} when the list is malformed.
  */
 export function networkKind(net: string): NetworkPlan["kind"] {
   const names = parseNetList(net).map(({ name }) => name);
@@ -124,13 +124,13 @@ function planNone(ports: readonly PortMapping[]): NetworkPlan {
   return { kind: "none", notes: [] };
 }
 
-/** Those that are the first of their name, and those that are not. */
+/** Splits configurations into those that are the first of their name, and the others. */
 function byName(configurations: readonly NetworkConfiguration[]) {
   const isFirst = ({ name }: NetworkConfiguration, i: number) =>
     configurations.findIndex((other) => other.name === name) === i;
   return {
     first: configurations.filter(isFirst),
-    // That a user's configuration goes before one of the image is as it should be, and not remarked on.
+    // A user's configuration goes before a built-in network on purpose: that needs no note.
     doubles: configurations.filter((configuration, i) =>
       !isFirst(configuration, i) && !BUILT_IN.includes(configuration.file)
     ),
@@ -166,8 +166,8 @@ function fileNameOf({ file }: NetworkConfiguration): string {
 }
 
 /**
- * Ports lead through the first network that has a plugin for it of its own, else, as rkt has it, through the
- * first that hides the pod behind the host's address, else through the last.
+ * Finds the network that ports lead through: the first that has a plugin for ports of its own;
+ * else, as in rkt, the first that hides the pod behind the host's address; else the last.
  */
 function findMain(networks: readonly NetworkConfiguration[]): NetworkConfiguration {
   return networks.find(mapsPorts) ?? networks.find(({ ipMasq }) => ipMasq) ?? networks.at(-1)!;
@@ -196,7 +196,7 @@ function planNetwork(
   };
 }
 
-/** A file of one plugin is passed on to the byte, unless there is something to add. */
+/** Plans a call. The file of a single plugin is passed on byte by byte, unless ports are added. */
 function planCall(
   { name, cniVersion, isList, file }: NetworkConfiguration,
   { type, capabilities, fields }: PluginConfiguration,
@@ -216,7 +216,7 @@ function planPortmap(name: string, ports: readonly PortMapping[]): PluginCall {
     cniVersion: PORTMAP_VERSION,
     name,
     type: PORTMAP,
-    // So that the host reaches the port by its own addresses as well, 127.0.0.1 among them.
+    // With this, the host reaches the port by its own addresses as well, also by 127.0.0.1.
     snat: true,
     capabilities: { [PORT_MAPPINGS]: true },
     runtimeConfig: { [PORT_MAPPINGS]: ports },

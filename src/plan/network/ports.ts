@@ -1,5 +1,5 @@
 /**
- * Ports, in the host's network: what the manifests say of them is checked, and nothing is forwarded.
+ * Ports of a pod in the host's network: they are checked, but not forwarded.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import type { Pod, PodApp } from "../../stage1/pod.ts";
 import { refuseField, tellIgnored } from "../fields.ts";
 
 /**
- * Refuses an app with a port whose socket should be open before it starts.
+ * Refuses socket activation: an app with a port whose socket should be open before the app starts.
  *
- * @throws {Error} which names the port.
+ * @throws {Error} when the app has such a port; it names the port.
  */
 export function refuseSocketActivation({ app, field }: PodApp): void {
   app.ports.forEach(({ socketActivated }, i) => {
@@ -22,8 +22,8 @@ export function refuseSocketActivation({ app, field }: PodApp): void {
 /**
  * Checks the ports that a pod in the host's network exposes.
  *
- * @returns That they have no effect, one line each.
- * @throws {Error} for one that no app has.
+ * @returns One line for each, which says that it is ignored.
+ * @throws {Error} when no app has a port of that name.
  */
 export function tellIgnoredPorts({ manifest, apps }: Pod): string[] {
   const names = new Set(apps.flatMap(({ app }) => app.ports).map(({ name }) => name));
