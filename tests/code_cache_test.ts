@@ -10,7 +10,7 @@ import { PROGRAMS } from "../tasks/project.ts";
 import { assertCode, assertPrints } from "./expect.ts";
 import { execute, must, type Result } from "./host.ts";
 import { startUp } from "./pod_processes.ts";
-import { ISOLATED_STAGE1, isolatedScenario, scenario, type Stage, STAGE1 } from "./scenario.ts";
+import { ISOLATED_STAGE1, scenario, type Stage, STAGE1 } from "./scenario.ts";
 import { Stage0 } from "./stage0.ts";
 import { openTree } from "./stage0/tree.ts";
 
@@ -125,7 +125,11 @@ async function liveThroughFault(
 for (const fault of Object.keys(FAULTS)) {
   const name = `code caches that are ${fault} cost time only`;
   scenario(name, (stage) => liveThroughFault(stage, STAGE1, fault));
-  isolatedScenario(name, (stage) => liveThroughFault(stage, ISOLATED_STAGE1, fault));
+  scenario(
+    name,
+    { flavor: "isolated" },
+    (stage) => liveThroughFault(stage, ISOLATED_STAGE1, fault),
+  );
 }
 
 /** A program with one more flag of V8's. */

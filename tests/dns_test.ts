@@ -3,7 +3,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { assertCode, assertPrints } from "./expect.ts";
 import type { FileSpec } from "./images.ts";
-import { onEachKernel, scenario, type Stage } from "./scenario.ts";
+import { EVERY_KERNEL, scenario, type Stage } from "./scenario.ts";
 import type { DnsModes, Pod } from "./stage0.ts";
 import { STAGE0_HOSTS, STAGE0_RESOLV_CONF } from "./stage0/pod.ts";
 
@@ -48,10 +48,10 @@ const cases: [path: string, dns: DnsModes, own: string | null, expected: string 
 for (const [path, dns, own, expected] of cases) {
   const mode = Object.entries(dns).map((pair) => pair.join("=")).join();
   const image = own === null ? "without the file" : "with its own";
-  scenario(`${mode} decides ${path} of an image ${image}`, async (stage) => {
+  scenario(`${mode} decides ${path} of an image ${image}`, { needs: NEEDS }, async (stage) => {
     await using pod = await printing(stage, path, own);
     assertPrints(await pod.run({ flags: { dns } }), expected!);
-  }, NEEDS);
+  });
 }
 
 scenario("hosts=default knows localhost where the image has no file", async (stage) => {
@@ -61,12 +61,17 @@ scenario("hosts=default knows localhost where the image has no file", async (sta
   assertStringIncludes(result.stdout, "127.0.0.1 localhost");
 });
 
-onEachKernel("the host's files cannot be changed by the app", async ({ script }) => {
-  const text = "for f in resolv.conf hosts; do echo x 2>/dev/null >>/etc/$f || echo refused; done";
-  await using pod = await script(text);
-  const dns: DnsModes = { resolv: "host", hosts: "host" };
-  assertPrints(await pod.run({ flags: { dns } }), "refused\nrefused\n");
-}, NEEDS);
+scenario(
+  "the host's files cannot be changed by the app",
+  { kernels: EVERY_KERNEL, needs: NEEDS },
+  async ({ script }) => {
+    const text =
+      "for f in resolv.conf hosts; do echo x 2>/dev/null >>/etc/$f || echo refused; done";
+    await using pod = await script(text);
+    const dns: DnsModes = { resolv: "host", hosts: "host" };
+    assertPrints(await pod.run({ flags: { dns } }), "refused\nrefused\n");
+  },
+);
 
 for (
   const [path, dns] of [["/etc/resolv.conf", { resolv: "stage0" }], ["/etc/hosts", {}]] as const

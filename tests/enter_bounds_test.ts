@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertQuiet } from "./expect.ts";
 import { childrenOf, readStatus } from "./procfs.ts";
-import { isolatedScenario, scenario, type SimplePod } from "./scenario.ts";
+import { scenario, type SimplePod } from "./scenario.ts";
 import type { Program, RunFlags } from "./stage0.ts";
 
 const SLEEP = ["/bin/sh", "-c", "echo up; exec sleep 77"];
@@ -15,17 +15,15 @@ function comparing(
   compare: (app: number, command: number) => void,
   flags: RunFlags = {},
 ): void {
-  for (const declare of [scenario, isolatedScenario]) {
-    declare(name, async ({ pod: prepare }) => {
-      await using pod = await prepare({ app: { ...app, exec: SLEEP } });
-      const program = await pod.start({ flags });
-      await program.prints("up");
-      const entered = pod.startEnter("app", SLEEP);
-      await entered.prints("up");
-      compare(processOf(program), processOf(entered));
-      assertQuiet(await pod.gc());
-    });
-  }
+  scenario(name, { flavor: "either" }, async ({ pod: prepare }) => {
+    await using pod = await prepare({ app: { ...app, exec: SLEEP } });
+    const program = await pod.start({ flags });
+    await program.prints("up");
+    const entered = pod.startEnter("app", SLEEP);
+    await entered.prints("up");
+    compare(processOf(program), processOf(entered));
+    assertQuiet(await pod.gc());
+  });
 }
 
 /** What a program was started for: one in a pod's own namespaces is a child, one in the host's it has become. */

@@ -3,7 +3,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertRefused } from "./expect.ts";
 import { SCRIPT, TERMINAL } from "./host.ts";
-import { onEachKernel, scenario, type SimplePod, type Stage } from "./scenario.ts";
+import {
+  EVERY_KERNEL,
+  scenario,
+  type ScenarioOptions,
+  type SimplePod,
+  type Stage,
+} from "./scenario.ts";
 import type { EnterOptions, Pod, Program } from "./stage0.ts";
 
 /** Starts a pod, and waits until its app runs. */
@@ -19,9 +25,9 @@ function entering(
   name: string,
   test: (pod: Pod, program: Program) => Promise<void>,
   options: SimplePod = {},
-  declare = scenario,
+  setting: ScenarioOptions = {},
 ): void {
-  declare(name, async (stage) => {
+  scenario(name, setting, async (stage) => {
     const [pod, program] = await startPod(stage, options);
     await using _pod = pod;
     await test(pod, program);
@@ -72,7 +78,7 @@ entering(
     assertEquals(stdout.trim().split("\n").map(Number), [0, 1, 2, 3]);
   },
   {},
-  onEachKernel,
+  { kernels: EVERY_KERNEL },
 );
 
 entering("a command starts with no signal ignored or blocked", async (pod) => {
@@ -147,15 +153,19 @@ scenario("enter refuses a pod that never ran", async ({ script }) => {
   assertRefused(await pod.enter("app", ["/bin/true"], { pid: 1 }), "enter", /./);
 });
 
-scenario("a command has a terminal of its own, never the caller's", async (stage) => {
-  const [pod] = await startPod(stage);
-  await using _pod = pod;
-  const text = "test -t 0 && test -t 1 && test -t 2 && tty && read -r line && echo got $line";
-  const options = { host: TERMINAL, keepsStdin: true };
-  const program = pod.startEnter("app", ["/bin/sh", "-c", text], options);
-  await program.prints("/dev/pts/");
-  await program.write("typed\n");
-  const { code, stdout } = await program.result;
-  assertEquals(code, 0);
-  assertMatch(stdout, /^\/dev\/pts\/[0-9]+\r\ntyped\r\ngot typed\r\n$/);
-}, [SCRIPT]);
+scenario(
+  "a command has a terminal of its own, never the caller's",
+  { needs: [SCRIPT] },
+  async (stage) => {
+    const [pod] = await startPod(stage);
+    await using _pod = pod;
+    const text = "test -t 0 && test -t 1 && test -t 2 && tty && read -r line && echo got $line";
+    const options = { host: TERMINAL, keepsStdin: true };
+    const program = pod.startEnter("app", ["/bin/sh", "-c", text], options);
+    await program.prints("/dev/pts/");
+    await program.write("typed\n");
+    const { code, stdout } = await program.result;
+    assertEquals(code, 0);
+    assertMatch(stdout, /^\/dev\/pts\/[0-9]+\r\ntyped\r\ngot typed\r\n$/);
+  },
+);

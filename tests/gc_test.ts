@@ -5,7 +5,7 @@ import { assertQuiet, assertRefused } from "./expect.ts";
 import { eventually, mountTmpfs, must, SimulatedHost, sleep } from "./host.ts";
 import { inJail, MAKE_JAIL } from "./jail.ts";
 import { isAlive, mountsUnder, readMounts, readProcess } from "./procfs.ts";
-import { onEachKernel, scenario, type SimplePod } from "./scenario.ts";
+import { EVERY_KERNEL, scenario, type SimplePod } from "./scenario.ts";
 
 /** Enough mounts that there is something to leave behind. */
 function manyVolumes(dir: string): SimplePod {
@@ -43,7 +43,7 @@ scenario("gc after a reboot finds no app, and is quiet", async ({ script }) => {
   assertQuiet(await pod.gc());
 });
 
-onEachKernel("gc ends what the app left behind", async ({ script }) => {
+scenario("gc ends what the app left behind", { kernels: EVERY_KERNEL }, async ({ script }) => {
   await using pod = await script("sleep 100 >/dev/null 2>&1 & echo $!");
   const orphan = Number((await pod.run()).stdout);
   assert(isAlive(orphan));
@@ -52,15 +52,19 @@ onEachKernel("gc ends what the app left behind", async ({ script }) => {
   assertEquals(await pod.isRunning(), false);
 });
 
-onEachKernel("gc ends what the app left behind after chroot", async ({ script }) => {
-  const text = `${MAKE_JAIL}; ${inJail("sleep 100")} >/dev/null 2>&1 & echo $!`;
-  await using pod = await script(text);
-  const orphan = Number((await pod.run()).stdout);
-  await eventually("its program", () => readProcess(orphan)?.argv[0] === "/bin/busybox");
-  assertQuiet(await pod.gc());
-  await eventually("the orphan's end", () => !isAlive(orphan));
-  assertEquals(await pod.isRunning(), false);
-});
+scenario(
+  "gc ends what the app left behind after chroot",
+  { kernels: EVERY_KERNEL },
+  async ({ script }) => {
+    const text = `${MAKE_JAIL}; ${inJail("sleep 100")} >/dev/null 2>&1 & echo $!`;
+    await using pod = await script(text);
+    const orphan = Number((await pod.run()).stdout);
+    await eventually("its program", () => readProcess(orphan)?.argv[0] === "/bin/busybox");
+    assertQuiet(await pod.gc());
+    await eventually("the orphan's end", () => !isAlive(orphan));
+    assertEquals(await pod.isRunning(), false);
+  },
+);
 
 scenario("gc unmounts what is left in the app's root", async ({ dir, script }) => {
   await using pod = await script("true");

@@ -18,7 +18,7 @@ import {
 } from "./hostile_pods/stances.ts";
 import type { FileSpec } from "./images.ts";
 import { startUp } from "./pod_processes.ts";
-import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
+import { scenario, type Stage } from "./scenario.ts";
 import type { App, Pod } from "./stage0.ts";
 
 const UP = ["/bin/sh", "-c", "echo up; exec sleep 100"];
@@ -27,14 +27,14 @@ const UP = ["/bin/sh", "-c", "echo up; exec sleep 100"];
 const CLIMB = "/..".repeat(11);
 
 /** Declares a test of each image; in the host's namespaces, of an app that is restricted. */
-function eitherScenario(
+function hostileScenario(
   name: string,
   test: (stage: Stage, stance: Stance) => Promise<void>,
   stances: Stance[] = [BY_DEFAULT],
 ): void {
-  scenario(`${name}, ${RESTRICTED.what}`, (stage) => test(stage, RESTRICTED), COMPILER);
-  for (const stance of stances) {
-    isolatedScenario(`${name}, ${stance.what}`, (stage) => test(stage, stance), COMPILER);
+  for (const stance of [RESTRICTED, ...stances]) {
+    const options = { flavor: stance.flavor, needs: COMPILER };
+    scenario(`${name}, ${stance.what}`, options, (stage) => test(stage, stance));
   }
 }
 
@@ -123,7 +123,7 @@ async function exchangedDirectory(
   });
 }
 
-eitherScenario(
+hostileScenario(
   "a working directory that is exchanged is in the app's root or nowhere",
   async (stage, stance) => {
     const image = await hostileImage(stage);
@@ -142,7 +142,7 @@ eitherScenario(
   [BY_DEFAULT, AS_USER, WITH_PRIVATE_USERS],
 );
 
-scenario("no app begins in a directory of run's", async (stage) => {
+scenario("no app begins in a directory of run's", { needs: COMPILER }, async (stage) => {
   const image = await hostileImage(stage);
   const bait = await layBait(stage.dir);
   for (const number of range(3, 20)) {
@@ -154,7 +154,7 @@ scenario("no app begins in a directory of run's", async (stage) => {
     bait.assertUntouched(pod);
     assertRefused(result, "run", /workingDirectory/);
   }
-}, COMPILER);
+});
 
 // What a process executes.
 
@@ -227,7 +227,7 @@ const FORMS: [what: string, fields: (exec: [string]) => Partial<App>, stances: S
 ];
 
 for (const [what, fields, stances] of FORMS) {
-  eitherScenario(`a script as ${what} is not run by the host's`, async (stage, stance) => {
+  hostileScenario(`a script as ${what} is not run by the host's`, async (stage, stance) => {
     const lure = await layLure(stage);
     const image = await hostileImage(stage, { files: scripts(range(3, 99), lure) });
     for (const number of await numbersOfRun(stage, stance, image, fields(["/bin/true"]))) {
@@ -241,7 +241,7 @@ for (const [what, fields, stances] of FORMS) {
   }, stances);
 }
 
-eitherScenario("a program is not loaded by the host's", async (stage, stance) => {
+hostileScenario("a program is not loaded by the host's", async (stage, stance) => {
   const lure = await layLure(stage);
   const image = await hostileImage(stage);
   const numbers = await numbersOfRun(stage, stance, image);
@@ -256,7 +256,7 @@ eitherScenario("a program is not loaded by the host's", async (stage, stance) =>
   }
 });
 
-eitherScenario("a command is not run by the host's", async (stage, stance) => {
+hostileScenario("a command is not run by the host's", async (stage, stance) => {
   const lure = await layLure(stage);
   const numbers = range(3, 40);
   const image = await hostileImage(stage, { files: scripts(numbers, lure) });
@@ -270,7 +270,7 @@ eitherScenario("a command is not run by the host's", async (stage, stance) => {
 
 // Descriptors that a process has.
 
-eitherScenario("an app has no descriptor that leads to the host", async (stage, stance) => {
+hostileScenario("an app has no descriptor that leads to the host", async (stage, stance) => {
   const bait = await layBait(stage.dir);
   const image = await hostileImage(stage);
   const exec = ["/bin/sh", "-c", `${HOSTILE} reach ${bait.path}; echo up; exec sleep 100`];

@@ -4,13 +4,14 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { FLAVORS } from "../src/stage1/flavor.ts";
 import { assertCode } from "./expect.ts";
 import { eventually, type Host, SimulatedHost, sleep, which } from "./host.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { AS_USER, BY_DEFAULT, RESTRICTED, type Stance } from "./hostile_pods/stances.ts";
 import { startUp } from "./pod_processes.ts";
 import { isAlive } from "./procfs.ts";
-import { isolatedScenario, scenario } from "./scenario.ts";
+import { scenario } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
 
 /** The process that a script has named behind `child `. */
@@ -31,7 +32,7 @@ async function assertLetsGo(pod: Pod): Promise<void> {
   }
 }
 
-const LOCK_STANCES: Stance[] = [
+const LOCK_STANCES: Pick<Stance, "what" | "app">[] = [
   { what: "as root without isolators", app: {} },
   AS_USER,
   RESTRICTED,
@@ -71,26 +72,30 @@ const ENDS: [what: string, end: (pod: Pod) => Promise<unknown>][] = [
   ["gc", (pod) => pod.gc()],
 ];
 
-for (const declare of [scenario, isolatedScenario]) {
+for (const flavor of FLAVORS) {
   for (const stays of [true, false]) {
     for (const [what, end] of ENDS) {
       // rkt collects what does not run.
       if (what === "gc" && stays) continue;
       const whose = stays ? "an app" : "an app that has ended";
-      declare(`the child of ${whose}, in a root of its own, dies by ${what}`, async (stage) => {
-        await using pod = await stage.script(chrooted(stays));
-        const program = await pod.start();
-        await (stays ? program.prints("up") : program.result);
-        const child = childIn(program);
-        await end(pod);
-        await program.result;
-        if (declare === isolatedScenario) return assertEquals(await pod.isRunning(), false);
-        try {
-          await eventually("the child's end", () => !isAlive(child));
-        } finally {
-          if (isAlive(child)) Deno.kill(child, "SIGKILL");
-        }
-      });
+      scenario(
+        `the child of ${whose}, in a root of its own, dies by ${what}`,
+        { flavor },
+        async (stage) => {
+          await using pod = await stage.script(chrooted(stays));
+          const program = await pod.start();
+          await (stays ? program.prints("up") : program.result);
+          const child = childIn(program);
+          await end(pod);
+          await program.result;
+          if (flavor === "isolated") return assertEquals(await pod.isRunning(), false);
+          try {
+            await eventually("the child's end", () => !isAlive(child));
+          } finally {
+            if (isAlive(child)) Deno.kill(child, "SIGKILL");
+          }
+        },
+      );
     }
   }
 }
@@ -98,13 +103,9 @@ for (const declare of [scenario, isolatedScenario]) {
 /** How many processes follow one another, and for how many seconds if nobody ends them. */
 const BREED = ["20", "14"];
 
-for (
-  const [declare, { what, app }] of [
-    [scenario, RESTRICTED],
-    [isolatedScenario, BY_DEFAULT],
-  ] as const
-) {
-  declare(`a pod whose processes never stay ends by stop --force, ${what}`, async (stage) => {
+for (const { what, flavor, app } of [RESTRICTED, BY_DEFAULT]) {
+  const name = `a pod whose processes never stay ends by stop --force, ${what}`;
+  scenario(name, { flavor, needs: COMPILER }, async (stage) => {
     const image = await hostileImage(stage);
     await using pod = await stage.pod({
       image,
@@ -117,7 +118,7 @@ for (
     // They are too short-lived to be looked for, but each of them holds the lock, or has gone with
     // the first one.
     await eventually("the end of all", async () => !isAlive(first) && !await pod.isRunning());
-  }, COMPILER);
+  });
 }
 
 // Readers.
@@ -127,19 +128,23 @@ const STALLED: Host = {
   wrap: (argv) => ["sh", "-c", '"$@" 2>&1 | exec sleep 100', "sh", ...argv],
 };
 
-isolatedScenario("a reader that stalls does not keep stop from the pod", async ({ script }) => {
-  await using pod = await script("yes; true");
-  const program = await pod.start({ host: STALLED });
-  // More than fits into all pipes.
-  await sleep(1_000);
-  assertCode(await pod.stop(), 0);
-  const deadline = Date.now() + 8_000;
-  while (await pod.isRunning() && Date.now() < deadline) await sleep(20);
-  const runs = await pod.isRunning();
-  if (runs) await pod.stop({ force: true });
-  program.kill("SIGKILL");
-  assertEquals(runs, false, "stop has not reached the pod");
-});
+scenario(
+  "a reader that stalls does not keep stop from the pod",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    await using pod = await script("yes; true");
+    const program = await pod.start({ host: STALLED });
+    // More than fits into all pipes.
+    await sleep(1_000);
+    assertCode(await pod.stop(), 0);
+    const deadline = Date.now() + 8_000;
+    while (await pod.isRunning() && Date.now() < deadline) await sleep(20);
+    const runs = await pod.isRunning();
+    if (runs) await pod.stop({ force: true });
+    program.kill("SIGKILL");
+    assertEquals(runs, false, "stop has not reached the pod");
+  },
+);
 
 // Plugins.
 
@@ -153,8 +158,9 @@ const PLUGIN = [
   `echo '{"cniVersion":"0.4.0","ips":[],"interfaces":[]}'`,
 ].join("\n");
 
-isolatedScenario(
+scenario(
   "a network plugin has limits and variables of the caller's, and no descriptor",
+  { flavor: "isolated", needs: [{ what: "ip", met: which("ip") !== undefined }] },
   async ({ dir, script }) => {
     const directory = `${dir}/local/net.d`;
     await Deno.mkdir(directory, { recursive: true });
@@ -187,5 +193,4 @@ isolatedScenario(
       assertEquals(variables.match(/^(TMPDIR|STAGE1_VOLO\w*)=.*$/gm), ["TMPDIR=/caller"]);
     }
   },
-  [{ what: "ip", met: which("ip") !== undefined }],
 );

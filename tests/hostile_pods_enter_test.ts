@@ -16,7 +16,7 @@ import {
 } from "./hostile_pods/stances.ts";
 import { startUp } from "./pod_processes.ts";
 import { childrenOf, readStatus } from "./procfs.ts";
-import { eitherScenario, isolatedScenario, type Need, scenario } from "./scenario.ts";
+import { type Need, scenario } from "./scenario.ts";
 import type { App, Program } from "./stage0.ts";
 
 const UP = ["/bin/sh", "-c", "echo up; exec sleep 100"];
@@ -44,27 +44,31 @@ function credentialsOf(pid: number): Record<string, string | undefined> {
   return { Uid, Gid, Groups, CapEff, CapPrm, CapBnd };
 }
 
-eitherScenario("who rewrites the app's users is entered as it was", async (stage) => {
-  const owner = { uid: 4242, gid: 4243 };
-  const image = await hostileImage(stage, {
-    files: {
-      "/etc/passwd": { text: "vic:x:4242:4243::/:/bin/sh\n", ...owner },
-      "/etc/group": { text: "vic:x:4243:\n", ...owner },
-    },
-  });
-  const app = { user: "vic", group: "vic", supplementaryGIDs: [4244] };
-  await using pod = await stage.script(REWRITE, { image, app });
-  await startUp(pod);
-  const program = pod.startEnter("app", UP);
-  const { Uid, Gid, Groups, CapEff } = credentialsOf(await commandOf(program));
-  const four = (id: number) => [id, id, id, id].join("\t");
-  assertEquals({ Uid, Gid, Groups, CapEff }, {
-    Uid: four(4242),
-    Gid: four(4243),
-    Groups: "4243 4244",
-    CapEff: "0000000000000000",
-  });
-});
+scenario(
+  "who rewrites the app's users is entered as it was",
+  { flavor: "either" },
+  async (stage) => {
+    const owner = { uid: 4242, gid: 4243 };
+    const image = await hostileImage(stage, {
+      files: {
+        "/etc/passwd": { text: "vic:x:4242:4243::/:/bin/sh\n", ...owner },
+        "/etc/group": { text: "vic:x:4243:\n", ...owner },
+      },
+    });
+    const app = { user: "vic", group: "vic", supplementaryGIDs: [4244] };
+    await using pod = await stage.script(REWRITE, { image, app });
+    await startUp(pod);
+    const program = pod.startEnter("app", UP);
+    const { Uid, Gid, Groups, CapEff } = credentialsOf(await commandOf(program));
+    const four = (id: number) => [id, id, id, id].join("\t");
+    assertEquals({ Uid, Gid, Groups, CapEff }, {
+      Uid: four(4242),
+      Gid: four(4243),
+      Groups: "4243 4244",
+      CapEff: "0000000000000000",
+    });
+  },
+);
 
 // The caller's process group and terminal.
 
@@ -76,12 +80,16 @@ const CALLER: Host = {
   wrap: (argv) => ["setsid", "--wait", "sh", "-c", '"$@"; echo survived', "sh", ...argv],
 };
 
-eitherScenario("a command that kills its process group spares its caller", async (stage) => {
-  await using pod = await stage.pod({ app: { exec: UP } });
-  await startUp(pod);
-  const result = await pod.enter("app", ["/bin/sh", "-c", "kill -9 0"], { host: CALLER });
-  assertMatch(result.stdout, /survived/);
-});
+scenario(
+  "a command that kills its process group spares its caller",
+  { flavor: "either" },
+  async (stage) => {
+    await using pod = await stage.pod({ app: { exec: UP } });
+    await startUp(pod);
+    const result = await pod.enter("app", ["/bin/sh", "-c", "kill -9 0"], { host: CALLER });
+    assertMatch(result.stdout, /survived/);
+  },
+);
 
 /** The session of a process: proc_pid_stat(5). */
 function sessionOf(pid: number): number {
@@ -89,7 +97,7 @@ function sessionOf(pid: number): number {
   return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3]);
 }
 
-eitherScenario("a command has a session of its own", async (stage) => {
+scenario("a command has a session of its own", { flavor: "either" }, async (stage) => {
   await using pod = await stage.pod({ app: { exec: UP } });
   await startUp(pod);
   const program = pod.startEnter("app", UP);
@@ -143,7 +151,10 @@ function findEnter(pid: number): number | undefined {
 const SCRIPT: Need[] = [{ what: "script", met: which("script") !== undefined }];
 
 for (const [what, redirection, streams] of REDIRECTIONS) {
-  eitherScenario(`a command never has the caller's terminal: ${what}`, async (stage) => {
+  scenario(`a command never has the caller's terminal: ${what}`, {
+    flavor: "either",
+    needs: SCRIPT,
+  }, async (stage) => {
     await using pod = await stage.pod({ app: { exec: UP } });
     await startUp(pod);
     const host = terminal(redirection, `${stage.dir}/output`);
@@ -169,7 +180,7 @@ for (const [what, redirection, streams] of REDIRECTIONS) {
     assertEquals(sessionOf(command), command);
     Deno.kill(command, "SIGKILL");
     await program.result;
-  }, SCRIPT);
+  });
 }
 
 // The caller's keys.
@@ -181,16 +192,9 @@ function withKeys({ app }: Stance): Partial<App> {
   return { ...app, isolators: [...others, all] };
 }
 
-/** Declares a test for each image and stance. */
-const KEY_STANCES: [declare: typeof scenario, stance: Stance][] = [
-  [scenario, RESTRICTED],
-  [isolatedScenario, BY_DEFAULT],
-  [isolatedScenario, AS_USER],
-  [isolatedScenario, WITH_PRIVATE_USERS],
-];
-
-for (const [declare, stance] of KEY_STANCES) {
-  declare(`the caller's keys are not the pod's, ${stance.what}`, async (stage) => {
+for (const stance of [RESTRICTED, BY_DEFAULT, AS_USER, WITH_PRIVATE_USERS]) {
+  const options = { flavor: stance.flavor, needs: COMPILER };
+  scenario(`the caller's keys are not the pod's, ${stance.what}`, options, async (stage) => {
     const image = await hostileImage(stage);
     const { secret } = await layBait(stage.dir);
     const giver = await keyGiver();
@@ -208,5 +212,5 @@ for (const [declare, stance] of KEY_STANCES) {
     const { stdout } = await pod.enter("app", tries, { host });
     assertEquals(stdout, "tried\n");
     assertEquals(spoilsOf(pod, "loot"), undefined, "the command has the key");
-  }, COMPILER);
+  });
 }

@@ -7,7 +7,7 @@ import { assertEquals } from "@std/assert";
 import { assertCode } from "./expect.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { AS_USER, BY_DEFAULT, WITH_PRIVATE_USERS, withCapability } from "./hostile_pods/stances.ts";
-import { isolatedScenario } from "./scenario.ts";
+import { scenario } from "./scenario.ts";
 
 /** What an app does that means no harm. */
 const ALLOWED = [
@@ -43,7 +43,10 @@ const STANCES = [
 ];
 
 for (const stance of STANCES) {
-  isolatedScenario(`calls that lead out of the pod are refused, ${stance.what}`, async (stage) => {
+  scenario(`calls that lead out of the pod are refused, ${stance.what}`, {
+    flavor: "isolated",
+    needs: COMPILER,
+  }, async (stage) => {
     const image = await hostileImage(stage);
     const { app, privateUsers } = stance;
     await using pod = await stage.pod({
@@ -65,5 +68,5 @@ for (const stance of STANCES) {
       Object.fromEntries(outcomes),
       Object.fromEntries(outcomes.map(([name, outcome]) => [name, expected(name, outcome)])),
     );
-  }, COMPILER);
+  });
 }

@@ -15,7 +15,7 @@ import {
 } from "./hostile_pods/stances.ts";
 import type { FileSpec } from "./images.ts";
 import { childrenOf, readMounts } from "./procfs.ts";
-import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
+import { scenario, type Stage } from "./scenario.ts";
 import type { Program } from "./stage0.ts";
 
 /** The same directories for both meanings of a path that climbs out of a link. */
@@ -103,18 +103,18 @@ async function plant(
 for (const place of ["/proc", "/sys", "/dev"]) {
   for (const [what, target] of LINKS) {
     const files = { ...bothMeanings(place), [place]: { link: target } };
-    isolatedScenario(
+    scenario(
       `${what} at ${place} leaves nothing of the host's writable`,
+      { flavor: "isolated", needs: COMPILER },
       (stage) => plant(stage, BY_DEFAULT, files, false),
-      COMPILER,
     );
   }
   const [what, target] = LINKS[0]!;
   const files = { ...bothMeanings(place), [place]: { link: target } };
   scenario(
     `${what} at ${place} leaves nothing of the host's writable, with protected paths`,
+    { needs: COMPILER },
     (stage) => plant(stage, BY_DEFAULT, files, true),
-    COMPILER,
   );
 }
 
@@ -134,8 +134,9 @@ const NOT_OF_NETWORK = [/nf_hooks_lwtunnel$/];
 const STANCES = [BY_DEFAULT, WITH_PRIVATE_USERS, withCapability("CAP_DAC_READ_SEARCH")];
 
 for (const stance of STANCES) {
-  isolatedScenario(
+  scenario(
     `nothing of the host's can be opened for writing, ${stance.what}`,
+    { flavor: "isolated", needs: COMPILER },
     async (stage) => {
       const image = await hostileImage(stage);
       const { app, privateUsers } = stance;
@@ -152,7 +153,6 @@ for (const stance of STANCES) {
         WRITABLE.some((it) => it.test(path)) && !NOT_OF_NETWORK.some((it) => it.test(path));
       assertEquals(lines.filter((path) => !allowed(path)), []);
     },
-    COMPILER,
   );
 }
 
@@ -175,9 +175,13 @@ const READ = `find ${TELLING.join(" ")} -type f 2>/dev/null | while read -r file
 done`;
 
 for (const stance of STANCES) {
-  isolatedScenario(`what tells of the host is empty, ${stance.what}`, async ({ script }) => {
-    const { app, privateUsers } = stance;
-    await using pod = await script(READ, { app, ...privateUsers ? { privateUsers } : {} });
-    assertEquals((await pod.run()).stdout, "");
-  });
+  scenario(
+    `what tells of the host is empty, ${stance.what}`,
+    { flavor: "isolated" },
+    async ({ script }) => {
+      const { app, privateUsers } = stance;
+      await using pod = await script(READ, { app, ...privateUsers ? { privateUsers } : {} });
+      assertEquals((await pod.run()).stdout, "");
+    },
+  );
 }

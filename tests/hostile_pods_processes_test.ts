@@ -18,7 +18,7 @@ import {
 } from "./hostile_pods/stances.ts";
 import { startUp } from "./pod_processes.ts";
 import { childrenOf, isAlive } from "./procfs.ts";
-import { isolatedScenario, type Stage } from "./scenario.ts";
+import { scenario, type Stage } from "./scenario.ts";
 import type { App, Pod, Program } from "./stage0.ts";
 
 const MAY_TRACE = withCapability("CAP_SYS_PTRACE");
@@ -61,8 +61,9 @@ function assertHeldNothing(pod: Pod, bait: Bait): void {
 }
 
 for (const stance of [BY_DEFAULT, AS_USER, WITH_PRIVATE_USERS, MAY_TRACE, MAY_TRACE_OWN]) {
-  isolatedScenario(
+  scenario(
     `a command that begins shows nothing of the host, ${stance.what}`,
+    { flavor: "isolated", needs: COMPILER },
     async (stage) => {
       const bait = await layBait(stage.dir);
       await using pod = await compose(stage, stance, ["hold", bait.path]);
@@ -72,11 +73,11 @@ for (const stance of [BY_DEFAULT, AS_USER, WITH_PRIVATE_USERS, MAY_TRACE, MAY_TR
       }
       assertHeldNothing(pod, bait);
     },
-    COMPILER,
   );
 
-  isolatedScenario(
+  scenario(
     `an app that begins shows nothing of the host, ${stance.what}`,
+    { flavor: "isolated", needs: COMPILER },
     async (stage) => {
       const bait = await layBait(stage.dir);
       const others = {
@@ -89,19 +90,22 @@ for (const stance of [BY_DEFAULT, AS_USER, WITH_PRIVATE_USERS, MAY_TRACE, MAY_TR
         assertHeldNothing(pod, bait);
       }
     },
-    COMPILER,
   );
 }
 
-isolatedScenario(`pid 1 leads to no setting of the host's, ${MAY_TRACE.what}`, async (stage) => {
-  const path = "/proc/1/root/proc/sys/kernel/core_pattern";
-  const text = `echo ${HOSTILE_PATTERN} >${path}; echo up; exec sleep 100`;
-  await using pod = await stage.script(text, { app: MAY_TRACE.app });
-  const { before, after } = await patternAround(async () => {
-    await startUp(pod);
-  });
-  assertEquals(after, before);
-});
+scenario(
+  `pid 1 leads to no setting of the host's, ${MAY_TRACE.what}`,
+  { flavor: "isolated" },
+  async (stage) => {
+    const path = "/proc/1/root/proc/sys/kernel/core_pattern";
+    const text = `echo ${HOSTILE_PATTERN} >${path}; echo up; exec sleep 100`;
+    await using pod = await stage.script(text, { app: MAY_TRACE.app });
+    const { before, after } = await patternAround(async () => {
+      await startUp(pod);
+    });
+    assertEquals(after, before);
+  },
+);
 
 // Processes that are stopped as they begin.
 
@@ -143,8 +147,9 @@ const ENDS: [what: string, end: (pod: Pod, program: Program) => Promise<void>][]
 
 for (const [victim, others] of VICTIMS) {
   for (const [what, end] of ENDS) {
-    isolatedScenario(
+    scenario(
       `a pod in which ${victim} is stopped as it begins ends by ${what}`,
+      { flavor: "isolated", needs: COMPILER },
       async (stage) => {
         await using pod = await compose(stage, BY_DEFAULT, ["stop_next"], others);
         const program = await pod.launch();
@@ -156,12 +161,14 @@ for (const [victim, others] of VICTIMS) {
         await eventually("the end of all", () => all.every((pid) => !isAlive(pid)));
         assertEquals(await pod.isRunning(), false);
       },
-      COMPILER,
     );
   }
 }
 
-isolatedScenario("an enter whose command is stopped as it begins can be ended", async (stage) => {
+scenario("an enter whose command is stopped as it begins can be ended", {
+  flavor: "isolated",
+  needs: COMPILER,
+}, async (stage) => {
   await using pod = await compose(stage, BY_DEFAULT, ["stop_next"]);
   await startUp(pod);
   for (let attempt = 0; attempt < 3; attempt++) {
@@ -172,9 +179,12 @@ isolatedScenario("an enter whose command is stopped as it begins can be ended", 
     program.kill("SIGCONT");
     assert(await isOver(program, SOON), "enter hangs");
   }
-}, COMPILER);
+});
 
-isolatedScenario("an app's children that are run's are no burden to it", async (stage) => {
+scenario("an app's children that are run's are no burden to it", {
+  flavor: "isolated",
+  needs: COMPILER,
+}, async (stage) => {
   await using pod = await compose(stage, BY_DEFAULT, ["siblings"], { other: { exec: WAIT } });
   const program = await startUp(pod, 2);
   await eventually(
@@ -184,4 +194,4 @@ isolatedScenario("an app's children that are run's are no burden to it", async (
   assertCode(await pod.enter("other", TRUE), 0);
   assertCode(await pod.stop(), 0);
   await program.result;
-}, COMPILER);
+});

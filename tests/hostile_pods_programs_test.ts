@@ -16,7 +16,7 @@ import {
   withCapability,
 } from "./hostile_pods/stances.ts";
 import { startUp } from "./pod_processes.ts";
-import { ISOLATED_STAGE1, isolatedScenario, scenario, type Stage, STAGE1 } from "./scenario.ts";
+import { ISOLATED_STAGE1, scenario, type Stage, STAGE1 } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
 import { openTree } from "./stage0/tree.ts";
 
@@ -90,35 +90,39 @@ async function attack(
 
 scenario(
   `stage1's programs stay as they are, ${RESTRICTED.what}`,
+  { needs: COMPILER },
   (stage) => attack(stage, RESTRICTED, STAGE1),
-  COMPILER,
 );
 for (const stance of [BY_DEFAULT, AS_USER, WITH_PRIVATE_USERS, withCapability("CAP_SYS_PTRACE")]) {
-  isolatedScenario(
+  scenario(
     `stage1's programs stay as they are, ${stance.what}`,
+    { flavor: "isolated", needs: COMPILER },
     (stage) => attack(stage, stance, ISOLATED_STAGE1),
-    COMPILER,
   );
 }
 
 /** What the programs of stage1 name as their loader. */
 const LOADERS = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
 
-scenario("an app that is run's own program does not get at it", async (stage) => {
-  const image = await hostileImage(stage, { files: EXECUTES_ITSELF });
-  const loader = await loaderProgram();
-  for (const path of LOADERS) {
-    const target = `${image}/rootfs${path}`;
-    await Deno.mkdir(target.slice(0, target.lastIndexOf("/")), { recursive: true });
-    await Deno.copyFile(loader, target);
-  }
-  for (const names of [["app"], ["app", "other"]]) {
-    const apps = names.map((name) => ({
-      image,
-      name,
-      app: { ...RESTRICTED.app, exec: ["/evil"] },
-    }));
-    await using pod = await stage.stage0.prepare({ apps });
-    assertEquals(await changedBy(() => pod.run(), pod, STAGE1), []);
-  }
-}, COMPILER);
+scenario(
+  "an app that is run's own program does not get at it",
+  { needs: COMPILER },
+  async (stage) => {
+    const image = await hostileImage(stage, { files: EXECUTES_ITSELF });
+    const loader = await loaderProgram();
+    for (const path of LOADERS) {
+      const target = `${image}/rootfs${path}`;
+      await Deno.mkdir(target.slice(0, target.lastIndexOf("/")), { recursive: true });
+      await Deno.copyFile(loader, target);
+    }
+    for (const names of [["app"], ["app", "other"]]) {
+      const apps = names.map((name) => ({
+        image,
+        name,
+        app: { ...RESTRICTED.app, exec: ["/evil"] },
+      }));
+      await using pod = await stage.stage0.prepare({ apps });
+      assertEquals(await changedBy(() => pod.run(), pod, STAGE1), []);
+    }
+  },
+);

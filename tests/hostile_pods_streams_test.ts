@@ -7,7 +7,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertPrints } from "./expect.ts";
 import type { Host } from "./host.ts";
 import { startUp } from "./pod_processes.ts";
-import { eitherScenario, isolatedScenario } from "./scenario.ts";
+import { scenario } from "./scenario.ts";
 
 const UP = ["/bin/sh", "-c", "echo up; exec sleep 100"];
 
@@ -16,7 +16,7 @@ function redirected(redirection: string): Host {
   return { wrap: (argv) => ["sh", "-c", `exec "$@" ${redirection}`, "sh", ...argv] };
 }
 
-isolatedScenario("the host's /dev/null is no app's", async ({ script }) => {
+scenario("the host's /dev/null is no app's", { flavor: "isolated" }, async ({ script }) => {
   const before = await Deno.stat("/dev/null");
   await using pod = await script("stat -L -c %d:%i /proc/self/fd/0; chmod 600 /proc/self/fd/0");
   const { stdout } = await pod.run();
@@ -26,59 +26,77 @@ isolatedScenario("the host's /dev/null is no app's", async ({ script }) => {
   assert(stdout.trim() !== `${before.dev}:${before.ino}`, stdout);
 });
 
-eitherScenario("a command has pipes in the place of its caller's files", async (stage) => {
-  const { dir, pod: prepare } = stage;
-  await using pod = await prepare({ app: { exec: UP } });
-  await startUp(pod);
-  await Deno.writeTextFile(`${dir}/in`, "one\ntwo\n");
-  const text = "readlink /proc/self/fd/0; read -r line; echo $line; readlink /proc/self/fd/1; " +
-    "echo lost >/proc/self/fd/0; chmod 4777 /proc/self/fd/1; cat /proc/self/fd/1 & echo err >&2";
-  const host = redirected(`<${dir}/in >${dir}/out 2>&1`);
-  const { code } = await pod.enter("app", ["/bin/sh", "-c", text], { host });
-  assertEquals(code, 0, await Deno.readTextFile(`${dir}/out`));
-  assertEquals(await Deno.readTextFile(`${dir}/in`), "one\ntwo\n");
-  assertEquals((await Deno.stat(`${dir}/out`)).mode! & 0o7777, 0o644);
-  const out = await Deno.readTextFile(`${dir}/out`);
-  assertMatch(out, /^pipe:\[\d+\]\none\npipe:\[\d+\]\n/);
-  assertMatch(out, /^err$/m);
-});
+scenario(
+  "a command has pipes in the place of its caller's files",
+  { flavor: "either" },
+  async (stage) => {
+    const { dir, pod: prepare } = stage;
+    await using pod = await prepare({ app: { exec: UP } });
+    await startUp(pod);
+    await Deno.writeTextFile(`${dir}/in`, "one\ntwo\n");
+    const text = "readlink /proc/self/fd/0; read -r line; echo $line; readlink /proc/self/fd/1; " +
+      "echo lost >/proc/self/fd/0; chmod 4777 /proc/self/fd/1; cat /proc/self/fd/1 & echo err >&2";
+    const host = redirected(`<${dir}/in >${dir}/out 2>&1`);
+    const { code } = await pod.enter("app", ["/bin/sh", "-c", text], { host });
+    assertEquals(code, 0, await Deno.readTextFile(`${dir}/out`));
+    assertEquals(await Deno.readTextFile(`${dir}/in`), "one\ntwo\n");
+    assertEquals((await Deno.stat(`${dir}/out`)).mode! & 0o7777, 0o644);
+    const out = await Deno.readTextFile(`${dir}/out`);
+    assertMatch(out, /^pipe:\[\d+\]\none\npipe:\[\d+\]\n/);
+    assertMatch(out, /^err$/m);
+  },
+);
 
-eitherScenario("what a command leaves unread of a file is the next one's", async (stage) => {
-  const { dir, pod: prepare } = stage;
-  await using pod = await prepare({ app: { exec: UP } });
-  await startUp(pod);
-  await Deno.writeTextFile(`${dir}/in`, "one\ntwo\n");
-  const host: Host = {
-    wrap: (argv) => ["sh", "-c", `("$@"; cat) <${dir}/in`, "sh", ...argv],
-  };
-  assertPrints(await pod.enter("app", ["/bin/true"], { host }), "one\ntwo\n");
-});
+scenario(
+  "what a command leaves unread of a file is the next one's",
+  { flavor: "either" },
+  async (stage) => {
+    const { dir, pod: prepare } = stage;
+    await using pod = await prepare({ app: { exec: UP } });
+    await startUp(pod);
+    await Deno.writeTextFile(`${dir}/in`, "one\ntwo\n");
+    const host: Host = {
+      wrap: (argv) => ["sh", "-c", `("$@"; cat) <${dir}/in`, "sh", ...argv],
+    };
+    assertPrints(await pod.enter("app", ["/bin/true"], { host }), "one\ntwo\n");
+  },
+);
 
-isolatedScenario("an interactive app has pipes in the place of files", async (stage) => {
-  const { dir, script } = stage;
-  await Deno.writeTextFile(`${dir}/in`, "one\ntwo\n");
-  const text = "readlink /proc/self/fd/0; cat; echo lost >/proc/self/fd/0; chmod 4777 /dev/stdout";
-  await using pod = await script(text);
-  const host = redirected(`<${dir}/in >${dir}/out`);
-  const result = await pod.run({ host, flags: { interactive: true } });
-  assertEquals(result.code === 0 || result.code === 1, true, result.stderr);
-  assertEquals(await Deno.readTextFile(`${dir}/in`), "one\ntwo\n");
-  assertMatch(await Deno.readTextFile(`${dir}/out`), /^pipe:\[\d+\]\none\ntwo\n/);
-  assertEquals((await Deno.stat(`${dir}/out`)).mode! & 0o7777, 0o644);
-});
+scenario(
+  "an interactive app has pipes in the place of files",
+  { flavor: "isolated" },
+  async (stage) => {
+    const { dir, script } = stage;
+    await Deno.writeTextFile(`${dir}/in`, "one\ntwo\n");
+    const text =
+      "readlink /proc/self/fd/0; cat; echo lost >/proc/self/fd/0; chmod 4777 /dev/stdout";
+    await using pod = await script(text);
+    const host = redirected(`<${dir}/in >${dir}/out`);
+    const result = await pod.run({ host, flags: { interactive: true } });
+    assertEquals(result.code === 0 || result.code === 1, true, result.stderr);
+    assertEquals(await Deno.readTextFile(`${dir}/in`), "one\ntwo\n");
+    assertMatch(await Deno.readTextFile(`${dir}/out`), /^pipe:\[\d+\]\none\ntwo\n/);
+    assertEquals((await Deno.stat(`${dir}/out`)).mode! & 0o7777, 0o644);
+  },
+);
 
-isolatedScenario("a directory of the host's is no command's input", async ({ pod: prepare }) => {
-  await using pod = await prepare({ app: { exec: UP } });
-  await startUp(pod);
-  const host = redirected("</etc");
-  const result = await pod.enter("app", ["/bin/sh", "-c", "ls /proc/self/fd/0/ || echo no"], {
-    host,
-  });
-  assertEquals(result.stdout, "no\n");
-});
+scenario(
+  "a directory of the host's is no command's input",
+  { flavor: "isolated" },
+  async ({ pod: prepare }) => {
+    await using pod = await prepare({ app: { exec: UP } });
+    await startUp(pod);
+    const host = redirected("</etc");
+    const result = await pod.enter("app", ["/bin/sh", "-c", "ls /proc/self/fd/0/ || echo no"], {
+      host,
+    });
+    assertEquals(result.stdout, "no\n");
+  },
+);
 
-eitherScenario(
+scenario(
   "all that a command has written to a file is there when it has ended",
+  { flavor: "either" },
   async (stage) => {
     const { dir, pod: prepare } = stage;
     await using pod = await prepare({ app: { exec: UP } });

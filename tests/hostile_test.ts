@@ -7,7 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import { assertRefused } from "./expect.ts";
 import { must, type Result } from "./host.ts";
 import type { FileSpec } from "./images.ts";
-import { isolatedScenario, scenario, type SimplePod, type Stage } from "./scenario.ts";
+import { scenario, type SimplePod, type Stage } from "./scenario.ts";
 
 /** What only files outside of the root hold. */
 const SECRET = "secret-of-the-host";
@@ -78,7 +78,7 @@ for (const place of Object.keys(PLACES)) {
 }
 
 for (const kind of Object.keys(LINKS)) {
-  isolatedScenario(`${kind} leads nowhere, wherever it is`, async (stage) => {
+  scenario(`${kind} leads nowhere, wherever it is`, { flavor: "isolated" }, async (stage) => {
     const outside = await makeOutside(stage.dir);
     for (const place of Object.keys(PLACES)) {
       await about(place, () => plant(stage, outside, kind, place));
@@ -141,7 +141,7 @@ for (const [what, spoil, pod] of ODDITIES) {
   });
 }
 
-isolatedScenario("an odd root does no harm", async (stage) => {
+scenario("an odd root does no harm", { flavor: "isolated" }, async (stage) => {
   await makeOutside(stage.dir);
   for (const [what, spoil, pod] of ODDITIES) {
     await about(what, () => attack(stage, {}, pod, spoil));

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertPrints, assertRefused } from "./expect.ts";
 import { eventually, SCRIPT, TERMINAL } from "./host.ts";
 import { childrenOf, isAlive, readStatus } from "./procfs.ts";
-import { isolatedScenario, type SimplePod, type Stage } from "./scenario.ts";
+import { scenario, type SimplePod, type Stage } from "./scenario.ts";
 import type { EnterOptions, Pod, Program } from "./stage0.ts";
 
 const UP = "echo up; exec sleep 100";
@@ -23,7 +23,7 @@ function entering(
   test: (pod: Pod, program: Program, stage: Stage) => Promise<void>,
   options: SimplePod = {},
 ): void {
-  isolatedScenario(name, async (stage) => {
+  scenario(name, { flavor: "isolated" }, async (stage) => {
     const [pod, program] = await startPod(stage, options);
     await using _pod = pod;
     await test(pod, program, stage);
@@ -144,12 +144,12 @@ function onTerminal(
   command: string,
   test: (program: Program) => Promise<void>,
 ): void {
-  isolatedScenario(name, async (stage) => {
+  scenario(name, { flavor: "isolated", needs: [SCRIPT] }, async (stage) => {
     const [pod] = await startPod(stage);
     await using _pod = pod;
     const options = { host: TERMINAL, keepsStdin: true };
     await test(pod.startEnter("app", ["/bin/sh", "-c", command], options));
-  }, [SCRIPT]);
+  });
 }
 
 onTerminal(
@@ -205,18 +205,22 @@ const refused: [
   ["a pid that nobody has", "app", ["/bin/true"], { pid: 2 ** 22 }, /pid/],
 ];
 
-isolatedScenario("enter refuses what is not there or not the pod's", async (stage) => {
-  const image = await stage.image({ files: { "/bin/odd": { text: "\x01\x02", mode: 0o755 } } });
-  const [pod] = await startPod(stage, { image });
-  await using _pod = pod;
-  for (const [, app, command, options, matter] of refused) {
-    assertRefused(await pod.enter(app, command, options), "enter", matter);
-  }
-  const [other] = await startPod(stage);
-  await using _other = other;
-  const pid = other.readNumber("pid")!;
-  assertRefused(await pod.enter("app", ["/bin/true"], { pid }), "enter", /--pid/);
-});
+scenario(
+  "enter refuses what is not there or not the pod's",
+  { flavor: "isolated" },
+  async (stage) => {
+    const image = await stage.image({ files: { "/bin/odd": { text: "\x01\x02", mode: 0o755 } } });
+    const [pod] = await startPod(stage, { image });
+    await using _pod = pod;
+    for (const [, app, command, options, matter] of refused) {
+      assertRefused(await pod.enter(app, command, options), "enter", matter);
+    }
+    const [other] = await startPod(stage);
+    await using _other = other;
+    const pid = other.readNumber("pid")!;
+    assertRefused(await pod.enter("app", ["/bin/true"], { pid }), "enter", /--pid/);
+  },
+);
 
 entering("enter refuses a pod that has ended", async (pod, program) => {
   program.kill("SIGKILL");
@@ -224,7 +228,7 @@ entering("enter refuses a pod that has ended", async (pod, program) => {
   assertRefused(await pod.enter("app", ["/bin/true"]), "enter", /--pid/);
 });
 
-isolatedScenario("each app of a pod can be entered", async ({ scripts }) => {
+scenario("each app of a pod can be entered", { flavor: "isolated" }, async ({ scripts }) => {
   await using pod = await scripts({ one: `echo 1 >/name; ${UP}`, two: `echo 2 >/name; ${UP}` });
   const program = await pod.start();
   await eventually("both apps", () => program.stdout.match(/up/g)?.length === 2);
@@ -232,12 +236,16 @@ isolatedScenario("each app of a pod can be entered", async ({ scripts }) => {
   assertPrints(await pod.enter("two", ["/bin/cat", "/name"]), "2\n");
 });
 
-isolatedScenario("an app whose program has ended cannot be entered", async ({ scripts }) => {
-  await using pod = await scripts({ one: "true", two: UP });
-  const program = await pod.start();
-  await program.prints("up");
-  await eventually("the end of one", async () => {
-    const { stderr } = await pod.enter("one", ["/bin/true"]);
-    return stderr === 'enter: --appname: app "one" does not run\n';
-  });
-});
+scenario(
+  "an app whose program has ended cannot be entered",
+  { flavor: "isolated" },
+  async ({ scripts }) => {
+    await using pod = await scripts({ one: "true", two: UP });
+    const program = await pod.start();
+    await program.prints("up");
+    await eventually("the end of one", async () => {
+      const { stderr } = await pod.enter("one", ["/bin/true"]);
+      return stderr === 'enter: --appname: app "one" does not run\n';
+    });
+  },
+);

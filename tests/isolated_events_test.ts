@@ -2,30 +2,35 @@
 
 import { assertPrints, assertQuiet, assertRefused } from "./expect.ts";
 import { eventually } from "./host.ts";
-import { isolatedScenario } from "./scenario.ts";
+import { scenario } from "./scenario.ts";
 
-isolatedScenario("apps whose handlers end at the same time are all looked after", async (stage) => {
-  const image = await stage.image({});
-  const apps = ["one", "two", "three"].map((name) => ({
-    image,
-    name,
-    app: {
-      exec: ["/bin/sh", "-c", "echo up; exec sleep 100"],
-      eventHandlers: ["pre-start", "post-stop"].map((name) => ({
-        name,
-        exec: ["/bin/sh", "-c", "sleep 0.05"],
-      })),
-    },
-  }));
-  await using pod = await stage.stage0.prepare({ apps });
-  const program = await pod.start();
-  await eventually("all apps", () => program.stdout.match(/up/g)?.length === 3);
-  assertQuiet(await pod.stop());
-  await eventually("the end of the pod", () => program.ended);
-});
+scenario(
+  "apps whose handlers end at the same time are all looked after",
+  { flavor: "isolated" },
+  async (stage) => {
+    const image = await stage.image({});
+    const apps = ["one", "two", "three"].map((name) => ({
+      image,
+      name,
+      app: {
+        exec: ["/bin/sh", "-c", "echo up; exec sleep 100"],
+        eventHandlers: ["pre-start", "post-stop"].map((name) => ({
+          name,
+          exec: ["/bin/sh", "-c", "sleep 0.05"],
+        })),
+      },
+    }));
+    await using pod = await stage.stage0.prepare({ apps });
+    const program = await pod.start();
+    await eventually("all apps", () => program.stdout.match(/up/g)?.length === 3);
+    assertQuiet(await pod.stop());
+    await eventually("the end of the pod", () => program.ended);
+  },
+);
 
-isolatedScenario(
+scenario(
   "handlers are root's, with the capabilities and the filter of their app",
+  { flavor: "isolated" },
   async ({ script }) => {
     const show = "id -u; grep -E '^(CapBnd|Seccomp):' /proc/self/status";
     const handler = (name: string) => ({ name, exec: ["/bin/sh", "-c", show] });
@@ -42,14 +47,18 @@ isolatedScenario(
   },
 );
 
-isolatedScenario("an app that cannot be started ends those that run", async ({ stage0, image }) => {
-  const apps = await Promise.all(["sleep", "nowhere"].map(async (program) => ({
-    image: await image({}),
-    name: program,
-    app: { exec: [program, "100"] },
-  })));
-  await using pod = await stage0.prepare({ apps });
-  const program = await pod.launch();
-  await eventually("the end of the pod", () => program.ended);
-  assertRefused(await program.result, "run", /nowhere/);
-});
+scenario(
+  "an app that cannot be started ends those that run",
+  { flavor: "isolated" },
+  async ({ stage0, image }) => {
+    const apps = await Promise.all(["sleep", "nowhere"].map(async (program) => ({
+      image: await image({}),
+      name: program,
+      app: { exec: [program, "100"] },
+    })));
+    await using pod = await stage0.prepare({ apps });
+    const program = await pod.launch();
+    await eventually("the end of the pod", () => program.ended);
+    assertRefused(await program.result, "run", /nowhere/);
+  },
+);

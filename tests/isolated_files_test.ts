@@ -5,7 +5,7 @@ import { assertCode, assertPrints, assertRefused, editJson } from "./expect.ts";
 import { mountTmpfs, must, SimulatedHost } from "./host.ts";
 import { processOf, startUp } from "./pod_processes.ts";
 import { type Mount, mountsUnder, readMounts } from "./procfs.ts";
-import { isolatedScenario, type SimplePod, type Stage } from "./scenario.ts";
+import { scenario, type SimplePod, type Stage } from "./scenario.ts";
 import type { Pod, RunFlags, Volume } from "./stage0.ts";
 
 const UP = "echo up; exec sleep 100";
@@ -27,31 +27,35 @@ function describeDirectory(path: string): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, describeEntry(`${path}/${name}`)]));
 }
 
-isolatedScenario("/dev has the standard devices, and the pod's own of the rest", async (stage) => {
-  await using pod = await stage.script(UP, { app: { user: "volo", group: "volo" } });
-  const root = `/proc/${processOf(await startUp(pod))}/root`;
-  assertEquals(describeDirectory(`${root}/dev`), {
-    console: "1:3 666",
-    core: "-> /proc/kcore",
-    fd: "-> /proc/self/fd",
-    full: "1:7 666",
-    mqueue: "directory 1777",
-    null: "1:3 666",
-    ptmx: "-> pts/ptmx",
-    pts: "directory 755",
-    random: "1:8 666",
-    shm: "directory 1777",
-    stderr: "-> /proc/self/fd/2",
-    stdin: "-> /proc/self/fd/0",
-    stdout: "-> /proc/self/fd/1",
-    tty: "5:0 666",
-    urandom: "1:9 666",
-    zero: "1:5 666",
-  });
-  assertEquals(describeDirectory(`${root}/dev/pts`), { ptmx: "5:2 666" });
-  assertEquals(describeDirectory(`${root}/dev/shm`), {});
-  assertEquals(describeDirectory(`${root}/dev/mqueue`), {});
-});
+scenario(
+  "/dev has the standard devices, and the pod's own of the rest",
+  { flavor: "isolated" },
+  async (stage) => {
+    await using pod = await stage.script(UP, { app: { user: "volo", group: "volo" } });
+    const root = `/proc/${processOf(await startUp(pod))}/root`;
+    assertEquals(describeDirectory(`${root}/dev`), {
+      console: "1:3 666",
+      core: "-> /proc/kcore",
+      fd: "-> /proc/self/fd",
+      full: "1:7 666",
+      mqueue: "directory 1777",
+      null: "1:3 666",
+      ptmx: "-> pts/ptmx",
+      pts: "directory 755",
+      random: "1:8 666",
+      shm: "directory 1777",
+      stderr: "-> /proc/self/fd/2",
+      stdin: "-> /proc/self/fd/0",
+      stdout: "-> /proc/self/fd/1",
+      tty: "5:0 666",
+      urandom: "1:9 666",
+      zero: "1:5 666",
+    });
+    assertEquals(describeDirectory(`${root}/dev/pts`), { ptmx: "5:2 666" });
+    assertEquals(describeDirectory(`${root}/dev/shm`), {});
+    assertEquals(describeDirectory(`${root}/dev/mqueue`), {});
+  },
+);
 
 /** What a mount is, as far as it decides what can be done with it. */
 function outline({ path, type, options }: Mount): string {
@@ -59,61 +63,73 @@ function outline({ path, type, options }: Mount): string {
   return `${path} ${type} ${kept.join(",")}`;
 }
 
-isolatedScenario("an app's mounts are its own or the pod's, none is the host's", async (stage) => {
-  await using pod = await stage.script(UP);
-  const mounts = readMounts(processOf(await startUp(pod)));
-  const outlines = mounts.map(outline);
-  for (
-    const expected of [
-      "/ overlay rw,nodev",
-      "/dev tmpfs rw",
-      "/dev/pts devpts rw",
-      "/dev/shm tmpfs rw,nodev",
-      "/dev/mqueue mqueue rw,nosuid,nodev,noexec",
-      "/proc proc rw,nosuid,nodev,noexec",
-      "/sys sysfs ro,nosuid,nodev,noexec",
-      "/tmp tmpfs rw,nodev",
-    ]
-  ) assert(outlines.includes(expected), `${expected}: not among\n${outlines.join("\n")}`);
-  assertEquals(mounts.flatMap(({ propagation }) => propagation), []);
-  const ofHost = new Set(readMounts().map(({ id }) => id));
-  assertEquals(mounts.filter(({ id }) => ofHost.has(id)), []);
-});
+scenario(
+  "an app's mounts are its own or the pod's, none is the host's",
+  { flavor: "isolated" },
+  async (stage) => {
+    await using pod = await stage.script(UP);
+    const mounts = readMounts(processOf(await startUp(pod)));
+    const outlines = mounts.map(outline);
+    for (
+      const expected of [
+        "/ overlay rw,nodev",
+        "/dev tmpfs rw",
+        "/dev/pts devpts rw",
+        "/dev/shm tmpfs rw,nodev",
+        "/dev/mqueue mqueue rw,nosuid,nodev,noexec",
+        "/proc proc rw,nosuid,nodev,noexec",
+        "/sys sysfs ro,nosuid,nodev,noexec",
+        "/tmp tmpfs rw,nodev",
+      ]
+    ) assert(outlines.includes(expected), `${expected}: not among\n${outlines.join("\n")}`);
+    assertEquals(mounts.flatMap(({ propagation }) => propagation), []);
+    const ofHost = new Set(readMounts().map(({ id }) => id));
+    assertEquals(mounts.filter(({ id }) => ofHost.has(id)), []);
+  },
+);
 
-isolatedScenario("an app makes terminals and memory of the pod's own", async ({ script }) => {
-  const text =
-    "ls /dev/pts; exec 3<>/dev/ptmx; ls /dev/pts; echo hello >/dev/shm/file; cat /dev/shm/file; " +
-    "echo to stderr >/dev/stderr; echo to stdout >/dev/stdout; : >/dev/console; : </dev/console";
-  await using pod = await script(text);
-  const { code, stdout, stderr } = await pod.run();
-  assertEquals({ code, stdout, stderr }, {
-    code: 0,
-    stdout: "ptmx\n0\nptmx\nhello\nto stdout\n",
-    stderr: "to stderr\n",
-  });
-});
+scenario(
+  "an app makes terminals and memory of the pod's own",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    const text =
+      "ls /dev/pts; exec 3<>/dev/ptmx; ls /dev/pts; echo hello >/dev/shm/file; cat /dev/shm/file; " +
+      "echo to stderr >/dev/stderr; echo to stdout >/dev/stdout; : >/dev/console; : </dev/console";
+    await using pod = await script(text);
+    const { code, stdout, stderr } = await pod.run();
+    assertEquals({ code, stdout, stderr }, {
+      code: 0,
+      stdout: "ptmx\n0\nptmx\nhello\nto stdout\n",
+      stderr: "to stderr\n",
+    });
+  },
+);
 
-isolatedScenario("apps have one /dev/shm, and each its own /tmp", async ({ scripts }) => {
-  const wait = "until test -e /dev/shm/two; do sleep .02; done";
-  await using pod = await scripts({
-    one: `echo shared >/dev/shm/one; touch /tmp/one; ${wait}; ls /tmp /dev/shm`,
-    two:
-      "until test -e /dev/shm/one; do sleep .02; done; touch /tmp/two; ls /tmp; touch /dev/shm/two",
-  });
-  const { stdout } = await pod.run();
-  const lines = stdout.trim().split("\n").map((line) =>
-    line.replace(/^.*\] (\w+)\[\d+\]: /, "$1 ")
-  );
-  assertEquals(lines.filter((line) => line.startsWith("two")), ["two two"]);
-  assertEquals(lines.filter((line) => line.startsWith("one")), [
-    "one /dev/shm:",
-    "one one",
-    "one two",
-    "one ",
-    "one /tmp:",
-    "one one",
-  ]);
-});
+scenario(
+  "apps have one /dev/shm, and each its own /tmp",
+  { flavor: "isolated" },
+  async ({ scripts }) => {
+    const wait = "until test -e /dev/shm/two; do sleep .02; done";
+    await using pod = await scripts({
+      one: `echo shared >/dev/shm/one; touch /tmp/one; ${wait}; ls /tmp /dev/shm`,
+      two:
+        "until test -e /dev/shm/one; do sleep .02; done; touch /tmp/two; ls /tmp; touch /dev/shm/two",
+    });
+    const { stdout } = await pod.run();
+    const lines = stdout.trim().split("\n").map((line) =>
+      line.replace(/^.*\] (\w+)\[\d+\]: /, "$1 ")
+    );
+    assertEquals(lines.filter((line) => line.startsWith("two")), ["two two"]);
+    assertEquals(lines.filter((line) => line.startsWith("one")), [
+      "one /dev/shm:",
+      "one one",
+      "one two",
+      "one ",
+      "one /tmp:",
+      "one one",
+    ]);
+  },
+);
 
 /** The bytes that the machine has as memory. */
 function memory(): number {
@@ -121,21 +137,25 @@ function memory(): number {
   return Number(kibibytes) * 1024;
 }
 
-isolatedScenario("/tmp and /dev/shm hold a tenth of the memory, and 400k files", async (stage) => {
-  await using pod = await stage.script("stat -f -c '%b %S %c' /tmp /dev/shm");
-  const result = await pod.run();
-  assertCode(result, 0);
-  const lines = result.stdout.trimEnd().split("\n");
-  assertEquals(lines.length, 2, result.stdout);
-  for (const line of lines) {
-    const [blocks, blockSize, files] = line.split(" ").map(Number);
-    const share = blocks! * blockSize! / memory();
-    assert(share > 0.099 && share < 0.101, `${share} of the memory`);
-    assertEquals(files, 400 * 1024);
-  }
-});
+scenario(
+  "/tmp and /dev/shm hold a tenth of the memory, and 400k files",
+  { flavor: "isolated" },
+  async (stage) => {
+    await using pod = await stage.script("stat -f -c '%b %S %c' /tmp /dev/shm");
+    const result = await pod.run();
+    assertCode(result, 0);
+    const lines = result.stdout.trimEnd().split("\n");
+    assertEquals(lines.length, 2, result.stdout);
+    for (const line of lines) {
+      const [blocks, blockSize, files] = line.split(" ").map(Number);
+      const share = blocks! * blockSize! / memory();
+      assert(share > 0.099 && share < 0.101, `${share} of the memory`);
+      assertEquals(files, 400 * 1024);
+    }
+  },
+);
 
-isolatedScenario("/dev is no place for files", async ({ script }) => {
+scenario("/dev is no place for files", { flavor: "isolated" }, async ({ script }) => {
   const text =
     "i=0; while true >/dev/$i; do i=$((i + 1)); test $i -lt 3000 || break; done; echo $i; " +
     "head -c 100000 /dev/zero >/dev/0; stat -c %s /dev/0";
@@ -165,42 +185,58 @@ const TRY_KERNEL = [
   "true",
 ].join("\n");
 
-isolatedScenario("the kernel's paths are hidden or read-only by default", async ({ script }) => {
-  const settings: [net: string, own: string][] = [["none", "net/ipv4/ip_default_ttl\n"], [
-    "host",
-    "",
-  ]];
-  for (const [net, own] of settings) {
-    await using pod = await script(TRY_KERNEL);
-    assertPrints(await pod.run({ flags: { net } }), `/sys is read-only\n${own}`);
-  }
-});
+scenario(
+  "the kernel's paths are hidden or read-only by default",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    const settings: [net: string, own: string][] = [["none", "net/ipv4/ip_default_ttl\n"], [
+      "host",
+      "",
+    ]];
+    for (const [net, own] of settings) {
+      await using pod = await script(TRY_KERNEL);
+      assertPrints(await pod.run({ flags: { net } }), `/sys is read-only\n${own}`);
+    }
+  },
+);
 
 /** Reads them, and writes nothing. */
 const LOOK_AT_KERNEL = "head -c 1 /proc/kallsyms 2>/dev/null | grep -q . && echo symbols; " +
   "ls /sys/module | grep -q . && echo modules; " +
   "grep -c ' /proc/[^ ]* ro' /proc/self/mountinfo; true";
 
-isolatedScenario("--disable-paths leaves the kernel's paths alone", async ({ script }) => {
-  await using pod = await script(LOOK_AT_KERNEL);
-  assertPrints(await pod.run({ flags: { disable: ["paths"] } }), "symbols\nmodules\n0\n");
-});
+scenario(
+  "--disable-paths leaves the kernel's paths alone",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    await using pod = await script(LOOK_AT_KERNEL);
+    assertPrints(await pod.run({ flags: { disable: ["paths"] } }), "symbols\nmodules\n0\n");
+  },
+);
 
-isolatedScenario("a pod can do without the protection of the kernel's paths", async (stage) => {
-  await using pod = await stage.script(LOOK_AT_KERNEL);
-  await editJson(`${pod.dir}/pod`, (manifest) => {
-    manifest.annotations = [{ name: "stage1-volo/protect-kernel-paths", value: "false" }];
-  });
-  assertPrints(await pod.run(), "symbols\nmodules\n0\n");
-});
+scenario(
+  "a pod can do without the protection of the kernel's paths",
+  { flavor: "isolated" },
+  async (stage) => {
+    await using pod = await stage.script(LOOK_AT_KERNEL);
+    await editJson(`${pod.dir}/pod`, (manifest) => {
+      manifest.annotations = [{ name: "stage1-volo/protect-kernel-paths", value: "false" }];
+    });
+    assertPrints(await pod.run(), "symbols\nmodules\n0\n");
+  },
+);
 
-isolatedScenario("a read-only root cannot be written to, /tmp and volumes can", async (stage) => {
-  await using pod = await stage.script(
-    "touch /new 2>/dev/null || echo refused; touch /tmp/new /dev/shm/new /data/new && echo written",
-    { readOnlyRootFS: true, ...mounted({ kind: "empty" }) },
-  );
-  assertPrints(await pod.run(), "refused\nwritten\n");
-});
+scenario(
+  "a read-only root cannot be written to, /tmp and volumes can",
+  { flavor: "isolated" },
+  async (stage) => {
+    await using pod = await stage.script(
+      "touch /new 2>/dev/null || echo refused; touch /tmp/new /dev/shm/new /data/new && echo written",
+      { readOnlyRootFS: true, ...mounted({ kind: "empty" }) },
+    );
+    assertPrints(await pod.run(), "refused\nwritten\n");
+  },
+);
 
 /** A volume and its mount. */
 function mounted(volume: Omit<Volume, "name">, path = "/data"): SimplePod {
@@ -214,28 +250,32 @@ async function makeSource(dir: string): Promise<string> {
   return `${dir}/source`;
 }
 
-isolatedScenario("volumes of the host are the same inside and outside", async ({ dir, script }) => {
-  const source = await makeSource(dir);
-  const data = mounted({ kind: "host", source });
-  const text = "cat /data/file; echo answer >/data/answer; cat /etc/made/config; " +
-    "touch /frozen/new /etc/frozen/new 2>/dev/null || echo refused";
-  await using pod = await script(text, {
-    volumes: [
-      ...data.volumes!,
-      { name: "config", kind: "host", source: `${source}/file` },
-      { name: "frozen", kind: "host", source, readOnly: true },
-    ],
-    mounts: [
-      ...data.mounts!,
-      { volume: "config", path: "/etc/made/config" },
-      { volume: "frozen", path: "/frozen" },
-    ],
-  });
-  assertPrints(await pod.run(), "from the host\nfrom the host\nrefused\n");
-  assertEquals(await Deno.readTextFile(`${source}/answer`), "answer\n");
-});
+scenario(
+  "volumes of the host are the same inside and outside",
+  { flavor: "isolated" },
+  async ({ dir, script }) => {
+    const source = await makeSource(dir);
+    const data = mounted({ kind: "host", source });
+    const text = "cat /data/file; echo answer >/data/answer; cat /etc/made/config; " +
+      "touch /frozen/new /etc/frozen/new 2>/dev/null || echo refused";
+    await using pod = await script(text, {
+      volumes: [
+        ...data.volumes!,
+        { name: "config", kind: "host", source: `${source}/file` },
+        { name: "frozen", kind: "host", source, readOnly: true },
+      ],
+      mounts: [
+        ...data.mounts!,
+        { volume: "config", path: "/etc/made/config" },
+        { volume: "frozen", path: "/frozen" },
+      ],
+    });
+    assertPrints(await pod.run(), "from the host\nfrom the host\nrefused\n");
+    assertEquals(await Deno.readTextFile(`${source}/answer`), "answer\n");
+  },
+);
 
-isolatedScenario("a volume in /sys stands there alone", async ({ dir, script }) => {
+scenario("a volume in /sys stands there alone", { flavor: "isolated" }, async ({ dir, script }) => {
   const volume: Volume = { name: "class", kind: "host", source: await makeSource(dir) };
   await using pod = await script("ls /sys; cat /sys/class/file", {
     volumes: [volume],
@@ -244,33 +284,41 @@ isolatedScenario("a volume in /sys stands there alone", async ({ dir, script }) 
   assertPrints(await pod.run(), "class\nfrom the host\n");
 });
 
-isolatedScenario("mounts inside a volume come along, and are read-only with it", async (stage) => {
-  const source = await makeSource(stage.dir);
-  await using _inner = await mountTmpfs(`${source}/inner`);
-  await Deno.writeTextFile(`${source}/inner/deep`, "deep\n");
-  const show = (path: string) =>
-    `cat ${path}/inner/deep 2>/dev/null || echo hidden; touch ${path}/inner/new 2>/dev/null && echo written`;
-  await using pod = await stage.script(
-    ["/all", "/flat", "/frozen"].map(show).join("; ") + "; true",
-    {
-      volumes: [
-        { name: "all", kind: "host", source },
-        { name: "flat", kind: "host", source, recursive: false },
-        { name: "frozen", kind: "host", source, readOnly: true },
-      ],
-      mounts: ["all", "flat", "frozen"].map((volume) => ({ volume, path: `/${volume}` })),
-    },
-  );
-  assertPrints(await pod.run(), "deep\nwritten\nhidden\nwritten\ndeep\n");
-});
+scenario(
+  "mounts inside a volume come along, and are read-only with it",
+  { flavor: "isolated" },
+  async (stage) => {
+    const source = await makeSource(stage.dir);
+    await using _inner = await mountTmpfs(`${source}/inner`);
+    await Deno.writeTextFile(`${source}/inner/deep`, "deep\n");
+    const show = (path: string) =>
+      `cat ${path}/inner/deep 2>/dev/null || echo hidden; touch ${path}/inner/new 2>/dev/null && echo written`;
+    await using pod = await stage.script(
+      ["/all", "/flat", "/frozen"].map(show).join("; ") + "; true",
+      {
+        volumes: [
+          { name: "all", kind: "host", source },
+          { name: "flat", kind: "host", source, recursive: false },
+          { name: "frozen", kind: "host", source, readOnly: true },
+        ],
+        mounts: ["all", "flat", "frozen"].map((volume) => ({ volume, path: `/${volume}` })),
+      },
+    );
+    assertPrints(await pod.run(), "deep\nwritten\nhidden\nwritten\ndeep\n");
+  },
+);
 
-isolatedScenario("an empty volume has the mode and owner that it asks for", async ({ script }) => {
-  const volume: Omit<Volume, "name"> = { kind: "empty", mode: "2770", uid: 1000, gid: 44 };
-  const text = "stat -c '%a %u %g' /data; ls -A /data; echo kept >/data/file";
-  await using pod = await script(text, mounted(volume));
-  assertPrints(await pod.run(), "2770 1000 44\n");
-  assertEquals(await Deno.readTextFile(`${pod.dir}/sharedVolumes/data/file`), "kept\n");
-});
+scenario(
+  "an empty volume has the mode and owner that it asks for",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    const volume: Omit<Volume, "name"> = { kind: "empty", mode: "2770", uid: 1000, gid: 44 };
+    const text = "stat -c '%a %u %g' /data; ls -A /data; echo kept >/data/file";
+    await using pod = await script(text, mounted(volume));
+    assertPrints(await pod.run(), "2770 1000 44\n");
+    assertEquals(await Deno.readTextFile(`${pod.dir}/sharedVolumes/data/file`), "kept\n");
+  },
+);
 
 /** A pod whose image has a mount point that nothing meets, and a file there. */
 async function unmetPod(stage: Stage, app: SimplePod["app"] = {}): Promise<Pod> {
@@ -287,27 +335,39 @@ async function unmetPod(stage: Stage, app: SimplePod["app"] = {}): Promise<Pod> 
   });
 }
 
-isolatedScenario("a mount point without a volume gets an empty one", async (stage) => {
-  await using pod = await unmetPod(stage);
-  assertPrints(await pod.run(), "written\nrefused\n1\n");
-  const kept = `${pod.dir}/sharedVolumes/app-data`;
-  assertEquals([...Deno.readDirSync(kept)].map(({ name }) => name), ["new"]);
-});
+scenario(
+  "a mount point without a volume gets an empty one",
+  { flavor: "isolated" },
+  async (stage) => {
+    await using pod = await unmetPod(stage);
+    assertPrints(await pod.run(), "written\nrefused\n1\n");
+    const kept = `${pod.dir}/sharedVolumes/app-data`;
+    assertEquals([...Deno.readDirSync(kept)].map(({ name }) => name), ["new"]);
+  },
+);
 
-isolatedScenario("in an image of docker's, it keeps what is there", async (stage) => {
-  await using pod = await unmetPod(stage);
-  await editJson(`${pod.dir}/appsinfo/app/manifest`, (manifest) => {
-    manifest.annotations = [{ name: "appc.io/docker/repository", value: "library/app" }];
-  });
-  assertPrints(await pod.run(), "file\nwritten\nrefused\n1\n");
-});
+scenario(
+  "in an image of docker's, it keeps what is there",
+  { flavor: "isolated" },
+  async (stage) => {
+    await using pod = await unmetPod(stage);
+    await editJson(`${pod.dir}/appsinfo/app/manifest`, (manifest) => {
+      manifest.annotations = [{ name: "appc.io/docker/repository", value: "library/app" }];
+    });
+    assertPrints(await pod.run(), "file\nwritten\nrefused\n1\n");
+  },
+);
 
-isolatedScenario("a mount point of the image's that the app has not is none", async (stage) => {
-  await using pod = await unmetPod(stage, { mountPoints: [] });
-  assertPrints(await pod.run(), "file\nwritten\n0\n");
-});
+scenario(
+  "a mount point of the image's that the app has not is none",
+  { flavor: "isolated" },
+  async (stage) => {
+    await using pod = await unmetPod(stage, { mountPoints: [] });
+    assertPrints(await pod.run(), "file\nwritten\n0\n");
+  },
+);
 
-isolatedScenario("apps share a volume of the pod", async ({ image, stage0 }) => {
+scenario("apps share a volume of the pod", { flavor: "isolated" }, async ({ image, stage0 }) => {
   const tree = await image({});
   const app = (name: string, text: string) => ({
     image: tree,
@@ -326,36 +386,44 @@ isolatedScenario("apps share a volume of the pod", async ({ image, stage0 }) => 
   assertEquals([code, /two\[\d+\]: from one\n$/.test(stdout)], [0, true], stdout);
 });
 
-isolatedScenario("what the host mounts in a recursive volume appears, and goes", async (stage) => {
-  const source = `${stage.dir}/source`;
-  await Deno.mkdir(`${source}/late`, { recursive: true });
-  const text = "echo up; until test -e /data/late/file; do sleep .02; done; echo there; " +
-    "while test -e /data/late/file; do sleep .02; done; echo gone";
-  await using pod = await stage.script(text, mounted({ kind: "host", source, recursive: true }));
-  await using host = await SimulatedHost.open();
-  const program = await startUp(pod, 1, { host });
-  await must(["mount", "-t", "tmpfs", "tmpfs", `${source}/late`], host);
-  await must(["touch", `${source}/late/file`], host);
-  await program.prints("there");
-  await must(["umount", `${source}/late`], host);
-  assertPrints(await program.result, "up\nthere\ngone\n");
-});
+scenario(
+  "what the host mounts in a recursive volume appears, and goes",
+  { flavor: "isolated" },
+  async (stage) => {
+    const source = `${stage.dir}/source`;
+    await Deno.mkdir(`${source}/late`, { recursive: true });
+    const text = "echo up; until test -e /data/late/file; do sleep .02; done; echo there; " +
+      "while test -e /data/late/file; do sleep .02; done; echo gone";
+    await using pod = await stage.script(text, mounted({ kind: "host", source, recursive: true }));
+    await using host = await SimulatedHost.open();
+    const program = await startUp(pod, 1, { host });
+    await must(["mount", "-t", "tmpfs", "tmpfs", `${source}/late`], host);
+    await must(["touch", `${source}/late/file`], host);
+    await program.prints("there");
+    await must(["umount", `${source}/late`], host);
+    assertPrints(await program.result, "up\nthere\ngone\n");
+  },
+);
 
-isolatedScenario("what an app mounts in a mount of the host's appears there", async (stage) => {
-  const source = `${stage.dir}/source`;
-  await Deno.mkdir(source);
-  const text = "mkdir /data/inner /other && mount -t tmpfs tmpfs /data/inner && " +
-    "mount -t tmpfs tmpfs /other && echo up && sleep 100";
-  await using pod = await stage.script(text, mounted({ kind: "host", source, recursive: true }));
-  await using host = await SimulatedHost.open();
-  await mountTmpfs(source, host);
-  await startUp(pod, 1, { host, flags: UNRESTRICTED });
-  const paths = (dir: string) => mountsUnder(dir, host.pid).map(({ path }) => path);
-  assertEquals(paths(source), [source, `${source}/inner`]);
-  assertEquals(paths("/other"), []);
-});
+scenario(
+  "what an app mounts in a mount of the host's appears there",
+  { flavor: "isolated" },
+  async (stage) => {
+    const source = `${stage.dir}/source`;
+    await Deno.mkdir(source);
+    const text = "mkdir /data/inner /other && mount -t tmpfs tmpfs /data/inner && " +
+      "mount -t tmpfs tmpfs /other && echo up && sleep 100";
+    await using pod = await stage.script(text, mounted({ kind: "host", source, recursive: true }));
+    await using host = await SimulatedHost.open();
+    await mountTmpfs(source, host);
+    await startUp(pod, 1, { host, flags: UNRESTRICTED });
+    const paths = (dir: string) => mountsUnder(dir, host.pid).map(({ path }) => path);
+    assertEquals(paths(source), [source, `${source}/inner`]);
+    assertEquals(paths("/other"), []);
+  },
+);
 
-isolatedScenario("a pod's mounts never reach its host", async ({ dir, script }) => {
+scenario("a pod's mounts never reach its host", { flavor: "isolated" }, async ({ dir, script }) => {
   await Deno.mkdir(`${dir}/outer/inner`, { recursive: true });
   await Deno.mkdir(`${dir}/other`);
   await using pod = await script(UP, {
@@ -375,14 +443,26 @@ isolatedScenario("a pod's mounts never reach its host", async ({ dir, script }) 
   assertEquals(look(), before);
 });
 
-isolatedScenario("a volume's source behind a link is refused", async ({ dir, script }) => {
-  await Deno.symlink(await makeSource(dir), `${dir}/link`);
-  await using pod = await script("true", mounted({ kind: "host", source: `${dir}/link` }));
-  assertRefused(await pod.run(), "run", /mounts\[0\]: source of the volume: .* symbolic link to /);
-});
+scenario(
+  "a volume's source behind a link is refused",
+  { flavor: "isolated" },
+  async ({ dir, script }) => {
+    await Deno.symlink(await makeSource(dir), `${dir}/link`);
+    await using pod = await script("true", mounted({ kind: "host", source: `${dir}/link` }));
+    assertRefused(
+      await pod.run(),
+      "run",
+      /mounts\[0\]: source of the volume: .* symbolic link to /,
+    );
+  },
+);
 
-isolatedScenario("name resolution is decided as for any pod", async ({ script }) => {
-  await using pod = await script("cat /etc/resolv.conf; echo; tail -n 1 /etc/hosts");
-  const result = await pod.run({ flags: { dns: { resolv: "stage0", hosts: "stage0" } } });
-  assertPrints(result, "# Generated by rkt run\n\nnameserver 192.0.2.53\n\n192.0.2.7 database\n");
-});
+scenario(
+  "name resolution is decided as for any pod",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    await using pod = await script("cat /etc/resolv.conf; echo; tail -n 1 /etc/hosts");
+    const result = await pod.run({ flags: { dns: { resolv: "stage0", hosts: "stage0" } } });
+    assertPrints(result, "# Generated by rkt run\n\nnameserver 192.0.2.53\n\n192.0.2.7 database\n");
+  },
+);

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { assertRefused } from "./expect.ts";
 import { eventually, type Host, must, which } from "./host.ts";
 import { childrenOf, type Process } from "./procfs.ts";
-import { isolatedScenario, type SimplePod, type Stage } from "./scenario.ts";
+import { scenario, type SimplePod, type Stage } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
 
 /** A host whose programs have a terminal of 33 rows and 77 columns, which says how it was before and after. */
@@ -25,12 +25,12 @@ function onTerminal(
   test: (program: Program, pod: Pod, stage: Stage) => Promise<void>,
   app: SimplePod["app"] = {},
 ): void {
-  isolatedScenario(name, async (stage) => {
+  scenario(name, { flavor: "isolated", needs: NEEDS }, async (stage) => {
     await using pod = await stage.script(text, { app });
     const env = { TERM: "volo-term" };
     const options = { host: TERMINAL, keepsStdin: true, env, flags: { interactive: true } };
     await test(await pod.launch(options), pod, stage);
-  }, NEEDS);
+  });
 }
 
 /** What a terminal shows, without what was in it before the app. */
@@ -167,8 +167,12 @@ onTerminal(
   { workingDirectory: "/missing" },
 );
 
-isolatedScenario("a pod of several apps cannot be interactive", async ({ scripts }) => {
-  await using pod = await scripts({ one: "true", two: "true" });
-  const result = await pod.run({ flags: { interactive: true } });
-  assertRefused(result, "run", /--interactive: the pod has several apps/);
-});
+scenario(
+  "a pod of several apps cannot be interactive",
+  { flavor: "isolated" },
+  async ({ scripts }) => {
+    await using pod = await scripts({ one: "true", two: "true" });
+    const result = await pod.run({ flags: { interactive: true } });
+    assertRefused(result, "run", /--interactive: the pod has several apps/);
+  },
+);

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { eventually, execute, type Host, must, SimulatedHost, which } from "./host.ts";
 import { startUp } from "./pod_processes.ts";
-import { isolatedScenario, type Need } from "./scenario.ts";
+import { type Need, scenario } from "./scenario.ts";
 
 /** Where the plugins are that come with Debian's package containernetworking-plugins. */
 const PLUGINS = "/usr/lib/cni";
@@ -30,7 +30,10 @@ async function describeNetwork(host: Host): Promise<Record<string, string[]>> {
   };
 }
 
-isolatedScenario("a pod is in the default network until gc takes it out", async ({ script }) => {
+scenario("a pod is in the default network until gc takes it out", {
+  flavor: "isolated",
+  needs: NEEDS,
+}, async ({ script }) => {
   const text = "ip -4 -o addr show eth0 | grep -o 'inet [0-9.]*'; echo $AC_METADATA_URL; " +
     "cat /etc/hosts | wc -l; echo up; exec nc -ll -p 80 -e echo hello";
   await using pod = await script(text);
@@ -55,9 +58,12 @@ isolatedScenario("a pod is in the default network until gc takes it out", async 
   assertQuiet({ ...await program.result });
   assertQuiet(await pod.gc({ host }));
   assertEquals(await describeNetwork(host), before);
-}, NEEDS);
+});
 
-isolatedScenario("a network that is not there is refused, and nothing is left", async (stage) => {
+scenario("a network that is not there is refused, and nothing is left", {
+  flavor: "isolated",
+  needs: NEEDS,
+}, async (stage) => {
   await using pod = await stage.script("echo started");
   await using host = await SimulatedHost.open("shared", "own");
   const before = await describeNetwork(host);
@@ -65,4 +71,4 @@ isolatedScenario("a network that is not there is refused, and nothing is left", 
   assertRefused(result, "run", /nowhere/);
   assertEquals(result.stdout, "");
   assertEquals(await describeNetwork(host), before);
-}, NEEDS);
+});

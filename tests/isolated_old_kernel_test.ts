@@ -1,11 +1,11 @@
 /** Isolated pods on a kernel that has no mount_setattr(2). */
 
 import { assertPrints, assertQuiet } from "./expect.ts";
-import { olderHost } from "./host.ts";
-import { isolatedScenario } from "./scenario.ts";
+import { scenario } from "./scenario.ts";
 
-isolatedScenario(
-  "a pod has its own namespaces, read-only paths and no devices, on Linux 5.11",
+scenario(
+  "a pod has its own namespaces, read-only paths and no devices",
+  { flavor: "isolated", kernels: ["5.11"] },
   async ({ script }) => {
     await using pod = await script(
       `hostname; touch /sys/x 2>/dev/null || echo read-only
@@ -16,6 +16,4 @@ isolatedScenario(
     assertQuiet(result);
     assertPrints(result, "old\nread-only\n1\n4\ninit\n");
   },
-  [],
-  { kernel: olderHost("5.11") },
 );

@@ -12,7 +12,7 @@ import {
 import { eventually } from "./host.ts";
 import { processOf, startUp } from "./pod_processes.ts";
 import { readStatus } from "./procfs.ts";
-import { isolatedScenario, type SimplePod } from "./scenario.ts";
+import { scenario, type SimplePod } from "./scenario.ts";
 import type { RunFlags } from "./stage0.ts";
 
 const UP = "echo up; exec sleep 100";
@@ -116,7 +116,7 @@ const cases: [what: string, app: SimplePod["app"], expected: Privileges][] = [
 ];
 
 for (const [what, app = {}, expected] of cases) {
-  isolatedScenario(`privileges: ${what}`, async ({ script }) => {
+  scenario(`privileges: ${what}`, { flavor: "isolated" }, async ({ script }) => {
     await using pod = await script(UP, { app });
     const program = await startUp(pod);
     assertEquals(program.stderr, "");
@@ -124,17 +124,21 @@ for (const [what, app = {}, expected] of cases) {
   });
 }
 
-isolatedScenario("stage0's user can lift each restriction alone", async ({ script }) => {
-  const lifted: [restriction: "capabilities-restriction" | "seccomp", Privileges][] = [
-    ["capabilities-restriction", within(OWN)],
-    ["seccomp", within(DEFAULT_SET, { filtered: false })],
-  ];
-  for (const [restriction, expected] of lifted) {
-    await using pod = await script(UP);
-    const program = await startUp(pod, 1, { flags: { disable: [restriction] } });
-    assertEquals(privilegesOf(processOf(program)), expected);
-  }
-});
+scenario(
+  "stage0's user can lift each restriction alone",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    const lifted: [restriction: "capabilities-restriction" | "seccomp", Privileges][] = [
+      ["capabilities-restriction", within(OWN)],
+      ["seccomp", within(DEFAULT_SET, { filtered: false })],
+    ];
+    for (const [restriction, expected] of lifted) {
+      await using pod = await script(UP);
+      const program = await startUp(pod, 1, { flags: { disable: [restriction] } });
+      assertEquals(privilegesOf(processOf(program)), expected);
+    }
+  },
+);
 
 /** What apps do as root. */
 const USUAL = [
@@ -161,92 +165,115 @@ const REFUSED = [
 for (const disable of [[], ["seccomp" as const]]) {
   const which = disable.length === 0 ? "by default" : "without a filter";
 
-  isolatedScenario(`${which} root does what apps do, and no more`, async ({ script }) => {
-    const text = [
-      ...USUAL.map((command) => `${command} || echo "fails: ${command}"`),
-      ...REFUSED.map((command) => `(${command}) >/dev/null 2>&1 && echo "works: ${command}"`),
-      "true",
-    ].join("\n");
-    await using pod = await script(text);
-    assertPrints(await pod.run({ flags: { disable } }), "");
-  });
+  scenario(
+    `${which} root does what apps do, and no more`,
+    { flavor: "isolated" },
+    async ({ script }) => {
+      const text = [
+        ...USUAL.map((command) => `${command} || echo "fails: ${command}"`),
+        ...REFUSED.map((command) => `(${command}) >/dev/null 2>&1 && echo "works: ${command}"`),
+        "true",
+      ].join("\n");
+      await using pod = await script(text);
+      assertPrints(await pod.run({ flags: { disable } }), "");
+    },
+  );
 }
 
-isolatedScenario("a refused call is an error, and a filter says which", async ({ script }) => {
-  const set = { set: ["mkdir", "mkdirat"], errno: "ENOTTY" };
-  await using pod = await script("mkdir /new", {
-    app: { isolators: [isolator("seccomp-remove-set", set)] },
-  });
-  const result = await pod.run();
-  assertCode(result, 1);
-  assertMatch(result.stderr, /Inappropriate ioctl|Not a tty/i);
-  await using killed = await script("mkdir /new", {
-    app: { isolators: [isolator("seccomp-remove-set", { set: ["mkdir", "mkdirat"] })] },
-  });
-  const { code } = await killed.run();
-  assertEquals(code, 128 + 31);
-});
+scenario(
+  "a refused call is an error, and a filter says which",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    const set = { set: ["mkdir", "mkdirat"], errno: "ENOTTY" };
+    await using pod = await script("mkdir /new", {
+      app: { isolators: [isolator("seccomp-remove-set", set)] },
+    });
+    const result = await pod.run();
+    assertCode(result, 1);
+    assertMatch(result.stderr, /Inappropriate ioctl|Not a tty/i);
+    await using killed = await script("mkdir /new", {
+      app: { isolators: [isolator("seccomp-remove-set", { set: ["mkdir", "mkdirat"] })] },
+    });
+    const { code } = await killed.run();
+    assertEquals(code, 128 + 31);
+  },
+);
 
 for (const [who, app] of [["root", {}], ["a user", VOLO]] as const) {
-  isolatedScenario(`by default arguments decide what ${who} is refused`, async (stage) => {
+  scenario(`by default arguments decide what ${who} is refused`, {
+    flavor: "isolated",
+    needs: COMPILER,
+  }, async (stage) => {
     const image = await imageWithProbe(stage);
     await using pod = await stage.pod({ image, app: { ...app, exec: [FILTER_PROBE] } });
     const result = await pod.run();
     assertCode(result, 0);
     assertEquals(readAttempts(result.stdout), BY_DEFAULT);
-  }, COMPILER);
+  });
 }
 
-isolatedScenario("a manifest may name what arguments decide about", async (stage) => {
-  const image = await imageWithProbe(stage);
-  const set = ["@rkt/default-whitelist", "clone3", "personality"];
-  const isolators = [isolator("seccomp-retain-set", { set, errno: "EPERM" })];
-  await using pod = await stage.pod({ image, app: { exec: [FILTER_PROBE], isolators } });
-  const result = await pod.run();
-  assertCode(result, 0);
-  const attempts = readAttempts(result.stdout);
-  assertEquals(attempts, {
-    ...BY_DEFAULT,
-    "clone3": "ok",
-    // It may make user namespaces as far as the host lets anyone.
-    "clone3-user": attempts["clone3-user"]!,
-    "personality-execute": "ok",
-    "personality-foretold": "ok",
-  });
-}, COMPILER);
+scenario(
+  "a manifest may name what arguments decide about",
+  { flavor: "isolated", needs: COMPILER },
+  async (stage) => {
+    const image = await imageWithProbe(stage);
+    const set = ["@rkt/default-whitelist", "clone3", "personality"];
+    const isolators = [isolator("seccomp-retain-set", { set, errno: "EPERM" })];
+    await using pod = await stage.pod({ image, app: { exec: [FILTER_PROBE], isolators } });
+    const result = await pod.run();
+    assertCode(result, 0);
+    const attempts = readAttempts(result.stdout);
+    assertEquals(attempts, {
+      ...BY_DEFAULT,
+      "clone3": "ok",
+      // It may make user namespaces as far as the host lets anyone.
+      "clone3-user": attempts["clone3-user"]!,
+      "personality-execute": "ok",
+      "personality-foretold": "ok",
+    });
+  },
+);
 
-isolatedScenario("pid 1 is bounded by what all apps may have together", async (stage) => {
-  const tree = await stage.image({});
-  const app = (name: string, set: string[]) => ({
-    image: tree,
-    name,
-    app: {
-      exec: ["/bin/sh", "-c", UP],
-      isolators: [isolator("capabilities-retain-set", { set })],
-    },
-  });
-  await using pod = await stage.stage0.prepare({
-    apps: [app("one", ["CAP_CHOWN"]), app("two", ["CAP_KILL"])],
-  });
-  const program = await startUp(pod, 2);
-  const bounding = (pid: number) => privilegesOf(pid).bounding;
-  assertEquals(bounding(pod.readNumber("pid")!), CAP_CHOWN | CAP_KILL);
-  assertEquals(bounding(processOf(program, "one")), CAP_CHOWN);
-  assertEquals(bounding(processOf(program, "two")), CAP_KILL);
-});
+scenario(
+  "pid 1 is bounded by what all apps may have together",
+  { flavor: "isolated" },
+  async (stage) => {
+    const tree = await stage.image({});
+    const app = (name: string, set: string[]) => ({
+      image: tree,
+      name,
+      app: {
+        exec: ["/bin/sh", "-c", UP],
+        isolators: [isolator("capabilities-retain-set", { set })],
+      },
+    });
+    await using pod = await stage.stage0.prepare({
+      apps: [app("one", ["CAP_CHOWN"]), app("two", ["CAP_KILL"])],
+    });
+    const program = await startUp(pod, 2);
+    const bounding = (pid: number) => privilegesOf(pid).bounding;
+    assertEquals(bounding(pod.readNumber("pid")!), CAP_CHOWN | CAP_KILL);
+    assertEquals(bounding(processOf(program, "one")), CAP_CHOWN);
+    assertEquals(bounding(processOf(program, "two")), CAP_KILL);
+  },
+);
 
-isolatedScenario("pid 1 can come to nothing, whatever it is made to do", async ({ script }) => {
-  await using pod = await script(UP);
-  await startUp(pod);
-  const { bounding: _bounding, ...others } = privilegesOf(pod.readNumber("pid")!);
-  assertEquals(others, {
-    permitted: 0n,
-    effective: 0n,
-    inherited: 0n,
-    noNewPrivileges: true,
-    filtered: true,
-  });
-});
+scenario(
+  "pid 1 can come to nothing, whatever it is made to do",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    await using pod = await script(UP);
+    await startUp(pod);
+    const { bounding: _bounding, ...others } = privilegesOf(pod.readNumber("pid")!);
+    assertEquals(others, {
+      permitted: 0n,
+      effective: 0n,
+      inherited: 0n,
+      noNewPrivileges: true,
+      filtered: true,
+    });
+  },
+);
 
 /** Everything of pid 1 that leads somewhere. */
 const LOOK_AT_FIRST = [
@@ -259,15 +286,16 @@ const LOOK_AT_FIRST = [
   "cat /proc/1/maps | grep .",
 ];
 
-isolatedScenario("no app can look into pid 1", async ({ script }) => {
+scenario("no app can look into pid 1", { flavor: "isolated" }, async ({ script }) => {
   await using pod = await script(
     LOOK_AT_FIRST.map((it) => `(${it}) >/dev/null 2>&1 && echo "works: ${it}"; true`).join("\n"),
   );
   assertPrints(await pod.run(), "");
 });
 
-isolatedScenario(
+scenario(
   "with all privileges, pid 1 still leads to nothing of the host's",
+  { flavor: "isolated" },
   async (stage) => {
     const look = "for path in / /.. /../../.. /proc/1/root/.. ; do ls /proc/1/root$path; done; " +
       "ls /proc/1/cwd/; nsenter --target=1 --mount ls /; nsenter --mount=/proc/self/ns/mnt ls /";
@@ -285,19 +313,28 @@ isolatedScenario(
   },
 );
 
-isolatedScenario("an app's signals reach its pod, but for pid 1", async ({ script }) => {
-  // Where there are more processes than that, they are not the pod's.
-  const text = "sleep 100 & test $(ps | wc -l) -lt 10 && kill -9 1 -1; wait; kill -0 1 && echo on";
-  await using pod = await script(text);
-  assertPrints(await pod.run(), "on\n");
-});
+scenario(
+  "an app's signals reach its pod, but for pid 1",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    // Where there are more processes than that, they are not the pod's.
+    const text =
+      "sleep 100 & test $(ps | wc -l) -lt 10 && kill -9 1 -1; wait; kill -0 1 && echo on";
+    await using pod = await script(text);
+    assertPrints(await pod.run(), "on\n");
+  },
+);
 
-isolatedScenario("run keeps only what it needs to wait and to end the pod", async ({ script }) => {
-  await using pod = await script(UP);
-  const program = await startUp(pod);
-  await eventually("the fence", () => privilegesOf(program.pid).filtered);
-  const { permitted, noNewPrivileges } = privilegesOf(program.pid);
-  assertEquals(noNewPrivileges, true);
-  const CAP_SYS_ADMIN = 1n << 21n;
-  assertEquals(permitted & CAP_SYS_ADMIN, 0n);
-});
+scenario(
+  "run keeps only what it needs to wait and to end the pod",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    await using pod = await script(UP);
+    const program = await startUp(pod);
+    await eventually("the fence", () => privilegesOf(program.pid).filtered);
+    const { permitted, noNewPrivileges } = privilegesOf(program.pid);
+    assertEquals(noNewPrivileges, true);
+    const CAP_SYS_ADMIN = 1n << 21n;
+    assertEquals(permitted & CAP_SYS_ADMIN, 0n);
+  },
+);

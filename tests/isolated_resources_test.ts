@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { eventually, execute, sleep } from "./host.ts";
 import { isAlive, readMounts } from "./procfs.ts";
-import { isolatedScenario, type Need } from "./scenario.ts";
+import { type Need, scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
 /** One isolator of a manifest. */
@@ -72,8 +72,9 @@ function read(path: string): string {
   return Deno.readTextFileSync(path).trim();
 }
 
-isolatedScenario(
+scenario(
   "pod and app have cgroups of their own, with the limits of each",
+  { flavor: "isolated", needs: [v1Need("memory"), v1Need("cpu")] },
   async ({ script }) => {
     await using pod = await script("echo ready; exec sleep 100", {
       app: { isolators: [MEMORY, CPU], user: "1000", group: "1000" },
@@ -94,10 +95,12 @@ isolatedScenario(
     assertEquals(read(`${cpu}/app-app/cpu.shares`), "256");
     assertEquals(read(`${cpu}/app-app/cgroup.procs`), read(`${memory}/app-app/cgroup.procs`));
   },
-  [v1Need("memory"), v1Need("cpu")],
 );
 
-isolatedScenario("a pod has so many processes and no more, by default", async ({ script }) => {
+scenario("a pod has so many processes and no more, by default", {
+  flavor: "isolated",
+  needs: [v1Need("pids")],
+}, async ({ script }) => {
   await using pod = await script("echo up; exec sleep 100");
   const program = await pod.start();
   await program.prints("up");
@@ -108,18 +111,24 @@ isolatedScenario("a pod has so many processes and no more, by default", async ({
   const fork = "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; echo all";
   const { stdout } = await pod.enter("app", ["/bin/sh", "-c", fork]);
   assertEquals(stdout, "");
-}, [v1Need("pids")]);
+});
 
-isolatedScenario("an app sees its pod's cgroup as the first one", async ({ script }) => {
+scenario("an app sees its pod's cgroup as the first one", {
+  flavor: "isolated",
+  needs: [v1Need("memory"), TRACKER_NEED],
+}, async ({ script }) => {
   await using pod = await script("cat /proc/self/cgroup", { app: { isolators: [MEMORY] } });
   await using _ = collecting(pod);
   const result = await pod.run();
   assertQuiet(result);
   assertMatch(result.stdout, /^\d+:memory:\/app-app$/m);
   assertMatch(result.stdout, /:(freezer)?:\/app-app$/m);
-}, [v1Need("memory"), TRACKER_NEED]);
+});
 
-isolatedScenario("a pod that hides no paths shows its cgroups, read-only", async ({ script }) => {
+scenario("a pod that hides no paths shows its cgroups, read-only", {
+  flavor: "isolated",
+  needs: [v1Need("memory")],
+}, async ({ script }) => {
   await using pod = await script("exec sleep 100", { app: { isolators: [MEMORY] } });
   await using _ = collecting(pod);
   await pod.start({ flags: { disable: ["paths"] } });
@@ -128,9 +137,12 @@ isolatedScenario("a pod that hides no paths shows its cgroups, read-only", async
   for (const path of [view, `${view}/memory`, `${view}/memory/app-app`]) {
     assertMatch((await execute(["mkdir", `${path}/test`])).stderr, /Read-only file system/);
   }
-}, [v1Need("memory")]);
+});
 
-isolatedScenario("an app that exceeds its memory is killed, and no other", async ({ script }) => {
+scenario("an app that exceeds its memory is killed, and no other", {
+  flavor: "isolated",
+  needs: [v1Need("memory")],
+}, async ({ script }) => {
   await using pod = await script("tail /dev/zero; echo ended with $?", {
     app: { isolators: [MEMORY] },
   });
@@ -138,16 +150,21 @@ isolatedScenario("an app that exceeds its memory is killed, and no other", async
   const result = await pod.run();
   assertCode(result, 0);
   assertEquals(result.stdout, "ended with 137\n");
-}, [v1Need("memory")]);
-
-isolatedScenario("an app may be called as a file of a cgroup is", async ({ script }) => {
-  await using pod = await script("echo fine", { name: "tasks" });
-  await using _ = collecting(pod);
-  assertPrints(await pod.run(), "fine\n");
 });
 
-isolatedScenario(
+scenario(
+  "an app may be called as a file of a cgroup is",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    await using pod = await script("echo fine", { name: "tasks" });
+    await using _ = collecting(pod);
+    assertPrints(await pod.run(), "fine\n");
+  },
+);
+
+scenario(
   "stage0 is told of the cgroup that all of the pod's processes are in",
+  { flavor: "isolated", needs: [TRACKER_NEED] },
   async (stage) => {
     await using pod = await stage.script("sleep 100 & echo ready; wait");
     await using _ = collecting(pod);
@@ -159,7 +176,6 @@ isolatedScenario(
     const ofFirst = TRACKER === V2 ? `${path}/init` : path;
     assertEquals(read(`${ofFirst}/cgroup.procs`), `${pod.readNumber("pid")}`);
   },
-  [TRACKER_NEED],
 );
 
 /** What becomes of each attempt to use, or make, a device. */
@@ -167,7 +183,10 @@ function tryDevice(name: string, command: string): string {
   return `if (${command}) 2>/dev/null; then echo ${name}: yes; else echo ${name}: no; fi`;
 }
 
-isolatedScenario("an app has the standard devices, and can make no others", async ({ script }) => {
+scenario("an app has the standard devices, and can make no others", {
+  flavor: "isolated",
+  needs: [v1Need("devices")],
+}, async ({ script }) => {
   await using pod = await script([
     ...["null", "zero", "full", "random", "urandom"].map((name) =>
       tryDevice(name, `head -c 1 /dev/${name} >/dev/null`)
@@ -188,9 +207,9 @@ isolatedScenario("an app has the standard devices, and can make no others", asyn
       ...["make ptmx", "make loop-control", "make a disk"].map((it) => `${it}: no\n`),
     ].join(""),
   );
-}, [v1Need("devices")]);
+});
 
-isolatedScenario("device files are of no use outside /dev", async ({ script }) => {
+scenario("device files are of no use outside /dev", { flavor: "isolated" }, async ({ script }) => {
   const places = ["/", "/tmp/", "/dev/shm/", "/data/"];
   await using pod = await script(
     places.map((place) => `mknod ${place}file c 1 3 && ${tryDevice(place, `: 3>${place}file`)}`)
@@ -210,8 +229,9 @@ const LOOP_CONTROL_NEED: Need = {
   met: (await execute(["test", "-c", LOOP_CONTROL])).code === 0,
 };
 
-isolatedScenario(
+scenario(
   "a device that is a volume can be used, and no file be made for it",
+  { flavor: "isolated", needs: [LOOP_CONTROL_NEED, v1Need("devices")] },
   async ({ script }) => {
     await using pod = await script(
       [
@@ -226,29 +246,35 @@ isolatedScenario(
     await using _ = collecting(pod);
     assertPrints(await pod.run(), "use: yes\nmake: no\n");
   },
-  [LOOP_CONTROL_NEED, v1Need("devices")],
 );
 
-isolatedScenario("with paths left as they are, devices are not fenced", async ({ script }) => {
+scenario("with paths left as they are, devices are not fenced", {
+  flavor: "isolated",
+  needs: [LOOP_CONTROL_NEED],
+}, async ({ script }) => {
   await using pod = await script(
     tryDevice("made", "mknod /tmp/control c 10 237 && : </tmp/control"),
   );
   await using _ = collecting(pod);
   assertPrints(await pod.run({ flags: { disable: ["paths"] } }), "made: yes\n");
-}, [LOOP_CONTROL_NEED]);
-
-isolatedScenario("oom_score_adj is the app's, and not its supervisor's", async ({ script }) => {
-  const own = read("/proc/self/oom_score_adj");
-  await using pod = await script("cat /proc/self/oom_score_adj; exec sleep 100", {
-    app: { isolators: [{ name: "os/linux/oom-score-adj", value: 321 }] },
-  });
-  await using _ = collecting(pod);
-  const program = await pod.start();
-  await program.prints("321\n");
-  assertEquals(read(`/proc/${program.pid}/oom_score_adj`), own);
 });
 
-isolatedScenario("that no traffic is shaped is said", async ({ script }) => {
+scenario(
+  "oom_score_adj is the app's, and not its supervisor's",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    const own = read("/proc/self/oom_score_adj");
+    await using pod = await script("cat /proc/self/oom_score_adj; exec sleep 100", {
+      app: { isolators: [{ name: "os/linux/oom-score-adj", value: 321 }] },
+    });
+    await using _ = collecting(pod);
+    const program = await pod.start();
+    await program.prints("321\n");
+    assertEquals(read(`/proc/${program.pid}/oom_score_adj`), own);
+  },
+);
+
+scenario("that no traffic is shaped is said", { flavor: "isolated" }, async ({ script }) => {
   const value = { default: true, limit: "1G" };
   const isolators = [{ name: "resource/network-bandwidth", value }];
   await using pod = await script("true", { app: { isolators } });
@@ -258,43 +284,55 @@ isolatedScenario("that no traffic is shaped is said", async ({ script }) => {
   assertMatch(result.stderr, /^run: apps\[0\].*network-bandwidth\): not enforced: .*no traffic\n$/);
 });
 
-isolatedScenario("what an app leaves running ends with it", async ({ script }) => {
-  await using pod = await script("sleep 100 >/dev/null 2>&1 & echo $!", {
-    app: { eventHandlers: [{ name: "post-stop", exec: ["/bin/ps"] }] },
-  });
-  await using _ = collecting(pod);
-  const result = await pod.run();
-  assertCode(result, 0);
-  assertEquals(/sleep 100/.test(result.stdout), false, result.stdout);
-}, [TRACKER_NEED]);
+scenario(
+  "what an app leaves running ends with it",
+  { flavor: "isolated", needs: [TRACKER_NEED] },
+  async ({ script }) => {
+    await using pod = await script("sleep 100 >/dev/null 2>&1 & echo $!", {
+      app: { eventHandlers: [{ name: "post-stop", exec: ["/bin/ps"] }] },
+    });
+    await using _ = collecting(pod);
+    const result = await pod.run();
+    assertCode(result, 0);
+    assertEquals(/sleep 100/.test(result.stdout), false, result.stdout);
+  },
+);
 
-isolatedScenario("a command that enters is in the app's cgroups", async ({ script }) => {
+scenario("a command that enters is in the app's cgroups", {
+  flavor: "isolated",
+  needs: [v1Need("memory"), TRACKER_NEED],
+}, async ({ script }) => {
   await using pod = await script("exec sleep 100", { app: { isolators: [MEMORY] } });
   await using _ = collecting(pod);
   await pod.start();
   const { stdout } = await pod.enter("app", ["/bin/cat", "/proc/self/cgroup"]);
   assertMatch(stdout, /:memory:\/app-app$/m);
   assertMatch(stdout, /:(freezer)?:\/app-app$/m);
-}, [v1Need("memory"), TRACKER_NEED]);
+});
 
 const SYSCTL = "os/unix/sysctl";
 
-isolatedScenario("settings of the pod's own namespaces are the pod's", async ({ script }) => {
-  const host = read("/proc/sys/net/core/somaxconn");
-  await using pod = await script(
-    "cd /proc/sys && cat net/core/somaxconn kernel/msgmax fs/mqueue/msg_max",
-  );
-  await using _ = collecting(pod);
-  await setPodIsolators(pod, [{
-    name: SYSCTL,
-    value: { "net.core.somaxconn": "77", "kernel.msgmax": "4096", "fs.mqueue.msg_max": "33" },
-  }]);
-  assertPrints(await pod.run(), "77\n4096\n33\n");
-  assertEquals(read("/proc/sys/net/core/somaxconn"), host);
-});
+scenario(
+  "settings of the pod's own namespaces are the pod's",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    const host = read("/proc/sys/net/core/somaxconn");
+    await using pod = await script(
+      "cd /proc/sys && cat net/core/somaxconn kernel/msgmax fs/mqueue/msg_max",
+    );
+    await using _ = collecting(pod);
+    await setPodIsolators(pod, [{
+      name: SYSCTL,
+      value: { "net.core.somaxconn": "77", "kernel.msgmax": "4096", "fs.mqueue.msg_max": "33" },
+    }]);
+    assertPrints(await pod.run(), "77\n4096\n33\n");
+    assertEquals(read("/proc/sys/net/core/somaxconn"), host);
+  },
+);
 
-isolatedScenario(
+scenario(
   "a setting that the kernel does not take is refused by its name",
+  { flavor: "isolated" },
   async ({ script }) => {
     for (const name of ["net.core.no_such_setting", "net.core.somaxconn"]) {
       await using pod = await script("true");
@@ -305,8 +343,9 @@ isolatedScenario(
   },
 );
 
-isolatedScenario(
+scenario(
   "a setting of the whole host is refused unless it is so already",
+  { flavor: "isolated" },
   async ({ script }) => {
     const actual = read("/proc/sys/vm/swappiness");
     await using same = await script("true");
@@ -320,14 +359,19 @@ isolatedScenario(
   },
 );
 
-isolatedScenario("an app cannot ask for what would be the whole pod's", async ({ script }) => {
-  const isolators = [{ name: SYSCTL, value: { "net.core.somaxconn": "77" } }];
-  await using pod = await script("true", { app: { isolators } });
-  assertRefused(await pod.run(), "run", /apps\[0\].*somaxconn=77 cannot be had.*the whole pod's/);
-});
+scenario(
+  "an app cannot ask for what would be the whole pod's",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    const isolators = [{ name: SYSCTL, value: { "net.core.somaxconn": "77" } }];
+    await using pod = await script("true", { app: { isolators } });
+    assertRefused(await pod.run(), "run", /apps\[0\].*somaxconn=77 cannot be had.*the whole pod's/);
+  },
+);
 
-isolatedScenario(
+scenario(
   "gc removes the cgroups, also those that were made in them",
+  { flavor: "isolated" },
   async ({ script }) => {
     await using pod = await script("exec sleep 100", { app: { isolators: [MEMORY, CPU] } });
     await using _ = collecting(pod);
@@ -343,8 +387,9 @@ isolatedScenario(
   },
 );
 
-isolatedScenario(
+scenario(
   "gc ends what has come into the pod's cgroups from outside",
+  { flavor: "isolated", needs: [TRACKER_NEED] },
   async ({ script }) => {
     await using pod = await script("true");
     await using _ = collecting(pod);
@@ -357,19 +402,22 @@ isolatedScenario(
     assertQuiet(await pod.gc());
     assertEquals((await stranger.status).signal, "SIGKILL");
   },
-  [TRACKER_NEED],
 );
 
-isolatedScenario("run can be killed at any moment, and gc leaves nothing", async ({ script }) => {
-  for (let delay = 0; delay <= 150; delay += 15) {
-    await using pod = await script("sleep 100", { app: { isolators: [MEMORY, CPU] } });
-    const program = await pod.launch();
-    await sleep(delay);
-    program.kill("SIGKILL");
-    await program.result;
-    const first = pod.readNumber("pid");
-    assertQuiet(await pod.gc());
-    assertEquals(await cgroups(pod), [], `killed after ${delay} ms`);
-    await eventually("the pod's end", () => first === undefined || !isAlive(first));
-  }
-});
+scenario(
+  "run can be killed at any moment, and gc leaves nothing",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    for (let delay = 0; delay <= 150; delay += 15) {
+      await using pod = await script("sleep 100", { app: { isolators: [MEMORY, CPU] } });
+      const program = await pod.launch();
+      await sleep(delay);
+      program.kill("SIGKILL");
+      await program.result;
+      const first = pod.readNumber("pid");
+      assertQuiet(await pod.gc());
+      assertEquals(await cgroups(pod), [], `killed after ${delay} ms`);
+      await eventually("the pod's end", () => first === undefined || !isAlive(first));
+    }
+  },
+);

@@ -5,7 +5,7 @@ import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
 import { eventually, sleep } from "./host.ts";
 import { childrenOf, isAlive, readProcess } from "./procfs.ts";
 import { REGROWING } from "./regrowing.ts";
-import { isolatedScenario } from "./scenario.ts";
+import { scenario } from "./scenario.ts";
 import type { Program } from "./stage0.ts";
 
 /** An app that says which signal it got. */
@@ -21,7 +21,7 @@ function family(program: Program): number[] {
   return withDescendants(program.pid);
 }
 
-isolatedScenario("stop has every app asked to terminate", async ({ scripts }) => {
+scenario("stop has every app asked to terminate", { flavor: "isolated" }, async ({ scripts }) => {
   await using pod = await scripts({ one: TRAP, two: TRAP });
   const program = await pod.start();
   await eventually("both apps", () => program.stdout.match(/up/g)?.length === 2);
@@ -32,114 +32,146 @@ isolatedScenario("stop has every app asked to terminate", async ({ scripts }) =>
   assertEquals(await pod.isRunning(), false);
 });
 
-isolatedScenario("stop --force kills all of the pod at once", async ({ script }) => {
-  await using pod = await script(`sleep 100 & ${STUBBORN}`);
-  const program = await pod.start();
-  await program.prints("up");
-  const members = family(program);
-  assert(members.length >= 4, `${members}`);
-  assertQuiet(await pod.stop());
-  assertEquals(program.ended, false);
-  assertQuiet(await pod.stop({ force: true }));
-  await program.result;
-  await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
-  assertEquals(await pod.isRunning(), false);
-});
+scenario(
+  "stop --force kills all of the pod at once",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    await using pod = await script(`sleep 100 & ${STUBBORN}`);
+    const program = await pod.start();
+    await program.prints("up");
+    const members = family(program);
+    assert(members.length >= 4, `${members}`);
+    assertQuiet(await pod.stop());
+    assertEquals(program.ended, false);
+    assertQuiet(await pod.stop({ force: true }));
+    await program.result;
+    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+    assertEquals(await pod.isRunning(), false);
+  },
+);
 
-isolatedScenario("a pod ends when run is killed, and stop finds nothing", async ({ script }) => {
-  await using pod = await script(STUBBORN);
-  const program = await pod.start();
-  await program.prints("up");
-  const members = family(program);
-  program.kill("SIGKILL");
-  await program.result;
-  await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
-  for (const force of [false, true]) {
-    assertRefused(await pod.stop({ force }), "stop", /no process/);
-  }
-});
+scenario(
+  "a pod ends when run is killed, and stop finds nothing",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    await using pod = await script(STUBBORN);
+    const program = await pod.start();
+    await program.prints("up");
+    const members = family(program);
+    program.kill("SIGKILL");
+    await program.result;
+    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+    for (const force of [false, true]) {
+      assertRefused(await pod.stop({ force }), "stop", /no process/);
+    }
+  },
+);
 
-isolatedScenario("stop --force kills a pod that has outlived run", async ({ script }) => {
-  await using pod = await script(`sleep 100 & ${STUBBORN}`);
-  const program = await pod.start();
-  await program.prints("up");
-  const members = family(program).filter((pid) => pid !== program.pid);
-  // Pid 1 ends with run, unless it is kept from seeing that.
-  const first = pod.readNumber("pid")!;
-  Deno.kill(first, "SIGSTOP");
-  program.kill("SIGKILL");
-  await program.result;
-  assert(isAlive(first), "pid 1 does not know");
-  assertQuiet(await pod.stop({ force: true }));
-  await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
-  assertRefused(await pod.stop({ force: true }), "stop", /no process/);
-});
+scenario(
+  "stop --force kills a pod that has outlived run",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    await using pod = await script(`sleep 100 & ${STUBBORN}`);
+    const program = await pod.start();
+    await program.prints("up");
+    const members = family(program).filter((pid) => pid !== program.pid);
+    // Pid 1 ends with run, unless it is kept from seeing that.
+    const first = pod.readNumber("pid")!;
+    Deno.kill(first, "SIGSTOP");
+    program.kill("SIGKILL");
+    await program.result;
+    assert(isAlive(first), "pid 1 does not know");
+    assertQuiet(await pod.stop({ force: true }));
+    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+    assertRefused(await pod.stop({ force: true }), "stop", /no process/);
+  },
+);
 
-isolatedScenario("stop --force kills processes that start each other again", async (stage) => {
-  await using pod = await stage.script(REGROWING);
-  const program = await pod.start();
-  await program.prints("up");
-  await sleep(200);
-  const members = family(program);
-  assertQuiet(await pod.stop({ force: true }));
-  await program.result;
-  await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
-});
+scenario(
+  "stop --force kills processes that start each other again",
+  { flavor: "isolated" },
+  async (stage) => {
+    await using pod = await stage.script(REGROWING);
+    const program = await pod.start();
+    await program.prints("up");
+    await sleep(200);
+    const members = family(program);
+    assertQuiet(await pod.stop({ force: true }));
+    await program.result;
+    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+  },
+);
 
-isolatedScenario("stop --force ends a pod whose run has been stopped", async ({ script }) => {
-  await using pod = await script(STUBBORN);
-  const program = await pod.start();
-  await program.prints("up");
-  const members = family(program);
-  program.kill("SIGSTOP");
-  assertQuiet(await pod.stop({ force: true }));
-  await program.result;
-  await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
-  assertEquals(await Deno.readTextFile(`${pod.stage1Rootfs}/rkt/status/app`), "137\n");
-});
+scenario(
+  "stop --force ends a pod whose run has been stopped",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    await using pod = await script(STUBBORN);
+    const program = await pod.start();
+    await program.prints("up");
+    const members = family(program);
+    program.kill("SIGSTOP");
+    assertQuiet(await pod.stop({ force: true }));
+    await program.result;
+    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+    assertEquals(await Deno.readTextFile(`${pod.stage1Rootfs}/rkt/status/app`), "137\n");
+  },
+);
 
-isolatedScenario("stop --force kills processes that have been stopped", async ({ script }) => {
-  await using pod = await script("sleep 100 & echo up; exec sleep 100");
-  const program = await pod.start();
-  await program.prints("up");
-  const members = family(program).filter((pid) => pid !== program.pid);
-  for (const pid of members) Deno.kill(pid, "SIGSTOP");
-  assertQuiet(await pod.stop({ force: true }));
-  await program.result;
-  await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
-});
+scenario(
+  "stop --force kills processes that have been stopped",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    await using pod = await script("sleep 100 & echo up; exec sleep 100");
+    const program = await pod.start();
+    await program.prints("up");
+    const members = family(program).filter((pid) => pid !== program.pid);
+    for (const pid of members) Deno.kill(pid, "SIGSTOP");
+    assertQuiet(await pod.stop({ force: true }));
+    await program.result;
+    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+  },
+);
 
 for (const force of [false, true]) {
   const name = `stop${force ? " --force" : ""}`;
 
-  isolatedScenario(`${name} finds a pod that has no pid file`, async ({ script }) => {
-    await using pod = await script("echo up; exec sleep 100");
-    const program = await pod.start();
-    await program.prints("up");
-    const members = family(program);
-    await Deno.remove(`${pod.dir}/pid`);
-    assertQuiet(await pod.stop({ force }));
-    await program.result;
-    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
-  });
+  scenario(
+    `${name} finds a pod that has no pid file`,
+    { flavor: "isolated" },
+    async ({ script }) => {
+      await using pod = await script("echo up; exec sleep 100");
+      const program = await pod.start();
+      await program.prints("up");
+      const members = family(program);
+      await Deno.remove(`${pod.dir}/pid`);
+      assertQuiet(await pod.stop({ force }));
+      await program.result;
+      await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+    },
+  );
 
-  isolatedScenario(`${name} ends a pod whose apps have yet to begin`, async ({ script }) => {
-    for (let delay = 20; delay <= 140; delay += 20) {
-      await using pod = await script("sleep 100");
-      const program = await pod.launch();
-      await sleep(delay);
-      await eventually("run", async () => (await pod.stop({ force })).code === 0);
-      const { code } = await program.result;
-      assert(code !== 0 || !force, `${code}`);
-      assertEquals(await pod.isRunning(), false);
-    }
-  });
+  scenario(
+    `${name} ends a pod whose apps have yet to begin`,
+    { flavor: "isolated" },
+    async ({ script }) => {
+      for (let delay = 20; delay <= 140; delay += 20) {
+        await using pod = await script("sleep 100");
+        const program = await pod.launch();
+        await sleep(delay);
+        await eventually("run", async () => (await pod.stop({ force })).code === 0);
+        const { code } = await program.result;
+        assert(code !== 0 || !force, `${code}`);
+        assertEquals(await pod.isRunning(), false);
+      }
+    },
+  );
 }
 
 for (const force of [false, true]) {
   const name = `stop${force ? " --force" : ""}`;
 
-  isolatedScenario(`${name} spares what is not the pod's`, async ({ script }) => {
+  scenario(`${name} spares what is not the pod's`, { flavor: "isolated" }, async ({ script }) => {
     await using one = await script("true");
     assertCode(await one.run(), 0);
     await using other = await script("echo up; exec sleep 100");
@@ -154,31 +186,35 @@ for (const force of [false, true]) {
     assertEquals(program.ended, false);
   });
 
-  isolatedScenario(`${name} spares who only works in the pod directory`, async ({ script }) => {
-    await using pod = await script("true");
-    assertCode(await pod.run(), 0);
-    const shell = new Deno.Command("sh", {
-      args: ["-c", "sleep 100; true"],
-      cwd: pod.dir,
-      stdin: "null",
-    }).spawn();
-    try {
-      await eventually("its child", () => childrenOf(shell.pid).length === 1);
-      const [child] = childrenOf(shell.pid);
-      for (const pid of [shell.pid, child!.pid]) {
-        await Deno.writeTextFile(`${pod.dir}/pid`, `${pid}\n`);
-        assertRefused(await pod.stop({ force }), "stop", /no process/);
-        assert(isAlive(pid));
+  scenario(
+    `${name} spares who only works in the pod directory`,
+    { flavor: "isolated" },
+    async ({ script }) => {
+      await using pod = await script("true");
+      assertCode(await pod.run(), 0);
+      const shell = new Deno.Command("sh", {
+        args: ["-c", "sleep 100; true"],
+        cwd: pod.dir,
+        stdin: "null",
+      }).spawn();
+      try {
+        await eventually("its child", () => childrenOf(shell.pid).length === 1);
+        const [child] = childrenOf(shell.pid);
+        for (const pid of [shell.pid, child!.pid]) {
+          await Deno.writeTextFile(`${pod.dir}/pid`, `${pid}\n`);
+          assertRefused(await pod.stop({ force }), "stop", /no process/);
+          assert(isAlive(pid));
+        }
+      } finally {
+        const child = childrenOf(shell.pid);
+        for (const { pid } of [{ pid: shell.pid }, ...child]) Deno.kill(pid, "SIGKILL");
+        await shell.status;
       }
-    } finally {
-      const child = childrenOf(shell.pid);
-      for (const { pid } of [{ pid: shell.pid }, ...child]) Deno.kill(pid, "SIGKILL");
-      await shell.status;
-    }
-  });
+    },
+  );
 }
 
-isolatedScenario("stop says with --debug whom it signals", async ({ script }) => {
+scenario("stop says with --debug whom it signals", { flavor: "isolated" }, async ({ script }) => {
   await using pod = await script(TRAP);
   const program = await pod.start();
   await program.prints("up");

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { execute, type Host, must, which } from "./host.ts";
 import { childrenOf, parseStatus, readStatus } from "./procfs.ts";
-import { isolatedScenario, type Need, type SimplePod, type Stage } from "./scenario.ts";
+import { type Need, scenario, type SimplePod, type Stage } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
 
 const SHIFT = 200_000;
@@ -19,7 +19,10 @@ function usersScenario(
   needs: Need[] = [],
 ): void {
   const limit = Number(Deno.readTextFileSync("/proc/sys/user/max_user_namespaces"));
-  isolatedScenario(name, test, [{ what: "user namespaces", met: limit > 0 }, ...needs]);
+  scenario(name, {
+    flavor: "isolated",
+    needs: [{ what: "user namespaces", met: limit > 0 }, ...needs],
+  }, test);
 }
 
 /** Runs a script as the only app of a pod with users of its own. */

@@ -5,10 +5,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { assertPrints, editJson } from "./expect.ts";
-import { olderHost } from "./host.ts";
 import { processOf, startUp } from "./pod_processes.ts";
 import { readMounts } from "./procfs.ts";
-import { isolatedScenario, onEachKernel, scenario } from "./scenario.ts";
+import { EVERY_KERNEL, scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
 const UP = "echo up; exec sleep 100";
@@ -110,80 +109,94 @@ function annotate(pod: Pod, value: string): Promise<void> {
   });
 }
 
-for (const kernel of [undefined, "5.11"] as const) {
-  const name = "every app has the kernel's paths hidden or read-only, and so has pid 1";
-  isolatedScenario(
-    kernel ? `${name}, on Linux ${kernel}` : name,
-    async ({ scripts, script }) => {
-      await using open = await script(UP);
-      const there = pathsThere(
-        processOf(await startUp(open, 1, { flags: { disable: ["paths"] } })),
-      );
-      await using pod = await scripts({ one: UP, two: UP });
-      const program = await startUp(pod, 2);
-      const pids = [processOf(program, "one"), processOf(program, "two"), firstProcess(pod)];
-      for (const pid of pids) {
-        const isOfApp = pid !== firstProcess(pod);
-        assertProtected(pid, there.filter((path) => isOfApp || path !== "/sys/fs"));
-        assertEquals(readMounts(pid).flatMap(({ propagation }) => propagation), []);
-      }
-      assertShowsCgroupsAlone(firstProcess(pod));
-    },
-    [],
-    kernel ? { kernel: olderHost(kernel) } : {},
-  );
-}
-
-isolatedScenario("neither an app nor pid 1 has masks with --disable-paths", async (stage) => {
-  for (const how of ["argument", "annotation"]) {
-    await using pod = await stage.script(UP);
-    if (how === "annotation") await annotate(pod, "false");
-    const flags = how === "argument" ? { disable: ["paths" as const] } : {};
-    const program = await startUp(pod, 1, { flags });
-    for (const pid of [processOf(program), firstProcess(pod)]) {
-      const paths = readMounts(pid).map(({ path }) => path);
-      assertEquals(paths.filter((path) => /^\/proc\/|^\/sys\/(?!fs\/cgroup)/.test(path)), []);
-      assert(pathsThere(pid).length > 0);
+scenario(
+  "every app has the kernel's paths hidden or read-only, and so has pid 1",
+  { flavor: "isolated", kernels: ["now", "5.11"] },
+  async ({ scripts, script }) => {
+    await using open = await script(UP);
+    const there = pathsThere(
+      processOf(await startUp(open, 1, { flags: { disable: ["paths"] } })),
+    );
+    await using pod = await scripts({ one: UP, two: UP });
+    const program = await startUp(pod, 2);
+    const pids = [processOf(program, "one"), processOf(program, "two"), firstProcess(pod)];
+    for (const pid of pids) {
+      const isOfApp = pid !== firstProcess(pod);
+      assertProtected(pid, there.filter((path) => isOfApp || path !== "/sys/fs"));
+      assertEquals(readMounts(pid).flatMap(({ propagation }) => propagation), []);
     }
-  }
-});
+    assertShowsCgroupsAlone(firstProcess(pod));
+  },
+);
 
-onEachKernel("an app of the host's has them so where its pod asks", async ({ script }) => {
-  await using open = await script(UP);
-  const before = await open.start();
-  await before.prints("up");
-  const there = pathsThere(before.pid);
-  await using pod = await script(UP);
-  await annotate(pod, "true");
-  const program = await pod.start();
-  await program.prints("up");
-  assertProtected(program.pid, there);
-});
+scenario(
+  "neither an app nor pid 1 has masks with --disable-paths",
+  { flavor: "isolated" },
+  async (stage) => {
+    for (const how of ["argument", "annotation"]) {
+      await using pod = await stage.script(UP);
+      if (how === "annotation") await annotate(pod, "false");
+      const flags = how === "argument" ? { disable: ["paths" as const] } : {};
+      const program = await startUp(pod, 1, { flags });
+      for (const pid of [processOf(program), firstProcess(pod)]) {
+        const paths = readMounts(pid).map(({ path }) => path);
+        assertEquals(paths.filter((path) => /^\/proc\/|^\/sys\/(?!fs\/cgroup)/.test(path)), []);
+        assert(pathsThere(pid).length > 0);
+      }
+    }
+  },
+);
+
+scenario(
+  "an app of the host's has them so where its pod asks",
+  { kernels: EVERY_KERNEL },
+  async ({ script }) => {
+    await using open = await script(UP);
+    const before = await open.start();
+    await before.prints("up");
+    const there = pathsThere(before.pid);
+    await using pod = await script(UP);
+    await annotate(pod, "true");
+    const program = await pod.start();
+    await program.prints("up");
+    assertProtected(program.pid, there);
+  },
+);
 
 /** Tries to write what is there already. */
 function rewrite(path: string): string {
   return `(v=$(cat ${path}) && echo "$v" >${path}) 2>&1 | sed "s/.*: //"; echo ${path}`;
 }
 
-isolatedScenario("only what is of the pod's own network can be set", async ({ script }) => {
-  const own = "/proc/sys/net/ipv4/ip_default_ttl";
-  const shared = "/proc/sys/net/netfilter/nf_hooks_lwtunnel";
-  const irq = "/proc/irq/default_smp_affinity";
-  const isThere = statIfThere(shared) !== undefined;
-  await using pod = await script([own, irq, ...(isThere ? [shared] : [])].map(rewrite).join("; "));
-  const refused = (path: string) => `Read-only file system\n${path}\n`;
-  assertPrints(await pod.run(), `${own}\n${refused(irq)}${isThere ? refused(shared) : ""}`);
-});
+scenario(
+  "only what is of the pod's own network can be set",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    const own = "/proc/sys/net/ipv4/ip_default_ttl";
+    const shared = "/proc/sys/net/netfilter/nf_hooks_lwtunnel";
+    const irq = "/proc/irq/default_smp_affinity";
+    const isThere = statIfThere(shared) !== undefined;
+    await using pod = await script(
+      [own, irq, ...(isThere ? [shared] : [])].map(rewrite).join("; "),
+    );
+    const refused = (path: string) => `Read-only file system\n${path}\n`;
+    assertPrints(await pod.run(), `${own}\n${refused(irq)}${isThere ? refused(shared) : ""}`);
+  },
+);
 
-isolatedScenario("what is hidden is empty, and is not to be opened by users", async (stage) => {
-  const look = "cat /proc/keys /proc/timer_list; ls -A /sys/power /sys/fs; echo looked";
-  await using pod = await stage.script(look);
-  assertPrints(await pod.run(), "/sys/fs:\n\n/sys/power:\nlooked\n");
-  await using ofUser = await stage.script(`(${look}) 2>&1 | grep -c denied`, {
-    app: { user: "volo", group: "volo" },
-  });
-  assertPrints(await ofUser.run(), "4\n");
-});
+scenario(
+  "what is hidden is empty, and is not to be opened by users",
+  { flavor: "isolated" },
+  async (stage) => {
+    const look = "cat /proc/keys /proc/timer_list; ls -A /sys/power /sys/fs; echo looked";
+    await using pod = await stage.script(look);
+    assertPrints(await pod.run(), "/sys/fs:\n\n/sys/power:\nlooked\n");
+    await using ofUser = await stage.script(`(${look}) 2>&1 | grep -c denied`, {
+      app: { user: "volo", group: "volo" },
+    });
+    assertPrints(await ofUser.run(), "4\n");
+  },
+);
 
 /**
  * What an image can have in the way of what comes after /proc, and what that is: it leads into
@@ -195,12 +208,16 @@ const DETOURS = {
   "/etc/hosts": null,
 } as const;
 
-isolatedScenario("an image that leads /tmp into /proc gains nothing", async (stage) => {
-  const text = "cat /etc/hostname; (: >/proc/sys/vm/swappiness) 2>/dev/null || echo refused; " +
-    "ls /proc/sys/kernel; : >/dev/console && echo console";
-  await using pod = await stage.script(text, { image: await stage.image({ files: DETOURS }) });
-  assertPrints(await pod.run({ flags: { hostname: "own" } }), "own\nrefused\nconsole\n");
-});
+scenario(
+  "an image that leads /tmp into /proc gains nothing",
+  { flavor: "isolated" },
+  async (stage) => {
+    const text = "cat /etc/hostname; (: >/proc/sys/vm/swappiness) 2>/dev/null || echo refused; " +
+      "ls /proc/sys/kernel; : >/dev/console && echo console";
+    await using pod = await stage.script(text, { image: await stage.image({ files: DETOURS }) });
+    assertPrints(await pod.run({ flags: { hostname: "own" } }), "own\nrefused\nconsole\n");
+  },
+);
 
 scenario("nor does one whose pod is in the host's namespaces", async (stage) => {
   const text = "(: >/proc/sys/vm/swappiness) 2>/dev/null || echo refused; ls /proc/sys/kernel";
@@ -209,24 +226,32 @@ scenario("nor does one whose pod is in the host's namespaces", async (stage) => 
   assertPrints(await pod.run(), "refused\n");
 });
 
-isolatedScenario("a mount point of the image's opens no setting to writing", async (stage) => {
-  const mountPoints = [{ name: "settings", path: "/srv/../proc/sys" }];
-  await using pod = await stage.script(
-    "(: >/proc/sys/vm/swappiness) 2>/dev/null || echo refused; test -e /proc/sys/vm && echo there",
-    { image: await stage.image({ app: { mountPoints } }), app: { mountPoints } },
-  );
-  await editJson(`${pod.dir}/appsinfo/app/manifest`, (manifest) => {
-    manifest.annotations = [{ name: "appc.io/docker/repository", value: "library/app" }];
-  });
-  assertPrints(await pod.run(), "refused\nthere\n");
-});
+scenario(
+  "a mount point of the image's opens no setting to writing",
+  { flavor: "isolated" },
+  async (stage) => {
+    const mountPoints = [{ name: "settings", path: "/srv/../proc/sys" }];
+    await using pod = await stage.script(
+      "(: >/proc/sys/vm/swappiness) 2>/dev/null || echo refused; test -e /proc/sys/vm && echo there",
+      { image: await stage.image({ app: { mountPoints } }), app: { mountPoints } },
+    );
+    await editJson(`${pod.dir}/appsinfo/app/manifest`, (manifest) => {
+      manifest.annotations = [{ name: "appc.io/docker/repository", value: "library/app" }];
+    });
+    assertPrints(await pod.run(), "refused\nthere\n");
+  },
+);
 
-isolatedScenario("a volume in the place of /dev is not written to", async ({ dir, script }) => {
-  await Deno.mkdir(`${dir}/source`);
-  await using pod = await script("ls /dev", {
-    volumes: [{ name: "data", kind: "host", source: `${dir}/source` }],
-    mounts: [{ volume: "data", path: "/dev" }],
-  });
-  assertPrints(await pod.run(), "");
-  assertEquals([...Deno.readDirSync(`${dir}/source`)], []);
-});
+scenario(
+  "a volume in the place of /dev is not written to",
+  { flavor: "isolated" },
+  async ({ dir, script }) => {
+    await Deno.mkdir(`${dir}/source`);
+    await using pod = await script("ls /dev", {
+      volumes: [{ name: "data", kind: "host", source: `${dir}/source` }],
+      mounts: [{ volume: "data", path: "/dev" }],
+    });
+    assertPrints(await pod.run(), "");
+    assertEquals([...Deno.readDirSync(`${dir}/source`)], []);
+  },
+);

@@ -8,7 +8,7 @@ import { assertPrints, assertRefused } from "./expect.ts";
 import { must } from "./host.ts";
 import { startUp } from "./pod_processes.ts";
 import { readStatus } from "./procfs.ts";
-import { eitherScenario } from "./scenario.ts";
+import { scenario } from "./scenario.ts";
 
 /** Below what the runtime needs, and enough for a shell: address space, data, stack, files, a file. */
 const LOW = ["-S -v 4000000", "-S -d 300000", "-S -s 200", "-S -n 21", "-S -f 1000"];
@@ -21,24 +21,32 @@ async function limitsUnder(limits: readonly string[]): Promise<string> {
   return await must(["sh", "-c", `${lowering}exec ${SHOW.join(" ")}`]);
 }
 
-eitherScenario("an app has the caller's limits, though run has more", async ({ pod: prepare }) => {
-  await using pod = await prepare({ app: { exec: SHOW } });
-  assertPrints(await pod.run({ limits: LOW }), await limitsUnder(LOW));
-});
+scenario(
+  "an app has the caller's limits, though run has more",
+  { flavor: "either" },
+  async ({ pod: prepare }) => {
+    await using pod = await prepare({ app: { exec: SHOW } });
+    assertPrints(await pod.run({ limits: LOW }), await limitsUnder(LOW));
+  },
+);
 
-eitherScenario("so have apps of a pod of several, and event handlers", async (stage) => {
-  const image = await stage.image({});
-  const handler = { name: "pre-start", exec: ["/bin/sh", "-c", "ulimit -Sn; ulimit -Sv"] };
-  const app = { exec: ["/bin/sh", "-c", "ulimit -Sf"], eventHandlers: [handler] };
-  await using pod = await stage.stage0.prepare({ apps: [{ image, name: "app", app }] });
-  const { stdout, code } = await pod.run({ limits: LOW });
-  assertEquals({ code, lines: stdout.replace(/^.*: /gm, "").split("\n") }, {
-    code: 0,
-    lines: ["21", "4000000", "1000", ""],
-  });
-});
+scenario(
+  "so have apps of a pod of several, and event handlers",
+  { flavor: "either" },
+  async (stage) => {
+    const image = await stage.image({});
+    const handler = { name: "pre-start", exec: ["/bin/sh", "-c", "ulimit -Sn; ulimit -Sv"] };
+    const app = { exec: ["/bin/sh", "-c", "ulimit -Sf"], eventHandlers: [handler] };
+    await using pod = await stage.stage0.prepare({ apps: [{ image, name: "app", app }] });
+    const { stdout, code } = await pod.run({ limits: LOW });
+    assertEquals({ code, lines: stdout.replace(/^.*: /gm, "").split("\n") }, {
+      code: 0,
+      lines: ["21", "4000000", "1000", ""],
+    });
+  },
+);
 
-eitherScenario("a command has the limits of enter's caller", async ({ script }) => {
+scenario("a command has the limits of enter's caller", { flavor: "either" }, async ({ script }) => {
   await using pod = await script("echo up; exec sleep 100");
   await startUp(pod);
   assertPrints(await pod.enter("app", SHOW, { limits: LOW }), await limitsUnder(LOW));
@@ -56,7 +64,7 @@ const HARD: Record<string, RegExp> = {
 
 for (const [hard, message] of Object.entries(HARD)) {
   const name = `a hard limit is lifted where that is allowed, or named: ulimit ${hard}`;
-  eitherScenario(name, async ({ pod: prepare }) => {
+  scenario(name, { flavor: "either" }, async ({ pod: prepare }) => {
     await using pod = await prepare({ app: { exec: SHOW } });
     const result = await pod.run({ limits: [hard] });
     const mayRaise = (BigInt(`0x${readStatus(Deno.pid)["CapEff"]}`) & CAP_SYS_RESOURCE) !== 0n;
@@ -65,13 +73,17 @@ for (const [hard, message] of Object.entries(HARD)) {
   });
 }
 
-eitherScenario("a hard limit that is low, but enough, is kept", async ({ pod: prepare }) => {
-  const limits = ["-n 100", "-s 2048", "-d 200000"];
-  await using pod = await prepare({ app: { exec: SHOW } });
-  assertPrints(await pod.run({ limits }), await limitsUnder(limits));
-});
+scenario(
+  "a hard limit that is low, but enough, is kept",
+  { flavor: "either" },
+  async ({ pod: prepare }) => {
+    const limits = ["-n 100", "-s 2048", "-d 200000"];
+    await using pod = await prepare({ app: { exec: SHOW } });
+    assertPrints(await pod.run({ limits }), await limitsUnder(limits));
+  },
+);
 
-eitherScenario("a caller cannot say what its limits are", async ({ script }) => {
+scenario("a caller cannot say what its limits are", { flavor: "either" }, async ({ script }) => {
   await using pod = await script("ulimit -Sn");
   const env = { STAGE1_VOLO_LIMITS: "7:9:9" };
   assertPrints(await pod.run({ env, limits: ["-S -n 2000"] }), "2000\n");

@@ -7,7 +7,7 @@
 
 import type { Flavor } from "../src/stage1/flavor.ts";
 import type { Result } from "./host.ts";
-import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
+import { scenario, type Stage } from "./scenario.ts";
 import type { App } from "./stage0.ts";
 import {
   bootMachine,
@@ -49,8 +49,12 @@ export interface MachinePlan {
 /** Plans a machine for the tests of a file. */
 export function planMachine(plan: MachinePlan): MachineScenario {
   const { machine, flavor = "host" } = plan;
-  const declare = flavor === "isolated" ? isolatedScenario : scenario;
-  const setting = { patience: PATIENCE, stage1: machine.stage1[flavor] };
+  const options = {
+    flavor,
+    needs: machineNeeds(machine),
+    stage1: machine.stage1[flavor],
+    patience: PATIENCE,
+  };
   const tests: MachineTest[] = [];
   let results: Promise<Result[]> | undefined;
   return (name, test, check) => {
@@ -59,7 +63,7 @@ export function planMachine(plan: MachinePlan): MachineScenario {
       results ??= runTests(stage, tests, plan);
       check((await results)[number]!);
     };
-    declare(name, run, machineNeeds(machine), setting);
+    scenario(name, options, run);
   };
 }
 

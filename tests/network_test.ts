@@ -26,7 +26,7 @@ const CASES: Record<string, string> = {
 };
 
 for (const [name, title] of Object.entries(CASES)) {
-  scenario(title, async ({ dir }) => {
+  scenario(title, { needs: NETWORK_NEEDS }, async ({ dir }) => {
     await Deno.mkdir(`${dir}/pod`);
     const contained = [
       "unshare",
@@ -38,5 +38,5 @@ for (const [name, title] of Object.entries(CASES)) {
     ];
     const deno = [Deno.execPath(), "run", "--allow-all", "--quiet", V8_FLAGS];
     assertQuiet(await execute([...contained, ...deno, `--config=${CONFIG}`, HOST, name]));
-  }, NETWORK_NEEDS);
+  });
 }

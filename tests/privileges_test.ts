@@ -176,14 +176,14 @@ scenario("a shell lives well with the default whitelist", async ({ script }) => 
   assertPrints(await pod.run(), "TEXT\n");
 });
 
-scenario("the default whitelist depends on arguments", async (stage) => {
+scenario("the default whitelist depends on arguments", { needs: COMPILER }, async (stage) => {
   const isolators = [seccomp("retain", ["@docker/default-whitelist"])];
   const image = await imageWithProbe(stage);
   await using pod = await stage.pod({ image, app: { exec: [FILTER_PROBE], isolators } });
   const result = await pod.run();
   assertCode(result, 0);
   assertEquals(readAttempts(result.stdout), BY_DEFAULT);
-}, COMPILER);
+});
 
 scenario("the default whitelist has no mounts", async ({ script }) => {
   const isolators = [seccomp("retain", ["@rkt/default-whitelist"], "EPERM")];

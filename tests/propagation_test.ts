@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertPrints } from "./expect.ts";
 import { eventually, mountTmpfs, must, SimulatedHost } from "./host.ts";
 import { isAlive, mountsUnder, readMounts } from "./procfs.ts";
-import { onEachKernel, scenario, type SimplePod } from "./scenario.ts";
+import { EVERY_KERNEL, scenario, type SimplePod } from "./scenario.ts";
 
 const PROPAGATIONS = ["shared", "private"] as const;
 
@@ -21,8 +21,9 @@ function recursiveVolume(source: string): SimplePod {
 }
 
 for (const propagation of PROPAGATIONS) {
-  onEachKernel(
+  scenario(
     `a pod changes no mount of a host whose mounts are ${propagation}`,
+    { kernels: EVERY_KERNEL },
     async (stage) => {
       await using pod = await stage.script("mount -t tmpfs tmpfs /dev/shm && echo up && sleep 100");
       await using host = await SimulatedHost.open(propagation);
@@ -36,8 +37,9 @@ for (const propagation of PROPAGATIONS) {
     },
   );
 
-  onEachKernel(
+  scenario(
     `what a ${propagation} host mounts later in a volume appears`,
+    { kernels: EVERY_KERNEL },
     async ({ dir, script }) => {
       const source = `${dir}/source`;
       await Deno.mkdir(`${source}/late`, { recursive: true });
@@ -53,7 +55,9 @@ for (const propagation of PROPAGATIONS) {
     },
   );
 
-  onEachKernel(`what the app mounts in a mount of a ${propagation} host appears`, async (stage) => {
+  scenario(`what the app mounts in a mount of a ${propagation} host appears`, {
+    kernels: EVERY_KERNEL,
+  }, async (stage) => {
     const source = `${stage.dir}/source`;
     const text = "mkdir /data/inner && mount -t tmpfs tmpfs /data/inner && echo up && sleep 100";
     await Deno.mkdir(source);
@@ -67,48 +71,60 @@ for (const propagation of PROPAGATIONS) {
   });
 }
 
-onEachKernel("what the app mounts outside its volumes stays inside", async ({ script }) => {
-  await using pod = await script(
-    "mkdir /inner && mount -t tmpfs tmpfs /inner && echo up && sleep 100",
-  );
-  await using host = await SimulatedHost.open();
-  const program = await pod.start({ host });
-  await program.prints("up");
-  assertEquals(readMounts(host.pid).filter(({ path }) => path.endsWith("/inner")), []);
-});
+scenario(
+  "what the app mounts outside its volumes stays inside",
+  { kernels: EVERY_KERNEL },
+  async ({ script }) => {
+    await using pod = await script(
+      "mkdir /inner && mount -t tmpfs tmpfs /inner && echo up && sleep 100",
+    );
+    await using host = await SimulatedHost.open();
+    const program = await pod.start({ host });
+    await program.prints("up");
+    assertEquals(readMounts(host.pid).filter(({ path }) => path.endsWith("/inner")), []);
+  },
+);
 
-onEachKernel("a volume inside another does not reach the host", async ({ dir, script }) => {
-  await Deno.mkdir(`${dir}/outer/inner`, { recursive: true });
-  await Deno.mkdir(`${dir}/other`);
-  await using pod = await script("true", {
-    volumes: [
-      { name: "outer", kind: "host", source: `${dir}/outer` },
-      { name: "other", kind: "host", source: `${dir}/other` },
-    ],
-    mounts: [
-      { volume: "outer", path: "/data" },
-      { volume: "other", path: "/data/inner" },
-    ],
-  });
-  await using host = await SimulatedHost.open();
-  const before = describeMounts(host);
-  assertCode(await pod.run({ host }), 0);
-  assertEquals(describeMounts(host), before);
-});
+scenario(
+  "a volume inside another does not reach the host",
+  { kernels: EVERY_KERNEL },
+  async ({ dir, script }) => {
+    await Deno.mkdir(`${dir}/outer/inner`, { recursive: true });
+    await Deno.mkdir(`${dir}/other`);
+    await using pod = await script("true", {
+      volumes: [
+        { name: "outer", kind: "host", source: `${dir}/outer` },
+        { name: "other", kind: "host", source: `${dir}/other` },
+      ],
+      mounts: [
+        { volume: "outer", path: "/data" },
+        { volume: "other", path: "/data/inner" },
+      ],
+    });
+    await using host = await SimulatedHost.open();
+    const before = describeMounts(host);
+    assertCode(await pod.run({ host }), 0);
+    assertEquals(describeMounts(host), before);
+  },
+);
 
-onEachKernel("what the host unmounts is unmounted in the pod as well", async ({ dir, script }) => {
-  const source = `${dir}/source`;
-  await Deno.mkdir(source);
-  const wait = "echo up; while test -e /data/inner/file; do sleep .01; done; echo gone";
-  await using pod = await script(wait, recursiveVolume(source));
-  await using host = await SimulatedHost.open();
-  await mountTmpfs(`${source}/inner`, host);
-  await must(["touch", `${source}/inner/file`], host);
-  const program = await pod.start({ host });
-  await program.prints("up");
-  await must(["umount", `${source}/inner`], host);
-  assertPrints(await program.result, "up\ngone\n");
-});
+scenario(
+  "what the host unmounts is unmounted in the pod as well",
+  { kernels: EVERY_KERNEL },
+  async ({ dir, script }) => {
+    const source = `${dir}/source`;
+    await Deno.mkdir(source);
+    const wait = "echo up; while test -e /data/inner/file; do sleep .01; done; echo gone";
+    await using pod = await script(wait, recursiveVolume(source));
+    await using host = await SimulatedHost.open();
+    await mountTmpfs(`${source}/inner`, host);
+    await must(["touch", `${source}/inner/file`], host);
+    const program = await pod.start({ host });
+    await program.prints("up");
+    await must(["umount", `${source}/inner`], host);
+    assertPrints(await program.result, "up\ngone\n");
+  },
+);
 
 scenario("collecting a killed pod leaves the host's mounts in place", async ({ script }) => {
   await using pod = await script("sleep 100");

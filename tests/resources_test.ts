@@ -91,74 +91,86 @@ function readLimits(path: string, files: Record<string, string>): Record<string,
   return Object.fromEntries(Object.keys(files).map((file) => [file, read(file)]));
 }
 
-scenario("the app is in a cgroup of the pod's, with its limits", async ({ script }) => {
-  const app = { isolators: [MEMORY, CPU], user: "1000", group: "1000" };
-  await using pod = await script("echo ready; exec sleep 100", { app });
-  await using _ = collecting(pod);
-  const program = await pod.start();
-  await program.prints("ready");
-  assertEquals(program.stderr, "");
-  for (const [controller, [v1, v2]] of Object.entries(LIMITS)) {
-    const { path, version } = await cgroup(pod, controller);
-    const expected = version === 1 ? v1 : v2;
-    assertEquals(readLimits(path, expected), expected);
-    assertEquals(Deno.readTextFileSync(`${path}/cgroup.procs`), `${program.pid}\n`);
-  }
-}, CONTROLLERS);
+scenario(
+  "the app is in a cgroup of the pod's, with its limits",
+  { needs: CONTROLLERS },
+  async ({ script }) => {
+    const app = { isolators: [MEMORY, CPU], user: "1000", group: "1000" };
+    await using pod = await script("echo ready; exec sleep 100", { app });
+    await using _ = collecting(pod);
+    const program = await pod.start();
+    await program.prints("ready");
+    assertEquals(program.stderr, "");
+    for (const [controller, [v1, v2]] of Object.entries(LIMITS)) {
+      const { path, version } = await cgroup(pod, controller);
+      const expected = version === 1 ? v1 : v2;
+      assertEquals(readLimits(path, expected), expected);
+      assertEquals(Deno.readTextFileSync(`${path}/cgroup.procs`), `${program.pid}\n`);
+    }
+  },
+);
 
-scenario("the pod's cgroup is below the caller's, or beside it", async ({ script }) => {
-  await using pod = await script("cat /proc/self/cgroup", { app: { isolators: [MEMORY] } });
-  await using _ = collecting(pod);
-  const result = await pod.run();
-  assertQuiet(result);
-  const ofPod = result.stdout.split("\n").filter((line) => line.includes(pod.uuid));
-  assertEquals(ofPod.length, 1);
-  const own = Deno.readTextFileSync("/proc/self/cgroup").split("\n");
-  const [number, names] = ofPod[0]!.split(":");
-  const caller = own.find((line) => line.startsWith(`${number}:${names}:`))!;
-  if (number !== "0") assertEquals(ofPod[0], `${caller.replace(/\/$/, "")}/volo-${pod.uuid}`);
-  assert(ofPod[0]!.endsWith(`/volo-${pod.uuid}`));
-}, CONTROLLERS);
+scenario(
+  "the pod's cgroup is below the caller's, or beside it",
+  { needs: CONTROLLERS },
+  async ({ script }) => {
+    await using pod = await script("cat /proc/self/cgroup", { app: { isolators: [MEMORY] } });
+    await using _ = collecting(pod);
+    const result = await pod.run();
+    assertQuiet(result);
+    const ofPod = result.stdout.split("\n").filter((line) => line.includes(pod.uuid));
+    assertEquals(ofPod.length, 1);
+    const own = Deno.readTextFileSync("/proc/self/cgroup").split("\n");
+    const [number, names] = ofPod[0]!.split(":");
+    const caller = own.find((line) => line.startsWith(`${number}:${names}:`))!;
+    if (number !== "0") assertEquals(ofPod[0], `${caller.replace(/\/$/, "")}/volo-${pod.uuid}`);
+    assert(ofPod[0]!.endsWith(`/volo-${pod.uuid}`));
+  },
+);
 
-scenario("an app that exceeds its memory is killed", async ({ script }) => {
+scenario("an app that exceeds its memory is killed", { needs: CONTROLLERS }, async ({ script }) => {
   const app = { isolators: [MEMORY] };
   await using pod = await script("tail /dev/zero; echo ended with $?", { app });
   await using _ = collecting(pod);
   const result = await pod.run();
   assertCode(result, 0);
   assertEquals(result.stdout, "ended with 137\n");
-}, CONTROLLERS);
+});
 
-scenario("an app with little memory can start", async ({ script }) => {
+scenario("an app with little memory can start", { needs: CONTROLLERS }, async ({ script }) => {
   const isolators = [{ name: "resource/memory", value: { limit: "4Mi" } }];
   await using pod = await script("echo small", { app: { isolators } });
   await using _ = collecting(pod);
   assertPrints(await pod.run(), "small\n");
-}, CONTROLLERS);
+});
 
-scenario("the pod's limit bounds the app's, and that is said", async ({ script }) => {
-  const isolators = [{ name: "resource/memory", value: { limit: "64Mi" } }];
-  await using pod = await script("exec sleep 100", { app: { isolators } });
-  await using _ = collecting(pod);
-  await setPodIsolators(pod, [MEMORY]);
-  const program = await pod.start();
-  const { path, version } = await cgroup(pod, "memory");
-  const file = version === 1 ? "memory.limit_in_bytes" : "memory.max";
-  assertEquals(readLimits(path, { [file]: "" }), { [file]: "33554432" });
-  assertMatch(
-    program.stderr,
-    /^run: apps\[0\]\.app\.isolators\[0\].*bounds 67108864 to 33554432\n$/,
-  );
-}, CONTROLLERS);
+scenario(
+  "the pod's limit bounds the app's, and that is said",
+  { needs: CONTROLLERS },
+  async ({ script }) => {
+    const isolators = [{ name: "resource/memory", value: { limit: "64Mi" } }];
+    await using pod = await script("exec sleep 100", { app: { isolators } });
+    await using _ = collecting(pod);
+    await setPodIsolators(pod, [MEMORY]);
+    const program = await pod.start();
+    const { path, version } = await cgroup(pod, "memory");
+    const file = version === 1 ? "memory.limit_in_bytes" : "memory.max";
+    assertEquals(readLimits(path, { [file]: "" }), { [file]: "33554432" });
+    assertMatch(
+      program.stderr,
+      /^run: apps\[0\]\.app\.isolators\[0\].*bounds 67108864 to 33554432\n$/,
+    );
+  },
+);
 
-scenario("cpu-shares are the app's share", async ({ script }) => {
+scenario("cpu-shares are the app's share", { needs: CONTROLLERS }, async ({ script }) => {
   await using pod = await script("exec sleep 100", { app: { isolators: [SHARES] } });
   await using _ = collecting(pod);
   await pod.start();
   const { path, version } = await cgroup(pod, "cpu");
   const expected = version === 1 ? { "cpu.shares": "2048" } : { "cpu.weight": "200" };
   assertEquals(readLimits(path, expected), expected);
-}, CONTROLLERS);
+});
 
 const BLOCK_LIMITS: [isolator: string, v1: string][] = [
   ["resource/block-bandwidth", "blkio.throttle.write_bps_device"],
@@ -166,7 +178,9 @@ const BLOCK_LIMITS: [isolator: string, v1: string][] = [
 ];
 
 for (const [name, v1] of BLOCK_LIMITS) {
-  scenario(`a limit of every block device is set on each: ${name}`, async ({ script }) => {
+  scenario(`a limit of every block device is set on each: ${name}`, {
+    needs: [hierarchy("blkio") ? controllerNeed("blkio") : controllerNeed("io")],
+  }, async ({ script }) => {
     const isolators = [{ name, value: { default: true, limit: "1000" } }];
     await using pod = await script("exec sleep 100", { app: { isolators } });
     await using _ = collecting(pod);
@@ -178,7 +192,7 @@ for (const [name, v1] of BLOCK_LIMITS) {
     assertEquals(limited.length, [...Deno.readDirSync("/sys/block")].length);
     // What version 1 does not limit is said.
     assertEquals(/page cache/.test(program.stderr), version === 1);
-  }, [hierarchy("blkio") ? controllerNeed("blkio") : controllerNeed("io")]);
+  });
 }
 
 scenario("a limit is not enforced where no cgroup can have it, and that is said", async (stage) => {
@@ -229,29 +243,37 @@ scenario("without isolators there is no cgroup", async ({ script }) => {
   assertEquals(await cgroups(pod), []);
 });
 
-scenario("gc removes the cgroups, and what is in them", async ({ script }) => {
-  const app = { isolators: [MEMORY, CPU] };
-  await using pod = await script("sleep 100 >/dev/null 2>&1 & echo $!", { app });
-  const orphan = Number((await pod.run()).stdout);
-  assert(isAlive(orphan));
-  assertEquals((await cgroups(pod)).length > 0, true);
-  assertQuiet(await pod.gc());
-  assertEquals(await cgroups(pod), []);
-  await eventually("the orphan's end", () => !isAlive(orphan));
-  assertQuiet(await pod.gc());
-}, CONTROLLERS);
+scenario(
+  "gc removes the cgroups, and what is in them",
+  { needs: CONTROLLERS },
+  async ({ script }) => {
+    const app = { isolators: [MEMORY, CPU] };
+    await using pod = await script("sleep 100 >/dev/null 2>&1 & echo $!", { app });
+    const orphan = Number((await pod.run()).stdout);
+    assert(isAlive(orphan));
+    assertEquals((await cgroups(pod)).length > 0, true);
+    assertQuiet(await pod.gc());
+    assertEquals(await cgroups(pod), []);
+    await eventually("the orphan's end", () => !isAlive(orphan));
+    assertQuiet(await pod.gc());
+  },
+);
 
-scenario("gc ends what has left the app's root, but not the pod's cgroup", async ({ script }) => {
-  const text = "mkdir -p /elsewhere/bin && cp /bin/busybox /elsewhere/bin && " +
-    "chroot /elsewhere /bin/busybox sleep 100 >/dev/null 2>&1 & echo $!";
-  await using pod = await script(text, { app: { isolators: [MEMORY] } });
-  const orphan = Number((await pod.run()).stdout);
-  assertQuiet(await pod.gc());
-  assertEquals(await cgroups(pod), []);
-  await eventually("the orphan's end", () => !isAlive(orphan));
-}, CONTROLLERS);
+scenario(
+  "gc ends what has left the app's root, but not the pod's cgroup",
+  { needs: CONTROLLERS },
+  async ({ script }) => {
+    const text = "mkdir -p /elsewhere/bin && cp /bin/busybox /elsewhere/bin && " +
+      "chroot /elsewhere /bin/busybox sleep 100 >/dev/null 2>&1 & echo $!";
+    await using pod = await script(text, { app: { isolators: [MEMORY] } });
+    const orphan = Number((await pod.run()).stdout);
+    assertQuiet(await pod.gc());
+    assertEquals(await cgroups(pod), []);
+    await eventually("the orphan's end", () => !isAlive(orphan));
+  },
+);
 
-scenario("gc removes cgroups that the app has made", async ({ script }) => {
+scenario("gc removes cgroups that the app has made", { needs: CONTROLLERS }, async ({ script }) => {
   const app = { isolators: [MEMORY] };
   await using pod = await script("echo ready; exec sleep 100", { app });
   await using _ = collecting(pod);
@@ -263,26 +285,30 @@ scenario("gc removes cgroups that the app has made", async ({ script }) => {
   await program.result;
   assertQuiet(await pod.gc());
   assertEquals(await cgroups(pod), []);
-}, CONTROLLERS);
+});
 
-scenario("run can be killed at any moment, and gc leaves no cgroup", async ({ script }) => {
-  for (let delay = 0; delay <= 120; delay += 12) {
-    await using pod = await script("sleep 100", { app: { isolators: [MEMORY, CPU] } });
-    const program = await pod.launch();
-    await sleep(delay);
-    program.kill("SIGKILL");
-    await program.result;
-    assertQuiet(await pod.gc());
-    assertEquals(await cgroups(pod), [], `killed after ${delay} ms`);
-  }
-}, CONTROLLERS);
+scenario(
+  "run can be killed at any moment, and gc leaves no cgroup",
+  { needs: CONTROLLERS },
+  async ({ script }) => {
+    for (let delay = 0; delay <= 120; delay += 12) {
+      await using pod = await script("sleep 100", { app: { isolators: [MEMORY, CPU] } });
+      const program = await pod.launch();
+      await sleep(delay);
+      program.kill("SIGKILL");
+      await program.result;
+      assertQuiet(await pod.gc());
+      assertEquals(await cgroups(pod), [], `killed after ${delay} ms`);
+    }
+  },
+);
 
-scenario("a run that is refused leaves no cgroup", async ({ script }) => {
+scenario("a run that is refused leaves no cgroup", { needs: CONTROLLERS }, async ({ script }) => {
   const app = { isolators: [MEMORY, CPU], workingDirectory: "/no/such/directory" };
   await using pod = await script("true", { app });
   assertRefused(await pod.run(), "run", /workingDirectory/);
   assertEquals(await cgroups(pod), []);
-}, CONTROLLERS);
+});
 
 scenario("what the host's network cannot give is said", async ({ script }) => {
   const isolators = [{
@@ -321,14 +347,16 @@ function hasFile(path: string): boolean {
   }
 }
 
-scenario("a host without SELinux says that it ignores a context", async ({ script }) => {
+scenario("a host without SELinux says that it ignores a context", {
+  needs: [{ what: "a host without SELinux", met: !hasFile("/sys/fs/selinux/enforce") }],
+}, async ({ script }) => {
   const value = { user: "system_u", role: "system_r", type: "dhcpc_t", level: "s0" };
   const isolators = [{ name: "os/linux/selinux-context", value }];
   await using pod = await script("true", { app: { isolators } });
   const result = await pod.run();
   assertCode(result, 0);
   assertMatch(result.stderr, /^run: apps\[0\].*selinux-context\): ignored: .*no SELinux\n$/);
-}, [{ what: "a host without SELinux", met: !hasFile("/sys/fs/selinux/enforce") }]);
+});
 
 scenario("an AppArmor profile that is not there is refused", async ({ script }) => {
   const isolators = [{ name: "os/linux/apparmor-profile", value: { profile: "no-such-profile" } }];

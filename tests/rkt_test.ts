@@ -80,14 +80,14 @@ async function startUnderRkt(rkt: Rkt, stage: Stage, image: string) {
   return { uuid, output: child.output() };
 }
 
-scenario("rkt run passes output and exit code through", async (stage) => {
+scenario("rkt run passes output and exit code through", { needs: NEEDS }, async (stage) => {
   await using rkt = new Rkt(stage.dir);
   const image = await packScript(stage, 'echo "hello $AC_APP_NAME"; exit 7');
   const { code, stdout, stderr } = await execute(rkt.runArgv(image));
   assertEquals({ code, stdout }, { code: 7, stdout: "hello app\n" }, stderr);
-}, NEEDS);
+});
 
-scenario("rkt lists, enters, stops and collects a pod", async (stage) => {
+scenario("rkt lists, enters, stops and collects a pod", { needs: NEEDS }, async (stage) => {
   await using rkt = new Rkt(stage.dir);
   const image = await packScript(stage, "trap 'exit 5' TERM; while :; do sleep .01; done");
   const { uuid, output } = await startUnderRkt(rkt, stage, image);
@@ -107,25 +107,29 @@ scenario("rkt lists, enters, stops and collects a pod", async (stage) => {
   assertEquals(collected.code, 0, collected.stderr);
   assertEquals((await rkt.call("list", "--no-legend")).stdout.trim(), "");
   assertEquals(rkt.mounts(), []);
-}, NEEDS);
+});
 
-scenario("rkt stop --force ends a pod that will not", async (stage) => {
+scenario("rkt stop --force ends a pod that will not", { needs: NEEDS }, async (stage) => {
   await using rkt = new Rkt(stage.dir);
   const image = await packScript(stage, "trap '' TERM; while :; do sleep .01; done");
   const { uuid, output } = await startUnderRkt(rkt, stage, image);
   const stopped = await rkt.call("stop", "--force", uuid);
   assertEquals(stopped.code, 0, stopped.stderr);
   assertEquals((await output).signal, "SIGKILL");
-}, NEEDS);
+});
 
-scenario("rkt fetches the image by its signature", async ({ dir }) => {
-  await using rkt = new Rkt(dir);
-  const refused = await rkt.call("fetch", STAGE1);
-  assertEquals(refused.code === 0, false, "an image whose key nobody trusts was accepted");
+scenario(
+  "rkt fetches the image by its signature",
+  { needs: [...NEEDS, ...SIGNED] },
+  async ({ dir }) => {
+    await using rkt = new Rkt(dir);
+    const refused = await rkt.call("fetch", STAGE1);
+    assertEquals(refused.code === 0, false, "an image whose key nobody trusts was accepted");
 
-  const trusted = await rkt.call("trust", "--root", "--skip-fingerprint-review", PUBLIC_KEY);
-  assertEquals(trusted.code, 0, trusted.stderr);
-  const fetched = await rkt.call("fetch", STAGE1);
-  assertEquals(fetched.code, 0, fetched.stderr);
-  assertStringIncludes(fetched.stdout, "sha512-");
-}, [...NEEDS, ...SIGNED]);
+    const trusted = await rkt.call("trust", "--root", "--skip-fingerprint-review", PUBLIC_KEY);
+    assertEquals(trusted.code, 0, trusted.stderr);
+    const fetched = await rkt.call("fetch", STAGE1);
+    assertEquals(fetched.code, 0, fetched.stderr);
+    assertStringIncludes(fetched.stdout, "sha512-");
+  },
+);

@@ -1,7 +1,7 @@
 /** The app's own root, and the kernel's paths in it. */
 
 import { assertPrints, assertRefused, editJson } from "./expect.ts";
-import { onEachKernel, scenario } from "./scenario.ts";
+import { EVERY_KERNEL, scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
 function protect(pod: Pod, value = "true"): Promise<void> {
@@ -10,17 +10,21 @@ function protect(pod: Pod, value = "true"): Promise<void> {
   });
 }
 
-onEachKernel("a read-only root cannot be written to, /tmp and volumes can", async ({ script }) => {
-  await using pod = await script(
-    "touch /new 2>/dev/null || echo refused; touch /tmp/new /data/new && echo written",
-    {
-      readOnlyRootFS: true,
-      volumes: [{ name: "data", kind: "empty" }],
-      mounts: [{ volume: "data", path: "/data" }],
-    },
-  );
-  assertPrints(await pod.run(), "refused\nwritten\n");
-});
+scenario(
+  "a read-only root cannot be written to, /tmp and volumes can",
+  { kernels: EVERY_KERNEL },
+  async ({ script }) => {
+    await using pod = await script(
+      "touch /new 2>/dev/null || echo refused; touch /tmp/new /data/new && echo written",
+      {
+        readOnlyRootFS: true,
+        volumes: [{ name: "data", kind: "empty" }],
+        mounts: [{ volume: "data", path: "/data" }],
+      },
+    );
+    assertPrints(await pod.run(), "refused\nwritten\n");
+  },
+);
 
 scenario("a root is writable unless the manifest says otherwise", async ({ script }) => {
   await using pod = await script("touch /new && echo written");
@@ -36,11 +40,15 @@ scenario("the kernel's paths are left alone unless a pod asks", async ({ script 
   assertPrints(await pod.run(), "symbols\nmodules\n");
 });
 
-onEachKernel("the kernel's paths are hidden or read-only where a pod asks", async ({ script }) => {
-  await using pod = await script(PROBE);
-  await protect(pod);
-  assertPrints(await pod.run(), "read-only\n");
-});
+scenario(
+  "the kernel's paths are hidden or read-only where a pod asks",
+  { kernels: EVERY_KERNEL },
+  async ({ script }) => {
+    await using pod = await script(PROBE);
+    await protect(pod);
+    assertPrints(await pod.run(), "read-only\n");
+  },
+);
 
 scenario("--disable-paths leaves the kernel's paths alone", async ({ script }) => {
   await using pod = await script(PROBE);

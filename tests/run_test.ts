@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { isAlive, readProcess } from "./procfs.ts";
-import { onEachKernel, scenario } from "./scenario.ts";
+import { EVERY_KERNEL, scenario } from "./scenario.ts";
 import { LOCK_FD } from "./stage0/pod.ts";
 
 scenario("run passes the app's output and exit code through", async ({ script }) => {
@@ -63,12 +63,16 @@ scenario(
   },
 );
 
-onEachKernel("the app inherits no descriptor but 0 to 2 and the lock", async ({ pod: prepare }) => {
-  await using pod = await prepare({ app: { exec: ["/bin/ls", "/proc/self/fd"] } });
-  const { stdout } = await pod.run({ extraFds: [5, 7] });
-  // 3 is the directory that ls itself reads.
-  assertEquals(stdout.trim().split("\n").map(Number), [0, 1, 2, 3, LOCK_FD]);
-});
+scenario(
+  "the app inherits no descriptor but 0 to 2 and the lock",
+  { kernels: EVERY_KERNEL },
+  async ({ pod: prepare }) => {
+    await using pod = await prepare({ app: { exec: ["/bin/ls", "/proc/self/fd"] } });
+    const { stdout } = await pod.run({ extraFds: [5, 7] });
+    // 3 is the directory that ls itself reads.
+    assertEquals(stdout.trim().split("\n").map(Number), [0, 1, 2, 3, LOCK_FD]);
+  },
+);
 
 scenario("the app starts with no signal ignored or blocked", async ({ pod: prepare }) => {
   const exec = ["/bin/grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"];
@@ -129,11 +133,15 @@ scenario("the pod is running until the last of its processes ends", async ({ scr
   assertEquals(await pod.isRunning(), false);
 });
 
-onEachKernel("a pod that has run leaves no mounts beside stage0's", async ({ script }) => {
-  await using pod = await script("true");
-  assertQuiet(await pod.run());
-  assertEquals(pod.foreignMounts(), []);
-});
+scenario(
+  "a pod that has run leaves no mounts beside stage0's",
+  { kernels: EVERY_KERNEL },
+  async ({ script }) => {
+    await using pod = await script("true");
+    assertQuiet(await pod.run());
+    assertEquals(pod.foreignMounts(), []);
+  },
+);
 
 const badLocks: [what: string, value: string | undefined][] = [
   ["is missing", undefined],

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { type Flavor, FLAVORS } from "../src/stage1/flavor.ts";
 import { type Host, olderHost, type OldKernel, thisHost } from "./host.ts";
 import { BUSYBOX, type ImageOptions, makeImage } from "./images.ts";
 import { compareTraces, newProcesses, takeTraces } from "./leftovers.ts";
@@ -66,91 +67,90 @@ function imageUnderTest(variable: string, file: string): string {
   return Deno.env.get(variable) ?? new URL(`../dist/${file}`, import.meta.url).pathname;
 }
 
+/** A kernel that a test is run with: this machine's, or an older one in its place. */
+export type Kernel = "now" | OldKernel;
+
+/** This machine's kernel, and the older ones for which the entrypoints have another way. */
+export const EVERY_KERNEL: readonly Kernel[] = ["now", "5.8", "5.10"];
+
 /** What a test may have otherwise than usual. */
-export interface Setting {
-  /** The kernel that the entrypoints find. */
-  kernel?: Host;
-  /** What is passed as `--net` where the test says nothing. */
-  net?: string;
-  /** The image, where it is not the one under test. */
+export interface ScenarioOptions {
+  /** The image, or both, one after the other; by default that of pods in the host's namespaces. */
+  flavor?: Flavor | "either";
+  /** The kernels that the entrypoints find, one after the other; by default this machine's. */
+  kernels?: readonly Kernel[];
+  /** What not every machine has. Where one is missing, the test is skipped by name. */
+  needs?: readonly Need[];
+  /** The image's file, where it is not the one under test. */
   stage1?: string;
-  /** How many milliseconds the test may take. */
+  /** How many milliseconds the test may take; by default a minute. */
   patience?: number;
 }
 
-/** Declares a test; where a need is not met, it is ignored, and its name says why. */
-export function scenario(
-  name: string,
-  test: (stage: Stage) => Promise<void>,
-  needs: Need[] = [],
-  setting: Setting = {},
-): void {
-  declare(name, test, needs, { stage1: STAGE1, net: "default", ...setting });
-}
+/** What is tested. */
+type Test = (stage: Stage) => Promise<void>;
 
-/** Declares a test of the image whose pods have namespaces of their own. They are in no network, unless it says so. */
-export function isolatedScenario(
-  name: string,
-  test: (stage: Stage) => Promise<void>,
-  needs: Need[] = [],
-  setting: Setting = {},
-): void {
-  declare(`${name}, isolated`, test, needs, { stage1: ISOLATED_STAGE1, net: "none", ...setting });
-}
+/** The images under test, and what is passed to each as `--net` where a test says nothing. */
+const SUBJECTS: Record<Flavor, Subject> = {
+  host: { stage1: STAGE1, net: "default" },
+  isolated: { stage1: ISOLATED_STAGE1, net: "none" },
+};
 
-/** Declares a test of each image. */
-export function eitherScenario(
-  name: string,
-  test: (stage: Stage) => Promise<void>,
-  needs: Need[] = [],
-): void {
-  scenario(name, test, needs);
-  isolatedScenario(name, test, needs);
-}
-
-/** What a test is about. */
-interface Subject extends Setting {
-  /** The image. */
+/** An image, and the network of its pods. */
+interface Subject {
   stage1: string;
   net: string;
 }
 
-function declare(
-  name: string,
-  test: (stage: Stage) => Promise<void>,
-  needs: Need[],
-  { stage1, net, kernel = thisHost, patience = PATIENCE }: Subject,
-): void {
+/**
+ * Declares a test of the whole system, once for each flavor and kernel.
+ *
+ * @param name Which behaviour is shown. Tests of isolated pods and with older kernels add that to it.
+ * @param options What is otherwise than usual; may be left out.
+ * @param test Works with pods, and asserts.
+ */
+export function scenario(name: string, test: Test): void;
+export function scenario(name: string, options: ScenarioOptions, test: Test): void;
+export function scenario(name: string, ...rest: [Test] | [ScenarioOptions, Test]): void {
+  const [options, test] = rest.length === 1 ? [{}, rest[0]] : rest;
+  const { flavor = "host", kernels = ["now"] } = options;
+  for (const each of flavor === "either" ? FLAVORS : [flavor]) {
+    for (const kernel of kernels) declare(name, { ...options, flavor: each, kernel }, test);
+  }
+}
+
+/** One test: of one flavor, with one kernel. */
+interface Declaration extends ScenarioOptions {
+  flavor: Flavor;
+  kernel: Kernel;
+}
+
+function declare(name: string, declaration: Declaration, test: Test): void {
+  const { flavor, kernel, needs = [], patience = PATIENCE } = declaration;
+  const { stage1 = SUBJECTS[flavor].stage1 } = declaration;
+  const subject = { stage1, net: SUBJECTS[flavor].net, kernel: hostWith(kernel) };
   const missing = [...BASIC_NEEDS, ...needs].filter(({ met }) => !met).map(({ what }) => what);
   Deno.test({
-    name: missing.length === 0 ? name : `${name} (needs ${missing.join(", ")})`,
+    name: [
+      name,
+      kernel === "now" ? "" : `, on Linux ${kernel}`,
+      flavor === "isolated" ? ", isolated" : "",
+      missing.length === 0 ? "" : ` (needs ${missing.join(", ")})`,
+    ].join(""),
     ignore: missing.length > 0,
-    fn: () => withoutLeftovers(() => onStage(test, { stage1, net, kernel }), patience),
+    fn: () => withoutLeftovers(() => onStage(test, subject), patience),
   });
 }
 
-const OLD_KERNELS: OldKernel[] = ["5.8", "5.10"];
-
-/** Declares a test, and once more for each older kernel that the entrypoints can find. */
-export function onEachKernel(
-  name: string,
-  test: (stage: Stage) => Promise<void>,
-  needs: Need[] = [],
-): void {
-  scenario(name, test, needs);
-  for (const old of OLD_KERNELS) {
-    scenario(`${name}, on Linux ${old}`, test, needs, { kernel: olderHost(old) });
-  }
+function hostWith(kernel: Kernel): Host {
+  return kernel === "now" ? thisHost : olderHost(kernel);
 }
 
 /** How many milliseconds a test may take, unless it says otherwise. */
 const PATIENCE = 60_000;
 
 /** Why a test failed matters more than what it then left behind. */
-async function withoutLeftovers(
-  test: () => Promise<void>,
-  milliseconds: number,
-): Promise<void> {
+async function withoutLeftovers(test: () => Promise<void>, milliseconds: number): Promise<void> {
   const before = takeTraces(TEMP_DIR);
   // Without its processes, a test that waits in vain goes on, and fails.
   const kill = () => killAll(newProcesses(before, takeTraces(TEMP_DIR)));
@@ -176,13 +176,10 @@ function killAll(processes: [pid: number, line: string][]): void {
   }
 }
 
-async function onStage(
-  test: (stage: Stage) => Promise<void>,
-  options: { stage1: string; net: string; kernel: Host },
-): Promise<void> {
+async function onStage(test: Test, subject: Subject & { kernel: Host }): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "scenario-" });
   try {
-    await using stage0 = await Stage0.open({ ...options, cache: CACHE! });
+    await using stage0 = await Stage0.open({ ...subject, cache: CACHE! });
     await test(setStage(stage0, dir));
   } finally {
     await Deno.remove(dir, { recursive: true });

@@ -6,7 +6,7 @@ import { eventually, must, SimulatedHost } from "./host.ts";
 import { inJail, MAKE_JAIL } from "./jail.ts";
 import { processOf, startUp } from "./pod_processes.ts";
 import { childrenOf, isAlive, readProcess, readProcesses, readStatus } from "./procfs.ts";
-import { eitherScenario, scenario, type Stage } from "./scenario.ts";
+import { scenario, type Stage } from "./scenario.ts";
 import type { App, Pod } from "./stage0.ts";
 
 const UP = "echo up; exec sleep 100";
@@ -45,25 +45,30 @@ function shell(text: string): string[] {
   return ["/bin/sh", "-c", text];
 }
 
-eitherScenario("a pod ends with its last app, and each has its status", async ({ scripts }) => {
-  await using pod = await scripts({ one: "exit 0", two: UP.replace("100", ".3"), three: "true" });
-  const program = await pod.start();
-  await program.prints("up");
-  await eventually("the end of the first ones", () => {
-    try {
-      return Object.values(statuses(pod, "one", "three")).join() === "0,0";
-    } catch {
-      return false;
-    }
-  });
-  assertEquals(program.ended, false);
-  assertQuiet(await program.result);
-  assertEquals(statuses(pod, "one", "two", "three"), { one: "0", two: "0", three: "0" });
-  assertEquals(await pod.isRunning(), false);
-});
+scenario(
+  "a pod ends with its last app, and each has its status",
+  { flavor: "either" },
+  async ({ scripts }) => {
+    await using pod = await scripts({ one: "exit 0", two: UP.replace("100", ".3"), three: "true" });
+    const program = await pod.start();
+    await program.prints("up");
+    await eventually("the end of the first ones", () => {
+      try {
+        return Object.values(statuses(pod, "one", "three")).join() === "0,0";
+      } catch {
+        return false;
+      }
+    });
+    assertEquals(program.ended, false);
+    assertQuiet(await program.result);
+    assertEquals(statuses(pod, "one", "two", "three"), { one: "0", two: "0", three: "0" });
+    assertEquals(await pod.isRunning(), false);
+  },
+);
 
-eitherScenario(
+scenario(
   "an app that fails has the others end, and its status is the pod's",
+  { flavor: "either" },
   async (stage) => {
     await using pod = await stage.scripts({
       polite: ending("polite"),
@@ -85,7 +90,7 @@ eitherScenario(
   },
 );
 
-eitherScenario("an app that is killed has the others end", async ({ scripts }) => {
+scenario("an app that is killed has the others end", { flavor: "either" }, async ({ scripts }) => {
   await using pod = await scripts({ one: UP, two: UP });
   const program = await startUp(pod, 2);
   const two = processOf(program, "two");
@@ -96,7 +101,7 @@ eitherScenario("an app that is killed has the others end", async ({ scripts }) =
   assertEquals(statuses(pod, "one", "two"), { one: "137", two: "0" });
 });
 
-eitherScenario("lines say whose they are, and stay whole", async ({ scripts }) => {
+scenario("lines say whose they are, and stay whole", { flavor: "either" }, async ({ scripts }) => {
   const write = (name: string) =>
     `for i in $(seq 40); do printf ${name}; printf ${name}; echo " $i"; echo error $i >&2; done`;
   await using pod = await scripts({ one: write("x"), two: `${write("y")}; printf 'no end'` });
@@ -114,73 +119,97 @@ eitherScenario("lines say whose they are, and stay whole", async ({ scripts }) =
   assertEquals(log.split("\n").filter((line) => line.startsWith("xx")).length, 40);
 });
 
-eitherScenario("all that an app wrote is passed on, however it ends", async ({ scripts }) => {
-  const size = 200_000;
-  const write = `head -c ${size} /dev/zero | tr '\\0' x; echo; exit 3`;
-  await using pod = await scripts({ one: write, two: "exec sleep 100" });
-  const { code, stdout } = await pod.run();
-  assertEquals(code, 3);
-  assertEquals(stdout.match(/x/g)?.length, size);
-});
+scenario(
+  "all that an app wrote is passed on, however it ends",
+  { flavor: "either" },
+  async ({ scripts }) => {
+    const size = 200_000;
+    const write = `head -c ${size} /dev/zero | tr '\\0' x; echo; exit 3`;
+    await using pod = await scripts({ one: write, two: "exec sleep 100" });
+    const { code, stdout } = await pod.run();
+    assertEquals(code, 3);
+    assertEquals(stdout.match(/x/g)?.length, size);
+  },
+);
 
-eitherScenario("an app's annotations say where its streams lead", async ({ scripts }) => {
-  const write = "echo out; echo error >&2; readlink /proc/self/fd/0";
-  await using pod = await scripts({ one: write, two: write });
-  await editJson(`${pod.dir}/pod`, ({ apps }) => {
-    apps[0].annotations = [{ name: "coreos.com/rkt/stage2/stdout", value: "null" }];
-    apps[1].annotations = [{ name: "coreos.com/rkt/stage2/stderr", value: "null" }];
-  });
-  const { code, stdout, stderr } = await pod.run();
-  assertEquals([code, linesOf(stdout), linesOf(stderr)], [
-    0,
-    ["two: out", "two: /dev/null"],
-    ["one: error"],
-  ]);
-});
+scenario(
+  "an app's annotations say where its streams lead",
+  { flavor: "either" },
+  async ({ scripts }) => {
+    const write = "echo out; echo error >&2; readlink /proc/self/fd/0";
+    await using pod = await scripts({ one: write, two: write });
+    await editJson(`${pod.dir}/pod`, ({ apps }) => {
+      apps[0].annotations = [{ name: "coreos.com/rkt/stage2/stdout", value: "null" }];
+      apps[1].annotations = [{ name: "coreos.com/rkt/stage2/stderr", value: "null" }];
+    });
+    const { code, stdout, stderr } = await pod.run();
+    assertEquals([code, linesOf(stdout), linesOf(stderr)], [
+      0,
+      ["two: out", "two: /dev/null"],
+      ["one: error"],
+    ]);
+  },
+);
 
-eitherScenario("stop asks every app, and run ends as they do", async ({ scripts }) => {
-  await using pod = await scripts({ one: ending("one"), two: ending("two", 5) });
-  const program = await startUp(pod, 2);
-  assertQuiet(await pod.stop());
-  const result = await program.result;
-  assertCode(result, 5);
-  const asked = linesOf(result.stdout).filter((line) => line.endsWith("asked"));
-  assertEquals(asked.toSorted(), ["one: one was asked", "two: two was asked"]);
-});
+scenario(
+  "stop asks every app, and run ends as they do",
+  { flavor: "either" },
+  async ({ scripts }) => {
+    await using pod = await scripts({ one: ending("one"), two: ending("two", 5) });
+    const program = await startUp(pod, 2);
+    assertQuiet(await pod.stop());
+    const result = await program.result;
+    assertCode(result, 5);
+    const asked = linesOf(result.stdout).filter((line) => line.endsWith("asked"));
+    assertEquals(asked.toSorted(), ["one: one was asked", "two: two was asked"]);
+  },
+);
 
-eitherScenario("stop --force ends an app that does not want to", async ({ scripts }) => {
-  const stubborn = "trap '' TERM; echo up; while :; do sleep .02; done";
-  await using pod = await scripts({ one: stubborn, two: UP });
-  const program = await startUp(pod, 2);
-  assertQuiet(await pod.stop({ force: true }));
-  const { code } = await program.result;
-  assert(code !== 0, "it ended by force");
-  assertEquals(await pod.isRunning(), false);
-});
+scenario(
+  "stop --force ends an app that does not want to",
+  { flavor: "either" },
+  async ({ scripts }) => {
+    const stubborn = "trap '' TERM; echo up; while :; do sleep .02; done";
+    await using pod = await scripts({ one: stubborn, two: UP });
+    const program = await startUp(pod, 2);
+    assertQuiet(await pod.stop({ force: true }));
+    const { code } = await program.result;
+    assert(code !== 0, "it ended by force");
+    assertEquals(await pod.isRunning(), false);
+  },
+);
 
-eitherScenario("each app can be entered, in its own root, as its own user", async (stage) => {
-  await using pod = await compose(stage, {
-    one: { exec: shell(`echo 1 >/tmp/name; ${UP}`) },
-    two: { exec: shell(`echo 2 >/tmp/name; ${UP}`), user: "volo", group: "volo" },
-  });
-  await startUp(pod, 2);
-  const show = shell("cat /tmp/name; id -un; echo $AC_APP_NAME");
-  assertPrints(await pod.enter("one", show), "1\nroot\none\n");
-  assertPrints(await pod.enter("two", show), "2\nvolo\ntwo\n");
-  assertRefused(await pod.enter("three", show), "enter", /three/);
-});
+scenario(
+  "each app can be entered, in its own root, as its own user",
+  { flavor: "either" },
+  async (stage) => {
+    await using pod = await compose(stage, {
+      one: { exec: shell(`echo 1 >/tmp/name; ${UP}`) },
+      two: { exec: shell(`echo 2 >/tmp/name; ${UP}`), user: "volo", group: "volo" },
+    });
+    await startUp(pod, 2);
+    const show = shell("cat /tmp/name; id -un; echo $AC_APP_NAME");
+    assertPrints(await pod.enter("one", show), "1\nroot\none\n");
+    assertPrints(await pod.enter("two", show), "2\nvolo\ntwo\n");
+    assertRefused(await pod.enter("three", show), "enter", /three/);
+  },
+);
 
-eitherScenario("an app that has called chroot can be entered", async ({ scripts }) => {
-  const text = `${MAKE_JAIL}; echo up; exec ${inJail("sleep 100")}`;
-  await using pod = await scripts({ one: text, two: UP });
-  const program = await startUp(pod, 2);
-  const one = processOf(program, "one");
-  await eventually("its program", () => readProcess(one)?.argv[0] === "/bin/busybox");
-  assertPrints(
-    await pod.enter("one", shell("pwd; ls -d /jail/name; echo $AC_APP_NAME")),
-    "/\n/jail/name\none\n",
-  );
-});
+scenario(
+  "an app that has called chroot can be entered",
+  { flavor: "either" },
+  async ({ scripts }) => {
+    const text = `${MAKE_JAIL}; echo up; exec ${inJail("sleep 100")}`;
+    await using pod = await scripts({ one: text, two: UP });
+    const program = await startUp(pod, 2);
+    const one = processOf(program, "one");
+    await eventually("its program", () => readProcess(one)?.argv[0] === "/bin/busybox");
+    assertPrints(
+      await pod.enter("one", shell("pwd; ls -d /jail/name; echo $AC_APP_NAME")),
+      "/\n/jail/name\none\n",
+    );
+  },
+);
 
 scenario("where there are no cgroups, a pod's end reaches who has called chroot", async (stage) => {
   const seconds = 1000 + Math.floor(Math.random() * 1e6);
@@ -201,7 +230,7 @@ scenario("where there are no cgroups, a pod's end reaches who has called chroot"
   }
 });
 
-eitherScenario("each app has its own privileges", async (stage) => {
+scenario("each app has its own privileges", { flavor: "either" }, async (stage) => {
   const retain = (...set: string[]) => ({
     isolators: [{ name: "os/linux/capabilities-retain-set", value: { set } }],
   });
@@ -219,27 +248,32 @@ eitherScenario("each app has its own privileges", async (stage) => {
   assertEquals(show("two"), { ...sets("0000000000000020"), Groups: "0 4242" });
 });
 
-eitherScenario("handlers run around their own app, which others do not wait for", async (stage) => {
-  const handlers = (name: string) => [
-    { name: "pre-start", exec: shell(`sleep .3; echo before ${name}`) },
-    { name: "post-stop", exec: shell(`echo after ${name}`) },
-  ];
-  await using pod = await compose(stage, {
-    one: { exec: shell("echo one runs"), eventHandlers: handlers("one") },
-    two: { exec: shell("echo two runs") },
-  });
-  const result = await pod.run();
-  assertQuiet(result);
-  assertEquals(linesOf(result.stdout), [
-    "two: two runs",
-    "one: before one",
-    "one: one runs",
-    "one: after one",
-  ]);
-});
+scenario(
+  "handlers run around their own app, which others do not wait for",
+  { flavor: "either" },
+  async (stage) => {
+    const handlers = (name: string) => [
+      { name: "pre-start", exec: shell(`sleep .3; echo before ${name}`) },
+      { name: "post-stop", exec: shell(`echo after ${name}`) },
+    ];
+    await using pod = await compose(stage, {
+      one: { exec: shell("echo one runs"), eventHandlers: handlers("one") },
+      two: { exec: shell("echo two runs") },
+    });
+    const result = await pod.run();
+    assertQuiet(result);
+    assertEquals(linesOf(result.stdout), [
+      "two: two runs",
+      "one: before one",
+      "one: one runs",
+      "one: after one",
+    ]);
+  },
+);
 
-eitherScenario(
+scenario(
   "a pre-start handler that fails keeps its app from starting, and ends the pod",
+  { flavor: "either" },
   async (stage) => {
     await using pod = await compose(stage, {
       one: {
@@ -257,31 +291,39 @@ eitherScenario(
   },
 );
 
-eitherScenario("an app that cannot be started leaves none of the others", async (stage) => {
-  await using pod = await compose(stage, {
-    one: { exec: shell("exec sleep 4321") },
-    two: { exec: ["/missing"] },
-  });
-  assertRefused(await pod.run(), "run", /apps\[1\]\.app\.exec\[0\]: "\/missing"/);
-  assertEquals(await pod.isRunning(), false);
-  assertEquals(pod.foreignMounts(), []);
-});
+scenario(
+  "an app that cannot be started leaves none of the others",
+  { flavor: "either" },
+  async (stage) => {
+    await using pod = await compose(stage, {
+      one: { exec: shell("exec sleep 4321") },
+      two: { exec: ["/missing"] },
+    });
+    assertRefused(await pod.run(), "run", /apps\[1\]\.app\.exec\[0\]: "\/missing"/);
+    assertEquals(await pod.isRunning(), false);
+    assertEquals(pod.foreignMounts(), []);
+  },
+);
 
-eitherScenario("an app may have many processes, and none is left as a zombie", async (stage) => {
-  const many = "for i in $(seq 200); do (sleep .1 &); done; echo up; exec sleep 100";
-  await using pod = await stage.scripts({ one: many, two: UP });
-  const program = await startUp(pod, 2);
-  // In a pod of its own namespaces pid 1 takes over what is orphaned, else the host's does.
-  const parents = new Set([program.pid, pod.readNumber("pid")!, processOf(program, "one")]);
-  const children = () => [...parents].flatMap(childrenOf).map(({ argv }) => argv.join(" "));
-  const first = pod.readNumber("pid") === program.pid ? [] : [`init`];
-  await eventually("the end of all", () => {
-    const names = children().map((line) => line.replace(/^init .*/, "init"));
-    return names.toSorted().join() === [...first, "sleep 100", "sleep 100"].join();
-  });
-});
+scenario(
+  "an app may have many processes, and none is left as a zombie",
+  { flavor: "either" },
+  async (stage) => {
+    const many = "for i in $(seq 200); do (sleep .1 &); done; echo up; exec sleep 100";
+    await using pod = await stage.scripts({ one: many, two: UP });
+    const program = await startUp(pod, 2);
+    // In a pod of its own namespaces pid 1 takes over what is orphaned, else the host's does.
+    const parents = new Set([program.pid, pod.readNumber("pid")!, processOf(program, "one")]);
+    const children = () => [...parents].flatMap(childrenOf).map(({ argv }) => argv.join(" "));
+    const first = pod.readNumber("pid") === program.pid ? [] : [`init`];
+    await eventually("the end of all", () => {
+      const names = children().map((line) => line.replace(/^init .*/, "init"));
+      return names.toSorted().join() === [...first, "sleep 100", "sleep 100"].join();
+    });
+  },
+);
 
-eitherScenario("a pod ends with run, however that ends", async ({ scripts }) => {
+scenario("a pod ends with run, however that ends", { flavor: "either" }, async ({ scripts }) => {
   await using pod = await scripts({ one: UP, two: UP });
   const program = await startUp(pod, 2);
   const apps = ["one", "two"].map((name) => processOf(program, name));

@@ -12,9 +12,13 @@ const SOAKS: { title: string; seed: number; networks: boolean; needs: Need[] }[]
 ];
 
 for (const { title, seed, networks, needs } of SOAKS) {
-  scenario(`${title} whose processes are killed at random leave nothing`, async ({ dir }) => {
-    const command = soakCommand({ pods: 6, atOnce: 3, seed, networks });
-    const result = await execute(["env", `TMPDIR=${dir}`, ...command]);
-    assertCode({ ...result, stderr: result.stdout + result.stderr }, 0);
-  }, needs);
+  scenario(
+    `${title} whose processes are killed at random leave nothing`,
+    { needs },
+    async ({ dir }) => {
+      const command = soakCommand({ pods: 6, atOnce: 3, seed, networks });
+      const result = await execute(["env", `TMPDIR=${dir}`, ...command]);
+      assertCode({ ...result, stderr: result.stdout + result.stderr }, 0);
+    },
+  );
 }

@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { assertQuiet } from "./expect.ts";
 import { eventually, type Host, must, sleep } from "./host.ts";
 import { childrenOf, isAlive } from "./procfs.ts";
-import { isolatedScenario, scenario, type Stage } from "./scenario.ts";
+import { scenario, type Stage } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
 
 /** An app that writes without end. */
@@ -43,7 +43,7 @@ function stalledScenario(name: string, app: string, test: (pod: Pod, host: Host)
     await using pod = await prepare();
     await test(pod, host);
   };
-  isolatedScenario(name, (stage) => compose(stage, () => stage.script(app)));
+  scenario(name, { flavor: "isolated" }, (stage) => compose(stage, () => stage.script(app)));
   scenario(
     `${name}, of two apps`,
     (stage) => compose(stage, () => stage.scripts({ one: app, two: app })),
@@ -86,14 +86,18 @@ for (const force of [false, true]) {
 
 for (const debug of [false, true]) {
   const what = debug ? "that says what it does" : "whose app cannot be started";
-  isolatedScenario(`stop ends a run ${what} to a reader that has stalled`, async (stage) => {
-    using host = await stalledHost(stage.dir, true);
-    await using pod = await stage.pod({ app: { exec: ["/missing"] } });
-    const program = await pod.launch({ host, flags: { debug } });
-    await sleep(1000);
-    assertEquals(program.ended, false);
-    assertQuiet(await pod.stop());
-    await eventually("the end of run", () => program.ended);
-    assertEquals(await pod.isRunning(), false);
-  });
+  scenario(
+    `stop ends a run ${what} to a reader that has stalled`,
+    { flavor: "isolated" },
+    async (stage) => {
+      using host = await stalledHost(stage.dir, true);
+      await using pod = await stage.pod({ app: { exec: ["/missing"] } });
+      const program = await pod.launch({ host, flags: { debug } });
+      await sleep(1000);
+      assertEquals(program.ended, false);
+      assertQuiet(await pod.stop());
+      await eventually("the end of run", () => program.ended);
+      assertEquals(await pod.isRunning(), false);
+    },
+  );
 }

@@ -6,7 +6,7 @@ import { eventually, sleep } from "./host.ts";
 import { inJail, MAKE_JAIL } from "./jail.ts";
 import { childrenOf, isAlive, readProcess } from "./procfs.ts";
 import { REGROWING } from "./regrowing.ts";
-import { onEachKernel, scenario } from "./scenario.ts";
+import { EVERY_KERNEL, scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
 /** An app that says which signal it got. */
@@ -42,7 +42,7 @@ async function startOrphan(pod: Pod): Promise<number> {
   return orphan;
 }
 
-onEachKernel("stop asks the app to terminate", async ({ script }) => {
+scenario("stop asks the app to terminate", { kernels: EVERY_KERNEL }, async ({ script }) => {
   await using pod = await script(TRAP);
   const program = await pod.start();
   await program.prints("up");

@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { assertCode, assertPrints, assertRefused, editJson } from "./expect.ts";
 import { mountTmpfs, SimulatedHost } from "./host.ts";
 import { mountsUnder, readMounts } from "./procfs.ts";
-import { isolatedScenario, onEachKernel, scenario, type SimplePod } from "./scenario.ts";
+import { EVERY_KERNEL, scenario, type SimplePod } from "./scenario.ts";
 import type { Volume } from "./stage0.ts";
 
 /** A volume and its mount. */
@@ -72,8 +72,10 @@ scenario(
   },
 );
 
-for (const declare of [scenario, isolatedScenario]) {
-  declare("a source that others keep exchanging is what it was found to be", async (stage) => {
+scenario(
+  "a source that others keep exchanging is what it was found to be",
+  { flavor: "either" },
+  async (stage) => {
     const shared = `${stage.dir}/shared`;
     await Deno.mkdir(`${shared}/sub`, { recursive: true });
     await Deno.writeTextFile(`${shared}/sub/inside`, "");
@@ -93,8 +95,8 @@ for (const declare of [scenario, isolatedScenario]) {
       exchanger.kill("SIGKILL");
       await exchanger.status;
     }
-  });
-}
+  },
+);
 
 scenario("one volume can be in two places", async ({ dir, script }) => {
   const source = await makeSource(dir);
@@ -177,12 +179,16 @@ scenario("a target that points at the host creates nothing there", async (stage)
 
 const TRY_WRITING = "touch /data/new 2>/dev/null && echo written || echo refused";
 
-onEachKernel("a read-only volume cannot be written to", async ({ dir, script }) => {
-  const source = await makeSource(dir);
-  await using pod = await script(TRY_WRITING, mounted({ kind: "host", source, readOnly: true }));
-  assertPrints(await pod.run(), "refused\n");
-  await Deno.writeTextFile(`${source}/still`, "writable for the host");
-});
+scenario(
+  "a read-only volume cannot be written to",
+  { kernels: EVERY_KERNEL },
+  async ({ dir, script }) => {
+    const source = await makeSource(dir);
+    await using pod = await script(TRY_WRITING, mounted({ kind: "host", source, readOnly: true }));
+    assertPrints(await pod.run(), "refused\n");
+    await Deno.writeTextFile(`${source}/still`, "writable for the host");
+  },
+);
 
 for (const readOnly of [undefined, false]) {
   const word = readOnly === undefined ? "unless the volume says otherwise" : "by its volume's word";
@@ -207,52 +213,64 @@ const recursions: [recursive: boolean | undefined, seen: string][] = [
 ];
 
 for (const [recursive, seen] of recursions) {
-  onEachKernel(`mounts inside a volume with recursive=${recursive}`, async ({ dir, script }) => {
-    const source = await makeSource(dir);
-    await using _inner = await mountInside(source);
-    const said = recursive === undefined ? {} : { recursive };
-    await using pod = await script(SHOW_INNER, mounted({ kind: "host", source, ...said }));
-    await using host = await SimulatedHost.open();
-    assertPrints(await pod.run({ host }), seen);
-  });
+  scenario(
+    `mounts inside a volume with recursive=${recursive}`,
+    { kernels: EVERY_KERNEL },
+    async ({ dir, script }) => {
+      const source = await makeSource(dir);
+      await using _inner = await mountInside(source);
+      const said = recursive === undefined ? {} : { recursive };
+      await using pod = await script(SHOW_INNER, mounted({ kind: "host", source, ...said }));
+      await using host = await SimulatedHost.open();
+      assertPrints(await pod.run({ host }), seen);
+    },
+  );
 }
 
-onEachKernel("a read-only volume is read-only in all its mounts", async ({ dir, script }) => {
-  const source = await makeSource(dir);
-  await using _inner = await mountInside(source, "nosuid,nodev,noexec");
-  await using _innermost = await mountTmpfs(`${source}/inner/most`);
-  const tries = ["/data", "/data/inner", "/data/inner/most"]
-    .map((path) => `touch ${path}/new 2>/dev/null && echo ${path} is writable`);
-  const show = "grep ' /data/inner ' /proc/self/mounts | cut -d ' ' -f 4";
-  await using pod = await script(
-    [...tries, show].join("; "),
-    mounted({ kind: "host", source, readOnly: true, recursive: true }),
-  );
-  const options = (await pod.run()).stdout.trim().split(",");
-  assertEquals(options.slice(0, 4), ["ro", "nosuid", "nodev", "noexec"]);
-  await Deno.writeTextFile(`${source}/inner/still`, "writable for the host");
-});
+scenario(
+  "a read-only volume is read-only in all its mounts",
+  { kernels: EVERY_KERNEL },
+  async ({ dir, script }) => {
+    const source = await makeSource(dir);
+    await using _inner = await mountInside(source, "nosuid,nodev,noexec");
+    await using _innermost = await mountTmpfs(`${source}/inner/most`);
+    const tries = ["/data", "/data/inner", "/data/inner/most"]
+      .map((path) => `touch ${path}/new 2>/dev/null && echo ${path} is writable`);
+    const show = "grep ' /data/inner ' /proc/self/mounts | cut -d ' ' -f 4";
+    await using pod = await script(
+      [...tries, show].join("; "),
+      mounted({ kind: "host", source, readOnly: true, recursive: true }),
+    );
+    const options = (await pod.run()).stdout.trim().split(",");
+    assertEquals(options.slice(0, 4), ["ro", "nosuid", "nodev", "noexec"]);
+    await Deno.writeTextFile(`${source}/inner/still`, "writable for the host");
+  },
+);
 
-onEachKernel("the kernel calls every mount of a read-only volume so", async ({ dir, script }) => {
-  const source = await makeSource(dir);
-  await using _inner = await mountInside(source, "nosuid,noatime");
-  await using _innermost = await mountTmpfs(`${source}/inner/most`, undefined, "nodev,noexec");
-  await using _over = await mountTmpfs(`${source}/inner/most`, undefined, "nosuid,nodiratime");
-  await using pod = await script(
-    "echo up; sleep 100",
-    mounted({ kind: "host", source, readOnly: true }),
-  );
-  const program = await pod.start();
-  await program.prints("up");
-  // Of two mounts on one path, the latter counts: nothing leads to the other.
-  const visible = new Map(mountsUnder("/data", program.pid).map((mount) => [mount.path, mount]));
-  assertEquals([...visible.keys()], ["/data", "/data/inner", "/data/inner/most"]);
-  for (const { path, options, propagation } of visible.values()) {
-    const ofHost = readMounts().findLast((mount) => mount.path === path.replace("/data", source));
-    const expected = ofHost?.options.with(0, "ro") ?? ["ro", ...options.slice(1)];
-    assertEquals({ path, options, propagation }, { path, options: expected, propagation: [] });
-  }
-});
+scenario(
+  "the kernel calls every mount of a read-only volume so",
+  { kernels: EVERY_KERNEL },
+  async ({ dir, script }) => {
+    const source = await makeSource(dir);
+    await using _inner = await mountInside(source, "nosuid,noatime");
+    await using _innermost = await mountTmpfs(`${source}/inner/most`, undefined, "nodev,noexec");
+    await using _over = await mountTmpfs(`${source}/inner/most`, undefined, "nosuid,nodiratime");
+    await using pod = await script(
+      "echo up; sleep 100",
+      mounted({ kind: "host", source, readOnly: true }),
+    );
+    const program = await pod.start();
+    await program.prints("up");
+    // Of two mounts on one path, the latter counts: nothing leads to the other.
+    const visible = new Map(mountsUnder("/data", program.pid).map((mount) => [mount.path, mount]));
+    assertEquals([...visible.keys()], ["/data", "/data/inner", "/data/inner/most"]);
+    for (const { path, options, propagation } of visible.values()) {
+      const ofHost = readMounts().findLast((mount) => mount.path === path.replace("/data", source));
+      const expected = ofHost?.options.with(0, "ro") ?? ["ro", ...options.slice(1)];
+      assertEquals({ path, options, propagation }, { path, options: expected, propagation: [] });
+    }
+  },
+);
 
 scenario("an empty volume has the mode and owner that it asks for", async ({ script }) => {
   const volume: Omit<Volume, "name"> = { kind: "empty", mode: "2770", uid: 1000, gid: 44 };
@@ -273,7 +291,7 @@ scenario("an empty volume lives in the pod directory", async ({ script }) => {
   assertEquals(kept, "kept\n");
 });
 
-onEachKernel("an empty volume can be read-only", async ({ script }) => {
+scenario("an empty volume can be read-only", { kernels: EVERY_KERNEL }, async ({ script }) => {
   await using pod = await script(TRY_WRITING, mounted({ kind: "empty", readOnly: true }));
   assertPrints(await pod.run(), "refused\n");
 });
