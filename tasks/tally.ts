@@ -41,6 +41,24 @@ export function readTally(output: string, success: boolean): Tally {
   return { passed, failed: success ? failed : Math.max(failed, 1), skipped };
 }
 
+/**
+ * Reads the names of skipped tests in the output of `deno test`.
+ *
+ * @param output All that it printed, in colours or not.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * const output = "a (needs root) ... ignored (0ms)\nb ... ok (1ms)\n";
+ * assertEquals(readSkipped(output), ["a (needs root)"]);
+ * ```
+ */
+export function readSkipped(output: string): string[] {
+  const lines = stripVTControlCharacters(output).split("\n");
+  return lines.map((line) => /^(.*) \.\.\. ignored\b/.exec(line)?.[1])
+    .filter((name) => name !== undefined);
+}
+
 /** Adds up. */
 export function sumTallies(tallies: readonly Tally[]): Tally {
   return tallies.reduce((a, b) => ({

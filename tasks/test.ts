@@ -1,6 +1,6 @@
 /**
  * `deno task test`: the tests beside the modules, the examples in the documentation, and the tests of
- * the whole system, which need the images.
+ * the whole system, which need the images. They run side by side.
  *
  * @module
  */
@@ -9,11 +9,13 @@ import { existsSync } from "node:fs";
 import { describeError } from "../src/stage1/entrypoint.ts";
 import { V8_FLAGS } from "./build.ts";
 import { buildImages, DEFAULT_BUILD, type ImageBuild } from "./build_image.ts";
-import { colourSettings, paint, runTask, say, taskArguments } from "./console.ts";
-import { architecture, imagesFor, ROOT } from "./project.ts";
+import { paint, runTask, say, taskArguments } from "./console.ts";
+import { architecture, imagesFor } from "./project.ts";
 import { machineDirectory, wantsAll } from "./setup.mjs";
 import { isSigned, signWithDevelopmentKey } from "./sign.ts";
-import { FAILURE, formatTally, NONE, readTally, sumTallies, type Tally } from "./tally.ts";
+import { formatTally, sumTallies, type Tally } from "./tally.ts";
+import { listSystemTests, planFiles, SYSTEM_TESTS, UNIT_TESTS } from "./test_files.ts";
+import { failedRun, type RunEnd, runTestsOf, sideBySide, type TestRun } from "./test_runs.ts";
 
 const USAGE = `Usage: deno task test [FILE…]
 
@@ -21,61 +23,94 @@ Runs all tests, or those in some files or directories.
 
   --debug  show where an error comes from`;
 
-/** Where tests stand beside what they test. */
-const UNIT_TESTS = ["image", "src", "tasks"];
+/** What runs the tests of a file of the system's. */
+const SYSTEM_MAIN = `${SYSTEM_TESTS}/main.ts`;
 
-/** Where the tests of the whole system are, and how they start. */
-const SYSTEM_TESTS = { directory: "tests", main: "tests/main.ts" };
+/** How many files are tested at a time: much of a test's time is waiting. */
+const WIDTH = navigator.hardwareConcurrency + 1;
 
-/**
- * Keeps the mounts of tests away from the machine. Others than root can mount nothing anyway.
- */
+/** Keeps the mounts of tests away from the machine. Others than root can mount nothing anyway. */
 const CONTAINED = Deno.uid() === 0 ? ["unshare", "--mount", "--propagation", "private"] : [];
 
 /**
- * Runs tests, and shows what they print as it comes.
+ * Runs tests side by side. Each file of the system's has a mount namespace, a temporary directory
+ * and unpacked images of its own.
  *
  * @param files What to run, relative to the project; everything when empty.
  */
 export async function runTests(files: readonly string[] = []): Promise<Tally> {
-  const isSystemTest = (file: string) => file.split("/")[0] === SYSTEM_TESTS.directory;
-  const system = files.filter(isSystemTest);
-  const unit = files.filter((file) => !isSystemTest(file));
-  const all = files.length === 0;
-  return sumTallies([
-    all || unit.length > 0 ? await runUnitTests(all ? UNIT_TESTS : unit) : NONE,
-    all || system.length > 0 ? await runSystemTests(system) : NONE,
-  ]);
+  const { unit, system } = await select(files);
+  const ends: RunEnd[] = [];
+  // Tests beside the modules build images, too: of what is there, nothing is built again.
+  if (system.length > 0 && !await buildForTests()) ends.push(failedRun("the images"));
+  const plan = planFiles(ends.length > 0 ? [] : system);
+  const showsAll = unit.length + system.length === 1;
+  const run = (it: TestRun) => runTestsOf(it, showsAll);
+  const machines = sideBySide(plan.machines.map(systemRun), 1, run);
+  const first = [...unit.map(unitRun), ...plan.sideBySide.map(systemRun)];
+  ends.push(...await sideBySide(first, WIDTH, run), ...await machines);
+  ends.push(...await sideBySide(plan.alone.map(systemRun), 1, run));
+  tellMisses(ends);
+  return sumTallies(ends.map(({ tally }) => tally));
 }
 
-async function runUnitTests(files: readonly string[]): Promise<Tally> {
-  announce("unit tests and examples");
+/** What to run: paths of tests beside modules, and names of files of the system's tests. */
+async function select(
+  files: readonly string[],
+): Promise<{ unit: readonly string[]; system: readonly string[] }> {
+  if (files.length === 0) return { unit: UNIT_TESTS, system: await listSystemTests() };
+  const [unit, system]: [string[], string[]] = [[], []];
+  for (const file of files) {
+    const [first, ...rest] = file.replace(/^\.\//, "").split("/");
+    const name = rest.join("/");
+    if (first !== SYSTEM_TESTS) unit.push(file);
+    else if (name === "") system.push(...await listSystemTests());
+    else system.push(name);
+  }
+  return { unit, system };
+}
+
+function unitRun(path: string): TestRun {
   // V8 as the compiled programs have it: its compiler could change errno before it is looked at.
-  return await run([
-    ...CONTAINED,
-    Deno.execPath(),
-    "test",
-    V8_FLAGS,
-    "--quiet",
-    "--doc",
-    "--allow-all",
-    ...files,
-  ]);
+  const args = ["test", V8_FLAGS, "--quiet", "--doc", "--allow-all", path];
+  return { title: path, command: [...CONTAINED, Deno.execPath(), ...args] };
 }
 
-async function runSystemTests(files: readonly string[]): Promise<Tally> {
-  announce("tests of the whole system");
+function systemRun(name: string): TestRun {
+  const title = `${SYSTEM_TESTS}/${name}`;
+  // `deno task ok` checks the types of all of them at once.
+  const args = ["run", "--no-check", "--allow-all", SYSTEM_MAIN, "--quiet", "--no-check", title];
+  return { title, command: [Deno.execPath(), ...args] };
+}
+
+/**
+ * Builds the images that the tests are of, without compression, whatever was built before.
+ *
+ * @returns Whether they are there.
+ */
+async function buildForTests(): Promise<boolean> {
   try {
     for (const { path } of await buildImages()) {
       // What is new has no signature.
       if (!isSigned(path)) await signWithDevelopmentKey(path);
     }
     if (hasForeignMachine()) await buildImages(FOREIGN_BUILD);
+    return true;
   } catch (error) {
     say(`the images could not be built: ${describeError(error)}`);
-    return FAILURE;
+    return false;
   }
-  return await run([Deno.execPath(), "run", "--allow-all", SYSTEM_TESTS.main, "--quiet", ...files]);
+}
+
+/** Names what did not hold, and the tests that were skipped. */
+function tellMisses(ends: readonly RunEnd[]): void {
+  const failed = ends.filter(({ tally }) => tally.failed > 0).map(({ title }) => title);
+  const skipped = ends.flatMap((end) => end.skipped.map((name) => `${end.title}: ${name}`));
+  for (const [what, lines] of [["Skipped", skipped], ["Failed", failed]] as const) {
+    if (lines.length === 0) continue;
+    say(`\n${paint("bold", what)}`);
+    for (const line of lines) say(`  ${line}`);
+  }
 }
 
 /** The processor that tests have a virtual machine of, whatever this one's is. */
@@ -90,20 +125,6 @@ const FOREIGN_BUILD: ImageBuild = {
 function hasForeignMachine(): boolean {
   const isForeign = FOREIGN.deno !== Deno.build.arch;
   return isForeign && wantsAll(Deno.env.toObject()) && existsSync(machineDirectory("arm64"));
-}
-
-async function run([program, ...args]: string[]): Promise<Tally> {
-  const pipes = { stdin: "null", stdout: "piped" } as const;
-  const child = new Deno.Command(program!, { args, cwd: ROOT, env: colourSettings(), ...pipes })
-    .spawn();
-  const [shown, read] = child.stdout.tee();
-  await shown.pipeTo(Deno.stdout.writable, { preventClose: true });
-  const output = await new Response(read).text();
-  return readTally(output, (await child.status).success);
-}
-
-function announce(title: string): void {
-  say(`\n${paint("bold", title)}`);
 }
 
 /**

@@ -1,0 +1,78 @@
+/**
+ * Which files of tests there are, and which of them may run side by side.
+ *
+ * @module
+ */
+
+import { ROOT } from "./project.ts";
+
+/** Where the tests of the whole system are. */
+export const SYSTEM_TESTS = "tests";
+
+/** Where tests stand beside what they test, the slowest first. */
+export const UNIT_TESTS: readonly string[] = ["tasks", "src", "image"];
+
+/** The files that take longest. They begin first, so that none of them is left over at the end. */
+export const LONGEST: readonly string[] = [
+  "hostile_test.ts",
+  "hostile_pods_begin_test.ts",
+  "hostile_pods_processes_test.ts",
+  "stalled_reader_test.ts",
+  "isolated_resources_test.ts",
+  "stop_test.ts",
+];
+
+/** The files that boot virtual machines, two at a time: one file of them is enough. */
+export const MACHINES: readonly string[] = [
+  "arm64_host_test.ts",
+  "cgroup2_host_test.ts",
+  "isolated_cgroup2_host_test.ts",
+  "selinux_host_test.ts",
+];
+
+/** The files that look at what others change: they run last, and one after the other. */
+export const ALONE: readonly string[] = [
+  // It compares two listings of the host's cgroups, where pods may have theirs.
+  "mounts_test.ts",
+];
+
+/** Files, by what may run beside them. */
+export interface Schedule {
+  /** Run beside each other, in this order. */
+  readonly sideBySide: readonly string[];
+  /** Run one after the other, beside those. */
+  readonly machines: readonly string[];
+  /** Run when all others have ended, one after the other. */
+  readonly alone: readonly string[];
+}
+
+/**
+ * Says when each file is run.
+ *
+ * @param files Names of files of the tests of the system.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(planFiles(["mounts_test.ts", "gc_test.ts", "stop_test.ts"]), {
+ *   sideBySide: ["stop_test.ts", "gc_test.ts"],
+ *   machines: [],
+ *   alone: ["mounts_test.ts"],
+ * });
+ * ```
+ */
+export function planFiles(files: readonly string[]): Schedule {
+  const isOther = (file: string) => ![...MACHINES, ...ALONE, ...LONGEST].includes(file);
+  const among = (list: readonly string[]) => list.filter((file) => files.includes(file));
+  return {
+    sideBySide: [...among(LONGEST), ...files.filter(isOther)],
+    machines: among(MACHINES),
+    alone: among(ALONE),
+  };
+}
+
+/** Lists the files of the tests of the system, in alphabetical order. */
+export async function listSystemTests(): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(`${ROOT}/${SYSTEM_TESTS}`));
+  return entries.map(({ name }) => name).filter((name) => name.endsWith("_test.ts")).sort();
+}
