@@ -18,6 +18,8 @@ export interface Mount {
   propagation: string[];
   /** The type of file system. */
   type: string;
+  /** The options of the file system, which all its mounts share, such as `size=64k`. */
+  superOptions: string[];
 }
 
 /** The mounts of a process, in the kernel's order; without a pid, of the tests themselves. */
@@ -29,13 +31,15 @@ export function readMounts(pid: number | "self" = "self"): Mount[] {
 function parseMount(line: string): Mount {
   const [head, tail] = line.split(" - ");
   const [id, , , root, path, options, ...propagation] = head!.split(" ");
+  const [type, , superOptions] = tail!.split(" ");
   return {
     id: Number(id),
     root: unescape(root!),
     path: unescape(path!),
     options: options!.split(","),
     propagation,
-    type: tail!.split(" ")[0]!,
+    type: type!,
+    superOptions: superOptions!.split(","),
   };
 }
 

@@ -87,8 +87,8 @@ export interface ScenarioOptions {
   patience?: number;
 }
 
-/** What is tested. */
-type Test = (stage: Stage) => Promise<void>;
+/** What a test does; in its context it can declare steps. */
+export type StageTest = (stage: Stage, context: Deno.TestContext) => Promise<void>;
 
 /** The images under test, and what is passed to each as `--net` where a test says nothing. */
 const SUBJECTS: Record<Flavor, Subject> = {
@@ -109,9 +109,9 @@ interface Subject {
  * @param options What is otherwise than usual; may be left out.
  * @param test Works with pods, and asserts.
  */
-export function scenario(name: string, test: Test): void;
-export function scenario(name: string, options: ScenarioOptions, test: Test): void;
-export function scenario(name: string, ...rest: [Test] | [ScenarioOptions, Test]): void {
+export function scenario(name: string, test: StageTest): void;
+export function scenario(name: string, options: ScenarioOptions, test: StageTest): void;
+export function scenario(name: string, ...rest: [StageTest] | [ScenarioOptions, StageTest]): void {
   const [options, test] = rest.length === 1 ? [{}, rest[0]] : rest;
   const { flavor = "host", kernels = ["now"] } = options;
   for (const each of flavor === "either" ? FLAVORS : [flavor]) {
@@ -125,7 +125,7 @@ interface Declaration extends ScenarioOptions {
   kernel: Kernel;
 }
 
-function declare(name: string, declaration: Declaration, test: Test): void {
+function declare(name: string, declaration: Declaration, test: StageTest): void {
   const { flavor, kernel, needs = [], patience = PATIENCE } = declaration;
   const { stage1 = SUBJECTS[flavor].stage1 } = declaration;
   const subject = { stage1, net: SUBJECTS[flavor].net, kernel: hostWith(kernel) };
@@ -138,7 +138,8 @@ function declare(name: string, declaration: Declaration, test: Test): void {
       missing.length === 0 ? "" : ` (needs ${missing.join(", ")})`,
     ].join(""),
     ignore: missing.length > 0,
-    fn: () => withoutLeftovers(() => onStage(test, subject), patience),
+    fn: (context) =>
+      withoutLeftovers(() => onStage((stage) => test(stage, context), subject), patience),
   });
 }
 
@@ -176,7 +177,10 @@ function killAll(processes: [pid: number, line: string][]): void {
   }
 }
 
-async function onStage(test: Test, subject: Subject & { kernel: Host }): Promise<void> {
+async function onStage(
+  test: (stage: Stage) => Promise<void>,
+  subject: Subject & { kernel: Host },
+): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "scenario-" });
   try {
     await using stage0 = await Stage0.open({ ...subject, cache: CACHE! });

@@ -89,6 +89,13 @@ export class Pod implements AsyncDisposable {
     return await (await this.#launchRun(options)).result;
   }
 
+  /** Spells what `run` is passed before the UUID. */
+  spellFlags(flags: RunFlags = {}): string[] {
+    const version = annotation(this.#stage1.manifest, "coreos.com/rkt/stage1/interface-version");
+    const usual = { net: this.net, privateUsers: this.#privateUsers };
+    return spellFlags({ ...usual, ...flags }, Number(version ?? 1));
+  }
+
   /** Runs it in the background, from the moment that it names its process. */
   async start(options: RunOptions = {}): Promise<Program> {
     const program = await this.#launchRun(options);
@@ -171,10 +178,8 @@ export class Pod implements AsyncDisposable {
 
   async #launchRun(options: RunOptions): Promise<Program> {
     await this.#writeDnsFiles(options.flags?.dns ?? {});
-    const version = annotation(this.#stage1.manifest, "coreos.com/rkt/stage1/interface-version");
-    const usual = { net: this.net, privateUsers: this.#privateUsers };
-    const flags = spellFlags({ ...usual, ...options.flags }, Number(version ?? 1));
-    const argv = [this.#own("run"), ...options.args ?? [...flags, this.uuid]];
+    const args = options.args ?? [...this.spellFlags(options.flags), this.uuid];
+    const argv = [this.#own("run"), ...args];
     return this.#launch(argv, options, LOCK_FD);
   }
 

@@ -1,0 +1,208 @@
+/**
+ * What `explain` says of an app's process, against what the kernel says of it.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { CAPABILITIES } from "../../src/linux/capabilities.ts";
+import { parseStatus, readStatus } from "../procfs.ts";
+import type { ExplainedApp } from "./explanation.ts";
+import {
+  argumentsOf,
+  environmentOf,
+  identityOf,
+  inRootOf,
+  parseArguments,
+  type Seen,
+  type SeenApp,
+} from "./seen.ts";
+
+/** The user and groups of a process, in the host's numbers. */
+interface Ids {
+  uid: number;
+  gid: number;
+  groups: number[];
+}
+
+/** No app can have more than this process. */
+const OWN_BOUNDING_SET = BigInt(`0x${readStatus(Deno.pid)["CapBnd"]}`);
+
+/** Each app's first argument may be the path at which its program was found. */
+export function agreeOnPrograms({ apps }: Seen): void {
+  for (const { plan, pid } of apps) {
+    const [program, ...args] = plan.exec;
+    const [path, ...others] = argumentsOf(pid);
+    assertEquals([path?.split("/").at(-1), others], [program.split("/").at(-1), args]);
+  }
+}
+
+export function agreeOnEnvironments({ apps }: Seen): void {
+  for (const { plan, pid } of apps) {
+    const { terminalType } = plan;
+    const ofTerminal = terminalType === undefined ? {} : { TERM: terminalType };
+    assertEquals(environmentOf(pid), { ...ofTerminal, ...plan.environment });
+  }
+}
+
+export function agreeOnNames({ apps }: Seen): void {
+  assertEquals(
+    apps.map(({ pid }) => environmentOf(pid)["AC_APP_NAME"]),
+    apps.map(({ plan }) => plan.name),
+  );
+}
+
+export function agreeOnWorkingDirectories({ apps }: Seen): void {
+  for (const { plan, pid } of apps) {
+    const there = inRootOf(pid, plan.workingDirectory);
+    assertEquals(identityOf(`/proc/${pid}/cwd`), identityOf(there));
+  }
+}
+
+export function agreeOnIds({ apps }: Seen): void {
+  for (const app of apps) assertEquals(idsIn(readStatus(app.pid)), idsOf(app));
+}
+
+export function agreeOnCapabilities({ apps }: Seen): void {
+  for (const app of apps) assertCapabilities(readStatus(app.pid), app.plan, idsIn);
+}
+
+export function agreeOnNewPrivileges({ apps }: Seen): void {
+  for (const { plan, pid } of apps) {
+    const { noNewPrivileges, seccomp } = plan.isolators.privileges;
+    const status = readStatus(pid);
+    const isRoot = idsIn(status).uid === (plan.ids?.shift ?? 0);
+    const expected = noNewPrivileges || (seccomp !== undefined && !isRoot);
+    assertEquals(status["NoNewPrivs"], expected ? "1" : "0");
+  }
+}
+
+export function agreeOnFilters({ apps }: Seen): void {
+  for (const { plan, pid } of apps) assertFilter(readStatus(pid), plan);
+}
+
+export function agreeOnOomScores({ apps }: Seen): void {
+  const usual = Deno.readTextFileSync("/proc/self/oom_score_adj").trim();
+  for (const { plan, pid } of apps) {
+    const score = Deno.readTextFileSync(`/proc/${pid}/oom_score_adj`).trim();
+    assertEquals(score, `${plan.isolators.oomScore?.value ?? usual}`);
+  }
+}
+
+const STREAMS = ["stdin", "stdout", "stderr"] as const;
+
+/** Where streams lead: the device, or what the link of a descriptor looks like. */
+export function agreeOnStreams({ apps, pod }: Seen): void {
+  for (const { plan, pid } of apps) {
+    STREAMS.forEach((stream, fd) => {
+      const path = `/proc/${pid}/fd/${fd}`;
+      const target = plan.stdio[stream];
+      const [major, minor] = deviceAt(path);
+      switch (target) {
+        case "null":
+          return assertEquals([major, minor], [1, 3]);
+        case "tty":
+          return assertEquals(major, 136);
+        default:
+          assertMatch(Deno.readLinkSync(path), /^(pipe|socket):/);
+      }
+    });
+    const hasLog = [plan.stdio.stdout, plan.stdio.stderr].includes("log");
+    const logs = plan.stdio.stdout === "log";
+    if (logs) assertMatch(Deno.readTextFileSync(`${pod.dir}/log/${plan.name}.log`), /\bup$/m);
+    else if (!hasLog) assertEquals(isThere(`${pod.dir}/log/${plan.name}.log`), false);
+  }
+}
+
+/** What a handler leaves of itself in the volume that all apps have at /seen. */
+export function handler(name: string): string[] {
+  const keep = (file: string) => `cat /proc/$$/${file} >/seen/${name}.${file}`;
+  return ["/bin/sh", "-c", `${keep("cmdline")}; ${keep("status")}`];
+}
+
+/** A pre-start handler is `before`, a post-stop handler `after`. */
+export function agreeOnHandler(
+  { apps, pod, plan }: Seen,
+  name: "before" | "after",
+): void {
+  const app = apps.find((it) => it.plan.preStart)!;
+  const planned = name === "before" ? app.plan.preStart : app.plan.postStop;
+  const read = (file: string) =>
+    Deno.readTextFileSync(`${pod.dir}/sharedVolumes/seen/${name}.${file}`);
+  const status = parseStatus(read("status"));
+  assertEquals(parseArguments(read("cmdline")), planned!.exec);
+  const root = { uid: 0, gid: 0, groups: [0] };
+  assertEquals(idsIn(status), plan.flavor === "isolated" ? root : idsOf(app));
+  assertCapabilities(status, app.plan, idsIn);
+  assertFilter(status, app.plan);
+}
+
+function assertCapabilities(
+  status: Record<string, string>,
+  { isolators, ids }: ExplainedApp,
+  idsOfStatus: (status: Record<string, string>) => Ids,
+): void {
+  const { capabilities } = isolators.privileges;
+  const bounding = capabilities ? maskOf(capabilities.keep) & OWN_BOUNDING_SET : OWN_BOUNDING_SET;
+  const isRoot = idsOfStatus(status).uid === (ids?.shift ?? 0);
+  const sets = ["CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb"];
+  const own = isRoot ? bounding : 0n;
+  assertEquals(
+    sets.map((name) => BigInt(`0x${status[name]}`)),
+    [bounding, own, own, 0n, 0n],
+  );
+}
+
+function assertFilter(status: Record<string, string>, { isolators }: ExplainedApp): void {
+  assertEquals(status["Seccomp"], isolators.privileges.seccomp ? "2" : "0");
+}
+
+/** The kernel numbers capabilities in the order of this list. */
+function maskOf(names: readonly string[]): bigint {
+  return names.map((name) => CAPABILITIES.findIndex((it) => it === name))
+    .reduce((mask, bit) => mask | 1n << BigInt(bit), 0n);
+}
+
+function idsIn(status: Record<string, string>): Ids {
+  const ids = (name: string) => status[name]!.split(/\s+/).filter(Boolean).map(Number);
+  const [uid, ...uids] = ids("Uid");
+  const [gid, ...gids] = ids("Gid");
+  assert([...uids].every((id) => id === uid) && gids.every((id) => id === gid));
+  return { uid: uid!, gid: gid!, groups: ids("Groups") };
+}
+
+/** What the plan's words come to in the app's own files. */
+function idsOf({ plan: { user, ids }, pid }: SeenApp): Ids {
+  const shift = ids?.shift ?? 0;
+  const uid = shift + findId(pid, "/etc/passwd", user.user, "uid") - shiftOf(user.user, shift);
+  const gid = shift + findId(pid, "/etc/group", user.group, "gid") - shiftOf(user.group, shift);
+  const others = user.supplementaryGIDs.map((id) => shift + id);
+  return { uid, gid, groups: [gid, ...others].toSorted((a, b) => a - b) };
+}
+
+/** The owner of a path is known in the host's numbers. */
+function shiftOf(name: string, shift: number): number {
+  return name.startsWith("/") ? shift : 0;
+}
+
+function findId(pid: number, file: string, name: string, kind: "uid" | "gid"): number {
+  if (name.startsWith("/")) return Deno.statSync(inRootOf(pid, name))[kind]!;
+  if (/^\d+$/.test(name)) return Number(name);
+  const lines = Deno.readTextFileSync(inRootOf(pid, file)).split("\n").map((it) => it.split(":"));
+  return Number(lines.find(([first]) => first === name)![2]);
+}
+
+/** glibc's makedev(3). */
+function deviceAt(path: string): [major: number, minor: number] {
+  const { rdev } = Deno.statSync(path);
+  return [(rdev ?? 0) >> 8 & 0xfff, (rdev ?? 0) & 0xff];
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
