@@ -1,15 +1,15 @@
 /*
- * init: makes system calls that it finds in a list, one after the other, and knows nothing else.
+ * init: makes the system calls of a list, one after the other, and decides nothing.
  *
  * `run`, `enter` and `gc` write the list (src/linux/call_script.ts) to a file in memory, and start
- * this program with the number of its descriptor as the only argument. What is to be done is
- * decided in TypeScript; this only does it.
+ * this program with the number of its descriptor as the only argument. All decisions are made in
+ * TypeScript.
  *
- * It is what every process of a pod begins as, so it is small and needs nothing: no libc, no
- * dynamic loader, no memory but its stack and the list. The list is a private copy, whose
- * descriptor is closed before the first call: nobody who comes to see this process can change what
- * it will do. What `run` is told goes to pages of its own: the call that failed, and, on one that
- * no child has, the number of the child that clone(2) made.
+ * Every process of a pod begins as this program. So it is small and needs nothing: no libc, no
+ * dynamic loader, no memory but its stack and the list. The list is mapped privately, and its
+ * descriptor closed before the first call: so no process that sees this one can change its calls.
+ * The report to `run` is on shared pages: the call that failed, and, on a page that children do not
+ * inherit, the pid of the child that clone(2) made.
  */
 
 #include "kernel.h"
@@ -23,10 +23,10 @@
 #define SCRIPT_SIZE 0x1000000L
 #define SCRIPT_FAILURE 254
 
-/* How a call is made, and its result is taken. */
-#define MAY_FAIL 1         /* go on though it failed: with any error, or that in the bits above */
-#define ONLY_AT_EXPECTED 2 /* end, as at the end of the list, at any other result */
-#define TAKES_RESULT 4     /* the first argument is the result of the call before */
+/* How a call is made, and what its result means. */
+#define MAY_FAIL 1         /* go on after an error: any, or the one in the bits above */
+#define ONLY_AT_EXPECTED 2 /* at any other result, end with status 0 */
+#define TAKES_RESULT 4     /* the first argument is the result of the previous call */
 #define ALLOWED_ERROR_SHIFT 8
 
 #define PROT_READ_WRITE 3
@@ -43,18 +43,18 @@ struct entry {
     const char *complaint; /* what to say before the error, where nobody reads the report */
 };
 
-/* What an error is called, at its number: so many bytes each. */
+/* The names of errors: so many bytes for each, at the place of its number. */
 #define ERROR_TEXT_SIZE 64
 #define ERROR_COUNT 134
 
 struct script {
-    word pass[2]; /* two secret words, with which the last calls pass the app's filter */
+    word pass[2]; /* two secret words, by which the last calls pass the app's filter */
     const char (*error_texts)[ERROR_TEXT_SIZE];
     struct entry entries[];
 };
 
 struct report {
-    word entry; /* counted from 1; 0 where none has failed */
+    word entry; /* counted from 1; 0 when none has failed */
     word result;
 };
 
@@ -81,7 +81,7 @@ static void complain(const char *complaint, word error) {
 
 static void map(word address, word size, word flags, word fd, word offset) {
     const word arguments[6] = {address, size, PROT_READ_WRITE, flags, fd, offset};
-    /* Without the list there is nobody to tell, and no way to go on. */
+    /* Without the mapping, this program can neither go on nor report. */
     if (make(MMAP, arguments) != address) __builtin_trap();
 }
 

@@ -21,7 +21,7 @@ import {
 } from "../src/linux/call_script.ts";
 import { compileNative, type NativeArchitecture } from "./native.ts";
 
-/** A processor's `init`, and what compiles and executes it here. */
+/** A processor's `init`, with the compiler and the emulator for it on this machine. */
 interface Machine {
   arch: NativeArchitecture;
   compiler: string;
@@ -66,25 +66,25 @@ const MACHINES: readonly Machine[] = [
   },
 ];
 
-/** A call of a list, as words; what it points to is text that follows the list. */
+/** A call in a list. Its pointers lead to text that follows the list. */
 interface Call {
   name: keyof Machine["calls"];
   args: readonly number[];
   how?: number;
   expected?: number;
-  /** Whether the text from 0 on is said when it fails. */
-  complains?: boolean;
+  /** Whether a failure is reported on stderr, behind the text. */
+  reports?: boolean;
 }
 
-/** Where the text is, in the list and in memory. */
+/** The place of the text, in the file of the list and in memory. */
 const TEXT_OFFSET = 0x1_0000;
 const TEXT = SCRIPT_ADDRESS + TEXT_OFFSET;
-/** Where the texts of errors are. */
+/** The place of the names of errors, in the file of the list. */
 const ERRORS_OFFSET = 0x2_0000;
-/** More than one digit, which `init` has to read. */
+/** The descriptor of the list: a number with two digits, so that `init` has to read both. */
 const FD = 12;
 
-/** What became of a list of calls. */
+/** The outcome of a list of calls. */
 interface Outcome {
   code: number;
   stdout: string;
@@ -92,7 +92,7 @@ interface Outcome {
   report: [entry: number, result: number];
 }
 
-/** Has `init` make calls. */
+/** Executes `init` with a list of calls. */
 async function runInit(machine: Machine, calls: readonly Call[], text = ""): Promise<Outcome> {
   const { stderr: _stderr, ...outcome } = await runWithStderr(machine, calls, text);
   return outcome;
@@ -122,14 +122,14 @@ function encode(machine: Machine, calls: readonly Call[], text: string): Uint8Ar
   const bytes = new Uint8Array(SCRIPT_OFFSET + ERRORS_OFFSET + ERROR_COUNT * ERROR_TEXT_SIZE);
   const words = new BigInt64Array(bytes.buffer, SCRIPT_OFFSET);
   words[HEADER_WORDS - 1] = BigInt(SCRIPT_ADDRESS + ERRORS_OFFSET);
-  calls.forEach(({ name, args, how = 0, expected = 0, complains = false }, i) => {
+  calls.forEach(({ name, args, how = 0, expected = 0, reports = false }, i) => {
     const at = HEADER_WORDS + i * ENTRY_WORDS;
     const entry = words.subarray(at, at + ENTRY_WORDS);
     entry[0] = BigInt(machine.calls[name]);
     args.forEach((argument, at) => entry[at + 1] = BigInt(argument));
     entry[HOW_WORD] = BigInt(how);
     entry[EXPECTED_WORD] = BigInt(expected);
-    entry[ENTRY_WORDS - 1] = BigInt(complains ? TEXT : 0);
+    entry[ENTRY_WORDS - 1] = BigInt(reports ? TEXT : 0);
   });
   const put = (text: string, at: number) =>
     bytes.set(new TextEncoder().encode(text), SCRIPT_OFFSET + at);
@@ -147,7 +147,7 @@ function isInstalled(program: string | undefined): boolean {
   return success;
 }
 
-/** Declares a test for each processor; where it needs a program that is not there, it says so. */
+/** Declares a test for each processor. It is skipped when a program that it needs is missing. */
 function onEachMachine(
   name: string,
   needs: (machine: Machine) => (string | undefined)[],
@@ -203,7 +203,7 @@ executing("init ends at a call that fails, and tells which", async (machine) => 
 });
 
 executing("init says what failed where nobody else is left to", async (machine) => {
-  const close: Call = { name: "close", args: [BAD_FD], complains: true };
+  const close: Call = { name: "close", args: [BAD_FD], reports: true };
   const { code, stderr } = await runWithStderr(machine, [close, exit(0)], "run: close(): \0");
   assertEquals({ code, stderr }, { code: SCRIPT_FAILURE, stderr: "run: close(): EBADF\n" });
 });
@@ -246,7 +246,7 @@ executing("the list is out of reach once it is begun", async (machine) => {
 
 onEachMachine("a child has no way to where its number is told", ({ compiler, emulator }) => [
   compiler,
-  // An emulator's child has all that its parent has.
+  // Under an emulator, a child inherits that page.
   ...emulator.map(() => "this processor itself"),
 ], async (machine) => {
   const flags = CLONE_PARENT_SETTID | SIGCHLD;

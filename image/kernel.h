@@ -1,6 +1,6 @@
 /*
- * The kernel without libc, for the two programs of the image that are not Deno's: one function that
- * makes system calls, their numbers, and how a program begins.
+ * The kernel without libc, for `launcher` and `init`: a function that makes system calls, their
+ * numbers, and the code with which a program begins.
  */
 
 typedef long word;
@@ -24,7 +24,7 @@ enum {
     PRLIMIT64 = 302,
 };
 
-/* The stack pointer, as the kernel set it, is what `begin` gets. */
+/* `begin` gets the initial stack pointer. */
 __asm__(
     ".globl _start\n"
     ".hidden _start\n"

@@ -1,17 +1,17 @@
 /*
- * launcher: what the file of each entrypoint begins with, in the place of Deno's runtime.
+ * launcher: the program with which the file of each entrypoint begins, in place of Deno's runtime.
  *
  * `deno compile` appends a program to a runtime of 97 MB. The runtime finds the program by the link
- * /proc/self/exe, and does not care what that file begins with. So the file begins with this, the
- * runtime lies beside it once for all entrypoints, and this does what the kernel would have done:
- * it maps the runtime and the dynamic loader that the runtime names, and jumps into the loader, on
- * a stack that looks as after execve(2). The link stays the entrypoint's.
+ * /proc/self/exe, whatever that file begins with. So each entrypoint's file begins with the
+ * launcher, and one runtime lies beside the entrypoints. The launcher does what the kernel would do
+ * in execve(2): it maps the runtime and the dynamic loader that the runtime names, and jumps into
+ * the loader, with a stack as after execve(2). The link keeps leading to the entrypoint.
  *
- * It also prepares what the runtime cannot change any more once it has begun:
+ * The launcher also sets what has to be set before the runtime begins:
  *
- * - Limits of the caller's that are too low for the runtime are lifted, and handed over in a
- *   variable, for apps to get them back.
- * - TMPDIR, where the runtime looks for V8's code cache, leads to a directory beside the runtime,
+ * - Resource limits that are too low for the runtime are raised. The caller's limits are handed
+ *   over in a variable, so that apps get them back.
+ * - TMPDIR, where the runtime looks for V8's code cache, becomes a directory beside the runtime,
  *   whatever the caller's is.
  *
  * Sources: elf(5), getauxval(3), execve(2), getrlimit(2), and fs/binfmt_elf.c of Linux.
@@ -26,16 +26,16 @@
 #define FAILURE 254
 
 #define PATH_MAX 4096
-/* As much of an object as has to hold its header and its program headers. */
+/* The first bytes of an object, which must have its header and its program headers. */
 #define HEAD_SIZE 4096
 #define INTERPRETER_MAX 256
 #define LIMITS_MAX 512
-/* `struct stat` of any processor. */
+/* Enough for a `struct stat` of either processor. */
 #define STATUS_SIZE 256
 
 #define AT_FDCWD -100
 #define O_RDONLY_CLOEXEC 02000000
-/* O_PATH | O_DIRECTORY | O_CLOEXEC, of which one differs. */
+/* O_PATH | O_DIRECTORY | O_CLOEXEC. The processors differ in O_DIRECTORY. */
 #if defined(__x86_64__)
 #define O_PLACE (010000000 | 0200000 | 02000000)
 #else
@@ -81,7 +81,7 @@ struct program_header {
     unsigned long alignment;
 };
 
-/* A program or a loader: its file's first bytes, and where it is mapped. */
+/* A program or a loader: the first bytes of its file, and the address at which it is mapped. */
 struct object {
     const char *path;
     word fd;
@@ -93,7 +93,7 @@ struct object {
     };
 };
 
-/* The kernel's pairs at the end of the stack: the last has a key of 0. */
+/* An entry of the auxiliary vector, which ends with a key of 0. */
 struct pair {
     word key;
     word value;
@@ -104,7 +104,7 @@ struct limit {
     unsigned long hard;
 };
 
-/* What begins each line of ours: the entrypoint's name. */
+/* Returns the entrypoint's name, with which each line on stderr begins. */
 static const char *name_of(const struct pair *pairs) {
     while (pairs->key && pairs->key != AT_EXECFN) pairs++;
     const char *name = pairs->key ? (const char *)pairs->value : "stage1";
@@ -151,7 +151,7 @@ static word must(const struct context *self, const char *what, word result) {
     return result;
 }
 
-/* Copies a text, its end included, and returns where its end is. */
+/* Copies a text with its final null, and returns the address of that. */
 static char *copy(char *to, const char *text) {
     while ((*to = *text)) {
         to++;
@@ -168,12 +168,12 @@ static int begins_with(const char *text, const char *start) {
     return !*start;
 }
 
-/* ----------------------------------------------------------------- where this program's file is */
+/* ------------------------------------------------------------- the directory of the entrypoint */
 
 /*
- * Puts the directory of this program's file, with a slash at its end, and returns its length. The
- * runtime will look for its program at the same path. That of a file that is deleted, or another
- * by now, ends with a word that says so, and leads nowhere.
+ * Writes the directory of the entrypoint's file to `path`, with a slash at its end, and returns its
+ * length. The runtime will look for its program at the path of that file. When the file has been
+ * deleted or replaced, the kernel appends " (deleted)" to the path, which then leads nowhere.
  */
 static word find_directory(const struct context *self, char path[PATH_MAX]) {
     static const char link[] = "/proc/self/exe";
@@ -188,15 +188,15 @@ static word find_directory(const struct context *self, char path[PATH_MAX]) {
     return length;
 }
 
-/* ------------------------------------------------------------------------- limits of the caller */
+/* ------------------------------------------------------------------------ the caller's limits */
 
 #define KIB (1UL << 10)
 #define MIB (1UL << 20)
 #define GIB (1UL << 30)
 
 /*
- * What the runtime is to have, and what it cannot do without. V8 reserves 48 GiB of addresses at
- * once, and uses little of that. The option and unit are those of ulimit(1p).
+ * The limits that the runtime should have (`good`), and without which it cannot run (`least`). V8
+ * reserves 48 GiB of addresses at once, and uses little of them. Option and unit are ulimit(1p)'s.
  */
 static const struct need {
     word resource;
@@ -235,8 +235,8 @@ static char *put_limit(char *to, word resource, const struct limit *limit) {
 }
 
 /*
- * Above the hard limit only with CAP_SYS_RESOURCE; up to it, in any case. Tells whether the limit is
- * another one now.
+ * Raises a limit: beyond the hard limit where CAP_SYS_RESOURCE allows that, else up to it. Returns
+ * whether the limit has changed.
  */
 static int lift(const struct context *self, const struct need *need, const struct limit *caller) {
     struct limit lifted = {need->good, caller->hard < need->good ? need->good : caller->hard};
@@ -250,7 +250,7 @@ static int lift(const struct context *self, const struct need *need, const struc
     end(self, wanted, "the hard limit is lower, and there is no CAP_SYS_RESOURCE to raise it");
 }
 
-/* Writes the variable that holds each limit that was changed as it was before, or an empty text. */
+/* Raises the limits, and writes the variable with the caller's; empty if none has changed. */
 static void lift_limits(const struct context *self, char variable[LIMITS_MAX]) {
     char *to = copy(variable, LIMITS_VARIABLE);
     const char *const start = to;
@@ -265,16 +265,16 @@ static void lift_limits(const struct context *self, char variable[LIMITS_MAX]) {
     if (to == start) *variable = 0;
 }
 
-/* ---------------------------------------------------------------------- where the code cache is */
+/* ------------------------------------------------------------------------------ the code cache */
 
 /*
- * A cache holds the path by which it was found when it was made, and is used by no other. So the
- * path is the same wherever the image lies: a descriptor, under a number that nobody else has taken
- * and that needs no larger table of them. It is closed when a program is executed.
+ * A code cache is valid only for the path at which it was made. So the runtime gets a path that is
+ * the same wherever the image lies: that of a descriptor. Its number is rarely taken by a caller,
+ * and small enough for the first table of descriptors. It is closed when a program is executed.
  */
 #define CACHE_FD 63
 #define CACHE_PATH "/proc/self/fd/63"
-/* No file is below it, and none can be made there. */
+/* A path below which no file is, and none can be made. */
 #define NO_CACHE_PATH "/dev/null"
 
 static const char *open_cache(const char *path) {
@@ -344,7 +344,7 @@ static int protection_of(const struct context *self, const struct object *object
            (segment->flags & PF_X ? PROT_EXEC : 0);
 }
 
-/* What is not in the file is zero: the rest of the last page of it, and pages of its own. */
+/* Maps a segment. Its memory beyond its bytes in the file is zero. */
 static void map_segment(const struct context *self, const struct object *object,
                         const struct program_header *segment) {
     unsigned long start = object->base + segment->address;
@@ -362,8 +362,8 @@ static void map_segment(const struct context *self, const struct object *object,
 }
 
 /*
- * Reserves all that the object spans, where the kernel likes: that is how addresses are random.
- * More is reserved than is needed, for a beginning that is aligned as the object wants.
+ * Maps an object. First, its whole span is reserved at an address that the kernel chooses, which is
+ * random. More than the span is reserved, so that its beginning can be aligned.
  */
 static void map_object(const struct context *self, struct object *object) {
     unsigned long span = 0, alignment = self->page_size;
@@ -397,13 +397,13 @@ static void find_interpreter(const struct context *self, const struct object *ob
     path[must(self, object->path, make(READ_AT, arguments))] = 0;
 }
 
-/* ---------------------------------------------------------------------------- the stack, as new */
+/* ---------------------------------------------------------------------------- the initial stack */
 
 static int is_own(const char *variable) {
     return begins_with(variable, CACHE_VARIABLE) || begins_with(variable, LIMITS_VARIABLE);
 }
 
-/* Copies the arguments and their count, with the null behind them. */
+/* Copies the number of the arguments, the arguments, and the null behind them. */
 static word *copy_arguments(word *to, const word *stack) {
     for (word count = *stack + 2; count; count--) *to++ = *stack++;
     return to;
@@ -418,7 +418,7 @@ static word *copy_environment(word *to, char *const *variable, const char *const
     return to;
 }
 
-/* What the kernel says about the program is now about the runtime. */
+/* Copies the auxiliary vector. What it says about the program is then about the runtime. */
 static void copy_pairs(struct pair *to, const struct pair *from, const struct object *runtime,
                        const struct object *loader) {
     do {
@@ -431,12 +431,12 @@ static void copy_pairs(struct pair *to, const struct pair *from, const struct ob
     } while ((from++)->key);
 }
 
-/* In registers that are not cleared before the jump. */
+/* Jumps to the loader. Both operands are in registers that are not cleared before the jump. */
 __attribute__((noreturn)) static void jump(unsigned long entry, const word *stack) {
 #if defined(__x86_64__)
     register unsigned long to __asm__("rax") = entry;
     register const word *top __asm__("rcx") = stack;
-    /* rdx would be a function that the loader has called at the end. */
+    /* The loader takes rdx for a function to call at exit. */
     __asm__ volatile("mov %1, %%rsp\n xor %%edx, %%edx\n xor %%ebp, %%ebp\n jmp *%0"
                      : : "r"(to), "r"(top) : "rdx", "memory");
 #else
@@ -448,7 +448,7 @@ __attribute__((noreturn)) static void jump(unsigned long entry, const word *stac
     __builtin_unreachable();
 }
 
-/* The stack holds the number of arguments, those, the environment, each up to a null, and pairs. */
+/* The stack has the number of arguments; arguments and variables, a null behind each; pairs. */
 __attribute__((used)) void begin(const word *stack) {
     char *const *environment = (char *const *)(stack + *stack + 2);
     char *const *variable = environment;
@@ -473,7 +473,7 @@ __attribute__((used)) void begin(const word *stack) {
 
     copy(path + directory, CACHE_DIRECTORY);
     const char *cache = open_cache(path);
-    /* Two variables more, and one word to keep the stack aligned. */
+    /* There are two more variables, and one word that keeps the stack aligned. */
     word size = ((const word *)(last + 1) - stack + 3) * sizeof *stack;
     word *fresh = __builtin_alloca_with_align(size, 128);
     const char *const own[2] = {cache, limits};

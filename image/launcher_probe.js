@@ -1,4 +1,5 @@
-// What a compiled program sees of how it began, as JSON. Imports nothing, and is given everything.
+// Prints, as JSON, how a compiled program finds itself begun. It imports nothing, and has all
+// permissions.
 const LIBC = {
   x86_64: "/lib/x86_64-linux-gnu/libc.so.6",
   aarch64: "/lib/aarch64-linux-gnu/libc.so.6",

@@ -6,7 +6,7 @@ import { compileNative, type NativeArchitecture, OWN_ARCHITECTURE } from "./nati
 
 const PROBE = fileURLToPath(new URL("launcher_probe.js", import.meta.url));
 
-/** What the probe prints. */
+/** The output of the probe. */
 interface Seen {
   args: string[];
   environment: Record<string, string>;
@@ -28,7 +28,7 @@ class Place implements Disposable {
   }
 }
 
-/** The probe behind the launcher, and behind the runtime itself, as the kernel would begin it. */
+/** The probe behind the launcher, and, for comparison, behind the runtime itself. */
 interface Programs {
   launched: string;
   plain: string;
@@ -37,7 +37,7 @@ interface Programs {
 
 let programs: Promise<Programs> | undefined;
 
-/** Compiled once for all tests, and kept where other things that are made are. */
+/** Compiles the programs, once for all tests. */
 async function compilePrograms(): Promise<Programs> {
   const runtime = await provideRuntime({ architecture: architecture() });
   const directory = `${DIST}/probe`;
@@ -53,8 +53,8 @@ async function compilePrograms(): Promise<Programs> {
 }
 
 /**
- * With all permissions, without which nothing below /proc may be read, and without a compiler, which
- * would write and execute memory.
+ * Compiles the probe: with all permissions, as it reads files below /proc; and without V8's
+ * compiler, whose memory is both writable and executable.
  */
 async function compile(output: string, runtime: string): Promise<void> {
   const options = [
@@ -79,11 +79,11 @@ async function makePlace(): Promise<Place> {
   return place;
 }
 
-/** How a program is started. */
+/** The way in which a program is started. */
 interface Start {
   args?: string[];
   env?: Record<string, string>;
-  /** What a shell does before it becomes the program. */
+  /** The commands of a shell before it executes the program. */
   prelude?: string;
 }
 
@@ -104,7 +104,7 @@ async function see(program: string, how: Start = {}): Promise<Seen> {
   return JSON.parse(stdout);
 }
 
-/** The ranges of memory in which a file is mapped. */
+/** Lists the ranges of memory in which a file is mapped. */
 function mappingsOf(maps: string, file: RegExp) {
   return maps.split("\n").filter((line) => file.test(line)).map((line) => {
     const [, start, end, protection] = line.match(/^(\w+)-(\w+) (\S+)/)!;
@@ -119,7 +119,7 @@ async function assertRefused(program: string, message: RegExp, how: Start = {}):
   assertMatch(stderr, message);
 }
 
-/** Variables that the shell adds, and the launcher. */
+/** The variables that the shell and the launcher add. */
 function withoutAdded({ PWD: _, TMPDIR: __, ...rest }: Record<string, string>) {
   return rest;
 }
@@ -234,7 +234,7 @@ Deno.test("a program whose file is deleted, or another by now, says so", async (
   await assertRefused("/proc/self/fd/9", /not there any more\n$/, { prelude: replaced });
 });
 
-/** What stands beside a program in the place of the runtime. */
+/** Files in place of the runtime. */
 async function withRuntime(bytes: Uint8Array | undefined, message: RegExp): Promise<void> {
   using place = await makePlace();
   await Deno.remove(place.runtime);
@@ -242,7 +242,7 @@ async function withRuntime(bytes: Uint8Array | undefined, message: RegExp): Prom
   await assertRefused(place.probe, message);
 }
 
-/** The head of an ELF file of this processor that names a loader, and has one segment. */
+/** Makes the head of an ELF file of this processor, with a loader and one segment. */
 function elf(
   { machine = architecture().elf, type = 3, loader = "/nowhere/ld.so\0", flags = 5 } = {},
 ) {
@@ -288,7 +288,7 @@ Deno.test("memory that is written and executed is refused", async () => {
 
 const IS_ROOT = Deno.uid() === 0;
 
-/** Has a shell do something in mounts of its own before it becomes the program. */
+/** Has a shell make mounts, in a namespace of its own, before it executes the program. */
 async function startUnshared(program: string, prelude: string) {
   const command = `set -e\n${prelude}\nexec "$1"`;
   const args = ["--mount", "--propagation", "private", "sh", "-c", command, "sh", program];
@@ -319,7 +319,7 @@ Deno.test({ name: "a runtime that must not be executed is named", ignore: !IS_RO
     code: 254,
     stderr: `probe: ${place.runtime}: its file system is mounted noexec\n`,
   });
-  // The kernel does not even begin a program that is on such a file system.
+  // The kernel executes no program on such a file system.
   const whole = await startUnshared(
     `${place.dir}/noexec/probe`,
     `mount -t tmpfs -o noexec none ${place.dir}/noexec; cp ${place.probe} ${place.dir}/noexec`,
@@ -327,7 +327,7 @@ Deno.test({ name: "a runtime that must not be executed is named", ignore: !IS_RO
   assertEquals(whole.code, 126);
 });
 
-/** A program of libc's as the runtime, to see the launcher on a processor that is emulated. */
+/** Takes a program of libc as the runtime, to test the launcher on an emulated processor. */
 const OTHER_RUNTIME = `
 #include <stdio.h>
 #include <sys/auxv.h>

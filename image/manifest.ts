@@ -1,29 +1,29 @@
 /**
- * The stage1 image's manifest: appc spec 0.8.11, `spec/aci.md`, and the annotations of rkt's stage1
- * implementors guide.
+ * The manifest of a stage1 image: appc spec 0.8.11, `spec/aci.md`, with the annotations of rkt's
+ * stage1 implementor's guide.
  *
  * @module
  */
 
 import { type Flavor, FLAVOR_ANNOTATION } from "../src/stage1/flavor.ts";
 
-/** The images' names: AC Identifiers. They are never discovered, so they need no domain. */
+/** The names of the images: AC Identifiers. No domain is in them, as images are not discovered. */
 export const IMAGE_NAMES: Readonly<Record<Flavor, string>> = {
   host: "stage1-volo",
   isolated: "stage1-volo-isolated",
 };
 
-/** What differs from one image to the next. */
+/** The labels and annotations in which images differ. */
 export interface ImageLabels {
   /** The project's version. */
   readonly version: string;
-  /** The processor, in appc's spelling. */
+  /** The name of the processor in appc. */
   readonly arch: string;
-  /** Whether a pod is in the host's namespaces or has its own. */
+  /** The image's flavor. */
   readonly flavor: Flavor;
 }
 
-/** How rkt finds the entrypoints, and which flags it may pass to them. */
+/** The annotations that tell rkt the entrypoints' paths, and the version of their flags. */
 const ANNOTATIONS = {
   "coreos.com/rkt/stage1/run": "/run",
   "coreos.com/rkt/stage1/enter": "/enter",
@@ -32,7 +32,7 @@ const ANNOTATIONS = {
   "coreos.com/rkt/stage1/interface-version": "6",
 };
 
-/** The manifest, ready to be written as JSON. */
+/** Returns the manifest of an image, to be written as JSON. */
 export function imageManifest({ version, arch, flavor }: ImageLabels) {
   return {
     acKind: "ImageManifest",

@@ -1,5 +1,5 @@
 /**
- * What is in the stage1 image, in the order of the archive. Everything belongs to root.
+ * The members of a stage1 image, in the order of the archive. All belong to root.
  *
  * @module
  */
@@ -8,26 +8,26 @@
 export interface Member {
   /** Its path in the archive. */
   readonly path: string;
-  /** What it is. */
+  /** Its type. */
   readonly type: "file" | "directory";
   /** Its permissions. */
   readonly mode: number;
-  /** The program that it is. */
+  /** The entrypoint or program whose file it is. */
   readonly program?: "run" | "enter" | "gc" | "stop" | "init" | "denort";
-  /** The program whose code cache it is. */
+  /** The entrypoint whose code cache it is. */
   readonly codeCacheOf?: "run" | "enter" | "gc" | "stop";
 }
 
-/** The manifest comes first, so that a reader has it without unpacking the rest. */
+/** The members of every image. The manifest is first, so that readers need not unpack the rest. */
 export const MEMBERS: readonly Member[] = [
   { path: "manifest", type: "file", mode: 0o644 },
   directory("rootfs"),
-  // stage0 puts the DNS files of its own here.
+  // stage0 writes its DNS files here.
   directory("rootfs/etc"),
   // The apps' root file systems are mounted or unpacked below this.
   directory("rootfs/opt"),
   directory("rootfs/opt/stage2"),
-  // `run` leaves here whom each app runs as, its environment and its exit status.
+  // `run` leaves the credentials, environment and exit status of each app here.
   directory("rootfs/rkt"),
   directory("rootfs/rkt/credentials"),
   directory("rootfs/rkt/env"),
@@ -36,13 +36,13 @@ export const MEMBERS: readonly Member[] = [
   { path: "rootfs/enter", type: "file", mode: 0o755, program: "enter" },
   { path: "rootfs/gc", type: "file", mode: 0o755, program: "gc" },
   { path: "rootfs/stop", type: "file", mode: 0o755, program: "stop" },
-  // What processes of a supervised pod begin as.
+  // The processes of a supervised pod begin as this program.
   { path: "rootfs/init", type: "file", mode: 0o755, program: "init" },
-  // The runtime of the entrypoints, which they map: nobody executes it.
+  // The entrypoints map the runtime; it is not executed itself.
   { path: "rootfs/denort", type: "file", mode: 0o644, program: "denort" },
 ];
 
-/** What follows in an image whose programs have code caches, under the names that Deno gives them. */
+/** The further members of an image with code caches. Their names are Deno's. */
 export const CODE_CACHE_MEMBERS: readonly Member[] = [
   directory("rootfs/code-cache"),
   codeCache("run"),

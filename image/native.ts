@@ -1,32 +1,29 @@
 /**
- * The two programs of the image that are not Deno's, made from C by a C compiler: `launcher`, which
- * each entrypoint's file begins with, and `init`, as which each process of a pod begins.
+ * The two programs of the image in C: `launcher`, with which each entrypoint's file begins, and
+ * `init`, as which each process of a pod begins.
  *
  * @module
  */
 
 import { fileURLToPath } from "node:url";
 
-/**
- * The processors that these are made for, as appc names them, with what Debian's compilers call
- * them.
- */
+/** The processors of images, by their names in appc, with their names in Debian's compilers. */
 const TRIPLES = { amd64: "x86_64-linux-gnu", aarch64: "aarch64-linux-gnu" } as const;
 
-/** A processor, in appc's spelling. */
+/** The name of a processor in appc. */
 export type NativeArchitecture = keyof typeof TRIPLES;
 
-/** This machine's. */
+/** The processor of this machine. */
 export const OWN_ARCHITECTURE: NativeArchitecture = Deno.build.arch === "aarch64"
   ? "aarch64"
   : "amd64";
 
-/** What compiled the released images: the same source and compiler make the same bytes. */
+/** The compiler of the released images. From the same source it makes the same bytes. */
 export const RECORDED_COMPILER = "gcc 12.2.0";
 
 /**
- * Programs without libc, and without anything that a debugger would read. Nothing of them is both
- * written and executed, their stack neither.
+ * Options for both programs: they have no libc and nothing for a debugger; no memory of theirs,
+ * also not the stack, is both writable and executable.
  */
 const OPTIONS = [
   "-Os",
@@ -46,8 +43,8 @@ const OPTIONS = [
 
 const OPTIONS_OF = {
   /**
-   * At a random address, as the runtime that it maps. Nobody relocates it, so it may need no
-   * relocation; and what looks like a function of libc's must not become a call of one.
+   * It is at a random address, like the runtime that it maps. No loader relocates it, so it must
+   * need no relocation; and the compiler must not turn its loops into calls of libc.
    */
   launcher: [
     "-fpie",
@@ -55,14 +52,14 @@ const OPTIONS_OF = {
     "-static-pie",
     "-Wl,--no-dynamic-linker,-z,text",
   ],
-  /** At a fixed address, in one segment, which is not written. */
+  /** It is at a fixed address, in a single segment, which is not writable. */
   init: ["-fno-pic", "-fno-pie", "-no-pie", "-static"],
 } as const;
 
 /** One of the two programs. */
 export type NativeName = keyof typeof OPTIONS_OF;
 
-/** Code that only shows where indirect jumps may lead; both have next to none. */
+/** Options that leave out marks for indirect jumps, of which both programs have nearly none. */
 const OPTIONS_FOR: Readonly<Record<NativeArchitecture, readonly string[]>> = {
   amd64: ["-fcf-protection=none"],
   aarch64: ["-mbranch-protection=none"],
@@ -70,17 +67,17 @@ const OPTIONS_FOR: Readonly<Record<NativeArchitecture, readonly string[]>> = {
 
 /** A compiled program. */
 export interface NativeProgram {
-  /** An ELF file. */
+  /** The bytes of its ELF file. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** What compiled it, such as `gcc 12.2.0`. */
+  /** Its compiler, such as `gcc 12.2.0`. */
   readonly compiler: string;
 }
 
 /**
  * Compiles one of the two programs.
  *
- * @throws {Error} which names the Debian package of the compiler when there is none, or says what
- * it complains about.
+ * @throws {Error} when there is no compiler; it names the Debian package. When the program cannot
+ * be compiled; it has the compiler's message.
  */
 export function compileNative(name: NativeName, arch: NativeArchitecture): NativeProgram {
   const compiler = findCompiler(name, arch);
@@ -99,10 +96,11 @@ export function compileNative(name: NativeName, arch: NativeArchitecture): Nativ
 /**
  * Finds the compiler for a processor.
  *
- * Debian names each compiler after its target; other distributions have the machine's own as `gcc`.
+ * Debian names each compiler after its target. On other distributions the one for this machine is
+ * `gcc`.
  *
- * @param name What is to be compiled, to begin the error with.
- * @throws {Error} which names the Debian package of the compiler when there is none.
+ * @param name The program to compile, with which errors begin.
+ * @throws {Error} when there is no compiler; it names the Debian package.
  */
 export function findCompiler(
   name: NativeName,
