@@ -1,5 +1,5 @@
 /**
- * Writing an App Container Image: a tar of given members, compressed. The same members give the same
+ * A writer of App Container Images, which are compressed tars. The same members give the same
  * bytes.
  *
  * @module
@@ -11,29 +11,29 @@ import type { Member } from "../image/members.ts";
 import { type Compression, compressor } from "./compression.ts";
 import type { Progress } from "./console.ts";
 
-/** A member with what is in it. */
+/** A member with its contents. */
 export interface Content {
-  /** The member. */
+  /** The member itself. */
   readonly member: Member;
-  /** Its contents: bytes, or a file to take them from. A directory has none. */
+  /** Its contents: bytes, or the file that has them. A directory has none. */
   readonly from?: Uint8Array | { readonly file: string };
 }
 
-/** How an image is written. */
+/** The options of {@linkcode writeImage}. */
 export interface ImageOptions {
-  /** The image's file. It appears under this name only when it is complete. */
+  /** The image's file. It has this name only once it is complete. */
   readonly output: string;
   /** Its compression. */
   readonly compression: Compression;
-  /** The time that its members have. */
+  /** The modification time of its members. */
   readonly date: Date;
 }
 
 /**
  * Writes an image.
  *
- * @param progress Told how many bytes of the members are written.
- * @returns The image's ID as rkt has it: `sha512-` and the digest of the uncompressed tar.
+ * @param progress Called with the number of bytes written of the members.
+ * @returns The image's ID in rkt: `sha512-` and the digest of the uncompressed tar.
  * @throws {Error} when a member or the image cannot be read or written.
  */
 export async function writeImage(
@@ -93,7 +93,7 @@ async function open({ from }: Content): Promise<ReadableStream<Uint8Array>> {
 }
 
 /**
- * Writes a tar as the file of an image.
+ * Compresses a tar into the file of an image.
  *
  * @throws {Error} when the tar cannot be read, or the image written.
  */

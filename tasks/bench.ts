@@ -1,5 +1,6 @@
 /**
- * `deno task bench`: what the images and their entrypoints cost. Prints figures and judges nothing.
+ * `deno task bench`: measures the images and their entrypoints. It prints figures, and fails for
+ * none.
  *
  * @module
  */
@@ -44,8 +45,8 @@ async function main(args: string[]): Promise<number> {
 }
 
 /**
- * Runs `bench/main.ts`, for root in a mount namespace of its own: when it has ended, whatever a
- * stage1 may have left mounted in the directory is not there for whoever removes that.
+ * Runs `bench/main.ts`, for root in a mount namespace of its own: with the namespace goes whatever
+ * a stage1 has left mounted in the directory, so that removing the directory is safe.
  */
 async function measureApart(options: BenchOptions, debug: boolean): Promise<number> {
   const apart = Deno.uid() === 0 ? ["unshare", "--mount", "--propagation", "private"] : [];

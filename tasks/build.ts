@@ -23,47 +23,49 @@ import { digestInputs, makeUnlessCurrent } from "./stamp.ts";
 
 /** What {@linkcode buildPrograms} needs. */
 export interface BuildOptions {
-  /** Where `NAME.ts` and `NAME.permissions.json` are. */
+  /** The directory of `NAME.ts` and `NAME.permissions.json`. */
   readonly entry: string;
-  /** Where bundles (`js/NAME.js`) and programs (`bin/NAME`) go. */
+  /** The directory for bundles (`js/NAME.js`) and entrypoints (`bin/NAME`). */
   readonly output: string;
   /** The processor to build for. */
   readonly architecture: Architecture;
-  /** The runtime that the programs share. */
+  /** The runtime that the entrypoints share. */
   readonly runtime: string;
 }
 
 /** A compiled entrypoint, or the runtime beside it. */
 export interface Program {
-  /** The program's name in the image. */
+  /** Its name in the image. */
   readonly name: ProgramName | typeof RUNTIME_NAME;
-  /** The program's file. */
+  /** Its file. */
   readonly path: string;
-  /** A digest of all that it was made from: the same digest, the same bytes. */
+  /** A digest of its inputs: with the same digest it has the same bytes. */
   readonly inputs: string;
-  /** The file of its code cache; the runtime has none, nor has what cannot be executed here. */
+  /** The file of its code cache. The runtime has none, nor has what cannot be executed here. */
   readonly codeCache?: string;
 }
 
-/** What the launcher looks for beside itself. */
+/** The name of the runtime, which the launcher looks for beside the entrypoint. */
 export const RUNTIME_NAME = "denort";
 
 /**
- * Options of V8 for programs that are done in milliseconds: compiling to machine code, and threads to do
- * so, cost more than they give. Without a compiler there is no memory that is written and executed, either.
+ * The options of V8.
  *
- * V8 would also leave out which line an instruction is of, and parse all callers again, the whole bundle among
- * them, at the first error: even one that is expected, such as a file that is not there.
+ * The entrypoints run for milliseconds, so that compiling to machine code, and threads for it, cost
+ * more than they save. Without a compiler, no memory is both written and executed, either.
  *
- * `--expose-gc` is for a `run` that stays: it collects when it has time. More room for new objects
- * (`--min-semi-space-size`) costs more page faults than it saves collections.
+ * Source positions are collected at once: else V8 would parse all callers, and so the whole bundle,
+ * again at the first error, even at an expected one such as a missing file.
+ *
+ * `--expose-gc` is for a `run` that stays: it collects garbage when it is idle. More room for new
+ * objects (`--min-semi-space-size`) costs more in page faults than it saves in collections.
  */
 export const V8_FLAGS =
   "--v8-flags=--jitless,--single-threaded,--no-enable-lazy-source-positions,--expose-gc";
 
 /**
- * Options of `deno compile` that keep out whatever else is on this machine: its configuration, its
- * packages, code from the network, and questions at run time.
+ * Options of `deno compile` by which a program depends on nothing else of this machine, such as its
+ * configuration and packages, imports nothing from the network, and never asks its user.
  */
 const COMPILE_OPTIONS = [
   "--no-config",
@@ -75,17 +77,19 @@ const COMPILE_OPTIONS = [
 ];
 
 /**
- * Options for programs that come with a code cache, and for those without.
+ * Options for programs with a code cache, and for those without.
  *
- * V8 puts into a cache what it compiles at once: with `--no-lazy`, every function. It takes a cache only
- * with the flags that it was made with.
+ * V8 puts into a cache the functions that it compiles at once: all of them with `--no-lazy`. It
+ * uses a cache only with the same flags as when it was made.
  */
 const CODE_CACHE_OPTIONS = {
   with: [`${V8_FLAGS},--no-lazy`],
   without: [V8_FLAGS, "--no-code-cache"],
 } as const;
 
-/** Variables that `deno compile` may see; others, as `OTEL_DENO`, would leave traces in the program. */
+/**
+ * The variables that `deno compile` gets. Others, such as `OTEL_DENO`, would change the program.
+ */
 const COMPILE_VARIABLES = [
   "DENO_CERT",
   "DENO_DIR",
@@ -103,11 +107,11 @@ const COMPILE_VARIABLES = [
 ];
 
 /**
- * Bundles and compiles every entrypoint, except those that are there already from the same source,
- * and puts the runtime beside them. The same source gives the same bytes.
+ * Bundles and compiles every entrypoint, unless it is there already from the same source, and puts
+ * the runtime beside them. The same source gives the same bytes.
  *
- * @param progress Told how many of the programs are done.
- * @returns The entrypoints, and the runtime last.
+ * @param progress Called with the number of entrypoints that are done.
+ * @returns The entrypoints, then the runtime.
  * @throws {Error} when one of them cannot be bundled or compiled.
  */
 export async function buildPrograms(
@@ -123,7 +127,7 @@ export async function buildPrograms(
   return [...programs, await placeRuntime(options)];
 }
 
-/** @returns The launcher's file, which `deno compile` takes for a runtime, and a digest of it. */
+/** Makes the launcher's file, which `deno compile` takes for a runtime, and a digest of it. */
 async function buildLauncher({ appc }: Architecture, output: string) {
   const { bytes } = compileNative("launcher", appc);
   const file = `${output}/launcher`;
@@ -218,21 +222,23 @@ async function placeRuntime({ output, runtime }: BuildOptions): Promise<Program>
   return { name: RUNTIME_NAME, path, inputs };
 }
 
-/** Where a compiled module goes, and what it is compiled with. */
+/** The options of {@linkcode compileModule}. */
 export interface CompileOptions {
   /** The program's file. */
   readonly output: string;
-  /** What the program begins with: a runtime, or the launcher; without it `deno compile` fetches one. */
+  /**
+   * The file that the program begins with: a runtime or the launcher; Deno's own if `undefined`.
+   */
   readonly runtime: string | undefined;
 }
 
 /**
  * Compiles a module that imports nothing.
  *
- * @param name What the program calls its module, without `.js`.
- * @param source The module.
- * @param flags Further options of `deno compile`: permissions, above all.
- * @throws {Error} with what Deno says when it cannot be compiled.
+ * @param name The name of the module in the program, without `.js`.
+ * @param source The module's text.
+ * @param flags Further options of `deno compile`, such as permissions.
+ * @throws {Error} when it cannot be compiled; it has Deno's message.
  */
 export async function compileModule(
   name: string,
@@ -243,7 +249,7 @@ export async function compileModule(
   await compileModules({ [`${name}.js`]: source }, flags, options);
 }
 
-/** Compiles the first of some modules, in a directory of their own, away from every `package.json`. */
+/** Compiles the first of some modules, in a directory of their own without a `package.json`. */
 async function compileModules(
   modules: Readonly<Record<string, string>>,
   flags: readonly string[],
@@ -254,7 +260,7 @@ async function compileModules(
     const files = Object.entries(modules).map(([name, text]) => [`${directory}/${name}`, text]);
     for (const [file, text] of files as [string, string][]) {
       await Deno.writeTextFile(file, text);
-      // The program carries the file's time.
+      // The file's time becomes a part of the program.
       await Deno.utime(file, 0, 0);
     }
     await Deno.mkdir(dirname(output), { recursive: true });
@@ -273,11 +279,11 @@ async function runCompiler(
   const env = { ...compilerEnvironment(), ...runtime !== undefined && { DENORT_BIN: runtime } };
   const options = { args, cwd, clearEnv: true, env, stdin: "null" } as const;
   const result = await new Deno.Command(Deno.execPath(), options).output();
-  if (!result.success) throw new Error(`deno ${args[0]}: ${complaint(result.stderr)}`);
+  if (!result.success) throw new Error(`deno ${args[0]}: ${errorMessage(result.stderr)}`);
 }
 
-/** What Deno says is wrong and what caused it, without what it says before and after. */
-function complaint(stderr: Uint8Array): string {
+/** Returns Deno's error and its causes, without the lines before and after. */
+function errorMessage(stderr: Uint8Array): string {
   const text = new TextDecoder().decode(stderr);
   return text.replace(/^.*?\berror: /s, "").replace(/\n\s*Stack backtrace:.*$/s, "").trim();
 }
@@ -288,7 +294,7 @@ function compilerEnvironment(): Record<string, string> {
   return { ...Object.fromEntries(present), DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
 }
 
-/** Tells one runtime from another without reading it: they are large, and never written in place. */
+/** Identifies a runtime without reading it: runtimes are large, and never changed in place. */
 async function describeRuntime(runtime: string): Promise<unknown[]> {
   const { size, mtime } = await Deno.stat(runtime);
   return [runtime, size, mtime?.getTime()];

@@ -49,19 +49,19 @@ Compiles the four entrypoints and makes the stage1 images, which have them in co
   --no-sign            make no signature
   --debug              show where an error comes from`;
 
-/** How images are built. */
+/** The options of a build of images. */
 export interface ImageBuild {
-  /** The kinds of image, and the file of each. */
+  /** The file of the image of each flavor. */
   readonly outputs: Readonly<Partial<Record<Flavor, string>>>;
-  /** Their compression. */
+  /** The images' compression. */
   readonly compression: Compression;
-  /** The processor they are for. */
+  /** The processor that they are for. */
   readonly architecture: Architecture;
-  /** Where the entrypoints' runtime comes from. */
+  /** The source of the entrypoints' runtime. */
   readonly runtime: RuntimeSource;
 }
 
-/** What `deno task build-image` does without options. */
+/** The build of `deno task build-image` without options. */
 export const DEFAULT_BUILD: ImageBuild = {
   outputs: IMAGES,
   compression: "none",
@@ -69,17 +69,17 @@ export const DEFAULT_BUILD: ImageBuild = {
   runtime: "auto",
 };
 
-/** An image that was built. */
+/** A built image. */
 export interface BuiltImage {
   /** Its file. */
   readonly path: string;
-  /** Its ID, as rkt has it: `sha512-…`. */
+  /** Its ID in rkt: `sha512-…`. */
   readonly id: string;
 }
 
 /**
- * Builds the entrypoints and the images, and what describes these, with a printed line for each
- * step. What is there already from the same source is kept.
+ * Builds the entrypoints, the images, and the images' descriptions, and prints a line for each
+ * step. Files that are there already from the same source are kept.
  *
  * @throws {Error} when an entrypoint or an image cannot be made.
  */
@@ -95,7 +95,7 @@ export async function buildImages(build: ImageBuild = DEFAULT_BUILD): Promise<Bu
   return images;
 }
 
-/** What differs from one image to the next, and the programs, which do not. */
+/** The parts of an image: its labels, and the programs, which are the same in all images. */
 interface ImageParts {
   output: string;
   flavor: Flavor;
@@ -122,7 +122,7 @@ async function packImage(
   return { path: output, id, flavor, contents };
 }
 
-/** Writes down what is in the images and what they were made from. */
+/** Writes the images' bills of materials and provenance. */
 async function describeBuild(images: readonly MadeImage[], build: ImageBuild): Promise<void> {
   const { architecture, compression, runtime: source } = build;
   const recipe: CommonRecipe = {
@@ -134,10 +134,7 @@ async function describeBuild(images: readonly MadeImage[], build: ImageBuild): P
   await step("bills of materials and provenance", () => describeImages(images, recipe));
 }
 
-/**
- * Another compiler makes other bytes of the same source, and so another image: that has to be
- * known.
- */
+/** Compiles `init`. Reports when the compiler is not the recorded one: it makes other bytes. */
 async function buildInit({ architecture: { appc } }: ImageBuild): Promise<Uint8Array> {
   const { bytes, compiler } = await step(
     "init",

@@ -4,7 +4,7 @@ import { makeRepository, WITHOUT_GIT } from "./git_testing.ts";
 import { ROOT } from "./project.ts";
 import { SOURCES } from "./sources.ts";
 
-/** Builds an image from a copy of the sources, with nothing there of an earlier build. */
+/** Builds an image from a copy of the sources, without files of an earlier build. */
 async function buildIn(directory: string): Promise<string> {
   await Deno.mkdir(directory, { recursive: true });
   await run(ROOT, "cp", "-r", ...SOURCES, directory);

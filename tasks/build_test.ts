@@ -6,7 +6,7 @@ import { checkEmbedded, readPermissions } from "./permissions.ts";
 import { architecture, PROGRAMS } from "./project.ts";
 import { provideRuntime } from "./runtime.ts";
 
-/** An entrypoint that shows that types, packages and permissions all arrive. */
+/** An entrypoint that needs types, a package and a permission. */
 const SOURCE = `
 import * as z from "zod/mini";
 const text: string = z.parse(z.string(), Deno.readTextFileSync("./pod"));

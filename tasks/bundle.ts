@@ -1,6 +1,5 @@
 /**
- * One entrypoint and all that it imports, as one small file: a compiled program starts faster the less
- * it has to load.
+ * Bundles: each entrypoint with all of its imports as one small module, so that it loads fast.
  *
  * @module
  */
@@ -29,8 +28,8 @@ const OPTIONS = {
  * Bundles and minifies an entrypoint.
  *
  * @param entry The entrypoint's source file.
- * @returns An ECMAScript module that imports nothing but what is built into Deno (`node:…`).
- * @throws {Error} when the source cannot be bundled, with the first reason and its place.
+ * @returns An ECMAScript module that imports only modules built into Deno (`node:…`).
+ * @throws {Error} when the source cannot be bundled; it has the first reason and its place.
  */
 export function bundle(entry: string): string {
   const { metafile, outputFiles } = runBundler(entry);
@@ -39,10 +38,10 @@ export function bundle(entry: string): string {
 }
 
 /**
- * Lists the npm packages of which something is in a bundle, by their names.
+ * Lists the names of the npm packages that a bundle has parts of.
  *
  * @param entry The entrypoint's source file.
- * @throws {Error} as {@linkcode bundle} does.
+ * @throws {Error} when the source cannot be bundled.
  */
 export function bundledPackages(entry: string): string[] {
   const { outputs } = runBundler(entry).metafile;
@@ -60,7 +59,7 @@ function runBundler(entry: string) {
   }
 }
 
-/** What the import map names by a path of ours; packages are found by esbuild itself. */
+/** Lists the import map's names for paths. Those for packages are resolved by esbuild itself. */
 function localImports(): Record<string, string> {
   const local = Object.entries(config.imports).filter(([, target]) => target.startsWith("./"));
   return Object.fromEntries(local.map(([name, target]) => [name, `${ROOT}/${target.slice(2)}`]));

@@ -1,20 +1,21 @@
 /**
- * V8's code cache of an entrypoint: its functions, compiled by the build instead of at each start.
+ * V8's code cache of an entrypoint: its functions, compiled during the build, not at each start.
  *
- * A program made by `deno compile` reads it from a file in its directory for temporary files, and
- * would write it there where it is not, with those functions that V8 compiles at once:
+ * A program made by `deno compile` reads its cache from a file in the directory for temporary
+ * files. Without that file, it would write one, with the functions that V8 compiles at once:
  *
  * ```text
  * u64 key of the program ‖ u32 number of modules ‖ u64 length of each module's entry ‖ entries …
- * entry = V8's data ‖ u8 type ‖ name ‖ u32 length of the name ‖ u64 hash of the source ‖ u64 hash of the data
+ * entry = V8's data ‖ u8 type ‖ name ‖ u32 length of the name
+ *         ‖ u64 hash of the source ‖ u64 hash of the data
  * ```
  *
- * All numbers are little-endian. The name of a module has the directory in it, so the launcher names
- * one that is the same for all: a descriptor. Source: `cli/rt/code_cache.rs` of Deno.
+ * All numbers are little-endian. A module's name includes the directory, so the launcher sets one
+ * that is the same on every machine: a descriptor. Source: `cli/rt/code_cache.rs` of Deno.
  *
- * An entrypoint itself never comes to write one, as it ends by `Deno.exit`. What is run here in its place
- * imports the same module, but fails before that is evaluated: so a cache depends on the module, the
- * runtime and V8's flags, and on nothing that happens when it is made.
+ * An entrypoint never writes a cache, since it ends by `Deno.exit`. In its place, a program runs
+ * here that imports the same module, but fails before the module is evaluated. So a cache depends
+ * only on the module, the runtime and V8's flags.
  *
  * @module
  */
@@ -23,15 +24,15 @@ import { existsSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Architecture } from "./project.ts";
 
-/** Where the launcher has the runtime look, beside the program. */
+/** The directory of code caches, which the launcher looks for beside the entrypoint. */
 export const CODE_CACHE_DIRECTORY = "code-cache";
 
-/** The file in that directory that a program reads. */
+/** Returns the name, in that directory, of the file that a program reads. */
 export function codeCacheFile(program: string): string {
   return `deno-compile-${program}.cache`;
 }
 
-/** The module that is compiled and run to make the cache of another one, and what it needs, by name. */
+/** Makes the modules, by their names, of the program that makes the cache of another one. */
 export function recordingModules(name: string, source: string): Record<string, string> {
   return {
     "main.js": `import "./fail.js"; import "./${name}.js";`,
@@ -40,14 +41,15 @@ export function recordingModules(name: string, source: string): Record<string, s
   };
 }
 
-/** What has to come before the path of a program, for it to be executed here. */
+/** The command, if any, by which a program is executed here: it goes before the program's path. */
 export type Runner = readonly string[];
 
 /**
- * Finds out how programs for a processor are executed on this machine: by itself, or by Debian's
+ * Finds out how programs for a processor are executed on this machine: directly, or by Debian's
  * `qemu-user-static` with the libraries that the cross compiler brings.
  *
- * @returns `undefined` when they cannot be.
+ * @returns The command for it, empty for its own processor; `undefined` when they cannot be
+ * executed.
  */
 export function findRunner(target: Architecture, own = Deno.build.arch): Runner | undefined {
   if (target.deno === own) return [];
@@ -57,13 +59,13 @@ export function findRunner(target: Architecture, own = Deno.build.arch): Runner 
 }
 
 /**
- * Runs what was compiled of {@linkcode recordingModules}, and takes from what Deno then leaves the
- * entry of the one module that counts.
+ * Runs a program compiled from {@linkcode recordingModules}, and takes the entrypoint's entry from
+ * the cache that Deno then leaves.
  *
  * @param program The compiled program, behind the launcher and with the runtime beside it. It has
- *   the name of the one that the cache is for.
- * @param key The key of that one.
- * @throws {Error} with what the program says when it leaves no cache.
+ *   the entrypoint's name.
+ * @param key The entrypoint's key.
+ * @throws {Error} when the program leaves no cache; it has the program's message.
  */
 export async function recordCodeCache(
   program: string,
@@ -84,13 +86,13 @@ export async function recordCodeCache(
 }
 
 const HEADER_LENGTH = 8 + 4;
-/** What follows a module's name in its entry. */
+/** The length of what follows a module's name in its entry, in bytes. */
 const ENTRY_END_LENGTH = 4 + 8 + 8;
 
 /**
  * Reduces a code cache to one module, for another program.
  *
- * @param module How the module's name ends.
+ * @param module The end of the module's name.
  * @param key The other program's key.
  * @throws {Error} when the module is not in the cache.
  */

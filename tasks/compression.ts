@@ -13,16 +13,16 @@ export const COMPRESSIONS = ["gzip", "xz", "none"] as const;
 /** One of {@linkcode COMPRESSIONS}. */
 export type Compression = typeof COMPRESSIONS[number];
 
-/** A stream of bytes in and one of other bytes out. */
+/** A filter from bytes to other bytes. */
 type Filter = ReadableWritablePair<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>;
 
-/** Level 6 is more than twice as fast, for 4 % more to download. */
+/** The level of gzip. Level 6 is more than twice as fast, for an image that is 4 % larger. */
 const GZIP_LEVEL = 9;
 
 /**
- * One thread, for with more the bytes would depend on how many there are. Presets below 4 do not
- * look for the best matches: 2 takes half the time, for 9 % more. 6 takes half as long again, for
- * 1 % less.
+ * The options of xz. It has one thread, since with several the bytes depend on their number. Preset
+ * 2 takes half the time of 4, for an image that is 9 % larger; preset 6 half as long again, for 1 %
+ * less.
  */
 const XZ_OPTIONS = ["--threads=1", "--format=xz", "--lzma2=preset=4,dict=16MiB"];
 
@@ -33,9 +33,9 @@ const MAGIC = {
 } as const;
 
 /**
- * A filter that compresses.
+ * Makes a filter that compresses.
  *
- * @returns Nothing for `none`.
+ * @returns The filter; `undefined` for `none`.
  */
 export function compressor(compression: Compression): Filter | undefined {
   switch (compression) {
@@ -49,10 +49,11 @@ export function compressor(compression: Compression): Filter | undefined {
 }
 
 /**
- * Opens a file and undoes its compression, which its first bytes tell.
+ * Opens a file, and decompresses it by what its first bytes are.
  *
- * @returns The contents; the caller reads or cancels them.
- * @throws {Error} when the file cannot be opened. Reading throws when its compression is damaged.
+ * @returns The contents, which the caller has to read or cancel. Reading throws when the compressed
+ *   data is damaged.
+ * @throws {Error} when the file cannot be opened.
  */
 export async function openDecompressed(
   path: string,
@@ -69,7 +70,7 @@ export async function openDecompressed(
   }
 }
 
-/** Tells a file's compression by its first bytes; whatever is unknown counts as none. */
+/** Detects a file's compression by its first bytes. An unknown one counts as none. */
 export async function detectCompression(path: string): Promise<Compression> {
   using file = await Deno.open(path);
   const start = new Uint8Array(8);
@@ -79,15 +80,15 @@ export async function detectCompression(path: string): Promise<Compression> {
   return begins(MAGIC.xz) ? "xz" : "none";
 }
 
-/** A program as a filter. What it writes ends in an error when the program does not succeed. */
+/** Makes a filter of a program. Its output ends with an error when the program fails. */
 function program(name: string, args: string[]): Filter {
   const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
   const child = new Deno.Command(name, { args, ...pipes }).spawn();
-  const complaint = child.stderr.text();
+  const message = child.stderr.text();
   const requireSuccess = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
     async flush() {
       const { success, code } = await child.status;
-      const reason = (await complaint).trim() || `exit status ${code}`;
+      const reason = (await message).trim() || `exit status ${code}`;
       if (!success) throw new Error(`${name}: ${reason}`);
     },
   });

@@ -1,5 +1,6 @@
 /**
- * How the tasks talk: one line a step, a progress figure while one looks on, errors in one line.
+ * The tasks' output: a line for each step, with a progress figure on terminals, and one-line
+ * errors.
  *
  * @module
  */
@@ -9,19 +10,19 @@ import { describeError } from "../src/stage1/entrypoint.ts";
 
 const encoder = new TextEncoder();
 
-/** A colour of the terminal, as the parameter of its escape sequence: console_codes(4). */
+/** The parameters of the escape sequences for colours: console_codes(4). */
 const COLOURS = { green: 32, red: 31, dim: 2, bold: 1 } as const;
 
-/** How often a progress figure is drawn, in milliseconds. */
+/** The interval between two drawings of a progress figure, in milliseconds. */
 const REDRAW = 100;
 
-/** Colours text, if it goes to a terminal and `NO_COLOR` is not set. */
+/** Colours text, if the output is a terminal and `NO_COLOR` is not set. */
 export function paint(colour: keyof typeof COLOURS, text: string): string {
   if (Deno.noColor || !Deno.stdout.isTerminal()) return text;
   return `\x1b[${COLOURS[colour]}m${text}\x1b[0m`;
 }
 
-/** Variables for another program whose output is piped, so that it uses colours where we do. */
+/** Returns variables by which a program whose output is a pipe uses colours where a task does. */
 export function colourSettings(): Record<string, string> {
   return Deno.noColor || !Deno.stdout.isTerminal() ? { NO_COLOR: "1" } : { FORCE_COLOR: "1" };
 }
@@ -31,14 +32,14 @@ export function say(line = ""): void {
   write(`${line}\n`);
 }
 
-/** Says how far a step has come: two numbers of the same unit. */
+/** Called with how far a step has come: two numbers of the same unit. */
 export type Progress = (done: number, total: number) => void;
 
 /**
- * Does one step and prints a line about it, with its time. On a terminal the line is there from the
- * start and shows how far the step is.
+ * Does one step, and prints a line about it with the time that it took. On a terminal the line is
+ * there from the start, and shows the step's progress.
  *
- * @throws Whatever `work` throws, after the line says that the step failed.
+ * @throws Whatever `work` throws, after a line that the step has failed.
  */
 export async function step<T>(
   title: string,
@@ -60,42 +61,42 @@ export async function step<T>(
   }
 }
 
-/** A length of time, in milliseconds, in words for people. */
+/** Formats a time in milliseconds for people. */
 export function formatSeconds(milliseconds: number): string {
   return `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** A size, in bytes, in words for people. */
+/** Formats a size in bytes for people. */
 export function formatSize(bytes: number): string {
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-/** How a person runs another task: through npm, if that is how this one was run. */
+/** Returns the command by which a user runs another task: npm's, if npm has run this one. */
 export function taskCommand(task: string): string {
   const npm = Deno.env.get("npm_lifecycle_event") !== undefined;
   return `${npm ? "npm run deno -- " : "deno "}task ${task}`;
 }
 
-/** What a task is told on its command line. */
+/** The options that a task knows. */
 export interface TaskOptions<B extends string, S extends string> {
   /** Flags that take no value. */
   boolean?: readonly B[];
   /** Flags that take a value. */
   string?: readonly S[];
-  /** What `--help` prints. */
+  /** The text that `--help` prints. */
   usage: string;
 }
 
-/** A task's arguments: see {@linkcode taskArguments}. */
+/** The parsed arguments of a task: see {@linkcode taskArguments}. */
 export type TaskArguments<B extends string, S extends string> =
   & { [K in B]: boolean }
   & { [K in S]: string | undefined }
   & { _: string[] };
 
 /**
- * Parses a task's arguments. `--debug` and `--help` are every task's; the latter prints and exits.
+ * Parses a task's arguments. Every task has `--debug` and `--help`; the latter prints and exits.
  *
- * @throws {Error} for an option that the task does not have, and for one without the value it needs.
+ * @throws {Error} when the task has no such option, or when an option lacks its value.
  */
 export function taskArguments<const B extends string = never, const S extends string = never>(
   args: readonly string[],
@@ -120,8 +121,8 @@ export function taskArguments<const B extends string = never, const S extends st
 }
 
 /**
- * Runs a task and exits: with what it returns, or with 1 after an error, which becomes one line,
- * `TASK: what: why`, and its stack with `--debug`.
+ * Runs a task, and exits with the status that it returns. An error becomes one line, `TASK: what:
+ * why`, and exit status 1; with `--debug`, its stack follows.
  */
 export async function runTask(
   name: string,
@@ -147,7 +148,7 @@ function drawProgress(title: string): Progress {
   };
 }
 
-/** Replaces the line that is being written, where that is possible. */
+/** Replaces the current line, if the output is a terminal. */
 function redraw(line: string): void {
   write(Deno.stdout.isTerminal() ? `\r\x1b[K${line}` : line);
 }

@@ -1,6 +1,6 @@
 /**
- * The pods of `deno task start`: a small app of busybox, taken through its life twice by the stand-in for rkt's
- * stage0. They are to run in a mount namespace of their own.
+ * The pods of `deno task start`: a small app with busybox, run in both images by the tests'
+ * stand-in for stage0. This program has to run in a mount namespace of its own.
  *
  * @module
  */
@@ -12,11 +12,11 @@ import { type Pod, Stage0 } from "../tests/stage0.ts";
 import { paint, runTask, say, step } from "./console.ts";
 import { IMAGES } from "./project.ts";
 
-/** What differs between the pods. Networks take plugins, which not every machine has. */
+/** The networks of the pods. Other networks need plugins, which not every machine has. */
 const NET = { host: "default", isolated: "none" };
 const WHERE = { host: "the host's namespaces", isolated: "namespaces of its own" };
 
-/** What the app does: it introduces itself, then it waits to be stopped. */
+/** The app's program: it introduces itself, then waits to be stopped. */
 const SCRIPT = `
 echo "hello from $AC_APP_NAME, process $$"
 echo "I am $(id)"
@@ -24,14 +24,14 @@ echo "my root holds $(ls / | tr '\\n' ' ')"
 exec sleep 60
 `;
 
-/** What is run in the app by `enter`. */
+/** The command that `enter` runs in the app. */
 const VISIT = [
   "/bin/sh",
   "-c",
   'echo "I joined it, as $(id -un), and see the same root: $(echo /*)"',
 ];
 
-/** The last thing that the app prints begins so. */
+/** The beginning of the app's last line. */
 const LAST_WORDS = "my root holds";
 
 async function main(): Promise<void> {

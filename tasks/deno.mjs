@@ -1,8 +1,8 @@
 /**
  * Runs the pinned Deno that npm installed: `node tasks/deno.mjs ARGUMENTS…`.
  *
- * The binary is taken from its platform package directly, so that it is there with npm's install
- * scripts switched off as well.
+ * The program is taken from its platform package directly, so that it is there even when npm runs
+ * no install scripts.
  */
 import { spawn } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
@@ -13,14 +13,14 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** The path of the Deno program that npm brings for a processor, in Node's name for it. */
+/** Returns the path of the Deno that npm has installed for a processor, which has Node's name. */
 export function denoPath(root = ROOT, cpu = process.arch) {
   return join(root, "node_modules", "@deno", `linux-${cpu}-glibc`, "deno");
 }
 
 /**
- * The environment that Deno runs in: it never asks the network for a newer version, and its caches
- * go where `npm ci` clears them.
+ * Returns Deno's environment, in which Deno does not look for a newer version, and its caches are
+ * where `npm ci` removes them.
  */
 export function denoEnvironment(environment = process.env, root = ROOT) {
   return {
@@ -40,7 +40,7 @@ function main() {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => child.kill(signal));
   }
-  // A child that died of a signal is reported as shells do it.
+  // As in a shell, the status of a child that a signal ended is 128 plus the signal's number.
   child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 }
 

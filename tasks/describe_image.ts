@@ -1,8 +1,8 @@
 /**
- * What lies beside an image to say what it is: its bill of materials, `IMAGE.cdx.json`, and its
- * provenance, `IMAGE.provenance.json`.
+ * The descriptions beside an image: its bill of materials, `IMAGE.cdx.json`, and its provenance,
+ * `IMAGE.provenance.json`.
  *
- * Provenance has the digests of both, so who signs it vouches for the image, the bill and itself.
+ * The provenance has the digests of image and bill, so its signature vouches for all three.
  *
  * @module
  */
@@ -19,31 +19,31 @@ import { discardSignature } from "./signature.ts";
 
 const ALGORITHMS = ["sha256", "sha512"] as const;
 
-/** The file that an image's bill of materials is in. */
+/** Returns the file of an image's bill of materials. */
 export function billFile(image: string): string {
   return `${image}.cdx.json`;
 }
 
-/** The file that an image's provenance is in. */
+/** Returns the file of an image's provenance. */
 export function provenanceFile(image: string): string {
   return `${image}.provenance.json`;
 }
 
-/** An image that was made. */
+/** An image that has been made. */
 export interface MadeImage {
   /** Its file. */
   readonly path: string;
-  /** What kind of image it is. */
+  /** Its flavor. */
   readonly flavor: Flavor;
-  /** What it is made of. */
+  /** Its members. */
   readonly contents: readonly Content[];
 }
 
 /**
- * Writes the bills of materials and the provenance of images that were made together. Where
- * provenance changes, its signature goes.
+ * Writes the bills of materials and the provenance of images that were made together. The signature
+ * of a provenance that changes is removed.
  *
- * @param images At least one.
+ * @param images The images, at least one.
  * @throws {Error} when something that they were made from cannot be read.
  */
 export async function describeImages(

@@ -1,6 +1,6 @@
 /**
- * Digests of files, under the names and in the form that provenance and bills of materials have
- * them.
+ * Digests of files, with the names and in the form that they have in provenance and bills of
+ * materials.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export type DigestSet = Readonly<Record<string, string>>;
 type Algorithm = "sha256" | "sha512";
 
 /**
- * Digests a file, read once.
+ * Digests a file, reading it once.
  *
  * @throws {Error} when the file cannot be read.
  */
@@ -26,9 +26,9 @@ export async function digestFile<const A extends Algorithm>(
 }
 
 /**
- * Digests whatever comes.
+ * Digests a stream.
  *
- * @throws Whatever reading throws.
+ * @throws Whatever reading the stream throws.
  */
 export async function digestStream<const A extends Algorithm>(
   stream: ReadableStream<Uint8Array>,

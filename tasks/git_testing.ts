@@ -1,12 +1,12 @@
 /**
- * Repositories for tests.
+ * Repositories of git for tests.
  *
  * @module
  */
 
 import { assert } from "@std/assert";
 
-/** Makes a commit of the same files the same commit, whoever makes it. */
+/** The variables by which a commit of the same files has the same ID, whoever makes it. */
 const ENVIRONMENT = {
   GIT_CONFIG_GLOBAL: "/dev/null",
   GIT_AUTHOR_NAME: "volo",
@@ -17,7 +17,7 @@ const ENVIRONMENT = {
   GIT_COMMITTER_DATE: "2026-01-01T00:00:00Z",
 };
 
-/** Whether a test that needs git has to be skipped. */
+/** Whether git is missing, so that tests which need it are skipped. */
 export const WITHOUT_GIT: boolean = !isInstalled();
 
 function isInstalled(): boolean {
@@ -26,7 +26,7 @@ function isInstalled(): boolean {
 }
 
 /**
- * Makes a directory a repository, with all that is in it in a commit.
+ * Makes a directory a repository, and commits all of its files.
  *
  * @returns The commit's ID.
  */
@@ -37,7 +37,7 @@ export async function makeRepository(directory: string): Promise<string> {
   return (await git(directory, "rev-parse", "HEAD")).trim();
 }
 
-/** Runs git, unaware of a repository that it may have been called from. */
+/** Runs git without the variables of a repository that the tests may run in. */
 async function git(cwd: string, ...args: string[]): Promise<string> {
   const env = { ...ENVIRONMENT, PATH: Deno.env.get("PATH") ?? "" };
   const options = { args, cwd, clearEnv: true, env };

@@ -1,6 +1,6 @@
 /**
- * The bill of materials of an image of ours: its files as they are, and the packages that this
- * source puts into each of them.
+ * The bill of materials of an image of this project: the files in the image, and the packages that
+ * this source puts into each of them.
  *
  * @module
  */
@@ -17,14 +17,14 @@ import { architecture, ENTRY, type ProgramName, PROGRAMS, VERSION } from "./proj
 import type { Recipe } from "./recipe.ts";
 import { type BilledFile, type BilledImage, type BilledRuntime, billOfMaterials } from "./sbom.ts";
 
-/** Where the runtime is in an image. */
+/** The path of the runtime in an image. */
 export const RUNTIME_PATH = `rootfs/${RUNTIME_NAME}`;
 
 /** The SHA-256 of each file of an image, by its path in the archive. */
 export type Sums = ReadonlyMap<string, string>;
 
 /**
- * Digests the files that an image is made of.
+ * Digests the members of which an image will be made.
  *
  * @throws {Error} when one of them cannot be read.
  */
@@ -41,7 +41,7 @@ export async function sumContents(contents: readonly Content[]): Promise<Sums> {
 }
 
 /**
- * Digests the files that are in an image.
+ * Digests the files in an image.
  *
  * @throws {Error} when the image cannot be read, or is no archive.
  */
@@ -59,7 +59,7 @@ export async function sumImage(image: string): Promise<Sums> {
 export type Bundled = ReadonlyMap<ProgramName, readonly LockedPackage[]>;
 
 /**
- * Finds out which packages this source bundles into each entrypoint.
+ * Lists the packages that this source bundles into each entrypoint.
  *
  * @throws {Error} when a source cannot be bundled, or bundles a package that is not locked.
  */
@@ -95,7 +95,9 @@ export function billImage(
   });
 }
 
-/** What is cut from a package or downloaded is of the version of the Deno that compiles. */
+/**
+ * Describes the runtime. Unless it is the user's own, it has the version of the Deno that compiles.
+ */
 function describeRuntime({ runtime, architecture: appc }: Recipe): BilledRuntime {
   const { deno, v8 } = Deno.version;
   const carrier = runtimePackage(architecture(appc).npm);

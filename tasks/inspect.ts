@@ -1,5 +1,5 @@
 /**
- * Checks that an image is what the source says: manifest, members, programs, permissions.
+ * The check that an image is what this source makes: its manifest, members, programs, permissions.
  *
  * @module
  */
@@ -18,24 +18,24 @@ import { codeCacheKey, embeddedMetadata, programStart } from "./payload.ts";
 import { checkEmbedded, readPermissions } from "./permissions.ts";
 import { type Architecture, architecture, type ProgramName, VERSION } from "./project.ts";
 
-/** Enough of a manifest to know what the rest of it has to be. */
+/** The part of a manifest from which the rest of it follows. */
 const Kind = z.object({
   labels: z.array(z.object({ name: z.string(), value: z.string() })),
   annotations: z.array(z.object({ name: z.string(), value: z.string() })),
 });
 
-/** An ELF file of 64 bits, little-endian: elf(5). */
+/** The first bytes of an ELF file of 64 bits, little-endian: elf(5). */
 const ELF_START = [0x7f, 0x45, 0x4c, 0x46, 2, 1];
 
 const E_MACHINE_OFFSET = 18;
 
-/** What an image is compared with, beside this source. */
+/** The values that an image is compared with, in addition to this source. */
 export interface Expected {
-  /** Where the entrypoints' tables of permissions are. */
+  /** The directory of the entrypoints' tables of permissions. */
   readonly entry: string;
-  /** The sha256 of the runtime for a processor, in hexadecimal. */
+  /** Returns the SHA-256 of the runtime for a processor, in hexadecimal. */
   readonly runtime: (target: Architecture) => string;
-  /** The code cache of an entrypoint, for the key that it carries. */
+  /** Makes the code cache of an entrypoint, for the key that it has. */
   readonly codeCache: (name: ProgramName, key: bigint, target: Architecture) => Promise<Uint8Array>;
 }
 
@@ -44,7 +44,7 @@ export interface Expected {
  *
  * @param image The image's file, compressed or not.
  * @returns The processor that the image is for.
- * @throws {Error} in one line about the first thing that is not as it should be.
+ * @throws {Error} when the image differs; it names the first difference, in one line.
  */
 export async function inspectImage(image: string, expected: Expected): Promise<Architecture> {
   try {
@@ -77,7 +77,7 @@ async function inspectMembers(image: string, expected: Expected): Promise<Archit
   return target;
 }
 
-/** @param keys Of the programs so far that use a code cache: they come before their caches. */
+/** @param keys The keys of the entrypoints so far with a code cache. They precede their caches. */
 function membersFor(keys: ReadonlyMap<string, bigint>): readonly Member[] {
   return keys.size === 0 ? MEMBERS : [...MEMBERS, ...CODE_CACHE_MEMBERS];
 }
@@ -107,7 +107,7 @@ async function readBody({ header, body }: ParsedTarEntry): Promise<Uint8Array> {
   return bytes;
 }
 
-/** Checks a member against the one that belongs at its place. */
+/** Compares a member with the one that is expected at its place. */
 function requireMember(found: TarHeader, expected?: Member): asserts expected is Member {
   if (expected === undefined) throw new Error(`${found.name}: does not belong in the image`);
   if (found.name.replace(/\/$/, "") !== expected.path) {
@@ -128,7 +128,7 @@ function formatMode(mode = 0): string {
   return mode.toString(8).padStart(4, "0");
 }
 
-/** Checks the manifest, and learns from it what the programs have to be. */
+/** Checks the manifest, and returns the processor that it names. */
 function inspectManifest(text: string): Architecture {
   const { labels, annotations } = parseManifest(text, Kind, "manifest");
   const target = architecture(labels.find(({ name }) => name === "arch")?.value ?? "none");
@@ -141,7 +141,7 @@ function inspectManifest(text: string): Architecture {
 /**
  * Compares two JSON values.
  *
- * @throws {Error} with the path of the first difference, and both values there.
+ * @throws {Error} when they differ; it has the path of the first difference, and both values there.
  */
 export function requireEqual(found: unknown, expected: unknown, path: PropertyKey[]): void {
   if (isObject(found) && isObject(expected) && Array.isArray(found) === Array.isArray(expected)) {

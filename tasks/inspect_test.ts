@@ -25,7 +25,7 @@ const PERMISSIONS = {
 
 const LAUNCHER = compileNative("launcher", TARGET.appc).bytes;
 
-/** Larger than what JavaScript's numbers hold. */
+/** A key too large for a number of JavaScript. */
 const KEY = 17791645045157828667n;
 
 const CODE_CACHE = new TextEncoder().encode("what V8 has compiled");
@@ -49,10 +49,10 @@ function program(permissions: unknown = PERMISSIONS, start = LAUNCHER, key = `${
   return bytes;
 }
 
-/** What stands for the runtime: an ELF file for a processor. */
+/** An ELF file for a processor, in place of the runtime. */
 const RUNTIME = LAUNCHER;
 
-/** The members of a right image. */
+/** The members of a correct image. */
 function contents(flavor: Flavor = "host"): Content[] {
   const labels = { version: VERSION, arch: TARGET.appc, flavor };
   const manifest = JSON.stringify(imageManifest(labels));
@@ -69,7 +69,7 @@ function contentsOf(name: NonNullable<Member["program"]>): Uint8Array {
   return name === "init" ? compileNative("init", TARGET.appc).bytes : program();
 }
 
-/** Changes one member of a right image. */
+/** Changes one member of a correct image. */
 function changed(path: string, change: { member?: Partial<Member>; from?: Uint8Array }): Content[] {
   return contents().map((content) =>
     content.member.path === path
@@ -78,7 +78,7 @@ function changed(path: string, change: { member?: Partial<Member>; from?: Uint8A
   );
 }
 
-/** Writes an image and inspects it; returns what is wrong with it. */
+/** Writes an image, inspects it, and returns the error. */
 async function inspect(members: Content[]): Promise<string> {
   const directory = await Deno.makeTempDir();
   const output = `${directory}/image.aci`;
@@ -166,7 +166,7 @@ Deno.test("a launcher of another making is a fault", async () => {
   );
 });
 
-/** A right image whose programs use no code cache. */
+/** A correct image whose entrypoints use no code cache. */
 function withoutCodeCaches(): Content[] {
   return contents().slice(0, MEMBERS.length).map((content) => {
     const { program: name } = content.member;

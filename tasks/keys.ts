@@ -1,5 +1,5 @@
 /**
- * Keys that rkt can verify signatures of.
+ * Keys whose signatures rkt can verify.
  *
  * rkt's OpenPGP library is Go's of 2015–2020: RSA, version 4 packets, SHA-256 and SHA-512.
  *
@@ -17,7 +17,9 @@ import {
   readPrivateKey,
 } from "openpgp";
 
-/** Keeps keys and signatures to what rkt's library reads, and free of random notations. */
+/**
+ * Options by which rkt's library can read keys and signatures, and these have no random notation.
+ */
 export const OLD_FORMAT: Partial<Config> = {
   aeadProtect: false,
   nonDeterministicSignaturesViaNotation: false,
@@ -25,15 +27,15 @@ export const OLD_FORMAT: Partial<Config> = {
   v6Keys: false,
 };
 
-/** In bits. */
+/** The size of a key, in bits. */
 const KEY_SIZE = 3072;
 
 const BEGIN_ARMOR = "-----BEGIN PGP";
 
 /**
- * Makes a key for images that nobody else is to trust.
+ * Makes a key for the development of images: nobody else should trust it.
  *
- * @returns The private key, without a passphrase.
+ * @returns The private key, which has no passphrase.
  */
 export async function generateDevelopmentKey(): Promise<PrivateKey> {
   const { privateKey } = await generateKey({
@@ -48,11 +50,11 @@ export async function generateDevelopmentKey(): Promise<PrivateKey> {
 }
 
 /**
- * Reads a private key to sign with, armored or binary.
+ * Reads a private key for signing, armored or binary.
  *
- * @param passphrase What unlocks the key, if anything has to.
- * @throws {Error} when the file has no private key, when rkt could not verify the key's signatures, and
- *   when the passphrase is missing or wrong.
+ * @param passphrase The passphrase of the key; `undefined` when it has none.
+ * @throws {Error} when the file has no private key, when rkt could not verify the key's signatures,
+ *   or when the passphrase is missing or wrong.
  */
 export async function readSigningKey(file: string, passphrase?: string): Promise<PrivateKey> {
   try {
@@ -68,7 +70,7 @@ export async function readSigningKey(file: string, passphrase?: string): Promise
 }
 
 /**
- * Reads a public key to verify with, armored or binary.
+ * Reads a public key for verifying, armored or binary.
  *
  * @throws {Error} when the file has no key.
  */
@@ -84,7 +86,7 @@ export async function readPublicKey(file: string): Promise<PublicKey> {
   }
 }
 
-/** A key's fingerprint, in groups of four as people compare it. */
+/** Formats a key's fingerprint in groups of four, as people compare it. */
 export function fingerprint(key: PublicKey): string {
   return key.getFingerprint().toUpperCase().match(/.{4}/g)!.join(" ");
 }

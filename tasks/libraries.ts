@@ -1,6 +1,6 @@
 /**
- * Brings the libraries for those who have Deno and not npm. It imports none of them itself, and does
- * nothing where either has installed them already.
+ * Installs the libraries for users who have Deno and not npm. It imports none of them, and does
+ * nothing when they are installed already.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** The libraries that are imported by the tasks, under their names in `node_modules`. */
+/** The libraries that tasks import, by their names in `node_modules`. */
 const LIBRARIES = [
   "@cyclonedx/cyclonedx-library",
   "deno-std",

@@ -1,5 +1,5 @@
 /**
- * Everything that goes into an image, with digests: the `resolvedDependencies` of its provenance.
+ * The materials of an image, with their digests: the `resolvedDependencies` of its provenance.
  *
  * @module
  */
@@ -17,29 +17,26 @@ import { architecture, ROOT } from "./project.ts";
 import type { CommonRecipe } from "./recipe.ts";
 import { digestSources, sourceCommit, SOURCES } from "./sources.ts";
 
-/** One of the things that an image is made from: a `ResourceDescriptor` of in-toto. */
+/** A material that an image is made from: a `ResourceDescriptor` of in-toto. */
 export interface Material {
-  /** What it is called here. */
+  /** Its name. */
   readonly name: string;
-  /** A package URL, where it comes from a registry. */
+  /** Its package URL, if it is from a registry. */
   readonly uri?: string;
-  /** Its digests, where they are known. */
+  /** Its digests, if they are known. */
   readonly digest?: DigestSet | undefined;
-  /** What else is known. */
+  /** Further facts about it. */
   readonly annotations?: Readonly<Record<string, unknown>>;
 }
 
-/**
- * What differs from one machine to the next, or from one commit to the next, and need change
- * nothing.
- */
+/** Materials that may differ between machines and commits although the images are the same. */
 const CIRCUMSTANCES: readonly string[] = ["commit", "deno", "gcc", "cc1", "as", "ld", "xz"];
 
 /**
- * Gathers what images are made from on this machine.
+ * Gathers the materials of images that are made on this machine.
  *
- * @param runtime The SHA-256 of their runtime.
- * @throws {Error} when something of it is not there.
+ * @param runtime The SHA-256 of the images' runtime.
+ * @throws {Error} when a material is missing.
  */
 export async function gatherMaterials(recipe: CommonRecipe, runtime: string): Promise<Material[]> {
   return [
@@ -73,7 +70,7 @@ function packages({ architecture: appc, runtime }: CommonRecipe): LockedPackage[
   return [...installed, lockedPackage(runtimePackage(architecture(appc).npm))];
 }
 
-/** Deno need not be the one that npm installs. */
+/** Tells whether a package is used: npm's Deno is not, when another Deno runs this task. */
 function isUsed({ name }: LockedPackage): boolean {
   return !name.startsWith("@deno/") || Deno.execPath().includes(`/node_modules/${name}/`);
 }
@@ -83,7 +80,7 @@ function describePackage(locked: LockedPackage): Material {
   return { name, uri: packageUrl(locked), ...sha512 !== undefined && { digest: { sha512 } } };
 }
 
-/** The programs that make machine code of C. `gcc` itself only calls the others. */
+/** Lists the programs of the C compiler: `gcc` only calls the others. */
 async function compiler({ architecture: appc }: CommonRecipe): Promise<Material[]> {
   const { program, version } = findCompiler("launcher", appc);
   const parts = ["cc1", "as", "ld"].map(async (name) => {
@@ -112,11 +109,10 @@ async function output(program: string, args: string[]): Promise<string> {
 }
 
 /**
- * Compares what an image was made from with what is here.
+ * Compares the materials of an image with those on this machine.
  *
- * @returns The names of what differs and need not matter, such as another compiler of the same
- *   version.
- * @throws {Error} which names the first thing that has to be the same and is not.
+ * @returns The names of materials that differ and may do so, such as the compiler.
+ * @throws {Error} when another material differs; it names the first one.
  */
 export function compareMaterials(
   recorded: readonly Material[],

@@ -1,8 +1,8 @@
 /**
- * Timing of whole processes, side by side.
+ * The timing of whole processes, side by side.
  *
- * Machines drift, so the contenders take turns, round after round, and are compared by their
- * medians and by the medians of ratios and differences within a round.
+ * The speed of a machine drifts. So the contenders take turns, round after round, and are compared
+ * by their medians, and by the medians of ratios and differences within rounds.
  *
  * @module
  */
@@ -13,30 +13,30 @@ import { must } from "../tests/host.ts";
 export interface Contender {
   name: string;
   argv: readonly string[];
-  /** Where it starts. */
+  /** Its working directory. */
   cwd?: string;
   env?: Readonly<Record<string, string>>;
-  /** What is run before each start, and not timed. */
+  /** A command that is run before each start, and is not timed. */
   before?: readonly string[];
 }
 
-/** What was measured of one contender, in milliseconds. */
+/** The measurement of one contender, in milliseconds. */
 export interface Measurement {
   name: string;
   min: number;
   median: number;
   max: number;
-  /** The median of its time divided by the first contender's in the same round. */
+  /** The median of the ratios of its time to the first contender's in the same round. */
   ratio: number;
-  /** The median of its time less the first contender's in the same round, in milliseconds. */
+  /** The median of the differences from the first contender's time in the same round. */
   beyond: number;
 }
 
 /**
- * Times the contenders in turn. The first is what the others are compared with.
+ * Times the contenders in turn. The others are compared with the first.
  *
- * @param rounds How often each is counted, after one round that is not.
- * @param warmUp What is done with each in that round.
+ * @param rounds How often each is timed, after a first round that does not count.
+ * @param warmUp Called with each contender in that first round.
  * @throws {Error} when there is no round or no contender.
  */
 export async function measure(
@@ -47,7 +47,8 @@ export async function measure(
   if (rounds < 1 || contenders.length === 0) throw new Error("nothing to measure");
   const times: number[][] = contenders.map(() => []);
   for (let round = 0; round <= rounds; round++) {
-    // What one leaves to the kernel is the next one's burden, so each is first in turn.
+    // A contender leaves work to the kernel, which slows the next one: so each is the first in
+    // turn.
     for (let turn = 0; turn < contenders.length; turn++) {
       const i = (round + turn) % contenders.length;
       const contender = contenders[i]!;
@@ -60,7 +61,7 @@ export async function measure(
 }
 
 /**
- * The middle of some numbers.
+ * Returns the median of some numbers.
  *
  * @example
  * ```ts
@@ -75,7 +76,7 @@ export function median(numbers: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** The measurements as a table of text, one line each. */
+/** Formats measurements as a table, one line each. */
 export function formatMeasurements(measurements: readonly Measurement[]): string[] {
   const width = Math.max(...measurements.map(({ name }) => name.length));
   const figure = (milliseconds: number) => milliseconds.toFixed(1).padStart(8);

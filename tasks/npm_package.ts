@@ -1,5 +1,5 @@
 /**
- * npm packages that are not installed: npm installs none for a processor that this machine has not.
+ * npm packages that are not installed: npm installs none for another processor than this machine's.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { digestFile } from "./digest.ts";
 import type { LockedPackage } from "./package_lock.ts";
 import { ROOT } from "./project.ts";
 
-/** Finds the npm program on the `PATH`; where there is none, the text is empty. */
+/** Finds npm on the `PATH`. Returns an empty string when there is none. */
 export function findNpm(path = Deno.env.get("PATH") ?? ""): string {
   const candidates = path.split(":").map((directory) => `${directory}/npm`);
   return candidates.find((candidate) => existsSync(candidate)) ?? "";
@@ -23,7 +23,7 @@ export function findNpm(path = Deno.env.get("PATH") ?? ""): string {
  * @param directory An empty directory for the archive.
  * @param npm The npm program; see {@linkcode findNpm}.
  * @returns The archive's path.
- * @throws {Error} in one line when npm cannot fetch it, and when its digest is not the locked one.
+ * @throws {Error} when npm cannot fetch it, or when its digest is not the locked one.
  */
 export async function fetchPackage(
   { name, version, sha512 }: LockedPackage,
@@ -33,7 +33,7 @@ export async function fetchPackage(
   const what = `${name}@${version}`;
   if (npm === "") throw new Error(`${what} is not installed, and there is no npm to fetch it`);
   const args = ["pack", "--json", `--pack-destination=${directory}`, what];
-  // In the project, whose own settings of npm count as they do when it installs.
+  // In the project's directory, npm has the same settings as when it installs.
   const result = await new Deno.Command(npm, { args, cwd: ROOT, stdin: "null" }).output();
   if (!result.success) throw new Error(`${what} cannot be fetched: ${npmComplaint(result)}`);
   const [archive] = [...Deno.readDirSync(directory)];
@@ -43,7 +43,7 @@ export async function fetchPackage(
   throw new Error(`${what}: its archive is ${found}, and package-lock.json has ${sha512} (sha512)`);
 }
 
-/** What npm says is wrong, in one line: `{"error": {"summary": …}}` is all that `--json` asks for. */
+/** Returns npm's error in one line. With `--json`, it is `{"error": {"summary": …}}`. */
 function npmComplaint({ stdout, stderr }: Deno.CommandOutput): string {
   const decoder = new TextDecoder();
   const text = decoder.decode(stdout) + decoder.decode(stderr);
@@ -55,8 +55,8 @@ function npmComplaint({ stdout, stderr }: Deno.CommandOutput): string {
  * Unpacks one file of a package's archive.
  *
  * @param path The file's path in the package.
- * @param target Where it goes.
- * @throws {Error} when it is not there, or the archive is damaged.
+ * @param target The file to write.
+ * @throws {Error} when the package has no such file, or the archive is damaged.
  */
 export async function extractFile(archive: string, path: string, target: string): Promise<void> {
   const tar = await openDecompressed(archive);

@@ -2,7 +2,9 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
 import { extractFile, fetchPackage, findNpm } from "./npm_package.ts";
 
-/** A directory with an archive, a file at `package/bin/program`, which lasts as long as the test. */
+/**
+ * A directory with an archive, a file at `package/bin/program`, which lasts as long as the test.
+ */
 async function withArchive(test: (archive: string, directory: string) => Promise<void>) {
   const directory = await Deno.makeTempDir();
   try {

@@ -6,7 +6,7 @@
 
 import lock from "../package-lock.json" with { type: "json" };
 
-/** What the lock file says of a package. */
+/** The entry of a package in the lock file. */
 interface Entry {
   readonly version?: string;
   readonly license?: string;
@@ -21,17 +21,17 @@ export type Entries = Readonly<Record<string, Entry>>;
 
 /** A package of the lock file. */
 export interface LockedPackage {
-  /** As it is imported. */
+  /** The name by which it is imported. */
   readonly name: string;
   /** Its version. */
   readonly version: string;
   /** The SPDX expression of its licence. */
   readonly license: string | undefined;
-  /** The digest of its archive in the registry, in hexadecimal, where the lock file has one. */
+  /** The SHA-512 of its archive in the registry, in hexadecimal, if the lock file has it. */
   readonly sha512: string | undefined;
 }
 
-/** A machine, in npm's names. */
+/** A machine, by npm's names. */
 export interface Platform {
   /** Its processor. */
   readonly cpu: string;
@@ -39,10 +39,10 @@ export interface Platform {
   readonly os: string;
 }
 
-/** What the carriers of the runtime are called, up to the processor that it is for. */
+/** The names of the packages that carry the runtime, without the processor at their end. */
 const RUNTIME_PACKAGES = "@stdy/cli-linux-";
 
-/** The package that carries the runtime for a processor, in npm's name for that. */
+/** Returns the package that carries the runtime for a processor, which has npm's name. */
 export function runtimePackage(cpu: string): string {
   return `${RUNTIME_PACKAGES}${cpu}`;
 }
@@ -50,7 +50,7 @@ export function runtimePackage(cpu: string): string {
 /**
  * Finds a package by its name.
  *
- * @throws {Error} when the lock file has none of this name.
+ * @throws {Error} when the lock file has no package of this name.
  */
 export function lockedPackage(name: string, entries: Entries = lock.packages): LockedPackage {
   const entry = entries[`node_modules/${name}`];
@@ -59,8 +59,8 @@ export function lockedPackage(name: string, entries: Entries = lock.packages): L
 }
 
 /**
- * Lists the packages that build an image on a machine: those for it, and none that only tests use.
- * The carriers of runtimes are left out, because the image that is built decides about them.
+ * Lists the packages that build an image on a machine: those for that machine, without those that
+ * only tests use, and without carriers of runtimes, since these depend on the image.
  */
 export function buildPackages(
   platform: Platform,
@@ -72,7 +72,7 @@ export function buildPackages(
     .filter(({ name }) => !name.startsWith(RUNTIME_PACKAGES));
 }
 
-/** Writes a package as a package URL: ECMA-427. */
+/** Formats a package as a package URL: ECMA-427. */
 export function packageUrl({ name, version }: LockedPackage): string {
   return `pkg:npm/${name.replace("@", "%40")}@${version}`;
 }
@@ -85,7 +85,7 @@ function describe(name: string, { version = "", license, integrity }: Entry): Lo
   return { name, version, license, sha512: integrity && hexadecimal(integrity) };
 }
 
-/** Subresource integrity, as the lock file has it, is `sha512-` and base64. */
+/** Decodes a subresource integrity of the lock file: `sha512-` and base64. */
 function hexadecimal(integrity: string): string | undefined {
   const [, base64] = integrity.match(/^sha512-([\w+/]+=*)$/) ?? [];
   return base64 && Uint8Array.fromBase64(base64).toHex();

@@ -1,5 +1,5 @@
 /**
- * The format of a program made by `deno compile` for Linux: the runtime, then a payload, then a trailer.
+ * The format of a program that `deno compile` makes for Linux: a runtime, a payload and a trailer.
  *
  * ```text
  * runtime ‖ "d3n0l4nd" ‖ u64 length ‖ metadata (JSON) ‖ modules and files … ‖ trailer
@@ -19,7 +19,7 @@ const TRAILER_MAGIC = 0x501e;
 const PAYLOAD_MAGIC = "d3n0l4nd";
 
 /**
- * How many bytes of a compiled program are its runtime.
+ * Returns the length of the runtime in a compiled program, in bytes.
  *
  * @param trailer The program's last {@linkcode TRAILER_LENGTH} bytes.
  * @param size The program's size, in bytes.
@@ -38,7 +38,7 @@ export function runtimeLength(trailer: Uint8Array, size: number): number {
 }
 
 /**
- * What a compiled program begins with, before what `deno compile` appended.
+ * Returns the beginning of a compiled program, to which `deno compile` has appended the rest.
  *
  * @throws {Error} when the program was not made by `deno compile`, or was cut short.
  */
@@ -47,10 +47,10 @@ export function programStart(program: Uint8Array): Uint8Array {
 }
 
 /**
- * Reads the settings that a compiled program carries: permissions, V8 flags, and so on.
+ * Reads the settings in a compiled program: permissions, V8's flags, and others.
  *
  * @param program The whole program.
- * @returns The metadata as JSON text; its shape is Deno's own.
+ * @returns The metadata as JSON, in Deno's own form.
  * @throws {Error} when the program was not made by `deno compile`, or was cut short.
  */
 export function embeddedMetadata(program: Uint8Array): string {
@@ -66,10 +66,10 @@ export function embeddedMetadata(program: Uint8Array): string {
 }
 
 /**
- * The key that a program's code cache has to have.
+ * Returns the key that a program's code cache must have. It is too long for a number of JavaScript.
  *
- * @param metadata From {@linkcode embeddedMetadata}. JavaScript's numbers do not hold all of the key.
- * @returns `undefined` for a program that uses no code cache.
+ * @param metadata The metadata from {@linkcode embeddedMetadata}.
+ * @returns The key; `undefined` when the program uses no code cache.
  */
 export function codeCacheKey(metadata: string): bigint | undefined {
   const key = /"code_cache_key":(\d+)/.exec(metadata)?.[1];

@@ -1,6 +1,6 @@
 /**
- * What each entrypoint may do: the table beside it, as flags for `deno compile`, as the compiled program
- * carries it, and as text for people.
+ * The permissions of each entrypoint: the table beside it, its flags for `deno compile`, the check
+ * of the compiled program, and a text for people.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { parseManifest } from "../src/appc/parse.ts";
 const KINDS = ["read", "write", "env", "ffi", "sys", "net", "run"] as const;
 
 const Scope = z.string().check(
-  // Deno takes an empty scope for "everything", and splits at commas.
+  // Deno takes an empty scope for "everything", and splits scopes at commas.
   z.regex(/^[^,\s]+$/, "must be one path or name, without commas and spaces"),
 );
 
@@ -24,15 +24,15 @@ const Permission = z.strictObject({
 
 const Permissions = z.array(Permission);
 
-/** One row of a table: a kind of permission, what it covers, and the reason. */
+/** A row of a table: a kind of permission, its scope, and the reason for it. */
 export type Permission = z.infer<typeof Permission>;
 
 /**
- * Reads the permissions that an entrypoint is compiled with. Relative paths stay relative: they are
- * meant against the directory that the program is started in.
+ * Reads the permissions that an entrypoint is compiled with. Relative paths stay relative: they
+ * begin in the directory in which the entrypoint is started.
  *
  * @param name The entrypoint.
- * @param directory Where its `NAME.permissions.json` is.
+ * @param directory The directory of its `NAME.permissions.json`.
  * @throws {Error} when the table cannot be read, or has a row that grants everything of a kind.
  */
 export async function readPermissions(name: string, directory: string): Promise<Permission[]> {
@@ -43,24 +43,26 @@ export async function readPermissions(name: string, directory: string): Promise<
 /**
  * Parses a table of permissions.
  *
- * @param origin The file that it comes from, to begin an error with.
- * @throws {Error} in one line, which names the rows that are wrong.
+ * @param origin The file that it comes from, with which an error begins.
+ * @throws {Error} when rows are malformed; it names them, in one line.
  */
 export function parsePermissions(text: string, origin: string): Permission[] {
   return parseManifest(text, Permissions, origin);
 }
 
-/** The permissions as flags of `deno compile`; whatever no row allows is refused at run time. */
+/**
+ * Returns the flags of `deno compile` for permissions. What no row allows is refused at run time.
+ */
 export function permissionFlags(permissions: readonly Permission[]): string[] {
   return Object.entries(scopesByKind(permissions))
     .filter(([, scope]) => scope.length > 0)
     .map(([kind, scope]) => `--allow-${kind}=${scope.join(",")}`);
 }
 
-/** `null` is nothing, and `[]` is everything. */
+/** The scope of a kind in a compiled program: `null` is nothing, `[]` everything. */
 const EmbeddedScope = z.nullish(z.array(z.string()));
 
-/** What of a compiled program's settings says what it may do. */
+/** The part of a compiled program's settings that has its permissions. */
 const Embedded = z.object({
   permissions: z.object({
     allow_read: EmbeddedScope,
@@ -76,10 +78,10 @@ const Embedded = z.object({
 });
 
 /**
- * Checks that a compiled program carries exactly the permissions of a table.
+ * Checks that a compiled program has exactly the permissions of a table.
  *
- * @param metadata The settings that the program carries, as JSON.
- * @throws {Error} which names the first kind that differs, with both scopes.
+ * @param metadata The settings in the program, as JSON.
+ * @throws {Error} when a kind differs; it names the first one, with both scopes.
  */
 export function checkEmbedded(metadata: string, permissions: readonly Permission[]): void {
   const embedded = parseManifest(metadata, Embedded, "embedded settings").permissions;
@@ -93,7 +95,9 @@ export function checkEmbedded(metadata: string, permissions: readonly Permission
   if (embedded.prompt) throw new Error("it would ask for more permissions");
 }
 
-/** The permissions of one program as lines of text: kind, scope, and once a row, the reason. */
+/**
+ * Formats permissions as lines of text: kind, scope and, in the first line of each row, the reason.
+ */
 export function describePermissions(permissions: readonly Permission[]): string[] {
   const width = Math.max(
     0,

@@ -1,5 +1,5 @@
 /**
- * What the tasks know about the project: its places, its version, and the processors it is built for.
+ * The project's directories and version, and the processors that it is built for.
  *
  * @module
  */
@@ -12,22 +12,22 @@ import type { Flavor } from "../src/stage1/flavor.ts";
 /** The project's directory. */
 export const ROOT: string = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
 
-/** Where everything that is made goes. */
+/** The directory of all that the tasks make. */
 export const DIST = `${ROOT}/dist`;
 
-/** The entrypoints, and with them the image's manifest and permissions. */
+/** The directory of the entrypoints and their permissions. */
 export const ENTRY = `${ROOT}/entry`;
 
-/** The project's version, as `deno.json` has it. */
+/** The project's version, from `deno.json`. */
 export const VERSION: string = config.version;
 
-/** The entrypoints that are compiled, by file name; each is `/NAME` in the image. */
+/** The names of the entrypoints; each is `/NAME` in the image. */
 export const PROGRAMS = ["run", "enter", "gc", "stop"] as const;
 
 /** The name of an entrypoint. */
 export type ProgramName = typeof PROGRAMS[number];
 
-/** A processor, under the names that others have for it. */
+/** A processor, by the names that it has in several places. */
 export interface Architecture {
   /** In an appc image's `arch` label. */
   readonly appc: "amd64" | "aarch64";
@@ -60,10 +60,10 @@ export const ARCHITECTURES: readonly Architecture[] = [
 ];
 
 /**
- * The architecture of a name.
+ * Returns a processor by its name.
  *
- * @param name As the image's `arch` label spells it; by default this machine's.
- * @throws {Error} when it is not one that the image can be built for.
+ * @param name Its name in the image's `arch` label; by default, that of this machine's processor.
+ * @throws {Error} when images cannot be built for it.
  */
 export function architecture(name?: string): Architecture {
   const found = name === undefined
@@ -74,12 +74,14 @@ export function architecture(name?: string): Architecture {
   throw new Error(`architecture ${name ?? Deno.build.arch}: the image is built for ${known} only`);
 }
 
-/** Where what is made for a processor goes: for another one than this machine's, out of the way. */
+/**
+ * Returns the directory of all that is made for a processor: its own, if it is not this machine's.
+ */
 export function outputDirectory({ appc, deno }: Architecture): string {
   return deno === Deno.build.arch ? DIST : `${DIST}/${appc}`;
 }
 
-/** The images for a processor, unless another file is named. */
+/** Returns the default files of the images for a processor. */
 export function imagesFor(architecture: Architecture): Readonly<Record<Flavor, string>> {
   const directory = outputDirectory(architecture);
   return {
@@ -88,15 +90,15 @@ export function imagesFor(architecture: Architecture): Readonly<Record<Flavor, s
   };
 }
 
-/** The images that are looked at, signed and tried unless another file is named: this machine's. */
+/** The default images of the tasks: those for this machine's processor. */
 export const IMAGES: Readonly<Record<Flavor, string>> = imagesFor(architecture());
 
-/** 2026-01-01T00:00:00Z, in seconds: any moment will do, as long as it is always the same. */
+/** 2026-01-01T00:00:00Z, in seconds. Any fixed time would do. */
 const DEFAULT_EPOCH = 1_767_225_600;
 
 /**
- * The time that everything in the image is dated with, so that the same source gives the same bytes:
- * `SOURCE_DATE_EPOCH` of reproducible-builds.org, or a fixed one.
+ * Returns the time of all files in the image, so that the same source gives the same bytes:
+ * `SOURCE_DATE_EPOCH`, as reproducible-builds.org has it, or a fixed time.
  *
  * @throws {Error} when `SOURCE_DATE_EPOCH` is not a number of seconds.
  */

@@ -1,9 +1,9 @@
 /**
- * An image's provenance: what it was built from, and how, as an in-toto Statement v1 with a
+ * The provenance of an image: its materials and its recipe, as an in-toto Statement v1 with a
  * predicate of SLSA's provenance v1.
  *
- * It says nothing of when, by whom or in which directory: the same sources, options and tools have
- * the same provenance. Who vouches for it is whoever signs it.
+ * It names neither time nor person nor directory: the same sources, options and tools have the same
+ * provenance. Its signature says who vouches for it.
  *
  * @module
  */
@@ -18,12 +18,12 @@ const STATEMENT_TYPE = "https://in-toto.io/Statement/v1";
 const PREDICATE_TYPE = "https://slsa.dev/provenance/v1";
 
 /**
- * What `externalParameters` are: a {@linkcode Recipe}, by which `deno task build-image` makes the
- * subjects of the `resolvedDependencies`.
+ * The type of build: `externalParameters` are a {@linkcode Recipe}, by which `deno task
+ * build-image` makes the subjects from the `resolvedDependencies`.
  */
 const BUILD_TYPE = "urn:stage1-volo:build-image:1";
 
-/** No service that others could trust more than the one who signs. */
+/** The builder. No service builds the images: whoever signs is the one to trust. */
 const BUILDER = "urn:stage1-volo:whoever-signs";
 
 const Digests = z.record(z.string(), z.string());
@@ -41,17 +41,17 @@ const Statement = z.object({
   }),
 });
 
-/** What provenance says. */
+/** The contents of a provenance. */
 export interface Provenance {
-  /** The digests of the files that were made, by their names. */
+  /** The digests of the files that were built, by their names. */
   readonly subjects: Readonly<Record<string, DigestSet>>;
-  /** How they were made. */
+  /** The recipe by which they were built. */
   readonly recipe: Recipe;
-  /** What they were made from. */
+  /** The materials from which they were built. */
   readonly materials: readonly Material[];
 }
 
-/** Writes provenance as JSON. */
+/** Formats a provenance as JSON. */
 export function formatProvenance({ subjects, recipe, materials }: Provenance): string {
   const statement = {
     _type: STATEMENT_TYPE,
@@ -70,9 +70,9 @@ export function formatProvenance({ subjects, recipe, materials }: Provenance): s
 }
 
 /**
- * Reads provenance that {@linkcode formatProvenance} wrote.
+ * Parses a provenance from {@linkcode formatProvenance}.
  *
- * @throws {Error} when it is not JSON, or not a statement of this kind.
+ * @throws {Error} when the text is not JSON, or not a statement of this kind.
  */
 export function parseProvenance(text: string): Provenance {
   const { subject, predicate } = parseManifest(text, Statement, "provenance");

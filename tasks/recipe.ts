@@ -1,5 +1,5 @@
 /**
- * How an image was built, as far as the one who built it decided it.
+ * The recipe of an image: the options of its build.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { COMPRESSIONS } from "./compression.ts";
 import { ARCHITECTURES } from "./project.ts";
 import { RUNTIME_ORIGINS } from "./runtime.ts";
 
-/** A recipe as provenance has it: all that decides what becomes of the sources. */
+/** A recipe as provenance has it: with the same sources it gives the same image. */
 export const Recipe = z.strictObject({
   flavor: z.enum(FLAVORS),
   compression: z.enum(COMPRESSIONS),
@@ -19,8 +19,8 @@ export const Recipe = z.strictObject({
   sourceDateEpoch: z.int(),
 });
 
-/** See {@linkcode Recipe}. */
+/** A value of {@linkcode Recipe}. */
 export type Recipe = z.infer<typeof Recipe>;
 
-/** What images that are built together have in common. */
+/** The part of a recipe that images which are built together share. */
 export type CommonRecipe = Omit<Recipe, "flavor">;

@@ -1,10 +1,11 @@
 /**
- * The runtime of the entrypoints, which `deno compile` would put each program behind.
+ * The runtime of the entrypoints, `denort`.
  *
- * `deno compile` would download `denort` of its own version. npm carries the same bytes inside a
- * program that somebody compiled with that version, and since compiling only appends, they are its
- * beginning. What is cut out must have the size and digest pinned here, or it is refused. npm installs
- * that program for this machine's processor only; for another, it is fetched when it is needed.
+ * `deno compile` would download the `denort` of its own version. npm has the same bytes: they are
+ * the beginning of a program in a package, which was compiled with that version, since compiling
+ * only appends. The bytes that are cut out of that program must have the size and digest pinned
+ * here. npm installs the package for this machine's processor only; for another one it is fetched
+ * when needed.
  *
  * @module
  */
@@ -18,33 +19,33 @@ import { lockedPackage, runtimePackage } from "./package_lock.ts";
 import { runtimeLength, TRAILER_LENGTH } from "./payload.ts";
 import { type Architecture, DIST, ROOT } from "./project.ts";
 
-/** The version of Deno that the runtime belongs to; the compiler must be of the same. */
+/** The version of the runtime. The Deno that compiles must have the same. */
 export const RUNTIME_VERSION = "2.7.11";
 
 /**
- * Where a runtime can come from: the npm package, or wherever `deno compile` downloads it from; `auto` is
- * the package where it is installed or can be fetched, which it cannot for those who have Deno alone.
+ * The sources of a runtime: the npm package, or the download of `deno compile`. `auto` is the
+ * package if it is installed or npm is there to fetch it, else the download.
  */
 export const RUNTIME_SOURCES = ["auto", "npm", "download"] as const;
 
 /** One of {@linkcode RUNTIME_SOURCES}. */
 export type RuntimeSource = typeof RUNTIME_SOURCES[number];
 
-/** Where a runtime came from in the end. */
+/** The origins that a runtime can have had. */
 export const RUNTIME_ORIGINS = ["own", "npm", "download"] as const;
 
 /** One of {@linkcode RUNTIME_ORIGINS}. */
 export type RuntimeOrigin = typeof RUNTIME_ORIGINS[number];
 
-/** What the runtime of a processor must be. */
+/** The properties that the runtime of a processor must have. */
 interface Pin {
-  /** In bytes. */
+  /** Its size in bytes. */
   readonly size: number;
-  /** In hexadecimal. */
+  /** Its SHA-256 in hexadecimal. */
   readonly sha256: string;
 }
 
-/** Both cut from `@stdy/cli-linux-ARCH` 0.22.2. */
+/** The pins of the runtimes in `@stdy/cli-linux-ARCH` 0.22.2. */
 const PINS: Readonly<Record<Architecture["npm"], Pin>> = {
   x64: {
     size: 97_076_048,
@@ -56,26 +57,26 @@ const PINS: Readonly<Record<Architecture["npm"], Pin>> = {
   },
 };
 
-/** What {@linkcode provideRuntime} goes by. */
+/** The options of {@linkcode provideRuntime}. */
 export interface RuntimeOptions {
   /** The processor that the runtime is for. */
   readonly architecture: Architecture;
-  /** Where it comes from; `auto` when absent. */
+  /** Its source; `auto` when absent. */
   readonly source?: RuntimeSource;
-  /** A user's own runtime, which wins over `source`; what `DENORT_BIN` names when absent. */
+  /** The user's own runtime, which wins over `source`; that in `DENORT_BIN` when absent. */
   readonly own?: string | undefined;
-  /** The `node_modules` that the npm package is in; the project's when absent. */
+  /** The `node_modules` with the npm package; the project's when absent. */
   readonly packages?: string;
-  /** Where the runtime is put, to be used again; `dist/runtime` when absent. */
+  /** The directory in which the runtime is kept; `dist/runtime` when absent. */
   readonly cache?: string;
   /**
-   * The npm program, which fetches a package that is not installed, or an empty text; that on `PATH`
-   * when absent.
+   * The npm program, which fetches a package that is not installed; empty for none; the one on
+   * `PATH` when absent.
    */
   readonly npm?: string;
 }
 
-/** Says where {@linkcode provideRuntime} takes the runtime from. */
+/** Tells from where {@linkcode provideRuntime} takes the runtime. */
 export function runtimeOrigin({
   architecture,
   source = "auto",
@@ -89,7 +90,7 @@ export function runtimeOrigin({
   return canFetch || existsSync(carrier(packages, architecture)) ? "npm" : "download";
 }
 
-/** The program in the npm package that begins with the runtime. */
+/** The path, in the npm package, of the program that begins with the runtime. */
 const CARRIER = "bin/steady";
 
 function carrier(packages: string, { npm }: Architecture): string {
@@ -100,8 +101,8 @@ function carrier(packages: string, { npm }: Architecture): string {
  * Finds or makes the runtime for a processor.
  *
  * @returns The runtime's absolute path.
- * @throws {Error} when the npm package can neither be found nor fetched, or is not what it should be,
- *   and when nothing can be downloaded.
+ * @throws {Error} when the npm package can neither be found nor fetched, when its runtime is not
+ *   the pinned one, or when the download fails.
  */
 export async function provideRuntime({
   architecture,
@@ -145,7 +146,7 @@ async function fetchRuntime(
   }
 }
 
-/** Has `deno compile` download its own, behind which it puts a program of nothing. */
+/** Has `deno compile` download its own runtime, by compiling an empty program. */
 async function downloadRuntime({ npm, target }: Architecture, cache: string): Promise<string> {
   const runtime = `${cache}/denort-${Deno.version.deno}-${npm}-downloaded`;
   if (existsSync(runtime)) return runtime;
@@ -158,9 +159,10 @@ async function downloadRuntime({ npm, target }: Architecture, cache: string): Pr
 }
 
 /**
- * The digest of the runtime that images are built with: of what `DENORT_BIN` names, or the pinned one.
+ * Returns the digest of the runtime that images are built with: the one in `DENORT_BIN`, or the
+ * pinned one.
  *
- * @returns A sha256 in hexadecimal.
+ * @returns Its SHA-256 in hexadecimal.
  * @throws {Error} when the file that `DENORT_BIN` names cannot be read.
  */
 export function runtimeDigest({ npm }: Architecture, own = Deno.env.get("DENORT_BIN")): string {
@@ -171,10 +173,10 @@ export function runtimeDigest({ npm }: Architecture, own = Deno.env.get("DENORT_
  * Cuts the runtime out of a compiled program.
  *
  * @param program The compiled program.
- * @param pin What the runtime must be, where that is known.
- * @param runtime Where to write it; nothing is there unless it is right.
- * @throws {Error} when the program is missing or was not made by `deno compile`, and when its runtime
- *   is not the pinned one.
+ * @param pin The properties that the runtime must have, if they are known.
+ * @param runtime The file to write. It is written only when the runtime is the pinned one.
+ * @throws {Error} when the program is missing or was not made by `deno compile`, or when its
+ *   runtime is not the pinned one.
  */
 export async function carve(
   program: string,

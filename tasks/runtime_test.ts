@@ -58,7 +58,7 @@ Deno.test("a file that was not compiled is refused by name", async () => {
   });
 });
 
-/** An empty name stands for none, whatever `DENORT_BIN` says where the tests run. */
+/** An empty name means none, whatever `DENORT_BIN` is for the tests. */
 const NOWHERE = {
   architecture: architecture(),
   own: "",
@@ -66,7 +66,7 @@ const NOWHERE = {
   npm: "",
 };
 
-/** Has a cache that lasts as long as the test. */
+/** Runs a test with a cache that lasts as long as the test. */
 async function withCache(test: (cache: string) => Promise<void>): Promise<void> {
   const cache = await Deno.makeTempDir();
   try {
@@ -86,7 +86,7 @@ Deno.test("a missing npm package is refused with what to do instead", async () =
   });
 });
 
-/** As a first download leaves it. */
+/** Makes a cache as a first download leaves it. */
 Deno.test("what was downloaded is used again, and in place of what npm cannot bring", async () => {
   await withCache(async (cache) => {
     const runtime = `${cache}/denort-${Deno.version.deno}-${NOWHERE.architecture.npm}-downloaded`;

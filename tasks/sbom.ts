@@ -1,7 +1,7 @@
 /**
- * An image's software bill of materials: what is in it, file by file, and what came from others.
+ * The software bill of materials of an image: its files, and the packages of others in them.
  *
- * It has neither a time nor random numbers: the same image has the same bill.
+ * It has neither a time nor random numbers, so the same image has the same bill.
  *
  * @module
  */
@@ -19,42 +19,40 @@ export interface BilledFile {
   readonly path: string;
   /** Its SHA-256, in hexadecimal. */
   readonly sha256: string;
-  /** The paths of the files that it does not work without. */
+  /** The paths of the files that it needs. */
   readonly needs?: readonly string[];
   /** The packages that are bundled into it. */
   readonly packages?: readonly LockedPackage[];
-  /** Of which Deno it is the runtime, if it is that. */
+  /** The details of the runtime, if it is that. */
   readonly runtime?: BilledRuntime;
 }
 
-/** The runtime of the programs. */
+/** The runtime of the entrypoints. */
 export interface BilledRuntime {
-  /**
-   * The version of Deno that it belongs to, and of the V8 in it; unknown of one of the user's own.
-   */
+  /** The versions of its Deno and its V8; `undefined` for a user's own runtime. */
   readonly versions: { readonly deno: string; readonly v8: string } | undefined;
-  /** The npm package that it was cut from, if it was. */
+  /** The npm package that it was cut from; `undefined` if it was not. */
   readonly carrier: LockedPackage | undefined;
 }
 
-/** What a bill of materials is written about. */
+/** An image of which a bill of materials is written. */
 export interface BilledImage {
   /** The image's name. */
   readonly name: string;
   /** Its version. */
   readonly version: string;
-  /** Its processor, as appc names it. */
+  /** Its processor, by its name in appc. */
   readonly architecture: string;
   /** The digests of its file. */
   readonly digest: Readonly<Record<"sha256" | "sha512", string>>;
-  /** What is in it. */
+  /** Its files. */
   readonly files: readonly BilledFile[];
 }
 
-/** Components by their references; one that is needed twice is there once. */
+/** The components by their references, each once. */
 type Components = Map<string, Models.Component>;
 
-/** Writes an image's bill of materials: CycloneDX 1.6, as JSON. */
+/** Formats the bill of materials of an image: CycloneDX 1.6, as JSON. */
 export function billOfMaterials(image: BilledImage): string {
   const components: Components = new Map();
   const files = image.files.map((file) => add(components, fileComponent(file)));
@@ -116,7 +114,7 @@ function packageComponent(locked: LockedPackage): Models.Component {
   });
 }
 
-/** Adds the runtime, and the one part of it whose faults are published under a name of its own. */
+/** Adds the runtime, and V8, whose vulnerabilities are published under its own name. */
 function addRuntime(
   components: Components,
   { versions, carrier }: BilledRuntime,
@@ -150,7 +148,7 @@ function v8Component(denosName: string): Models.Component {
   });
 }
 
-/** Where an npm package is, and the digest of its archive there. */
+/** Returns the URL of an npm package's archive, and its digest. */
 function distribution({ name, version, sha512 }: LockedPackage): Models.ExternalReference {
   const archive = `${name.replace(/^.*\//, "")}-${version}.tgz`;
   const url = `https://registry.npmjs.org/${name}/-/${archive}`;
@@ -176,7 +174,7 @@ function licenses(expression: string): Models.LicenseRepository {
   return new Models.LicenseRepository([license]);
 }
 
-/** A UUID of version 8 and the variant of RFC 9562, made from a digest. */
+/** Makes a UUID of version 8 (RFC 9562) from a digest. */
 function serialNumber(sha256: string): string {
   const [, a, b, c, d, e] = sha256.match(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})/)!;
   return `urn:uuid:${a}-${b}-8${c}-8${d}-${e}`;

@@ -1,6 +1,7 @@
 /**
- * Makes a fresh clone ready: the npm packages that the lock file names, and the Debian programs that
- * the tasks and tests call. It uses Node alone, because it is what brings everything else.
+ * The set-up of a fresh clone: it installs the npm packages of the lock file, and the Debian
+ * packages with the programs that tasks and tests call. It needs only Node, since all else is
+ * installed by it.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs";
@@ -21,23 +22,23 @@ const PROGRAMS = [
   { program: "mount", package: "mount" },
 ];
 
-/** Where Debian keeps network plugins. */
+/** The directory of network plugins on Debian. */
 const PLUGINS = "/usr/lib/cni";
 
-/** The programs that pods with a network take. */
+/** The programs that pods with networks need. */
 const NETWORK_PROGRAMS = [
   { program: "portmap", package: "containernetworking-plugins" },
   { program: "iptables", package: "iptables" },
   { program: "ip", package: "iproute2" },
 ];
 
-/** What it takes to build the attackers of hostile pods: libc to be linked statically, in Debian's place for this processor. */
+/** The static libc, with which the attackers of the hostile pods are linked. */
 const STATIC_LIBC = [{ program: "libc.a", package: "libc6-dev" }];
 const LIBRARY_DIRECTORIES = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
 
 /**
- * What it takes to build images for the other processor, and to run programs of its: Debian's compiler
- * and qemu, by Node's name of this machine's processor.
+ * The programs that build images for the other processor, and execute programs for it: Debian's
+ * compiler and qemu. The keys are Node's names of this machine's processor.
  */
 const CROSS_PROGRAMS = {
   x64: [
@@ -50,13 +51,14 @@ const CROSS_PROGRAMS = {
   ],
 };
 
-/** What a virtual machine runs beside the entrypoints, all by Debian's packages for its processor. */
+/** The Debian packages that a virtual machine has in addition to the entrypoints. */
 const MACHINE_PACKAGES = ["busybox-static", "libc6", "libgcc-s1", "util-linux"];
 
 /**
- * The virtual machines of the tests, by Debian's name of their processor: the program that emulates
- * one, Debian's name for its newest small kernel, what else is unpacked for it, and on which processors
- * (in Node's names) it can be had. The compilers of security policies among those packages run here.
+ * The virtual machines of the tests, by Debian's name of their processor: the emulator, Debian's
+ * name for the newest small kernel, further packages to unpack, and the processors (by Node's
+ * names) of machines on which it is available. The compilers of security policies in the packages
+ * run here.
  */
 export const MACHINES = {
   amd64: {
@@ -74,8 +76,9 @@ export const MACHINES = {
 };
 
 /**
- * Where a machine's packages are unpacked: installed, they would change how this machine boots, what
- * it confines, and of which processors it takes packages.
+ * Returns the directory in which a virtual machine's packages are unpacked. They are not installed:
+ * that would change how this machine boots, what it confines, and for which processors it has
+ * packages.
  * @param {keyof typeof MACHINES} processor
  * @returns {string}
  */
@@ -87,7 +90,7 @@ export function machineDirectory(processor) {
 const PT_INTERP = 3;
 
 /**
- * Whether an ELF file of 64 bits needs no dynamic loader.
+ * Tells whether an ELF file of 64 bits needs no dynamic loader.
  * @param {string} path
  * @returns {boolean}
  */
@@ -104,9 +107,10 @@ export function isStatic(path) {
 }
 
 /**
- * Whether what npm installed is what the lock file says. Packages for other platforms may be absent.
- * @param {Record<string, { version: string, integrity?: string, cpu?: string[], os?: string[] }>} locked
- *   `packages` of package-lock.json
+ * Tells whether npm has installed the packages of the lock file. Those for other platforms may be
+ * absent.
+ * @param {Record<string, { version: string, integrity?: string, cpu?: string[], os?: string[] }>}
+ *   locked `packages` of package-lock.json
  * @param {Record<string, { version: string, integrity?: string }>} installed
  *   `packages` of node_modules/.package-lock.json
  * @param {{ cpu: string, os: string }} platform in Node's names
@@ -125,8 +129,9 @@ function isForeign(entry, platform) {
 }
 
 /**
- * The Debian packages of the programs that are missing or, like a dynamic busybox, no use here.
- * @param {string[]} directories where programs are looked for
+ * Lists the Debian packages of programs that are missing or, like a dynamic busybox, not
+ * acceptable.
+ * @param {string[]} directories the directories in which programs are looked for
  * @param {{ program: string, package: string, accept?: (path: string) => boolean }[]} programs
  * @returns {string[]}
  */
@@ -139,8 +144,8 @@ export function missingPackages(directories, programs = PROGRAMS) {
 }
 
 /**
- * Whether all tests are asked for, also those in virtual machines, which take some minutes, and 800 MB for what
- * they need.
+ * Tells whether all tests are asked for, also those in virtual machines, which need some minutes
+ * and 800 MB.
  * @param {Record<string, string | undefined>} environment
  * @returns {boolean}
  */
@@ -149,8 +154,8 @@ export function wantsAll(environment) {
 }
 
 /**
- * The package of a kernel, which Debian's name for the newest one depends on.
- * @param {string} text what `apt-cache depends` says of that name
+ * Returns the package of the newest kernel, on which Debian's name for that depends.
+ * @param {string} text the output of `apt-cache depends` for that name
  * @returns {string}
  */
 export function kernelPackage(text) {
@@ -173,7 +178,7 @@ function installLibraries() {
 }
 
 function installPrograms(programs) {
-  // Some shells leave out the directories for administrators, where Debian keeps a few of these.
+  // Some shells have no directories for administrators in PATH. Debian has a few programs there.
   const path = (process.env.PATH ?? "").split(delimiter);
   const search = [...path, "/usr/sbin", "/sbin", PLUGINS, ...LIBRARY_DIRECTORIES];
   const packages = missingPackages(search.filter((directory) => directory !== ""), programs);
@@ -189,7 +194,7 @@ function installPrograms(programs) {
   run("apt-get", line.split(" ").slice(1), failure);
 }
 
-/** Without them, the tests that need them are skipped, and say so. */
+/** Installs packages. When that fails, goes on: the tests that need them are skipped by name. */
 function installOrGoOn(what, install) {
   try {
     install();
@@ -222,10 +227,10 @@ function unpackMachine(processor) {
 }
 
 /**
- * Has apt look for packages of a processor, and take notes of its own about them: what this machine
- * may install stays as it is.
- * @param {string} processor in Debian's spelling
- * @param {string} directory for its notes
+ * Returns options by which apt looks for packages of a processor, with lists of its own, so that
+ * the packages that this machine may install stay the same.
+ * @param {string} processor its name on Debian
+ * @param {string} directory the directory for apt's lists
  * @returns {string[]}
  */
 function aptOptions(processor, directory) {
@@ -240,7 +245,7 @@ function aptOptions(processor, directory) {
   return Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
 }
 
-/** Runs a program quietly; what it said is shown only when it fails. */
+/** Runs a program, and shows its output only when it fails. */
 function run(program, args, failure, cwd = ROOT) {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   const result = spawnSync(program, args, { cwd, env, encoding: "utf8" });

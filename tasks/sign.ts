@@ -1,5 +1,5 @@
 /**
- * `deno task sign`: signs the image, with a given key or with one for development.
+ * `deno task sign`: signs the image with a given key, or with one for development.
  *
  * @module
  */
@@ -22,7 +22,7 @@ were made from, IMAGE.provenance.json.asc.
               (a throw-away key, dist/development-key.asc, made when it is missing)
   --debug     show where an error comes from`;
 
-/** The development key's halves, in a directory. */
+/** Returns the files of the development key's halves, in a directory. */
 export function developmentKeyFiles(directory = DIST): { secret: string; public: string } {
   return {
     secret: `${directory}/development-key.asc`,
@@ -30,12 +30,12 @@ export function developmentKeyFiles(directory = DIST): { secret: string; public:
   };
 }
 
-/** Lists what is signed of an image: itself, and its provenance where it has one. */
+/** Lists the files of an image that are signed: the image, and its provenance if it has one. */
 export function signedFiles(image: string): string[] {
   return [image, provenanceFile(image)].filter((file) => file === image || existsSync(file));
 }
 
-/** Whether all is signed that is signed of an image. */
+/** Tells whether an image, and its provenance if it has one, is signed. */
 export function isSigned(image: string): boolean {
   return signedFiles(image).every((file) => existsSync(signatureFile(file)));
 }
@@ -43,7 +43,7 @@ export function isSigned(image: string): boolean {
 /**
  * Signs an image with the development key, which is made when it is missing.
  *
- * @param directory Where the key is kept.
+ * @param directory The directory in which the key is kept.
  * @returns The key.
  * @throws {Error} when the key or the image cannot be read or written.
  */
@@ -100,7 +100,7 @@ async function signWithKey(image: string, file: string): Promise<PrivateKey> {
   return key;
 }
 
-/** Signs an image, and its provenance where it has one. */
+/** Signs an image, and its provenance if it has one. */
 async function signAll(image: string, key: PrivateKey): Promise<void> {
   for (const file of signedFiles(image)) await signImage(file, key);
 }

@@ -1,5 +1,5 @@
 /**
- * Detached signatures of images: `IMAGE.asc`, as rkt looks for them.
+ * Detached signatures of images, in `IMAGE.asc`, where rkt looks for them.
  *
  * @module
  */
@@ -16,12 +16,12 @@ import {
 } from "openpgp";
 import { OLD_FORMAT } from "./keys.ts";
 
-/** The hashes that rkt's OpenPGP library has and that are still sound. */
+/** The hash algorithms of rkt's OpenPGP library that are still secure. */
 const HASHES: readonly number[] = [enums.hash.sha256, enums.hash.sha512];
 
 const RSA: readonly number[] = [enums.publicKey.rsaEncryptSign, enums.publicKey.rsaSign];
 
-/** The file that an image's signature is in. */
+/** Returns the file of an image's signature. */
 export function signatureFile(image: string): string {
   return `${image}.asc`;
 }
@@ -44,7 +44,7 @@ export async function signImage(image: string, key: PrivateKey): Promise<void> {
   await Deno.writeTextFile(signatureFile(image), parts.join(""));
 }
 
-/** Removes an image's signature, if it has one: of an image that is about to change. */
+/** Removes the signature, if there is one, of an image that is about to change. */
 export async function discardSignature(image: string): Promise<void> {
   try {
     await Deno.remove(signatureFile(image));
@@ -54,10 +54,10 @@ export async function discardSignature(image: string): Promise<void> {
 }
 
 /**
- * Verifies an image's signature, and that rkt could do it too.
+ * Verifies an image's signature, and checks that rkt could verify it, too.
  *
- * @throws {Error} when there is no signature, when it is not the image's or the key's, and when it is of
- *   a kind that rkt cannot read.
+ * @throws {Error} when there is no signature, when it is not of this image and key, or when it has
+ *   a form that rkt cannot read.
  */
 export async function verifyImageSignature(image: string, key: PublicKey): Promise<void> {
   const file = signatureFile(image);
@@ -95,7 +95,7 @@ async function requireValid(image: string, signature: Signature, key: PublicKey)
     verificationKeys: key,
     format: "binary",
   });
-  // The signature is known to be good or not only when all has been read.
+  // The signature is verified only when the whole image has been read.
   const contents = result.data as unknown as ReadableStream<Uint8Array>;
   await contents.pipeTo(new WritableStream());
   await result.signatures[0]!.verified;

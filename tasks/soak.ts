@@ -1,5 +1,6 @@
 /**
- * `deno task soak`: many pods at once, whose processes are killed at random. Nothing may be left of them.
+ * `deno task soak`: runs many pods at once, kills their processes at random, and fails when
+ * anything is left of them.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Which sources a build is of: a digest of the files, and git's commit where there is one.
+ * The identity of the sources: a digest of the files, and the commit of git if there is one.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { digestFile, sha256 } from "./digest.ts";
 import { ROOT } from "./project.ts";
 
-/** The files, and directories of files, that images are made from. */
+/** The files and directories that images are made from. */
 export const SOURCES = [
   "deno.json",
   "entry",
@@ -22,7 +22,7 @@ export const SOURCES = [
  * Digests the sources: the SHA-256 of what `sha256sum` prints for each file, in the order of their
  * names. By hand: `find SOURCES -type f | LC_ALL=C sort | xargs sha256sum | sha256sum`.
  *
- * @param sources What counts, relative to the root.
+ * @param sources The files and directories, relative to the root.
  * @throws {Error} when one of them cannot be read.
  */
 export async function digestSources(
@@ -45,25 +45,25 @@ async function listFiles(root: string, path: string): Promise<string[]> {
   return (await Promise.all(files)).flat();
 }
 
-/** A commit of git's. */
+/** A commit of git. */
 export interface Commit {
   /** Its ID. */
   readonly id: string;
-  /** Whether the sources are no longer what they are in it. */
+  /** Whether the sources differ from those in the commit. */
   readonly modified: boolean;
 }
 
 /**
  * Asks git for the commit that is checked out.
  *
- * @returns Nothing where the project is no repository, or there is no git, or it refuses to read
- *   that of another user.
+ * @returns The commit; `undefined` when the project is no repository, when git is missing, or when
+ *   git refuses to read a repository of another user.
  */
 export async function sourceCommit(
   root: string = ROOT,
   sources: readonly string[] = SOURCES,
 ): Promise<Commit | undefined> {
-  // A repository that the project is somewhere inside of would say nothing about it.
+  // A repository in which the project is only a subdirectory has nothing to do with it.
   const [prefix, id] = (await git(root, ["rev-parse", "--show-prefix", "HEAD"]))?.split("\n") ?? [];
   if (prefix !== "" || !id) return undefined;
   const changes = await git(root, [
@@ -76,9 +76,7 @@ export async function sourceCommit(
   return { id, modified: changes !== "" };
 }
 
-/**
- * Runs git without the variables by which a caller of ours may have told it of another repository.
- */
+/** Runs git without variables of the caller's that could name another repository. */
 async function git(cwd: string, args: string[]): Promise<string | undefined> {
   const [PATH, HOME] = [Deno.env.get("PATH") ?? "", Deno.env.get("HOME") ?? ""];
   const options = { args, cwd, clearEnv: true, env: { PATH, HOME } };

@@ -1,5 +1,5 @@
 /**
- * Work that need not be done again: beside a file that was made lies a stamp, which says what it was
+ * Stamps, by which work is not done again: the one beside a file names the inputs that the file was
  * made from.
  *
  * @module
@@ -8,22 +8,21 @@
 import { sha256 } from "./digest.ts";
 
 /**
- * A digest of everything that a file is made from.
+ * Digests everything that a file is made from.
  *
- * @param inputs Strings, numbers, and what is made of them; the order counts.
+ * @param inputs Strings and numbers, and arrays and objects of them. The order counts.
  */
 export function digestInputs(inputs: unknown): string {
   return sha256(JSON.stringify(inputs));
 }
 
 /**
- * Makes a file, unless it is there as it was made from the same inputs.
+ * Makes a file, unless it has been made from the same inputs before and not been changed.
  *
  * @param file The file.
- * @param inputs From {@linkcode digestInputs}.
- * @param make Makes the file, and returns what is to be remembered about it, in one line. It is also
- *   called for a file that was left unfinished or was changed.
- * @returns What `make` returned when the file was made.
+ * @param inputs The digest from {@linkcode digestInputs}.
+ * @param make Makes the file, and returns one line that the stamp keeps.
+ * @returns The line that `make` returned when the file was made.
  * @throws Whatever `make` throws.
  */
 export async function makeUnlessCurrent(
@@ -39,7 +38,7 @@ export async function makeUnlessCurrent(
   return made;
 }
 
-/** The file's time and size are in it too, so that one that somebody replaced is made again. */
+/** Formats the stamp. With the file's time and size in it, a changed file is made again. */
 async function describe(file: string, inputs: string): Promise<string> {
   const info = await Deno.stat(file).catch(() => undefined);
   return info === undefined ? "missing" : `${inputs} ${info.size} ${info.mtime?.getTime()}`;

@@ -26,7 +26,7 @@ async function main(): Promise<number> {
   return 0;
 }
 
-/** The pod is mounted in a namespace of its own, so that nothing of it reaches the machine. */
+/** Runs the pods in a mount namespace of their own, so that no mount of theirs stays behind. */
 async function runDemo(): Promise<number> {
   if (Deno.uid() !== 0) throw new Error("running a pod: only root may mount its file systems");
   const demo = [Deno.execPath(), "run", "--allow-all", "tasks/demo.ts"];

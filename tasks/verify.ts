@@ -1,5 +1,6 @@
 /**
- * `deno task verify`: checks that an image is what this source says, and that its signature is good.
+ * `deno task verify`: checks that an image is what this source makes, and that its signature is
+ * valid.
  *
  * @module
  */
@@ -37,10 +38,10 @@ const EXPECTED: Expected = {
 };
 
 /**
- * Checks an image and its signature, with a printed line for each step.
+ * Checks an image and its signature, and prints a line for each step.
  *
  * @param key The file of the public key.
- * @throws {Error} in one line about the first thing that is not as it should be.
+ * @throws {Error} when a check fails; it names the first difference, in one line.
  */
 export async function verifyImage(
   image: string,

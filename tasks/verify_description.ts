@@ -1,5 +1,5 @@
 /**
- * Checks what lies beside an image to say what it is.
+ * The check of an image's descriptions: its provenance and its bill of materials.
  *
  * @module
  */
@@ -14,14 +14,13 @@ import { type Architecture, architecture } from "./project.ts";
 import { parseProvenance, type Provenance } from "./provenance.ts";
 
 /**
- * Checks an image's provenance and bill of materials: that image and bill have the digests that the
- * provenance names, that the image was made from what is here, and that the bill is of what is in
- * it.
+ * Checks the provenance and the bill of materials of an image: that image and bill have the digests
+ * in the provenance, that the image was made from the materials on this machine, and that the bill
+ * lists the image's files.
  *
- * @param runtime The sha256 of the runtime for a processor, in hexadecimal.
- * @returns What was not the same when it was made, and need not be: tools and the commit, above
- *   all.
- * @throws {Error} in one line about the first thing that is not as it should be.
+ * @param runtime Returns the SHA-256 of the runtime for a processor, in hexadecimal.
+ * @returns The names of materials that differ and may do so, such as tools and the commit.
+ * @throws {Error} when a check fails; it names the first difference, in one line.
  */
 export async function verifyDescription(
   image: string,
@@ -41,7 +40,7 @@ export async function verifyDescription(
   return await about(provenanceFile(image), () => requireMaterials(provenance, runtime));
 }
 
-/** Lets an error begin with the file that it is about. */
+/** Runs a function, and puts the name of a file before its error. */
 async function about<T>(file: string, work: (file: string) => Promise<T>): Promise<T> {
   try {
     return await work(file);
@@ -50,7 +49,7 @@ async function about<T>(file: string, work: (file: string) => Promise<T>): Promi
   }
 }
 
-/** @returns The file's digests. */
+/** Checks that a file is a subject of a provenance, and returns its digests. */
 async function requireSubject(file: string, { subjects }: Provenance) {
   const found = await digestFile(file, ["sha256", "sha512"]);
   const said = subjects[basename(file)];

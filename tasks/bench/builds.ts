@@ -1,5 +1,5 @@
 /**
- * What `deno task bench` compares: the images of this build, and those of another one.
+ * The builds that `deno task bench` compares: this one, and optionally another one.
  *
  * @module
  */
@@ -14,43 +14,42 @@ import { DIST } from "../project.ts";
 
 /** The images of a build. */
 export interface Build {
-  /** What the build is called: a column of the table. */
+  /** The build's name, which heads a column of the table. */
   readonly name: string;
-  /** Each image's file. */
+  /** The file of each image. */
   readonly images: Readonly<Record<Flavor, string>>;
-  /** Each image, unpacked: a directory with `manifest` and `rootfs`. */
+  /** The directory of each unpacked image, with `manifest` and `rootfs`. */
   readonly trees: Readonly<Record<Flavor, string>>;
-  /** The host image in each compression. The other one differs in its manifest alone. */
+  /** The host image in each compression. The isolated image differs only in its manifest. */
   readonly packed: Readonly<Record<Compression, string>>;
 }
 
-/** A stage1 image of somebody else's. */
+/** A stage1 image of another project. */
 export interface Peer {
-  /** What it is called: its file's name, without the ending. */
+  /** Its name: that of its file, without the suffix. */
   readonly name: string;
   /** Its file. */
   readonly image: string;
-  /** The image, unpacked. */
+  /** The directory of the unpacked image. */
   readonly tree: string;
 }
 
 /**
- * Unpacks the images of this build and of another, and packs them alike, whatever their
- * compression was.
+ * Unpacks the images of this build and of another one, and packs them with the same compressions.
  *
- * @param directory Where that is put.
- * @param before Where the other build's images are, if there is one.
+ * @param directory The directory for all of that.
+ * @param before The directory of the other build's images, if there is one.
  * @throws {Error} when an image is missing or damaged.
  */
 export async function openBuilds(directory: string, before?: string): Promise<Build[]> {
   const builds = [await openBuild("now", DIST, directory)];
   if (before !== undefined) builds.push(await openBuild("before", before, directory));
-  // What is yet to be written to the disk cannot be dropped from the page cache.
+  // Pages that are not yet on the disk cannot be dropped from the page cache.
   await must(["sync"]);
   return builds;
 }
 
-/** Unpacks another stage1 image. */
+/** Unpacks the stage1 image of another project. */
 export async function openPeer(image: string, directory: string): Promise<Peer> {
   const name = image.replace(/^.*\//, "").replace(/\.aci$/, "");
   return { name, image, tree: await unpack(image, `${directory}/peer`) };
@@ -83,7 +82,7 @@ async function pack(image: string, directory: string, compression: Compression):
   return output;
 }
 
-/** One after another: each takes a processor, or the disk. */
+/** Makes values one after another, since each takes a whole processor, or the disk. */
 async function forEach<K extends string, V>(
   keys: readonly K[],
   make: (key: K) => V | Promise<V>,

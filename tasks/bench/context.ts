@@ -1,5 +1,5 @@
 /**
- * What all figures of `deno task bench` are taken from.
+ * The context of all measurements of `deno task bench`.
  *
  * @module
  */
@@ -7,11 +7,11 @@
 import type { Flavor } from "../../src/stage1/flavor.ts";
 import type { Build, Peer } from "./builds.ts";
 
-/** What the user wants. */
+/** The options of the task. */
 export interface BenchOptions {
-  /** Where everything is put; it is removed when all is done. */
+  /** The directory for all files, which is removed at the end. */
   readonly directory: string;
-  /** How often what is quick is timed. */
+  /** How often fast processes are timed. */
   readonly rounds: number;
   /** The rkt program. */
   readonly rkt?: string | undefined;
@@ -21,17 +21,17 @@ export interface BenchOptions {
   readonly before?: string | undefined;
 }
 
-/** What the figures are taken from. */
+/** The subjects of the measurements. */
 export interface BenchContext extends Pick<BenchOptions, "directory" | "rounds" | "rkt"> {
-  /** This build, and what it is compared with. */
+  /** This build, and the one that it is compared with. */
   readonly builds: readonly Build[];
   /** Another stage1 image. */
   readonly peer?: Peer | undefined;
   /** A compiled program that does nothing. */
   readonly empty: string;
-  /** The image of an app that has busybox, whose program is /bin/true: a directory. */
+  /** The directory of an app's image, which has busybox, and /bin/true as its program. */
   readonly app: string;
 }
 
-/** What the images are called where they are compared. */
+/** The names of the images where they are compared. */
 export const TITLES: Readonly<Record<Flavor, string>> = { host: "host", isolated: "isolated" };

@@ -1,6 +1,6 @@
 /**
- * A pod's first start on a host that has yet to read the image, and the memory that it takes from
- * then on.
+ * The first start of a pod on a host that has not read the image yet, and the memory of an idle
+ * pod.
  *
  * @module
  */
@@ -13,22 +13,22 @@ import { median } from "../measure.ts";
 import type { BenchContext } from "./context.ts";
 import { type Row, type RowHead, withoutFigures } from "./table.ts";
 
-/** An app that says when it is there, and waits. */
+/** An app that prints a line and waits. */
 const IDLE = ["/bin/sh", "-c", "echo up; exec sleep 1000"];
 
-/** What is observed of a pod: times in milliseconds, memory in kB. */
+/** The observation of a pod: times in milliseconds, memory in kB. */
 interface Observation {
-  /** From the start of `run` to the app's first word. */
+  /** The time from the start of `run` to the app's first line. */
   readonly run: number;
-  /** From the start of the first `enter` to its end. */
+  /** The time from the start of the first `enter` to its end. */
   readonly enter: number;
-  /** Memory that is the supervisor's alone. */
+  /** The supervisor's private memory. */
   readonly supervisor: number;
-  /** Memory that is pid 1's alone. */
+  /** Private memory of pid 1. */
   readonly init: number;
 }
 
-/** Milliseconds after which a pod's `run` has given back what it took to build the pod. */
+/** Milliseconds after which a `run` has given back the memory that it needed to build the pod. */
 const REST = 4_500;
 
 /** The rows. */
@@ -106,7 +106,7 @@ function initOf({ pid }: Program): number {
   return found.pid;
 }
 
-/** Reads how many kB a process has written that are its own: proc(5), `smaps_rollup`. */
+/** Reads a process's private, written memory in kB: proc(5), `smaps_rollup`. */
 function privateMemory(pid: number): number {
   const text = Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`);
   return Number(text.match(/^Private_Dirty: +(\d+) kB$/m)?.[1]);

@@ -1,6 +1,6 @@
 /**
- * The measuring part of `deno task bench`. For root it is to run in a mount namespace of its own,
- * as pods are mounted.
+ * The measuring part of `deno task bench`. Since it mounts pods, it has to run in a mount namespace
+ * of its own for root.
  *
  * @module
  */
@@ -56,7 +56,7 @@ async function benchWithPods(context: BenchContext): Promise<Row[]> {
   ];
 }
 
-/** Compiles an empty program as anyone does: the entrypoints' options would make it faster, too. */
+/** Compiles an empty program without the entrypoints' options, which would make it faster, too. */
 async function compilePlainly(directory: string): Promise<string> {
   const runtime = await provideRuntime({ architecture: architecture() });
   await Deno.writeTextFile(`${directory}/empty.js`, "Deno.exit(0);\n");

@@ -1,6 +1,7 @@
 /**
- * What a pod costs without rkt: our `run` as the stand-in for stage0 starts it, and `runc run` of
- * the same root file system, with the namespaces, capabilities and system calls of an isolated pod.
+ * The cost of a pod without rkt: of `run`, started by the stand-in for stage0, and of `runc run`
+ * with the same root file system and the namespaces, capabilities and system calls of an isolated
+ * pod.
  *
  * @module
  */
@@ -15,9 +16,9 @@ import { reportRuns } from "./report.ts";
 import type { Row, RowHead } from "./table.ts";
 
 const PROGRAM = ["/bin/true"];
-/** rkt's lock, for `run` to find. */
+/** The descriptor of rkt's lock. */
 const LOCK_FD = 9;
-/** What puts both in the same place: a shell that takes the lock, and becomes the program. */
+/** The shell script that starts both alike: it takes the lock and executes the program. */
 const LAUNCH = `exec ${LOCK_FD}<. && flock --exclusive ${LOCK_FD} && exec "$@"`;
 
 /** The rows, one for each of {@linkcode FLAVORS}. */
@@ -26,8 +27,8 @@ export const POD_HEADS: readonly RowHead[] = FLAVORS.map((flavor) => (
 ));
 
 /**
- * Prepares pods of each build, and measures them. Their file systems are mounted where this program
- * runs: that is to be a mount namespace of its own.
+ * Prepares pods of each build, and measures them. Their file systems are mounted in the mount
+ * namespace of this process, which has to be its own.
  */
 export async function benchPods(context: BenchContext): Promise<Row[]> {
   const contenders = await containers(context);
@@ -66,7 +67,7 @@ function podContender(name: string, { dir, uuid, stage1Rootfs }: Pod): Contender
   };
 }
 
-/** @returns None where there is no runc. */
+/** Prepares the containers of runc; none when runc is missing. */
 async function containers({ directory, app }: BenchContext): Promise<Contender[]> {
   const runc = which("runc");
   if (runc === undefined) return [];
@@ -80,13 +81,15 @@ async function containers({ directory, app }: BenchContext): Promise<Contender[]
   return [{ name: "runc", argv: ["sh", "-c", LAUNCH, "stage0", ...argv], cwd: bundle }];
 }
 
-/** What is needed of runc's proposal: OCI runtime specification, `config.md`, `config-linux.md`. */
+/** The part of the output of `runc spec` that is used: OCI's `config.md`, `config-linux.md`. */
 interface RuntimeSpec {
   process: object;
   linux: { namespaces: { type: string }[] };
 }
 
-/** The proposal has neither a filter nor a cgroup namespace, both of which an isolated pod has. */
+/**
+ * Adds a filter and a cgroup namespace, which an isolated pod has, to the output of `runc spec`.
+ */
 function isolated(spec: RuntimeSpec, rootfs: string) {
   const names = expandWildcard("@rkt/default-whitelist");
   const syscalls = [{ names, action: "SCMP_ACT_ALLOW" }];

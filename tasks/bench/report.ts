@@ -1,5 +1,5 @@
 /**
- * How the parts of `deno task bench` measure and show what they measured.
+ * The measuring and reporting that the parts of `deno task bench` share.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { must } from "../../tests/host.ts";
 import { paint, say } from "../console.ts";
 import { type Contender, formatMeasurements, measure, type Measurement } from "../measure.ts";
 
-/** Times the contenders, shows the times, and returns them by the contenders' names. */
+/** Times the contenders, prints the times, and returns them by the contenders' names. */
 export async function report(
   ...[title, ...measured]: [title: string, ...Parameters<typeof measure>]
 ): Promise<Map<string, Measurement>> {
@@ -20,7 +20,7 @@ export async function report(
 }
 
 /**
- * As {@linkcode report}, of what has to succeed: who fails would win.
+ * Does the same as {@linkcode report}, but fails when a contender fails, which would be fast.
  *
  * @throws {Error} when a contender fails.
  */

@@ -1,6 +1,6 @@
 /**
- * What a user of rkt waits for: stage1's import, of which `--stage1-path` repeats much each time,
- * and runs of what is imported.
+ * The times that a user of rkt waits: for the import of a stage1 image, much of which
+ * `--stage1-path` repeats each time, and for runs with an imported image.
  *
  * @module
  */
@@ -18,10 +18,10 @@ import { reportRuns } from "./report.ts";
 import { diskUsage, sizeRow } from "./sizes.ts";
 import { type Row, type RowHead, withoutFigures } from "./table.ts";
 
-/** Imports take seconds: they are timed once in so many rounds. */
+/** The number of rounds for each round of imports, which take seconds. */
 const ROUNDS_PER_IMPORT = 4;
 
-/** The rows. */
+/** The rows of the imports. */
 const FIRST_HEADS: Readonly<Record<Compression, RowHead>> = {
   gzip: { what: "first rkt run --stage1-path, gzip", unit: "× the peer" },
   xz: { what: "first rkt run --stage1-path, xz", unit: "× the peer" },
@@ -39,7 +39,7 @@ const RUN_HEADS: Readonly<Record<Flavor, RowHead>> = {
 
 const IMPORT_HEADS = [...Object.values(FIRST_HEADS), AGAIN_HEAD];
 
-/** The rows. */
+/** All rows. */
 export const RKT_HEADS: readonly RowHead[] = [
   ...IMPORT_HEADS,
   STORE_HEAD,
@@ -48,15 +48,15 @@ export const RKT_HEADS: readonly RowHead[] = [
 
 /** A rkt with a data directory, and the image of an app. */
 interface Rkt {
-  /** The program with the options that all its commands have. */
+  /** The program, with the options that all commands have. */
   readonly command: readonly string[];
-  /** Where its data is. */
+  /** Its data directory. */
   readonly data: string;
   /** The app's image. */
   readonly app: string;
 }
 
-/** Measures imports, stores and runs. Pods are mounted where this program runs. */
+/** Measures imports, stores and runs. Pods are mounted in this process's mount namespace. */
 export async function benchRkt(context: BenchContext): Promise<Row[]> {
   const { rkt, directory } = context;
   if (rkt === undefined) return withoutFigures(RKT_HEADS, "no rkt: --rkt=FILE");
@@ -71,7 +71,7 @@ export async function benchRkt(context: BenchContext): Promise<Row[]> {
   ];
 }
 
-/** Each build has a store of its own, to be measured in the end. */
+/** Measures imports. Each build has a store of its own, whose size is measured at the end. */
 async function benchImports(
   context: BenchContext,
   openRkt: (name: string) => Rkt,
@@ -111,7 +111,7 @@ function importRows(
   ];
 }
 
-/** An image that rkt is given as a file. */
+/** The import of an image's file. */
 interface Import {
   name: string;
   rkt: Rkt;
@@ -122,7 +122,7 @@ function importAgain({ name, rkt, image }: Import): Contender {
   return { name, argv: runCommand(rkt, `--stage1-path=${image}`) };
 }
 
-/** Into an empty store. */
+/** Makes the contender that imports into an empty store. */
 function firstImport(each: Import): Contender {
   const collect = ["gc", "image gc"].map((command) =>
     `${each.rkt.command.join(" ")} ${command} --grace-period=0s`
@@ -134,7 +134,7 @@ function runCommand({ command, app }: Rkt, stage1: string): string[] {
   return [...command, "run", "--net=none", stage1, app];
 }
 
-/** rkt imports each image once, before anything is timed. */
+/** Measures runs. rkt imports each image once before that. */
 async function benchRuns(context: BenchContext, rkt: Rkt): Promise<Row[]> {
   const contenders: Contender[] = [];
   const add = async (name: string, image: string) => {
@@ -156,10 +156,10 @@ async function benchRuns(context: BenchContext, rkt: Rkt): Promise<Row[]> {
   }));
 }
 
-/** A stage1 image that does nothing: what rkt and an empty program take before any work is done. */
+/** Packs a stage1 image whose entrypoints do nothing, to measure rkt and an empty program alone. */
 async function packEmptyImage({ directory, empty }: BenchContext): Promise<string> {
   const root = `${directory}/empty-stage1`;
-  // Whose time rkt sets before it starts `run`.
+  // rkt sets the time of this directory before it starts `run`.
   await Deno.mkdir(`${root}/rootfs/rkt/status`, { recursive: true });
   const { appc } = architecture();
   const manifest = imageManifest({ version: VERSION, arch: appc, flavor: "host" });

@@ -1,5 +1,5 @@
 /**
- * How large a build's image is: to download, and on the disk.
+ * The size of a build's image, as a download and on the disk.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { must } from "../../tests/host.ts";
 import type { Build } from "./builds.ts";
 import type { Row } from "./table.ts";
 
-/** Measures the host images; the isolated ones have the same programs. */
+/** Measures the host images. The isolated ones have the same programs. */
 export async function benchSizes(builds: readonly Build[]): Promise<Row[]> {
   return [
     await sizeRow("image, gzip", builds, ({ packed }) => fileSize(packed.gzip)),
@@ -17,7 +17,7 @@ export async function benchSizes(builds: readonly Build[]): Promise<Row[]> {
   ];
 }
 
-/** Makes a row of a size that each build has, in bytes. */
+/** Makes a row of the sizes, in bytes, of something in each build. */
 export async function sizeRow<B>(
   what: string,
   builds: readonly B[],
@@ -27,7 +27,7 @@ export async function sizeRow<B>(
   return { what, unit: "MB", figures: bytes.map((each) => each / 1e6) };
 }
 
-/** Counts the bytes that a directory takes on the disk, of links to one file once. */
+/** Counts the bytes that a directory has on the disk. A file with several links counts once. */
 export async function diskUsage(directory: string): Promise<number> {
   return parseInt(await must(["du", "--summarize", "--block-size=1", directory]));
 }

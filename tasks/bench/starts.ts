@@ -1,5 +1,5 @@
 /**
- * How long each entrypoint takes to start, against an empty compiled program.
+ * The start of each entrypoint, compared with that of an empty compiled program.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { BenchContext } from "./context.ts";
 import { report } from "./report.ts";
 import type { Row } from "./table.ts";
 
-/** Arguments with which each entrypoint does all that needs no pod. */
+/** Arguments with which each entrypoint does all of its work that needs no pod. */
 const ARGUMENTS: Readonly<Record<ProgramName, readonly string[]>> = {
   run: ["--net=default", "00000000-0000-0000-0000-000000000001"],
   enter: ["--pid=1", "--appname=app", "--", "/bin/true"],
@@ -39,7 +39,7 @@ function contenders(
   program: ProgramName,
   cwd: string,
 ): Contender[] {
-  // A descriptor that is not open: `run` goes as far as to ask the kernel about it.
+  // A descriptor that is not open: `run` fails when it asks the kernel about it.
   const place = { cwd, env: { RKT_LOCK_FD: "999" } };
   const ofTree = (name: string, tree: string) => (
     { name, argv: [`${tree}/rootfs/${program}`, ...ARGUMENTS[program]], ...place }

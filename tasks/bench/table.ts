@@ -1,24 +1,24 @@
 /**
- * The table that `deno task bench` ends with: a row for each figure, a column for each build.
+ * The final table of `deno task bench`, with a row for each figure and a column for each build.
  *
  * @module
  */
 
-/** What a row is about, before anything is measured. */
+/** The head of a row. */
 export interface RowHead {
-  /** What is measured. */
+  /** The name of the figure. */
   readonly what: string;
-  /** The unit, or what the figures are multiples of. */
+  /** The unit, or the thing that the figures are multiples of. */
   readonly unit: string;
 }
 
 /** A row. */
 export interface Row extends RowHead {
-  /** A figure for each build, or why there is none. */
+  /** A figure for each build, or the reason why there is none. */
   readonly figures: readonly number[] | string;
 }
 
-/** Makes the rows of figures that cannot be had. */
+/** Makes rows whose figures cannot be measured. */
 export function withoutFigures(heads: readonly RowHead[], reason: string): Row[] {
   return heads.map((head) => ({ ...head, figures: reason }));
 }
@@ -54,7 +54,7 @@ export function formatTable(columns: readonly string[], rows: readonly Row[]): s
   ];
 }
 
-/** Three digits say more than machines repeat. */
+/** Formats a figure with three digits: the next ones differ from run to run. */
 function formatFigure(figure: number): string {
   return figure.toFixed(figure < 9.995 ? 2 : 1);
 }

@@ -6,7 +6,7 @@ export class AssertionError extends Error {
 }
 
 /** A class whose instances are `T`, abstract or not. */
-// deno-lint-ignore no-explicit-any -- constructor parameters are contravariant: only `any` accepts every class
+// deno-lint-ignore no-explicit-any -- only `any` accepts the constructors of all classes
 type Class<T> = abstract new (...args: any[]) => T;
 
 /** Fails unless `value` is truthy, and narrows it. */
