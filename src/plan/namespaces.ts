@@ -11,6 +11,9 @@ import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";
 import { networkKind } from "./network/networks.ts";
 
+/** The most bytes of a host name: sethostname(2). */
+const LONGEST_HOSTNAME = 64;
+
 /** The namespaces of an isolated pod. Each app has a mount namespace besides, in either flavor. */
 export interface NamespacePlan {
   /** The kinds that the pod has for itself. */
@@ -49,7 +52,13 @@ export function planNamespaceKinds(args: RunArguments, flavor: Flavor): Namespac
   return kinds.filter(([, isOwn]) => isOwn).map(([kind]) => kind);
 }
 
-/** Returns the host name of an isolated pod. */
+/**
+ * Returns the host name of an isolated pod.
+ *
+ * @throws {Error} when `--hostname` is longer than the kernel allows.
+ */
 export function hostnameOf({ hostname, uuid }: RunArguments): string {
-  return hostname || `rkt-${uuid}`;
+  const { length } = new TextEncoder().encode(hostname);
+  if (length <= LONGEST_HOSTNAME) return hostname || `rkt-${uuid}`;
+  throw new Error(`--hostname: ${length} bytes are more than a host name's ${LONGEST_HOSTNAME}`);
 }

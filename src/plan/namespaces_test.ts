@@ -1,0 +1,15 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { hostnameOf } from "./namespaces.ts";
+import { ARGUMENTS } from "./plan_testing.ts";
+
+Deno.test("a pod has the host name that its caller wants, else one of its own", () => {
+  assertEquals(hostnameOf({ ...ARGUMENTS, hostname: "web" }), "web");
+  assertEquals(hostnameOf(ARGUMENTS), `rkt-${ARGUMENTS.uuid}`);
+});
+
+Deno.test("a host name that the kernel would refuse is an error about the flag", () => {
+  const longest = `${"ä".repeat(31)}bc`;
+  assertEquals(hostnameOf({ ...ARGUMENTS, hostname: longest }), longest);
+  const hostname = "ä".repeat(33);
+  assertThrows(() => hostnameOf({ ...ARGUMENTS, hostname }), Error, "--hostname: 66 bytes");
+});
