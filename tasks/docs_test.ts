@@ -1,4 +1,6 @@
-/** The documentation: its links and paths lead somewhere, and its table is what the code acts on. */
+/**
+ * The documentation: its links and paths lead somewhere, and its table is what the code acts on.
+ */
 
 import { assertEquals } from "@std/assert";
 import { existsSync } from "node:fs";

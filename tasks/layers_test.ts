@@ -1,4 +1,6 @@
-/** The layers of the house: which room may import which. No import leads back to where it came from. */
+/**
+ * The layers of the house: which room may import which. No import leads back to where it came from.
+ */
 
 import { assertEquals } from "@std/assert";
 import { dirname, normalize } from "node:path";

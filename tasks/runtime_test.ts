@@ -86,7 +86,7 @@ Deno.test("a missing npm package is refused with what to do instead", async () =
   });
 });
 
-/** Makes a cache as a first download leaves it. */
+/** The cache is as a first download leaves it. */
 Deno.test("what was downloaded is used again, and in place of what npm cannot bring", async () => {
   await withCache(async (cache) => {
     const runtime = `${cache}/denort-${Deno.version.deno}-${NOWHERE.architecture.npm}-downloaded`;
