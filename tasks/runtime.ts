@@ -20,7 +20,7 @@ import { runtimeLength, TRAILER_LENGTH } from "./payload.ts";
 import { type Architecture, DIST, ROOT } from "./project.ts";
 
 /** The version of the runtime. The Deno that compiles must have the same. */
-export const RUNTIME_VERSION = "2.7.11";
+const RUNTIME_VERSION = "2.7.11";
 
 /**
  * The sources of a runtime: the npm package, or the download of `deno compile`. `auto` is the

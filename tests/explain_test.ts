@@ -13,7 +13,7 @@ import {
 import { type Check, OTHERS, type Refused, ROWS } from "./explain/rows.ts";
 import { type Seen, seePod } from "./explain/seen.ts";
 import { eventually } from "./host.ts";
-import { isolatedScenario, scenario } from "./scenario.ts";
+import { scenario } from "./scenario.ts";
 import type { Program, RunOptions } from "./stage0.ts";
 
 const FIELDS = Object.keys(FIELD_RULES) as FieldName[];
@@ -85,8 +85,8 @@ for (const name of Object.keys(SUBJECTS) as SubjectName[]) {
 
 /** Declares that `explain` refuses a pod as `run` does. */
 function declareRefused(field: FieldName, { flavor, options = {}, edit, need }: Refused): void {
-  const declare = flavor === "isolated" ? isolatedScenario : scenario;
-  declare(titleOf(field), async (stage) => {
+  const needs = need ? [need] : [];
+  scenario(titleOf(field), { flavor: flavor ?? "host", needs }, async (stage) => {
     await using pod = await stage.script("echo started", options);
     await edit?.(pod, stage);
     const explained = await runExplain(pod, []);
@@ -94,7 +94,7 @@ function declareRefused(field: FieldName, { flavor, options = {}, edit, need }: 
     assertEquals([explained.code, explained.stdout], [1, ""]);
     assertEquals([code, stdout], [254, ""]);
     assertEquals(explained.stderr.replace(/^explain: /, "run: "), stderr);
-  }, need ? [need] : []);
+  });
 }
 
 for (const field of FIELDS) {
