@@ -30,7 +30,8 @@ const SUMMARY = /^(?:ok|FAILED) \| (\d+) passed\b.*? \| (\d+) failed\b(?:.*? \| 
  *
  * @param output All that it printed, in colours or not.
  * @param success Whether it ended with exit status 0.
- * @returns The numbers; a run that failed without failed tests, or that has no summary, counts as one
+ * @returns The numbers; a run that failed without failed tests, or that has no summary, counts as
+ * one
  *   failure.
  */
 export function readTally(output: string, success: boolean): Tally {
@@ -68,7 +69,7 @@ export function sumTallies(tallies: readonly Tally[]): Tally {
   }), NONE);
 }
 
-/** A tally as one line: `3 passed, 0 failed`, and how many were skipped if any were. */
+/** Writes a tally as one line: `3 passed, 0 failed`, and how many were skipped if any were. */
 export function formatTally({ passed, failed, skipped }: Tally): string {
   const rest = skipped === 0 ? "" : `, ${skipped} skipped`;
   return `${passed} passed, ${failed} failed${rest}`;

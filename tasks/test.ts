@@ -1,6 +1,6 @@
 /**
- * `deno task test`: the tests beside the modules, the examples in the documentation, and the tests of
- * the whole system, which need the images. They run side by side.
+ * `deno task test`: the tests beside the modules, the examples in the documentation, and the tests
+ * of the whole system, which need the images. They run side by side.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The processes of an app in a pod that is supervised: how each comes into the app's root,
- * namespaces, limits and privileges.
+ * An app of a supervised pod: its root is built once, and then its processes are started in it, one
+ * for each handler and one for the app itself.
  *
  * @module
  */
@@ -28,32 +28,32 @@ export interface BuiltApp {
   plan: AppPlan;
   root: OwnRoot;
   credentials: Credentials;
-  /** The cgroups that its processes join: each one's entrance. */
-  cgroups: readonly Fd[];
+  /** The open `cgroup.procs` or `tasks` of each cgroup that its processes join. */
+  procsFds: readonly Fd[];
 }
 
-/** A program of an app, as its manifest names it. */
+/** A program that an app's manifest names, and the user who runs it. */
 export interface AppProgram {
   exec: readonly [string, ...string[]];
   credentials: Credentials;
-  /** Where the manifest has it. */
+  /** The field of the manifest that names it. */
   field: string;
 }
 
 /**
  * Builds an app's root, in a mount namespace of the app's own.
  *
- * @param hostTrees What it gets of the host.
- * @param console The path in the root of what the app is to have as its console.
- * @param cgroups Those that its processes join: each one's entrance.
- * @throws {Error} which names the manifest's field that could not be done.
+ * @param hostTrees The clones of what the app gets of the host.
+ * @param console The path, in the app's root, of what becomes /dev/console.
+ * @param procsFds The open `cgroup.procs` or `tasks` of each cgroup that its processes join.
+ * @throws {Error} which names the field of the manifest that could not be carried out.
  */
 export function buildApp(
   plan: AppPlan,
   hostTrees: MountTrees,
   console: string,
   namespaces: PodNamespaces | undefined,
-  cgroups: readonly Fd[],
+  procsFds: readonly Fd[],
   debug: Debug,
 ): BuiltApp {
   const mounts = namespaces ? withConsole(plan.mounts, console) : plan.mounts;
@@ -66,10 +66,10 @@ export function buildApp(
     moveIntoRoot(root, debug);
     return { mounts: namespace, root };
   });
-  return { plan, root, credentials: resolveCredentials(root.root, plan.user, plan.ids), cgroups };
+  return { plan, root, credentials: resolveCredentials(root.root, plan.user, plan.ids), procsFds };
 }
 
-/** It comes right after /dev, in which nothing is the app's yet. */
+/** Mounts the console right after /dev, before anything in /dev is the app's. */
 function withConsole(mounts: readonly MountStep[], source: string): MountStep[] {
   const [target, field] = ["/dev/console", "/dev/console"];
   const step: PodTreeStep = { kind: "pod-tree", source, target, readOnly: true, field };
@@ -78,10 +78,11 @@ function withConsole(mounts: readonly MountStep[], source: string): MountStep[] 
 }
 
 /**
- * Starts one of the app's programs.
+ * Starts a process of an app.
  *
  * @returns Its process id, as this process sees it.
- * @throws {Error} which names the manifest's field, when the program cannot be found or started.
+ * @throws {Error} which names the field of the manifest, when the program cannot be found or
+ *   started.
  */
 export function startProgram(
   app: BuiltApp,
@@ -89,7 +90,7 @@ export function startProgram(
   namespaces: PodNamespaces | undefined,
   stdio: Stdio,
 ): number {
-  const { plan, root, cgroups } = app;
+  const { plan, root, procsFds } = app;
   const { labels, privileges } = plan.isolators;
   using workingDirectory = openWorkingDirectory(plan, root.root);
   using proc = openFile("/proc", O_PATH | O_DIRECTORY);
@@ -97,7 +98,7 @@ export function startProgram(
   return withContext(`${program.field}.exec[0]`, () =>
     launch({
       ...root,
-      cgroups,
+      cgroups: procsFds,
       namespaces: namespaces?.joined ?? [],
       pidNamespace: namespaces?.pidNamespace,
       users: namespaces?.users,

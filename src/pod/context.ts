@@ -10,7 +10,10 @@ import type { RunArguments } from "../stage1/arguments.ts";
 import type { Debug } from "../stage1/log.ts";
 import type { PodUsers } from "./user_namespace.ts";
 
-/** Arguments, descriptors and the debug log of one `run`. The working directory is the pod directory. */
+/**
+ * Arguments, descriptors and the debug log of one `run`. The working directory is the pod
+ * directory.
+ */
 export interface PodContext {
   args: RunArguments;
   /** The pod directory, locked by stage0. */

@@ -1,5 +1,6 @@
 /**
- * A pod created from its plan: cgroups, namespaces, streams, and the roots of its apps. Its apps have yet to start.
+ * A pod created from its plan: cgroups, namespaces, streams, and the roots of its apps. Its apps
+ * have yet to start.
  *
  * @module
  */
@@ -28,7 +29,10 @@ import type { PreparedContext } from "./context.ts";
 import { applySysctls } from "./kernel_settings.ts";
 import { makePodNamespaces, type PodNamespaces } from "./namespaces.ts";
 
-/** A pod whose apps can start. Disposing of it lets go what it holds; its processes have ended by then. */
+/**
+ * A pod whose apps can start. Disposing of it lets go what it holds; its processes have ended by
+ * then.
+ */
 export interface CreatedPod extends Disposable {
   apps: ReadonlyMap<string, BuiltApp>;
   namespaces: PodNamespaces | undefined;
@@ -42,8 +46,8 @@ export interface CreatedPod extends Disposable {
 /**
  * Creates a pod.
  *
- * The order is the kernel's: pid 1 has to be where it stays before the apps have cgroups, and /proc has to be mounted
- * before apps get clones of it.
+ * The order is the kernel's: pid 1 has to be where it stays before the apps have cgroups, and /proc
+ * has to be mounted before apps get clones of it.
  *
  * @throws {Error} which names what could not be done.
  */
@@ -74,7 +78,7 @@ export function createPod(plan: SupervisedPlan, context: PreparedContext): Creat
   return { apps, namespaces, cgroups, streams, lock, debug, [Symbol.dispose]: dispose };
 }
 
-/** stage0 wants to know the pod's cgroup, and reads it before it knows the pod's process. */
+/** Writes the file from which stage0 reads the pod's cgroup, before it knows the pod's process. */
 function tellCgroup(cgroups: PodCgroups, lock: Fd): void {
   const tracked = trackedCgroup(cgroups);
   if (tracked !== undefined) replaceFileAt(lock, POD_PATHS.cgroup, tracked);

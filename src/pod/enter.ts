@@ -30,10 +30,10 @@ import { CallerStreams } from "../stream/caller_streams.ts";
 import { lookAtSecurityModules } from "./host_facts.ts";
 import { forwardSignals } from "./signal_proxy.ts";
 
-/** The one variable of the caller's that the command gets: it describes the caller's terminal. */
+/** The only variable of the caller's that a command gets: it names the type of the terminal. */
 export const TERM = "TERM";
 
-/** What of an app's isolators holds for its commands as well. */
+/** The restrictions of an app, which hold for commands in it as well. */
 interface Restrictions {
   privileges: PrivilegePlan;
   labels: LabelPlan;
@@ -81,7 +81,8 @@ export function enterPod({ pid, appName, command, ...args }: EnterArguments): ne
 }
 
 /**
- * Those that the app sees, so that the command's has a name there; the host's, where it sees none.
+ * Opens the app's /dev/pts, so that the command's terminal has a name that the app can look up; the
+ * host's, where the app has none.
  */
 function openTerminals(root: Fd): Fd {
   try {
@@ -93,10 +94,7 @@ function openTerminals(root: Fd): Fd {
   return openFile("/dev/pts", O_PATH | O_DIRECTORY);
 }
 
-/**
- * What is taken from the app is taken from its commands as well. What of it has no effect, `run`
- * has said.
- */
+/** Plans the restrictions of a command as `run` planned the app's. `run` has printed the notes. */
 function planRestrictions({ manifest }: Pod, { app, field }: PodApp): Restrictions {
   const ofApp = readIsolators(app.isolators, `${field}.app.isolators`);
   const ofPod = readIsolators(manifest.isolators, "isolators");
@@ -109,7 +107,7 @@ function planRestrictions({ manifest }: Pod, { app, field }: PodApp): Restrictio
 }
 
 /**
- * The app's environment, for the caller's terminal.
+ * Returns the app's environment for a command that has the caller's type of terminal.
  *
  * @param term The caller's `TERM`, if it has one.
  *

@@ -24,9 +24,11 @@ import { withContext } from "../stage1/context.ts";
 import { isPassable } from "../stream/relay.ts";
 
 /**
- * Looks at what of the host a pod's plan needs to be known. Changes nothing, and needs no privileges.
+ * Looks at what of the host a pod's plan needs to be known. Changes nothing, and needs no
+ * privileges.
  *
- * @param sources Keeps the sources of the volumes open, so that what was looked at is what gets mounted.
+ * @param sources Keeps the sources of the volumes open, so that what was looked at is what gets
+ * mounted.
  * @throws {Error} which names the field that leads to something that cannot be looked at.
  */
 export function lookAtHost(

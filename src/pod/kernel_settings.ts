@@ -1,5 +1,5 @@
 /**
- * Settings of the kernel in a pod's own namespaces.
+ * Settings of the kernel that belong to a pod's own namespaces: sysctl(8).
  *
  * @module
  */
@@ -18,9 +18,10 @@ import { type PodNamespaces, recordJoin } from "./namespaces.ts";
 import { recordBecomeRoot } from "./user_namespace.ts";
 
 /**
- * Writes the settings, each from a process in the pod: the kernel shows whoever looks their own namespaces'.
+ * Writes the settings, each from a process in the pod's namespaces: to each process, the kernel
+ * shows the settings of that process's own namespaces.
  *
- * @throws {Error} which names the setting that this kernel does not have or take.
+ * @throws {Error} which names the setting, when this kernel does not have it or refuses the value.
  */
 export function applySysctls(
   steps: readonly SysctlStep[],
@@ -33,7 +34,7 @@ export function applySysctls(
   }
 }
 
-/** The text of a setting. */
+/** A file of /proc/sys, and what is written to it. */
 interface Setting {
   path: string;
   value: string;
@@ -44,7 +45,7 @@ function write(setting: Setting, namespaces: PodNamespaces): void {
   try {
     waitFor(startWriter(setting, namespaces, users));
   } catch (error) {
-    // Until Linux 5.19 settings of IPC are the host's root's, in whichever namespace they are.
+    // Until Linux 5.19, only the host's root may write settings of IPC, whatever their namespace.
     if (!users || !failedWith(error, "EACCES")) throw error;
     waitFor(startWriter(setting, namespaces, undefined));
   }
@@ -63,7 +64,7 @@ function startWriter(
       recordMoveInto(root, script);
       recordJoin(namespaces, script);
       if (users) recordBecomeRoot(users, script.call);
-      // A process that has changed its root is in the root of that.
+      // The descriptor is of the root that the process has by now, so the path is looked up there.
       recordSetting(root.root, path.slice(1), value, script);
     },
   });

@@ -1,8 +1,9 @@
 /**
- * The namespaces that a pod has for itself, and the process that keeps them: pid 1.
+ * The namespaces of an isolated pod, and pid 1, the process that keeps them.
  *
- * It does nothing but be there: the kernel reaps for it, and it waits for the other one of a pair
- * of sockets to close, which only `run` holds. So the pod ends with `run`, whatever ends that.
+ * Pid 1 only waits: the kernel reaps orphans for it, and its socket is closed when `run` ends,
+ * which holds the other end. Then pid 1 ends, and the kernel kills the rest of the pod. So the pod
+ * ends with `run`, whatever ends `run`.
  *
  * @module
  */
@@ -52,18 +53,18 @@ import { recordBecomeRoot } from "./user_namespace.ts";
 
 /** A pod's namespaces. */
 export interface PodNamespaces extends Disposable {
-  /** The host's number of the pod's pid 1. */
+  /** The process id of pid 1 on the host. */
   pid: number;
-  /** That process. */
+  /** A pidfd of pid 1. */
   process: Fd;
-  /** The PID namespace, which its processes are started into. */
+  /** The PID namespace that the pod's processes are born into. */
   pidNamespace: Fd;
-  /** Those that its processes join, in order. */
+  /** The other namespaces that the pod's processes join, in this order. */
   joined: readonly { kind: NamespaceKind; fd: Fd }[];
-  /** Joined last, as it takes the host's privileges. */
+  /** The user namespace, joined last, because that takes the host's privileges. */
   users: Fd | undefined;
   root: PodRoot;
-  /** Ends every process in them, and waits until none is left. */
+  /** Kills every process in the namespaces, and waits until none is left. */
   end(): void;
 }
 
@@ -72,7 +73,7 @@ const PR_SET_NAME = 15;
 /**
  * Makes the namespaces, and starts pid 1 in them.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses one of the namespaces or mounts.
  */
 export function makePodNamespaces(
   plan: NamespacePlan,
@@ -82,7 +83,7 @@ export function makePodNamespaces(
   const { users, network, debug } = context;
   debug(`namespaces of the pod's own: ${plan.kinds.join(", ")}`);
   const root = makePodRoot(rootOf(users?.ids), debug);
-  // Sockets, as a pipe could be opened once more through /proc, and would not come to its end then.
+  // Sockets, because an app could open a pipe once more through /proc, and keep it from its end.
   const [ofRun, ofPod] = makeSocketPair();
   const letGo = new DisposableStack();
   letGo.use(ofRun);
@@ -111,14 +112,14 @@ export function makePodNamespaces(
   return namespaces;
 }
 
-/**
- * Records the move into the pod's namespaces, but for those of mounts, of process ids and of users.
- */
+/** Records the entry into the pod's namespaces, except for those of mounts, pids and users. */
 export function recordJoin({ joined }: PodNamespaces, script: CallScript): void {
   for (const { kind, fd } of joined) script.call("setns", fd.number, NAMESPACE_FLAGS[kind]);
 }
 
-/** Pid 1 makes these itself. The others are made before it, or as it begins. */
+/**
+ * Lists the namespaces that pid 1 makes itself. The others are there before it, or begin with it.
+ */
 function madeByFirstProcess({ kinds }: NamespacePlan): NamespaceKind[] {
   return kinds.filter((kind) => ["uts", "ipc", "cgroup"].includes(kind));
 }
@@ -146,30 +147,31 @@ function startFirstProcess(
     ],
     record: (script) => {
       const { call } = script;
-      // A cgroup namespace begins in the cgroups of who makes it.
+      // The root of a cgroup namespace is the cgroup of the process that makes it.
       recordJoinCgroups(begin, script);
       recordMoveInto(root, script);
       if (network) call("setns", network.number, CLONE_NEWNET);
-      // Namespaces belong to the user namespace of who makes them.
+      // Namespaces belong to the user namespace of the process that makes them.
       if (users) recordBecomeRoot(users.namespace, call);
       call("unshare", flags);
       if (plan.kinds.includes("uts")) {
         const name = new TextEncoder().encode(plan.hostname);
         call("sethostname", name, name.length);
       }
-      // Who unshares a PID namespace is not in it. Its child is, which here becomes run's own.
+      // The process that unshares a PID namespace is not in it. Its child is, here a child of
+      // run's.
       script.onlyAt(0, "clone", CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
       recordJoinCgroups(stay, script);
       if (!users) recordMounts(plan, cgroups, script);
       recordOwnSessionKeyring(script);
       resetSignals(call);
-      // It comes to none of them: but by its set programs know what a pod may have.
+      // Pid 1 has no capability, but programs read from its bounding set what a pod may have.
       if (plan.capabilities) limitBoundingSet(plan.capabilities, call);
       call("dup3", lifeline.number, 0, 0);
       if (!users) recordWaiting(script);
     },
-    // Its memory would be the host's otherwise, and it be hidden from an app that may look at any
-    // process.
+    // Executed in the user namespace, pid 1's memory belongs to the pod. Otherwise an app that may
+    // look at every process of the pod would not see pid 1.
     ...(users ? { recordReexec: recordWaiting } : {}),
   });
   expectDone(maker, "the namespaces of the pod");
@@ -178,19 +180,18 @@ function startFirstProcess(
   return pid;
 }
 
-/** The calls of who waits for the other end of its descriptor 0 to be closed, and ends. */
+/** The calls that pid 1 still needs: it waits for the end of its descriptor 0, and ends. */
 const CALLS_OF_WAITING = ["read", "exit_group"];
 
 /**
- * Records what pid 1 does until the other end of its descriptor 0 is closed: nothing, and it can do
- * no more. An app that may look into any process of the pod, and write to its memory, gets no
- * further by that.
+ * Records that pid 1 waits until the other end of its descriptor 0 is closed, and can do nothing
+ * else. So an app that may write to the memory of any process of the pod gains nothing by pid 1.
  */
 function recordWaiting(script: CallScript): void {
   const { call } = script;
   call("prctl", PR_SET_NAME, "init", 0, 0, 0);
   ignoreChildren(call);
-  // No process of the pod may look at, or hold on to, what the first one has.
+  // No process of the pod may look into pid 1, or open its descriptors.
   makeUndumpable(call);
   noCapabilities(call);
   setNoNewPrivileges(call);
@@ -200,13 +201,16 @@ function recordWaiting(script: CallScript): void {
   call("read", 0, new Uint8Array(8), 1);
 }
 
-/** Records the mounts that show the namespaces, for a process that is in all of them. */
+/** Records the mounts that show namespaces. The process has to be in all of them. */
 function recordMounts(plan: NamespacePlan, { branches }: PodCgroups, script: CallScript): void {
   recordNamespaceMounts(script, plan.kinds.includes("ipc"));
   recordCgroupMounts(branches.map(({ plan }) => plan), script);
 }
 
-/** Pid 1 makes them itself, but where it is in a user namespace: the mount namespace is the host's. */
+/**
+ * Has another process make the mounts that show namespaces. In a user namespace, pid 1 may not: the
+ * pod's mount namespace belongs to the host's users.
+ */
 function mountFromOutside(
   namespaces: PodNamespaces,
   plan: NamespacePlan,
@@ -226,8 +230,10 @@ function mountFromOutside(
   expectDone(mounter, "the mounts of the pod");
 }
 
-/** A call that fails has been told of by now; what is left is that somebody kills the process. */
+/** Fails if the process was killed. A call that failed has thrown before. */
 function expectDone(pid: number, what: string): void {
   const status = waitFor(pid);
-  if (status !== 0) throw new Error(`${what}: who makes them has ended with status ${status}`);
+  if (status !== 0) {
+    throw new Error(`${what}: the process that makes them has ended with status ${status}`);
+  }
 }

@@ -28,7 +28,8 @@ export interface PodNetwork extends NetworkFindings {
  * Makes a pod's network namespace, and has plugins join it to the pod's networks.
  *
  * @param users The users that the namespace belongs to, where they are not the host's.
- * @throws {Error} which names the network. Nothing of it is left then, but what only `gc` may be able to undo.
+ * @throws {Error} which names the network. Nothing of it is left then, but what only `gc` may be
+ * able to undo.
  */
 export function makePodNetwork(
   plan: NetworkPlan,

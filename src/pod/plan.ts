@@ -1,5 +1,6 @@
 /**
- * The plan of the pod in a directory: for `run`, which carries it out, and for `explain`, which prints it.
+ * The plan of the pod in a directory: for `run`, which carries it out, and for `explain`, which
+ * prints it.
  *
  * @module
  */
@@ -15,7 +16,8 @@ import { lookAtHost } from "./host_facts.ts";
 /**
  * Plans the pod whose directory is the working directory. Changes nothing, and needs no privileges.
  *
- * @param sources Keeps the sources of the volumes open, so that what was looked at is what gets mounted.
+ * @param sources Keeps the sources of the volumes open, so that what was looked at is what gets
+ * mounted.
  * @throws {Error} which names the file, field or flag that is wrong.
  */
 export function planPodDirectory(args: RunArguments, sources: VolumeSources): PodPlan {

@@ -1,6 +1,7 @@
 /**
- * `run`: from the pod directory to the app's program. A pod of one app in the host's namespaces costs no process:
- * `run` becomes the app (`run_single_app.ts`). With all others it stays (`run_supervised.ts`).
+ * `run`: from the pod directory to the app's program. A pod of one app in the host's namespaces
+ * costs no process: `run` becomes the app (`run_single_app.ts`). With all others it stays
+ * (`run_supervised.ts`).
  *
  * @module
  */

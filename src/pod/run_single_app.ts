@@ -34,9 +34,9 @@ import { saveRun } from "./save_run.ts";
 /**
  * Builds the app's root, and becomes the app.
  *
- * The order matters. What is looked up in the root, or needs the host's files, comes before the host is out of sight.
- * The cgroups come as late as possible, so that little of what this process uses counts as the app's. The pid file
- * comes last of all that `enter` relies on.
+ * The order matters. What is looked up in the root, or needs the host's files, comes before the
+ * host is out of sight. The cgroups come as late as possible, so that little of what this process
+ * uses counts as the app's. The pid file comes last of all that `enter` relies on.
  *
  * @throws {Error} when anything stands in the way; nothing is left mounted then.
  */

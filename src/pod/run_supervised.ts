@@ -1,6 +1,7 @@
 /**
- * `run` for a pod that it stays with: one with namespaces of its own, and in the host's namespaces one of several
- * apps, or of one that has event handlers. It creates the pod, starts its apps, and stays for as long as it lives.
+ * `run` for a pod that it stays with: one with namespaces of its own, and in the host's namespaces
+ * one of several apps, or of one that has event handlers. It creates the pod, starts its apps, and
+ * stays for as long as it lives.
  *
  * @module
  */
@@ -54,8 +55,8 @@ function build(plan: SupervisedPlan, context: PreparedContext): CreatedPod {
 }
 
 /**
- * Takes down what has been made. A `run` that has confined itself can undo little and leaves the rest to `gc`: the
- * error that all this came from matters more.
+ * Takes down what has been made. A `run` that has confined itself can undo little and leaves the
+ * rest to `gc`: the error that all this came from matters more.
  */
 function undo(uuid: string, { debug }: PodContext): void {
   try {

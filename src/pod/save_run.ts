@@ -1,6 +1,6 @@
 /**
- * What `run` leaves in the pod directory before it builds anything: its parameters, its process group, and each app's
- * environment for `enter`.
+ * What `run` leaves in the pod directory before it builds anything: its parameters, its process
+ * group, and each app's environment for `enter`.
  *
  * @module
  */

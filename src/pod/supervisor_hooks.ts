@@ -25,16 +25,17 @@ import type { ActivePhase } from "./life.ts";
 import type { SupervisorHooks } from "./supervisor.ts";
 
 /**
- * The credentials of event handlers in an isolated pod, as rkt's own images have it: they prepare what the app's user
- * may not. The app's limits, capabilities and filter hold for them too.
+ * The credentials of event handlers in an isolated pod: root, as in rkt's own images, since they
+ * prepare what the app's user may not. The app's limits, capabilities and filter hold for them too.
  */
 const HANDLER: Credentials = { uid: 0, gid: 0, groups: [0] };
 
-/** Returns how the supervisor acts on a pod. */
+/** Returns the hooks by which the supervisor acts on a pod. */
 export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
   const { apps, namespaces, cgroups, streams, lock, debug } = pod;
   const statuses = openFile(POD_PATHS.statuses, O_PATH | O_DIRECTORY);
-  // stage0 has given it to the pod's users; this process will write to it when it has no privileges left.
+  // stage0 gave the directory to the pod's users. This process has to own it, because it writes
+  // there when it has no privileges left.
   if (namespaces?.users) setOwnerAt(statuses, "", { uid: 0, gid: -1 });
   return {
     apps: [...apps.values()].map(({ plan: { name, preStart, postStop } }) => ({
@@ -58,7 +59,7 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
     saveStatus: (name, status) => replaceFileAt(statuses, name, `${status}\n`),
     begun() {
       replaceFileAt(lock, POD_PATHS.pid, `${namespaces?.pid ?? Deno.pid}\n`);
-      // In the host's namespaces, the pod's processes have yet to be found.
+      // In the host's namespaces, this process keeps what it needs to find the pod's processes.
       if (namespaces && !hasMoreToStart(pod)) selfConfine("waiting", debug);
     },
     end: () => endPod(pod),
@@ -68,17 +69,17 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
   };
 }
 
-/** Who owns the streams of a program: its user, in the host's numbers. */
+/** Returns who owns the streams of a program: its user, as ids of the host. */
 function ownerOf({ credentials: { uid, gid } }: AppProgram, { ids }: AppPlan): Owner {
   return { uid: hostId(uid, ids), gid: hostId(gid, ids) };
 }
 
-/** Whether something is left to be started later, which may have to do what this process is fenced from. */
+/** Tells whether a handler or an app is still to start: that takes privileges. */
 function hasMoreToStart({ apps }: CreatedPod): boolean {
   return [...apps.values()].some(({ plan }) => plan.preStart ?? plan.postStop);
 }
 
-/** In the host's namespaces, processes are found by their cgroup, and by their root where there is none. */
+/** Finds processes in the host's namespaces by their cgroup, or by their root without a cgroup. */
 function endPod({ apps, namespaces, cgroups, debug }: CreatedPod): void {
   if (namespaces) return namespaces.end();
   for (const { plan } of apps.values()) {
@@ -97,7 +98,7 @@ function startWithAttributes(
   const { labels, oomScore } = app.plan.isolators;
   const start = () => startProgram(app, program, namespaces, stdio);
   const { result, notes } = withOomScore(oomScore, debug, () => withLabelContext(labels, start));
-  // Of a handler it would be said once more.
+  // What a handler could not have, its app cannot have either: that is said once, of the app.
   if (program.exec === app.plan.exec) { for (const line of notes) warn("run", line); }
   return result;
 }

@@ -1,9 +1,9 @@
 /**
- * A user namespace of a pod's own: its ids are some of the host's, and what its root may do ends with what belongs
- * to the namespace.
+ * The user namespace of a pod: the pod's ids are a range of the host's, and the pod's root has
+ * privileges only over what belongs to the namespace.
  *
- * A namespace is made by a process that is then in it. Here that is one which does nothing else, and is let go as
- * soon as there is a descriptor. See user_namespaces(7).
+ * The process that makes a user namespace is in it from then on, and cannot come back. So a process
+ * of its own makes it, and ends as soon as `run` has a descriptor. See user_namespaces(7).
  *
  * @module
  */
@@ -23,7 +23,7 @@ import type { IdRange } from "../plan/id_range.ts";
 import type { Debug } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 
-/** The users of a pod that has its own. */
+/** The user namespace of a pod, and the ids of the host that it maps. */
 export interface PodUsers {
   ids: IdRange;
   namespace: Fd;
@@ -36,17 +36,20 @@ const SECBIT_NO_SETUID_FIXUP = 1 << 2;
 /**
  * Makes the namespace.
  *
- * It belongs to the pod's first id, as which nobody on the host runs: the kernel gives whoever has the owner's id
- * every capability in the namespace, and that must not be each root of the host that has no privilege left.
+ * Its owner is the pod's first id, which no process of the host has. The kernel gives a process
+ * with the owner's id every capability in the namespace; if root owned it, so would a root process
+ * of the host that has given up its privileges.
  *
  * @throws {Error} when the host has no user namespaces.
- * @throws {SyscallError} without `CAP_SETUID`, `CAP_SETGID` and `CAP_SETPCAP`, and for ids that the host has not.
+ * @throws {SyscallError} without `CAP_SETUID`, `CAP_SETGID` and `CAP_SETPCAP`, or when the host
+ * does
+ *   not have the ids.
  */
 export function makePodUsers(ids: IdRange, debug: Debug): PodUsers {
   debug(`user namespace: ids 0 to ${ids.count - 1} are the host's from ${ids.shift} on`);
   const record = (script: CallScript) => {
     script.call("prctl", PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0);
-    // An id that a host in a namespace of its own has not is refused when the namespace gets its ids.
+    // A host that is in a user namespace itself may lack the id. Then writing the map fails.
     script.allowing(ERRNO.EINVAL, "setresuid", ids.shift, ids.shift, ids.shift);
     script.call("unshare", CLONE_NEWUSER);
   };
@@ -68,10 +71,11 @@ function openMapped(holder: number, { shift, count }: IdRange): Fd {
 }
 
 /**
- * Makes a network namespace that belongs to the pod's users: its root may set it up, as far as its capabilities go.
+ * Makes a network namespace that belongs to the pod's users, so that the pod's root may configure
+ * it, as far as its capabilities go.
  *
- * @returns The namespace, which goes with its last descriptor, mount and process.
- * @throws {SyscallError}
+ * @returns The namespace, which the kernel removes with its last descriptor, mount and process.
+ * @throws {SyscallError} when the kernel allows no more network namespaces.
  */
 export function makeNetworkOf({ namespace }: PodUsers): Fd {
   const record = ({ call }: CallScript) => {
@@ -81,13 +85,13 @@ export function makeNetworkOf({ namespace }: PodUsers): Fd {
   return makeInHolder([namespace], record, (holder) => openNamespace(holder, "net"));
 }
 
-/** Records the move into the namespace, as its root: what is made from there on belongs to it. */
+/** Records the entry into the namespace, as its root: what the process makes then belongs to it. */
 export function recordBecomeRoot(namespace: Fd, call: Call): void {
   call("setns", namespace.number, CLONE_NEWUSER);
   takeCredentials({ uid: 0, gid: 0, groups: [] }, call);
 }
 
-/** Records a wait until the other end of descriptor 0, a pipe, is closed. All else is closed at once. */
+/** Records a wait until the other end of descriptor 0, a pipe, is closed. Closes all else first. */
 export function recordUntilClosed({ call }: CallScript): void {
   call("close_range", 1, LAST_FD, 0);
   call("read", 0, new Uint8Array(8), 1);
