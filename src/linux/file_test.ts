@@ -50,8 +50,13 @@ Deno.test("openInRoot() finds what is there while others rename files all the ti
   const renaming = new Deno.Command(Deno.execPath(), { args, cwd: directory }).spawn();
   try {
     using root = openFile(directory, O_PATH | O_DIRECTORY);
+    const found = new Set<string>();
     const end = Date.now() + 1500;
-    while (Date.now() < end) openInRoot(root, "deep/er/../../deep", O_PATH)[Symbol.dispose]();
+    while (Date.now() < end) {
+      using fd = openInRoot(root, "deep/er/../../deep", O_PATH);
+      found.add(statFd(fd).identity);
+    }
+    assertEquals([...found], [statPath(`${directory}/deep`).identity]);
   } finally {
     renaming.kill("SIGKILL");
     await renaming.status;

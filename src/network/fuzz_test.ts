@@ -44,29 +44,52 @@ const RECORD = {
   }],
 };
 
-function readFile(text: string): void {
+function readFile(text: string): string[] | undefined {
   const file = { path: "10-list.conflist", text };
   const { name } = readConfiguration(file);
   const ports = [{ hostPort: 80, containerPort: 8080, protocol: "tcp" } as const];
-  if (/[,:]|^(all|host|none)$/.test(name)) return;
+  if (/[,:]|^(all|host|none)$/.test(name)) return undefined;
   const plan = planNetworks({ net: name, directory: "/net.d", files: [file], ports });
   if (plan.kind !== "contained") throw new Error(`10-list.conflist: a plan of kind ${plan.kind}`);
-  for (const { configuration } of plan.networks[0]!.calls) JSON.parse(configuration);
+  return plan.networks[0]!.calls.map(({ configuration }) => JSON.parse(configuration).type);
 }
 
-function readAnswer(text: string): void {
+function readAnswer(text: string): string[] {
   const result = readResult(text, "ptp");
   assertEquals(readResult(JSON.stringify(formatResult(result)), "ptp").addresses, result.addresses);
+  return result.addresses.map(({ ip, prefixLength }) => `${ip}/${prefixLength}`);
 }
 
-const KINDS: [kind: string, value: unknown, read: (text: string) => void, origin: RegExp][] = [
-  ["configuration", LIST, readFile, /^10-list\.conflist: /],
-  ["result of the first versions", OLD_RESULT, readAnswer, /^ptp: /],
-  ["result", RESULT, readAnswer, /^ptp: /],
-  ["record", RECORD, (text) => void readRecord(text), /^networks\.json: /],
+/** A kind of text, with a right one, and what is read from that. */
+interface Kind {
+  kind: string;
+  value: unknown;
+  read: (text: string) => unknown;
+  found: unknown;
+  /** How an error of it begins. */
+  origin: RegExp;
+}
+
+const KINDS: Kind[] = [
+  {
+    kind: "configuration",
+    value: LIST,
+    read: readFile,
+    found: ["bridge", "portmap"],
+    origin: /^10-list\.conflist: /,
+  },
+  {
+    kind: "result of the first versions",
+    value: OLD_RESULT,
+    read: readAnswer,
+    found: ["10.0.0.2/24", "fd00::2/64"],
+    origin: /^ptp: /,
+  },
+  { kind: "result", value: RESULT, read: readAnswer, found: ["10.0.0.2/24"], origin: /^ptp: / },
+  { kind: "record", value: RECORD, read: readRecord, found: RECORD, origin: /^networks\.json: / },
 ];
 
-function check(read: (text: string) => void, text: string, origin: RegExp): void {
+function check(read: (text: string) => unknown, text: string, origin: RegExp): void {
   try {
     read(text);
   } catch (error) {
@@ -80,8 +103,10 @@ function check(read: (text: string) => void, text: string, origin: RegExp): void
   }
 }
 
-for (const [kind, value, read, origin] of KINDS) {
-  Deno.test(`a ${kind} that is right is read`, () => read(JSON.stringify(value)));
+for (const { kind, value, read, found, origin } of KINDS) {
+  Deno.test(`a ${kind} that is right is read`, () => {
+    assertEquals(read(JSON.stringify(value)), found);
+  });
 
   Deno.test(`a ${kind} however spoilt is read, or refused in one line`, () => {
     fc.assert(
