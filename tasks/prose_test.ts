@@ -12,11 +12,7 @@ const TO_DO: Readonly<Record<"comments" | "names", readonly string[]>> = {
     "src/plan/",
     "tests/",
   ],
-  names: [
-    "Argument",
-    "Instruction",
-    "pathOf",
-  ],
+  names: [],
 };
 
 /** The most columns of a comment. A line with an address may have more. */

@@ -10,7 +10,7 @@ import { listOf, uniqueBy } from "./lists.ts";
 import {
   ACIdentifier,
   ACName,
-  Argument,
+  ArgumentText,
   Command,
   Flag,
   Id,
@@ -31,7 +31,7 @@ const VariableName = textThat(
 export const EnvironmentVariable = schema(() =>
   z.object({
     name: VariableName(),
-    value: z._default(Argument(), ""),
+    value: z._default(ArgumentText(), ""),
   })
 );
 
@@ -69,7 +69,7 @@ export const Isolator = schema(() =>
 export const IsolatorList = schema(() => listOf(Isolator));
 
 /** A program that runs at a moment of an app's life. */
-export const EventHandler = schema(() =>
+const EventHandler = schema(() =>
   z.object({
     name: z.literal(["pre-start", "post-stop"]),
     exec: Command(),

@@ -16,7 +16,7 @@ import { type Checked, schema } from "./schema.ts";
 const Size = wholeNumber(0, 2 ** 64, "of bytes");
 
 /** An image below this one. */
-export const Dependency = schema(() =>
+const Dependency = schema(() =>
   z.object({
     imageName: ACIdentifier(),
     imageID: z.optional(Hash()),

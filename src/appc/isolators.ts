@@ -44,7 +44,7 @@ export interface ResourceIsolator extends Placed {
 }
 
 /** A device's share of reading or writing, or a single number of the kernel's. */
-export interface NumberIsolator extends Placed {
+interface NumberIsolator extends Placed {
   value: number;
 }
 

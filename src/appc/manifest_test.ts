@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ImageManifest, PodManifest } from "./manifest.ts";
-import { IMAGE, pathOf, POD, withField } from "./manifest_testing.ts";
+import { fieldPath, IMAGE, POD, withField } from "./manifest_testing.ts";
 import { parseManifest } from "./parse.ts";
 
 function readPod(manifest: unknown): PodManifest {
@@ -85,7 +85,7 @@ const WRONG_IN_POD: [string, unknown, string][] = [
 
 for (const [field, value, message] of WRONG_IN_POD) {
   Deno.test(`a pod manifest whose ${field} is ${JSON.stringify(value)} is refused`, () => {
-    const manifest = withField(POD, pathOf(field), value);
+    const manifest = withField(POD, fieldPath(field), value);
     assertThrows(() => readPod(manifest), Error, `pod: ${field}: ${message}`);
   });
 }
@@ -112,7 +112,7 @@ const WRONG_IN_IMAGE: [string, unknown, string][] = [
 
 for (const [field, value, message] of WRONG_IN_IMAGE) {
   Deno.test(`an image manifest whose ${field} is ${JSON.stringify(value)} is refused`, () => {
-    const manifest = withField(IMAGE, pathOf(field), value);
+    const manifest = withField(IMAGE, fieldPath(field), value);
     assertThrows(() => readImage(manifest), Error, `image: ${field}: ${message}`);
   });
 }

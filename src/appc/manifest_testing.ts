@@ -103,7 +103,7 @@ export function withField(manifest: unknown, [key, ...rest]: Path, value: unknow
 }
 
 /** The path that its documentation would write as `apps[0].name`. */
-export function pathOf(field: string): Path {
+export function fieldPath(field: string): Path {
   return field.split(/[.[\]]+/).filter((key) => key !== "").map((key) =>
     /^\d+$/.test(key) ? Number(key) : key
   );

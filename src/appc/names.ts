@@ -56,10 +56,10 @@ export const Flag = schema(() => z.optional(z.boolean()));
 export const NotEmpty = textThat((text) => text !== "", "must not be empty");
 
 /** Text that is passed to the kernel, and so has no NUL. */
-export const Argument = textThat(hasNoNul, "has a NUL character");
+export const ArgumentText = textThat(hasNoNul, "has a NUL character");
 
 /** A program and its arguments. */
-export const Command = schema(() => listOf(Argument));
+export const Command = schema(() => listOf(ArgumentText));
 
 /** An absolute path of the host. */
 export const AbsolutePath = textThat(isAbsolute, "must be an absolute path without NUL");

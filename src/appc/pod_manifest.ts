@@ -63,7 +63,7 @@ export const AppMount = schema(() =>
 );
 
 /** The image that an app of a pod is from. */
-export const RuntimeImage = schema(() =>
+const RuntimeImage = schema(() =>
   z.object({
     name: z.optional(ACIdentifier()),
     id: z.optional(Hash()),

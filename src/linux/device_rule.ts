@@ -19,7 +19,7 @@ export interface DeviceRule extends Omit<DeviceNumber, "minor"> {
 }
 
 /** One instruction of eBPF: `struct bpf_insn`. */
-export interface Instruction {
+export interface EbpfInstruction {
   code: number;
   dst: number;
   src: number;
@@ -67,7 +67,7 @@ export function ruleText({ kind, major, minor, access }: DeviceRule): string {
 }
 
 /** The program that allows what the rules allow: it returns 1 for that, and 0 for all else. */
-export function assembleRules(rules: readonly DeviceRule[]): Instruction[] {
+export function assembleRules(rules: readonly DeviceRule[]): EbpfInstruction[] {
   return [
     instruction(LOAD_WORD, { dst: R.access, src: R.context, off: CONTEXT.access }),
     instruction(COPY, { dst: R.kind, src: R.access }),
@@ -81,7 +81,7 @@ export function assembleRules(rules: readonly DeviceRule[]): Instruction[] {
 }
 
 /** The program as the kernel reads it. */
-export function encodeInstructions(program: readonly Instruction[]): Bytes {
+export function encodeInstructions(program: readonly EbpfInstruction[]): Bytes {
   return asBytes(
     new Uint32Array(
       program.flatMap(({ code, dst, src, off, imm }) => [
@@ -93,7 +93,7 @@ export function encodeInstructions(program: readonly Instruction[]): Bytes {
 }
 
 /** Ends with a yes where the rule applies; goes on behind it where not. */
-function assembleRule({ kind, major, minor, access }: DeviceRule): Instruction[] {
+function assembleRule({ kind, major, minor, access }: DeviceRule): EbpfInstruction[] {
   const conditions = [
     { register: R.kind, value: KIND[kind] },
     { register: R.major, value: major },
@@ -116,14 +116,17 @@ function assembleRule({ kind, major, minor, access }: DeviceRule): Instruction[]
   ];
 }
 
-function end(verdict: number): Instruction[] {
+function end(verdict: number): EbpfInstruction[] {
   return [instruction(SET, { dst: R.verdict, imm: verdict }), instruction(EXIT, {})];
 }
 
-function skipUnless(register: number, value: number, distance: number): Instruction {
+function skipUnless(register: number, value: number, distance: number): EbpfInstruction {
   return instruction(SKIP_UNLESS, { dst: register, imm: value, off: distance });
 }
 
-function instruction(code: number, fields: Partial<Omit<Instruction, "code">>): Instruction {
+function instruction(
+  code: number,
+  fields: Partial<Omit<EbpfInstruction, "code">>,
+): EbpfInstruction {
   return { code, dst: 0, src: 0, off: 0, imm: 0, ...fields };
 }

@@ -2,8 +2,8 @@ import { assertEquals } from "@std/assert";
 import {
   assembleRules,
   type DeviceRule,
+  type EbpfInstruction,
   encodeInstructions,
-  type Instruction,
 } from "./device_rule.ts";
 
 /** What is asked of a device, in the kernel's bits. */
@@ -15,7 +15,7 @@ const DISK: DeviceRule = { kind: "block", major: 8, minor: 1, access: "rw" };
 const PROGRAM = assembleRules([NULL, TERMINALS, DISK]);
 
 /** Runs a program as the kernel does, as far as these programs go. */
-function run(program: readonly Instruction[], context: readonly number[]): number {
+function run(program: readonly EbpfInstruction[], context: readonly number[]): number {
   const registers = new Uint32Array(11);
   for (let at = 0; at < program.length; at++) {
     const { code, dst, src, off, imm } = program[at]!;

@@ -25,10 +25,10 @@ export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
 export const MS_REMOUNT = 0x20;
 export const MS_BIND = 0x1000;
-export const MS_REC = 0x4000;
-export const MS_PRIVATE = 1 << 18;
-export const MS_SLAVE = 1 << 19;
-export const MS_SHARED = 1 << 20;
+const MS_REC = 0x4000;
+const MS_PRIVATE = 1 << 18;
+const MS_SLAVE = 1 << 19;
+const MS_SHARED = 1 << 20;
 
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
@@ -46,7 +46,7 @@ const FSCONFIG_SET_STRING = 1;
 const FSCONFIG_CMD_CREATE = 6;
 
 /** Attributes of mount_setattr(2). */
-export const MOUNT_ATTR_RDONLY = 0x1;
+const MOUNT_ATTR_RDONLY = 0x1;
 export const MOUNT_ATTR_NODEV = 0x4;
 
 /**

@@ -94,7 +94,7 @@ export class RawMode implements Disposable {
  * @param termios The kernel's `struct termios`.
  * @param keepsOutput Whether what is shown may still be changed on its way.
  */
-export function rawTermios(termios: Bytes, keepsOutput = false): Bytes {
+function rawTermios(termios: Bytes, keepsOutput = false): Bytes {
   const raw = termios.slice();
   const view = new DataView(raw.buffer);
   view.setUint32(0, view.getUint32(0, true) & ~COOKED_INPUT, true);

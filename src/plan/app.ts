@@ -56,7 +56,7 @@ export interface EventProgram {
 }
 
 /** A moment of an app's life. */
-export type EventName = "pre-start" | "post-stop";
+type EventName = "pre-start" | "post-stop";
 
 /** How an app is started. */
 export interface AppPlan extends MountPlan {

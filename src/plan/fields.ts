@@ -6,10 +6,10 @@
  */
 
 /** What is done with a field: it has its effect here, is an error, has none, or is stage0's or a reader's. */
-export type Treatment = "honoured" | "refused" | "ignored" | "not ours";
+type Treatment = "honoured" | "refused" | "ignored" | "not ours";
 
 /** One row of the table. */
-export interface FieldRule {
+interface FieldRule {
   treatment: Treatment;
   /** How, or why not. */
   how: string;
