@@ -17,7 +17,7 @@ import { selfConfine } from "../process/self_confine.ts";
 import type { GcArguments } from "../stage1/arguments.ts";
 import { type Debug, debugLog } from "../stage1/log.ts";
 import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
-import { leavePodNetwork } from "./network.ts";
+import { leavePodNetwork } from "./leave_network.ts";
 
 /**
  * Removes what is left of the pod. It may be called twice, and after a `run` that was killed.

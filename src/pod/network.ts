@@ -1,5 +1,5 @@
 /**
- * The network of a pod: made by `run`, and left by `gc`, or by a `run` that cannot go on.
+ * The network of a pod: its namespace is made, and plugins join it to networks.
  *
  * @module
  */
@@ -9,10 +9,8 @@ import { makeNetwork } from "../linux/namespaces.ts";
 import { ownEnvironment } from "../linux/process.ts";
 import { runHelper } from "../network/helper_program.ts";
 import { setUpNetworks } from "../network/set_up.ts";
-import { tearDownNetworks } from "../network/tear_down.ts";
 import type { NetworkPlan } from "../plan/network/networks.ts";
 import type { NetworkFindings } from "../plan/pod.ts";
-import { type Debug, warn } from "../stage1/log.ts";
 import type { PodContext } from "./context.ts";
 import { makeNetworkOf, type PodUsers } from "./user_namespace.ts";
 
@@ -50,21 +48,4 @@ export function makePodNetwork(
     debug,
   });
   return { namespace, ...joined };
-}
-
-/**
- * Takes a pod from its networks. Doing so twice, or for a pod in the host's network, is fine.
- *
- * @param by The entrypoint that does so. What `run` cannot undo is left for `gc`.
- * @throws {SyscallError} when the pod's network namespace cannot be let go.
- */
-export function leavePodNetwork(by: "run" | "gc", uuid: string, debug: Debug): void {
-  const notes = tearDownNetworks({
-    uuid,
-    isLast: by === "gc",
-    environment: ownEnvironment(),
-    run: runHelper,
-    debug,
-  });
-  for (const line of notes) warn(by, line);
 }
