@@ -10,8 +10,8 @@
 import { failedWith } from "../src/linux/errno.ts";
 import { syscall } from "../src/linux/libc.ts";
 import { type NamedFilter, resolveFilter } from "../src/linux/named_filter.ts";
-import { resetSignals } from "../src/linux/process.ts";
 import { prepareFilter } from "../src/linux/seccomp.ts";
+import { resetSignals } from "../src/linux/signal_actions.ts";
 import { ARCHITECTURE } from "../src/linux/syscall_numbers.ts";
 
 /** Calls that neither 5.8 nor 5.10 has; 5.11 has the first. */

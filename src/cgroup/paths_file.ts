@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isCgroupPath } from "../linux/cgroup.ts";
+import { isCgroupPath } from "../linux/cgroup_paths.ts";
 import type { Fd } from "../linux/fd.ts";
 import { readMounts } from "../linux/mount_table.ts";
 import type { Mount } from "../linux/mountinfo.ts";

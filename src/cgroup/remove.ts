@@ -11,9 +11,11 @@ import {
   listCgroupProcesses,
   removeCgroup,
   thaw,
-} from "../linux/cgroup.ts";
+} from "../linux/cgroup_processes.ts";
 import { waitMilliseconds } from "../linux/clock.ts";
-import { openProcess, SIGKILL, signalProcess, startOf } from "../linux/process.ts";
+import { openProcess, signalProcess } from "../linux/pidfd.ts";
+import { startOf } from "../linux/proc.ts";
+import { SIGKILL } from "../linux/signal_numbers.ts";
 import { machineCgroupName, podCgroupName } from "../plan/cgroup/names.ts";
 import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";

@@ -10,13 +10,8 @@
 
 import { restrictDevices } from "../linux/bpf.ts";
 import type { CallScript } from "../linux/call_script.ts";
-import {
-  cgroupPathOf,
-  enableControllers,
-  joinCgroup,
-  makeCgroup,
-  openProcs,
-} from "../linux/cgroup.ts";
+import { enableControllers, joinCgroup, makeCgroup, openProcs } from "../linux/cgroup.ts";
+import { cgroupPathOf } from "../linux/cgroup_paths.ts";
 import type { DeviceRule } from "../linux/device_rule.ts";
 import { AT_FDCWD, type Fd } from "../linux/fd.ts";
 import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT } from "../linux/mount.ts";

@@ -1,7 +1,8 @@
 import "./libc_testing.ts";
 import { assertEquals } from "@std/assert";
 import { restrictDevices } from "./bpf.ts";
-import { makeCgroup, removeCgroup } from "./cgroup.ts";
+import { makeCgroup } from "./cgroup.ts";
+import { removeCgroup } from "./cgroup_processes.ts";
 import { readMounts } from "./mount_table.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "./open.ts";
 

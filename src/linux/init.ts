@@ -12,17 +12,13 @@ import { AT_EMPTY_PATH, closeAtExec, type Fd, keepAcrossExec } from "./fd.ts";
 import { posixSpawn, syscall } from "./libc.ts";
 import { makeMemoryFile, makeSealedCopy } from "./memory_file.ts";
 import { cloneReadOnly } from "./mount.ts";
+import { openProcess, signalProcess } from "./pidfd.ts";
 import { makePipe } from "./pipe.ts";
 import { POLLIN, waitForEvents } from "./poll.ts";
-import {
-  makeUndumpable,
-  openProcess,
-  SIGCHLD,
-  SIGKILL,
-  signalProcess,
-  waitFor,
-} from "./process.ts";
+import { makeUndumpable } from "./process.ts";
 import { readText } from "./read_write.ts";
+import { SIGCHLD, SIGKILL } from "./signal_numbers.ts";
+import { waitFor } from "./wait.ts";
 
 /** The last of the descriptors that a program has anyway, and keeps. */
 const STDERR = 2;

@@ -9,17 +9,11 @@ import { makeSealedCopy } from "./memory_file.ts";
 import { O_RDONLY, O_RDWR, openFile } from "./open.ts";
 import { setMode } from "./ownership.ts";
 import { makePipe } from "./pipe.ts";
-import {
-  changeOf,
-  childrenOf,
-  dieWithParent,
-  endOf,
-  parentOf,
-  SIGKILL,
-  SIGTERM,
-  waitForAllUntil,
-} from "./process.ts";
+import { childrenOf, parentOf } from "./proc.ts";
+import { dieWithParent } from "./process.ts";
 import { readBytes, readText, writeText } from "./read_write.ts";
+import { SIGKILL, SIGTERM } from "./signal_numbers.ts";
+import { changeOf, endOf, waitForAllUntil } from "./wait.ts";
 
 /** Where `init` is, while a test runs. */
 function withInit(test: (init: string) => void): void {

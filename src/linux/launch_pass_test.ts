@@ -7,10 +7,10 @@ import { SyscallError } from "./errno.ts";
 import { startProcess } from "./init.ts";
 import { makePass, PASSED_SYSCALLS } from "./launch_pass.ts";
 import { resolveFilter } from "./named_filter.ts";
-import { endOf } from "./process.ts";
 import { recordFilter } from "./seccomp.ts";
 import type { Pass } from "./seccomp_program.ts";
 import { ARCHITECTURE } from "./syscall_numbers.ts";
+import { endOf } from "./wait.ts";
 
 const root = { ignore: Deno.uid() !== 0 };
 const SIGCHLD = 17;

@@ -15,7 +15,7 @@ import { ERRNO, SyscallError } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { type Call, syscall } from "./libc.ts";
 import { O_DIRECTORY, O_PATH, O_RDONLY, openFile } from "./open.ts";
-import { throughThread } from "./process.ts";
+import { throughThread } from "./proc.ts";
 import { identityAt, statFd } from "./stat.ts";
 
 /**
@@ -71,7 +71,7 @@ export function namespaceIdentity(
  *
  * @throws {SyscallError}
  */
-export function joinMounts(namespace: Fd): void {
+function joinMounts(namespace: Fd): void {
   // The kernel refuses while root and working directory are shared with other threads.
   syscall("unshare", CLONE_FS);
   syscall("setns", namespace.number, CLONE_NEWNS);

@@ -1,8 +1,8 @@
 import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
 import { SyscallError } from "./errno.ts";
+import { openProcess } from "./pidfd.ts";
 import { POLLIN, POLLOUT, waitForEvents } from "./poll.ts";
-import { openProcess } from "./process.ts";
 import { makeOutputPipe, writeAvailable } from "./stream.ts";
 
 const POLLHUP = 0x10;

@@ -8,30 +8,11 @@ import { asBytes, type Bytes } from "./bytes.ts";
 import { Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "./open.ts";
+import { SIGSET_SIZE } from "./signal_numbers.ts";
 import { readAvailable } from "./stream.ts";
-
-export const SIGHUP = 1;
-export const SIGINT = 2;
-export const SIGQUIT = 3;
-export const SIGPIPE = 13;
-export const SIGTSTP = 20;
-export const SIGTTIN = 21;
-export const SIGTTOU = 22;
-export const SIGURG = 23;
-export const SIGWINCH = 28;
-export const SIGIO = 29;
-
-/**
- * Every signal with a name but those that cannot be caught, SIGKILL and SIGSTOP, and those that say that the
- * process itself is broken and has to end.
- */
-export const CATCHABLE_SIGNALS: readonly number[] = Array.from({ length: 31 }, (_, i) => i + 1)
-  .filter((signal) => ![4, 5, 6, 7, 8, 9, 11, 19, 31].includes(signal));
 
 const SIG_BLOCK = 0;
 const SIG_UNBLOCK = 1;
-/** Bytes of the kernel's signal set. */
-const SIGSET_SIZE = 8;
 /** `struct signalfd_siginfo`. */
 const SIGINFO_SIZE = 128;
 /** `SI_KERNEL`, of `si_code`. */

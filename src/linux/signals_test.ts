@@ -2,7 +2,8 @@ import "./libc_testing.ts";
 import { assertEquals } from "@std/assert";
 import { syscall } from "./libc.ts";
 import { POLLIN, waitForEvents } from "./poll.ts";
-import { openSignals, readSignals, signalSet, SIGWINCH } from "./signals.ts";
+import { SIGWINCH } from "./signal_numbers.ts";
+import { openSignals, readSignals, signalSet } from "./signals.ts";
 import { makeOutputPipe } from "./stream.ts";
 
 const SIGPIPE = 13;

@@ -8,7 +8,7 @@
  */
 
 import { readIsolators } from "../appc/isolators.ts";
-import type { Cgroups } from "../linux/cgroup.ts";
+import type { Cgroups } from "../linux/cgroup_paths.ts";
 import type { Mount } from "../linux/mountinfo.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
 import type { Flavor } from "../stage1/flavor.ts";

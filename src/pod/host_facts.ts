@@ -4,7 +4,7 @@
  * @module
  */
 
-import { readCgroups } from "../linux/cgroup.ts";
+import { readCgroups } from "../linux/cgroup_paths.ts";
 import { listDirectory } from "../linux/directory.ts";
 import { Fd } from "../linux/fd.ts";
 import { readSetting } from "../linux/kernel_file.ts";

@@ -8,7 +8,7 @@ import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { startProcess } from "../linux/init.ts";
 import { recordSetting } from "../linux/kernel_file.ts";
-import { waitFor } from "../linux/process.ts";
+import { waitFor } from "../linux/wait.ts";
 import type { SysctlStep } from "../plan/sysctl.ts";
 import { recordMoveInto } from "../rootfs/pod_root.ts";
 import { withContext } from "../stage1/context.ts";

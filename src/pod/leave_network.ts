@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ownEnvironment } from "../linux/process.ts";
+import { ownEnvironment } from "../linux/proc.ts";
 import { runHelper } from "../network/helper_program.ts";
 import { tearDownNetworks } from "../network/tear_down.ts";
 import { type Debug, warn } from "../stage1/log.ts";

@@ -7,7 +7,8 @@
  * @module
  */
 
-import { type End, SIGKILL, SIGTERM } from "../linux/process.ts";
+import { SIGKILL, SIGTERM } from "../linux/signal_numbers.ts";
+import type { End } from "../linux/wait.ts";
 
 /** What an app does at a time. */
 export type Phase = "pre-start" | "running" | "post-stop" | "ended";

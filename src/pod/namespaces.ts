@@ -24,21 +24,15 @@ import { startProcess } from "../linux/init.ts";
 import { recordOwnSessionKeyring } from "../linux/keyring.ts";
 import { resolveFilter } from "../linux/named_filter.ts";
 import { openNamespace, withChildrenIn } from "../linux/namespaces.ts";
-import {
-  childrenOf,
-  ignoreChildren,
-  makeUndumpable,
-  openProcess,
-  resetSignals,
-  SIGCHLD,
-  SIGKILL,
-  signalProcess,
-  waitFor,
-  waitForAllUntil,
-} from "../linux/process.ts";
+import { openProcess, signalProcess } from "../linux/pidfd.ts";
+import { childrenOf } from "../linux/proc.ts";
+import { makeUndumpable, setProcessName } from "../linux/process.ts";
 import { recordFilter, setNoNewPrivileges } from "../linux/seccomp.ts";
+import { ignoreChildren, resetSignals } from "../linux/signal_actions.ts";
+import { SIGCHLD, SIGKILL } from "../linux/signal_numbers.ts";
 import { makeSocketPair } from "../linux/stream.ts";
 import { ARCHITECTURE } from "../linux/syscall_numbers.ts";
+import { waitFor, waitForAllUntil } from "../linux/wait.ts";
 import { rootOf } from "../plan/id_range.ts";
 import type { NamespacePlan } from "../plan/namespaces.ts";
 import {
@@ -67,8 +61,6 @@ export interface PodNamespaces extends Disposable {
   /** Kills every process in the namespaces, and waits until none is left. */
   end(): void;
 }
-
-const PR_SET_NAME = 15;
 
 /**
  * Makes the namespaces, and starts pid 1 in them.
@@ -189,7 +181,7 @@ const CALLS_OF_WAITING = ["read", "exit_group"];
  */
 function recordWaiting(script: CallScript): void {
   const { call } = script;
-  call("prctl", PR_SET_NAME, "init", 0, 0, 0);
+  setProcessName("init", call);
   ignoreChildren(call);
   // No process of the pod may look into pid 1, or open its descriptors.
   makeUndumpable(call);

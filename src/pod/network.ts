@@ -6,7 +6,7 @@
 
 import type { Fd } from "../linux/fd.ts";
 import { makeNetwork } from "../linux/namespaces.ts";
-import { ownEnvironment } from "../linux/process.ts";
+import { ownEnvironment } from "../linux/proc.ts";
 import { runHelper } from "../network/helper_program.ts";
 import { setUpNetworks } from "../network/set_up.ts";
 import type { NetworkPlan } from "../plan/network/networks.ts";

@@ -6,32 +6,26 @@
  */
 
 import type { Fd } from "../linux/fd.ts";
+import { openProcess, signalProcess } from "../linux/pidfd.ts";
 import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
-import {
-  type End,
-  endAs,
-  endOf,
-  openProcess,
-  SIGCHLD,
-  SIGCONT,
-  SIGKILL,
-  signalProcess,
-  SIGSTOP,
-  SIGTERM,
-  stopSelf,
-} from "../linux/process.ts";
+import { endAs, stopSelf } from "../linux/process.ts";
 import {
   CATCHABLE_SIGNALS,
-  openSignals,
-  readSignals,
+  SIGCHLD,
+  SIGCONT,
   SIGHUP,
   SIGINT,
+  SIGKILL,
   SIGQUIT,
+  SIGSTOP,
+  SIGTERM,
   SIGTSTP,
   SIGTTIN,
   SIGTTOU,
   SIGWINCH,
-} from "../linux/signals.ts";
+} from "../linux/signal_numbers.ts";
+import { openSignals, readSignals } from "../linux/signals.ts";
+import { type End, endOf } from "../linux/wait.ts";
 import type { CallerStreams } from "../stream/caller_streams.ts";
 
 /** Signals that concern this process alone, and are not forwarded. */

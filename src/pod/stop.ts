@@ -10,8 +10,10 @@
 
 import { killInPodCgroups } from "../cgroup/remove.ts";
 import { isLocked } from "../linux/file_lock.ts";
+import { signalProcess } from "../linux/pidfd.ts";
 import { POLLIN, waitForEvents } from "../linux/poll.ts";
-import { listProcesses, SIGCONT, SIGKILL, signalProcess, SIGTERM } from "../linux/process.ts";
+import { listProcesses } from "../linux/proc.ts";
+import { SIGCONT, SIGKILL, SIGTERM } from "../linux/signal_numbers.ts";
 import { findAppProcesses, holdAppProcess, openAppMatcher } from "../process/app_processes.ts";
 import type { HeldProcess } from "../process/held_process.ts";
 import { killAppProcesses } from "../process/kill_apps.ts";

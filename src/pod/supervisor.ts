@@ -10,33 +10,26 @@
 import { monotonicMicroseconds } from "../linux/clock.ts";
 import type { Fd } from "../linux/fd.ts";
 import { giveBackMemory } from "../linux/memory.ts";
+import { openProcess, signalProcess } from "../linux/pidfd.ts";
 import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
-import {
-  changeOf,
-  childrenOf,
-  type End,
-  endOf,
-  openProcess,
-  SIGCHLD,
-  SIGCONT,
-  signalProcess,
-  SIGTERM,
-} from "../linux/process.ts";
+import { childrenOf } from "../linux/proc.ts";
 import {
   CATCHABLE_SIGNALS,
-  openSignals,
-  readSignals,
+  SIGCHLD,
+  SIGCONT,
   SIGINT,
   SIGIO,
   SIGPIPE,
   SIGQUIT,
+  SIGTERM,
   SIGTSTP,
   SIGTTIN,
   SIGTTOU,
   SIGURG,
   SIGWINCH,
-  unblockSignals,
-} from "../linux/signals.ts";
+} from "../linux/signal_numbers.ts";
+import { openSignals, readSignals, unblockSignals } from "../linux/signals.ts";
+import { changeOf, type End, endOf } from "../linux/wait.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import { type Debug, withLinesTo } from "../stage1/log.ts";
 import type { Streams } from "../stream/streams.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import type { End } from "../linux/process.ts";
+import type { End } from "../linux/wait.ts";
 import { DoubleOfPod } from "./supervisor_testing.ts";
 
 const [SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGCHLD, SIGCONT] = [1, 2, 9, 13, 15, 17, 18];

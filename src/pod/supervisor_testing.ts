@@ -8,8 +8,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { Fd } from "../linux/fd.ts";
 import { type PollEvents, POLLIN } from "../linux/poll.ts";
-import { type End, SIGCHLD } from "../linux/process.ts";
+import { SIGCHLD } from "../linux/signal_numbers.ts";
 import type { Signal } from "../linux/signals.ts";
+import type { End } from "../linux/wait.ts";
 import type { Living } from "./life.ts";
 import { supervise, type SupervisorHooks, type SupervisorKernel } from "./supervisor.ts";
 

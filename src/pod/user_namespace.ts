@@ -18,7 +18,7 @@ import { writeSetting } from "../linux/kernel_file.ts";
 import type { Call } from "../linux/libc.ts";
 import { openNamespace } from "../linux/namespaces.ts";
 import { makePipe } from "../linux/pipe.ts";
-import { waitFor } from "../linux/process.ts";
+import { waitFor } from "../linux/wait.ts";
 import type { IdRange } from "../plan/id_range.ts";
 import type { Debug } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";

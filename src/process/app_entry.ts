@@ -11,7 +11,7 @@ import type { Fd } from "../linux/fd.ts";
 import { isElsewhere, openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { pathOf } from "../linux/path.ts";
-import { childrenOf, listProcesses } from "../linux/process.ts";
+import { childrenOf, listProcesses } from "../linux/proc.ts";
 import { machineCgroupName, podCgroupName } from "../plan/cgroup/names.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
 import { type AppMatcher, isAppProcess, openAppMatcher, openAppRoot } from "./app_processes.ts";

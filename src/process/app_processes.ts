@@ -11,7 +11,7 @@
 import type { Fd } from "../linux/fd.ts";
 import { inMounts, namespaceIdentity, openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
-import { listProcesses, rootIdentity, throughThread } from "../linux/process.ts";
+import { listProcesses, rootIdentity, throughThread } from "../linux/proc.ts";
 import { identityAt, statFd } from "../linux/stat.ts";
 import { type HeldProcess, holdProcess, identityIfThere, unlessGone } from "./held_process.ts";
 

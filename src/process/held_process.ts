@@ -6,7 +6,7 @@
 
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
-import { openProcess } from "../linux/process.ts";
+import { openProcess } from "../linux/pidfd.ts";
 import { identityAt } from "../linux/stat.ts";
 
 /** A process of the pod, held so that its number cannot come to mean another. */

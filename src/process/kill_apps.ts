@@ -5,7 +5,9 @@
  */
 
 import { monotonicMicroseconds } from "../linux/clock.ts";
-import { listProcesses, SIGKILL, signalProcess, SIGSTOP, startOf } from "../linux/process.ts";
+import { signalProcess } from "../linux/pidfd.ts";
+import { listProcesses, startOf } from "../linux/proc.ts";
+import { SIGKILL, SIGSTOP } from "../linux/signal_numbers.ts";
 import type { Debug } from "../stage1/log.ts";
 import { type AppMatcher, holdAppProcess, isAppProcess } from "./app_processes.ts";
 

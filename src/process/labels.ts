@@ -9,7 +9,7 @@ import { failedWith, SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { startProcess } from "../linux/init.ts";
 import { recordSetting } from "../linux/kernel_file.ts";
-import { waitFor } from "../linux/process.ts";
+import { waitFor } from "../linux/wait.ts";
 import type { LabelPlan, LabelStep } from "../plan/process/security_label.ts";
 import { withContext } from "../stage1/context.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";

@@ -13,12 +13,14 @@ import { noCapabilities } from "../linux/capability_sets.ts";
 import { CLONE_NEWNS } from "../linux/clone_flags.ts";
 import type { Fd } from "../linux/fd.ts";
 import { startProcess } from "../linux/init.ts";
+import { openProcess } from "../linux/pidfd.ts";
 import { makePipe } from "../linux/pipe.ts";
 import { POLLIN, recordWaitFor } from "../linux/poll.ts";
-import { openProcess, resetSignals, SIGCHLD, waitFor } from "../linux/process.ts";
+import { setProcessName } from "../linux/process.ts";
+import { resetSignals } from "../linux/signal_actions.ts";
+import { SIGCHLD } from "../linux/signal_numbers.ts";
+import { waitFor } from "../linux/wait.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-
-const PR_SET_NAME = 15;
 
 /**
  * Starts the lock holder. This process is the one that becomes the app.
@@ -44,7 +46,7 @@ export function startLockHolder(lock: Fd, host: Fd): Fd {
       script.onlyAt(0, "clone", SIGCHLD, 0, 0, 0, 0);
       // The caller's terminal, process group and streams belong to the app alone.
       call("setsid");
-      call("prctl", PR_SET_NAME, "volo-lock", 0, 0, 0);
+      setProcessName("volo-lock", call);
       noCapabilities(call);
       for (const number of [0, 1, 2, host.number, unready.number]) script.try("close", number);
       recordWaitFor({ fd: app.number, events: POLLIN }, script);

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { listProcesses, parentOf } from "../linux/process.ts";
+import { listProcesses, parentOf } from "../linux/proc.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { type HeldProcess, holdProcess, identityIfThere } from "./held_process.ts";
 

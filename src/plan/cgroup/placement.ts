@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Cgroups, CgroupV1, CgroupV2Level } from "../../linux/cgroup.ts";
+import type { Cgroups, CgroupV1, CgroupV2Level } from "../../linux/cgroup_paths.ts";
 
 /** A value for a file of a cgroup. */
 export interface CgroupLimit {

@@ -14,7 +14,7 @@
  */
 
 import type { Isolators } from "../../appc/isolators.ts";
-import type { Cgroups, CgroupV2Level } from "../../linux/cgroup.ts";
+import type { Cgroups, CgroupV2Level } from "../../linux/cgroup_paths.ts";
 import { type DeviceRule, ruleText } from "../../linux/device_rule.ts";
 import { appCgroupName, machineCgroupName, podCgroupName } from "./names.ts";
 import {

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Isolators, ResourceIsolator } from "../../appc/isolators.ts";
-import type { CgroupV2Level } from "../../linux/cgroup.ts";
+import type { CgroupV2Level } from "../../linux/cgroup_paths.ts";
 import type { DeviceRule } from "../../linux/device_rule.ts";
 import { type AppResources, planPodCgroups, type PodCgroupPlan } from "./pod_cgroups.ts";
 import type { HostResources } from "./resources.ts";

@@ -8,7 +8,7 @@
  */
 
 import type { Isolators, Placed, ResourceIsolator } from "../../appc/isolators.ts";
-import type { Cgroups } from "../../linux/cgroup.ts";
+import type { Cgroups } from "../../linux/cgroup_paths.ts";
 import type { Flavor } from "../../stage1/flavor.ts";
 import type { CgroupWrite, ResourceSetting } from "./placement.ts";
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Isolators, ResourceIsolator } from "../../appc/isolators.ts";
-import type { CgroupV2Level } from "../../linux/cgroup.ts";
+import type { CgroupV2Level } from "../../linux/cgroup_paths.ts";
 import { describeCgroup } from "../describe.ts";
 import { planOwnCgroups } from "./own_cgroups.ts";
 import { cpuQuota, type HostResources, notesOnNetworkLimits, planOomScore } from "./resources.ts";

@@ -1,0 +1,185 @@
+/**
+ * Where cgroups are in the file system, and what they are called: cgroups(7).
+ *
+ * @module
+ */
+
+import { failedWith } from "./errno.ts";
+import { readSetting } from "./kernel_file.ts";
+import { readMounts } from "./mount_table.ts";
+import { isWithin, type Mount } from "./mountinfo.ts";
+import { readKernelFile } from "./read_write.ts";
+
+/** The file that lists a cgroup's processes, and takes them. */
+export const PROCS = "cgroup.procs";
+
+/** A hierarchy of version 1: some controllers, and this process's cgroup among theirs. */
+export interface CgroupV1 {
+  controllers: string[];
+  /** This process's cgroup, by absolute path. */
+  directory: string;
+}
+
+/** A cgroup of version 2 on the way from the first to this process's own. */
+export interface CgroupV2Level {
+  /** Its absolute path. */
+  directory: string;
+  /** The controllers that it could enable for its children: `cgroup.controllers`. */
+  controllers: string[];
+  /** Those that it has enabled for them: `cgroup.subtree_control`. */
+  enabled: string[];
+  /**
+   * Whether processes beside this one are in it, so that it can enable no more: the rule of "no internal
+   * processes", which the root of the hierarchy is free of.
+   */
+  occupied: boolean;
+  /** Whether it is for threads of processes alone, and so are all below it. */
+  threaded: boolean;
+}
+
+/** Where this process is in the hierarchies that can be reached. */
+export interface Cgroups {
+  v1: CgroupV1[];
+  /** The first cgroup of version 2 comes first, this process's own last. Empty without version 2. */
+  v2: CgroupV2Level[];
+}
+
+/** The paths of this process's cgroups. */
+export interface CgroupPaths {
+  v1: CgroupV1[];
+  /** As in {@linkcode Cgroups}, by absolute path. */
+  v2: string[];
+}
+
+/**
+ * Looks at the hierarchies that this process sees.
+ *
+ * @throws {SyscallError}
+ */
+export function readCgroups(mounts = readMounts()): Cgroups {
+  const { v1, v2 } = locateCgroups(readKernelFile("/proc/self/cgroup"), mounts);
+  return { v1, v2: v2.map(readLevel) };
+}
+
+/**
+ * Finds a process's cgroups in the file system. What is mounted nowhere, or only in parts that the process
+ * is not in, is left out.
+ *
+ * @param text What /proc/PID/cgroup says.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseMountinfo } from "./mountinfo.ts";
+ * const mounts = parseMountinfo("41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+ * assertEquals(locateCgroups("0::/a/b\n", mounts).v2, [
+ *   "/sys/fs/cgroup",
+ *   "/sys/fs/cgroup/a",
+ *   "/sys/fs/cgroup/a/b",
+ * ]);
+ * ```
+ */
+export function locateCgroups(text: string, mounts: readonly Mount[]): CgroupPaths {
+  const found: CgroupPaths = { v1: [], v2: [] };
+  for (const { controllers, path } of parseOwnCgroups(text)) {
+    const mount = mounts.find((it) => holds(it, controllers) && isWithin(path, it.root));
+    if (mount === undefined) continue;
+    const steps = path.slice(mount.root === "/" ? 0 : mount.root.length).split("/").filter(Boolean);
+    // In a cgroup namespace, what is outside of it has a path that begins with `..`.
+    if (steps.includes("..")) continue;
+    if (controllers.length === 0) found.v2 = stepwise(mount.mountPoint, steps);
+    else found.v1.push({ controllers, directory: [mount.mountPoint, ...steps].join("/") });
+  }
+  return found;
+}
+
+/**
+ * Whether a path, if there is anything at it, is a cgroup: what is mounted there last is a hierarchy of them.
+ *
+ * @param path Absolute.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseMountinfo } from "./mountinfo.ts";
+ * const mounts = parseMountinfo("41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+ * assertEquals(isCgroupPath("/sys/fs/cgroup/a", mounts), true);
+ * assertEquals(isCgroupPath("/sys/fs/cgroup/../a", mounts), false);
+ * ```
+ */
+export function isCgroupPath(path: string, mounts: readonly Mount[]): boolean {
+  if (path.split("/").includes("..")) return false;
+  const nearest = mounts.filter(({ mountPoint }) => isWithin(path, mountPoint))
+    .reduce<Mount | undefined>(
+      (near, mount) => mount.mountPoint.length < (near?.mountPoint.length ?? 0) ? near : mount,
+      undefined,
+    );
+  return nearest?.type === "cgroup" || nearest?.type === "cgroup2";
+}
+
+/**
+ * What the kernel calls a cgroup, in its hierarchy.
+ *
+ * @param directory Its absolute path in the file system.
+ * @returns `undefined` where no hierarchy is mounted.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseMountinfo } from "./mountinfo.ts";
+ * const mounts = parseMountinfo("41 31 0:38 /part /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+ * assertEquals(cgroupPathOf("/sys/fs/cgroup/a/b", mounts), "/part/a/b");
+ * ```
+ */
+export function cgroupPathOf(directory: string, mounts: readonly Mount[]): string | undefined {
+  const mount = mounts.findLast(({ type, mountPoint }) =>
+    type.startsWith("cgroup") && isWithin(directory, mountPoint)
+  );
+  if (mount === undefined) return undefined;
+  return (mount.root === "/" ? "" : mount.root) + directory.slice(mount.mountPoint.length);
+}
+
+function parseOwnCgroups(text: string): { controllers: string[]; path: string }[] {
+  return text.split("\n").filter((line) => line !== "").map((line) => {
+    const [, controllers = "", ...path] = line.split(":");
+    return { controllers: controllers.split(",").filter(Boolean), path: path.join(":") };
+  });
+}
+
+/** Whether a mount shows the hierarchy of these controllers; that of version 2 names none. */
+function holds({ type, superOptions }: Mount, controllers: readonly string[]): boolean {
+  if (controllers.length === 0) return type === "cgroup2";
+  const options = superOptions.split(",");
+  return type === "cgroup" && controllers.every((controller) => options.includes(controller));
+}
+
+function stepwise(start: string, steps: readonly string[]): string[] {
+  return [start, ...steps.map((_, i) => [start, ...steps.slice(0, i + 1)].join("/"))];
+}
+
+function readLevel(directory: string): CgroupV2Level {
+  const words = (file: string) =>
+    (readSetting(`${directory}/${file}`) ?? "").split(" ").filter(Boolean);
+  // The root of the whole hierarchy is the one cgroup that has no type.
+  const type = readSetting(`${directory}/cgroup.type`);
+  const isRoot = type === undefined;
+  return {
+    directory,
+    controllers: words("cgroup.controllers"),
+    enabled: words("cgroup.subtree_control"),
+    occupied: !isRoot && isOccupied(directory),
+    threaded: !isRoot && type !== "domain",
+  };
+}
+
+/** Processes of other PID namespaces are listed as 0. */
+function isOccupied(directory: string): boolean {
+  try {
+    const pids = readKernelFile(`${directory}/${PROCS}`).split("\n").filter(Boolean).map(Number);
+    return pids.some((pid) => pid !== Deno.pid);
+  } catch (error) {
+    // A cgroup of threads does not say.
+    if (failedWith(error, "EOPNOTSUPP")) return true;
+    throw error;
+  }
+}

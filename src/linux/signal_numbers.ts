@@ -1,0 +1,32 @@
+/**
+ * The numbers of signals: signal(7).
+ *
+ * @module
+ */
+
+export const SIGHUP = 1;
+export const SIGINT = 2;
+export const SIGQUIT = 3;
+export const SIGKILL = 9;
+export const SIGPIPE = 13;
+export const SIGTERM = 15;
+export const SIGCHLD = 17;
+export const SIGCONT = 18;
+export const SIGSTOP = 19;
+export const SIGTSTP = 20;
+export const SIGTTIN = 21;
+export const SIGTTOU = 22;
+export const SIGURG = 23;
+export const SIGWINCH = 28;
+export const SIGIO = 29;
+/** The highest signal number: signal(7). */
+export const SIGRTMAX = 64;
+/** Bytes of the kernel's signal set. */
+export const SIGSET_SIZE = 8;
+
+/**
+ * Every signal with a name but those that cannot be caught, SIGKILL and SIGSTOP, and those that say that the
+ * process itself is broken and has to end.
+ */
+export const CATCHABLE_SIGNALS: readonly number[] = Array.from({ length: 31 }, (_, i) => i + 1)
+  .filter((signal) => ![4, 5, 6, 7, 8, 9, 11, 19, 31].includes(signal));

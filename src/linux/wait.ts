@@ -1,0 +1,86 @@
+/**
+ * Waiting for children, and how they ended: wait4(2).
+ *
+ * @module
+ */
+
+import { asBytes } from "./bytes.ts";
+import { syscall } from "./libc.ts";
+
+const WNOHANG = 1;
+const WUNTRACED = 2;
+/** The low byte of the status of a process that has stopped. */
+const STOPPED = 0x7f;
+
+/** How a process ended: with an exit status, or by a signal. */
+export type End = { status: number } | { signal: number };
+
+/**
+ * Waits for a child's end.
+ *
+ * @throws {SyscallError}
+ */
+export function endOf(pid: number): End {
+  return decodeEnd(waitStatus(pid));
+}
+
+/**
+ * What has become of a child since it was asked for last: it has ended, or stopped.
+ *
+ * @returns `undefined` when neither.
+ * @throws {SyscallError}
+ */
+export function changeOf(pid: number): End | "stopped" | undefined {
+  const status = new Int32Array(1);
+  const changed = syscall("wait4", pid, asBytes(status), WNOHANG | WUNTRACED, null);
+  if (changed === 0) return undefined;
+  return (status[0]! & 0xff) === STOPPED ? "stopped" : decodeEnd(status[0]!);
+}
+
+/**
+ * Waits for a child's end.
+ *
+ * @returns Its exit status, or 128 and the number of the signal that ended it.
+ * @throws {SyscallError}
+ */
+export function waitFor(pid: number): number {
+  return exitStatus(waitStatus(pid));
+}
+
+/**
+ * Waits for whichever children end, until a certain one has.
+ *
+ * The first process of a PID namespace ends only when all others in it have been waited for, by whoever their
+ * parents are: pid_namespaces(7).
+ *
+ * @throws {SyscallError}
+ */
+export function waitForAllUntil(pid: number): void {
+  while (syscall("wait4", -1, null, 0, null) !== pid);
+}
+
+/**
+ * What a wait status means, as a shell says it: wait(2).
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(exitStatus(3 << 8), 3);
+ * assertEquals(exitStatus(9), 137);
+ * ```
+ */
+export function exitStatus(status: number): number {
+  const signal = status & 0x7f;
+  return signal === 0 ? (status >> 8) & 0xff : 128 + signal;
+}
+
+function waitStatus(pid: number): number {
+  const status = new Int32Array(1);
+  syscall("wait4", pid, asBytes(status), 0, null);
+  return status[0]!;
+}
+
+function decodeEnd(status: number): End {
+  const signal = status & 0x7f;
+  return signal === 0 ? { status: (status >> 8) & 0xff } : { signal };
+}
