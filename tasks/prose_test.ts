@@ -8,7 +8,6 @@ const TO_DO: Readonly<Record<"comments" | "names", readonly string[]>> = {
   comments: [
     "src/appc/",
     "src/cgroup/",
-    "src/linux/",
     "src/plan/",
     "tests/",
   ],

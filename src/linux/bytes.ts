@@ -1,5 +1,5 @@
 /**
- * Bytes, as the kernel reads and writes them.
+ * Bytes as the kernel reads and writes them.
  *
  * @module
  */

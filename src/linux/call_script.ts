@@ -1,12 +1,12 @@
 /**
- * System calls that another process is to make: a list, written here and carried out by the image's
+ * Lists of system calls that another process makes: written here, and carried out by the image's
  * `init` (`image/init.c`).
  *
- * Deno cannot fork, and a second program of Deno's takes tens of milliseconds to start. What has to
+ * Deno cannot fork, and a second Deno program takes tens of milliseconds to start. What has to
  * happen inside a new process, such as joining namespaces or giving up privileges, is therefore
- * recorded as what it comes down to. `init` takes a private copy of the list and goes through it;
- * which call ended it, if one did, comes back through a page of memory that it shares with who
- * wrote the list.
+ * recorded as the system calls that it consists of. `init` makes a private copy of the list and
+ * carries it out. Through a page of memory that it shares with the writer of the list, it reports
+ * which call ended the list, if one failed.
  *
  * @module
  */
@@ -19,8 +19,8 @@ import { type Pass, PASS_ARGUMENTS } from "./seccomp_program.ts";
 import { SYSCALL_NUMBERS, type SyscallName } from "./syscall_numbers.ts";
 
 /**
- * Where `init` maps the page with its report, one that its children do not have, and the list:
- * there is nothing else in its lower memory.
+ * Where `init` maps three things: the page with its report, a page that its children do not get,
+ * and the list. Nothing else is in the lower part of its memory.
  */
 export const REPORT_ADDRESS = 0x0f00_0000;
 export const REPORT_SIZE = 0x1000;
@@ -29,41 +29,45 @@ export const CHILD_SIZE = 0x1000;
 export const SCRIPT_ADDRESS = 0x1000_0000;
 export const SCRIPT_SIZE = 0x100_0000;
 
-/** Words before the first entry: the pass, and where the texts of errors are. */
+/**
+ * Words before the first entry: the two words of the pass, and the address of the texts of errors.
+ */
 export const HEADER_WORDS = 3;
 /**
- * Each entry is ten words: the call's number, six arguments, how to take its result, what that has
- * to be, and what to say when the call fails.
+ * Each entry is ten words: the call's number, six arguments, how its result is taken, which result
+ * is expected, and the beginning of the message when the call fails.
  */
 export const ENTRY_WORDS = 10;
 export const HOW_WORD = 7;
 export const EXPECTED_WORD = 8;
 
 /**
- * How a result is taken: go on although the call failed; with one error alone if it stands in the
- * bits above.
+ * How a result is taken: go on although the call failed. If the bits above hold an error's number,
+ * go on after that error only.
  */
 export const MAY_FAIL = 1;
-/** How a result is taken: end, as at the end of the list, when it is another than expected. */
+/** How a result is taken: if it is not the expected one, end as at the end of the list. */
 export const ONLY_AT_EXPECTED = 2;
-/** How a call is made: its first argument is the result of the one before. */
+/** How a call is made: its first argument is the result of the call before. */
 export const TAKES_RESULT = 4;
 export const ALLOWED_ERROR_SHIFT = 8;
 
-/** How the texts of errors lie in memory: so many bytes each, from error 0 on. */
+/**
+ * The texts of errors lie in memory one after another, from error 0 on, each with this many bytes.
+ */
 export const ERROR_TEXT_SIZE = 64;
 export const ERROR_COUNT = 134;
 
-/** The exit status of `init` when a call failed that must not. */
+/** The exit status of `init` after a call failed that may not fail. */
 export const SCRIPT_FAILURE = 254;
 
-/** Where the list is in the file. */
+/** Where the list begins in the file. */
 export const SCRIPT_OFFSET = REPORT_SIZE + CHILD_SIZE;
 
 const WORD = 8;
 /** How many arguments a call can have. */
 const MOST_ARGUMENTS = 6;
-const COMPLAINT_WORD = 9;
+const FAILURE_TEXT_WORD = 9;
 
 /** One recorded call. */
 interface Entry {
@@ -76,18 +80,18 @@ interface Entry {
 /** The words of a {@linkcode Pass}. */
 type PassWords = Pass["words"];
 
-/** A list of system calls. */
+/** A list of system calls for another process. */
 export class CallScript {
   readonly #entries: Entry[] = [];
   #describeFailure: ((call: string) => string) | undefined;
   #pass: PassWords | undefined;
 
-  /** What has been recorded, in order: each call as it would be made. */
+  /** The recorded calls, in order. */
   get calls(): readonly { name: SyscallName; args: readonly Argument[] }[] {
     return this.#entries;
   }
 
-  /** Records a call. It has no result yet, so 0 stands for it. */
+  /** Records a call. Its result does not exist yet, so 0 stands for it. */
   readonly call: Call = (name, ...args) => {
     this.#add(name, args);
     return 0;
@@ -98,41 +102,41 @@ export class CallScript {
     this.#add(name, args, { how: MAY_FAIL });
   }
 
-  /** Records a call that may fail with this one error, by its number. */
+  /** Records a call that may fail with this error, given by its number, and with no other. */
   allowing(errno: number, name: SyscallName, ...args: Argument[]): void {
     this.#add(name, args, { how: MAY_FAIL | errno << ALLOWED_ERROR_SHIFT });
   }
 
   /**
-   * Records a call that has the result of the one before for its first argument. These are the
-   * others.
+   * Records a call whose first argument is the result of the call before. `args` are the other
+   * arguments.
    */
   withResult(name: SyscallName, ...args: Argument[]): void {
     this.#add(name, [0, ...args], { how: TAKES_RESULT });
   }
 
   /**
-   * Records a call after which the process goes on only where it returns this: 0 is what the child
-   * gets of clone(2). Otherwise the process ends, as if it had come to the end of its list.
+   * Records a call after which the process goes on only if the call returned `expected`: clone(2)
+   * returns 0 to the child. Otherwise the process ends, as at the end of its list.
    */
   onlyAt(expected: number, name: SyscallName, ...args: Argument[]): void {
     this.#add(name, args, { how: ONLY_AT_EXPECTED, expected });
   }
 
   /**
-   * Has all further calls carry two words by which a filter lets them through, whatever else it
-   * refuses. They can have four arguments at the most.
+   * Adds two words to all further calls, by which a filter lets them through although it refuses
+   * such calls. These calls can have at most four arguments.
    */
   passFilter(words: PassWords): void {
     this.#pass = words;
   }
 
   /**
-   * Has the process itself say on its standard error which call failed: for a list that is carried
-   * out by who wrote it, so that nobody is left to read the report.
+   * Has the process itself write to its standard error which call failed. This is for a list that
+   * is carried out by the process that wrote it: nobody is left to read the report.
    *
-   * @param describe Makes a call, such as `execve("/app")`, the beginning of a line that ends with
-   * the error.
+   * @param describe Turns a call, such as `execve("/app")`, into the beginning of a line; the error
+   * is its end.
    */
   reportFailureAs(describe: (call: string) => string): void {
     this.#describeFailure = describe;
@@ -142,8 +146,8 @@ export class CallScript {
    * Writes the list to memory that another process can map.
    *
    * @param memory A file in memory.
-   * @throws {SyscallError}
-   * @throws {RangeError} when there is too much of it.
+   * @throws {SyscallError} when the memory cannot be written.
+   * @throws {RangeError} when the list is too large.
    */
   writeTo(memory: Fd): WrittenScript {
     const bytes = this.#encode();
@@ -156,7 +160,7 @@ export class CallScript {
   }
 
   /**
-   * The list as `init` reads it, and behind it what calls point to. It ends with a call that ends
+   * Encodes the list as `init` reads it, followed by what its calls point to. The last call ends
    * the process.
    */
   #encode(): Bytes {
@@ -188,7 +192,7 @@ export class CallScript {
     if (this.#describeFailure) list[HEADER_WORDS - 1] = data.place(errorTexts());
   }
 
-  /** Words that are 0 are so already. */
+  /** Words that stay 0 need not be set. */
   #encodeEntry(entry: Entry, list: BigInt64Array, at: number, data: ScriptData): void {
     const { name, args, how, expected } = entry;
     if (args.length > MOST_ARGUMENTS) throw new RangeError(`${name}: too many arguments`);
@@ -197,12 +201,12 @@ export class CallScript {
     if (how !== 0) list[at + HOW_WORD] = BigInt(how);
     if (expected !== 0) list[at + EXPECTED_WORD] = BigInt(expected);
     if (this.#describeFailure) {
-      list[at + COMPLAINT_WORD] = data.place(this.#describeFailure(describeCall(name, args)));
+      list[at + FAILURE_TEXT_WORD] = data.place(this.#describeFailure(describeCall(name, args)));
     }
   }
 }
 
-/** The texts of all errors, each at its number, and with a newline behind it. */
+/** The texts of all errors, each at its number, and each with a newline at its end. */
 function errorTexts(): Bytes {
   const bytes = new Uint8Array(ERROR_COUNT * ERROR_TEXT_SIZE);
   for (let number = 0; number < ERROR_COUNT; number++) {
@@ -212,22 +216,24 @@ function errorTexts(): Bytes {
   return bytes;
 }
 
-/** A list that a process has been given, and what it has reported of it by now. */
+/** A list that a process was given, and what that process has reported so far. */
 export class WrittenScript {
   readonly #memory: Fd;
   readonly #entries: readonly Entry[];
 
-  /** @param memory Where it is; `init` gets it as a descriptor. */
+  /**
+   * @param memory The file that holds the list; `init` gets it as a descriptor.
+   */
   constructor(memory: Fd, entries: readonly Entry[]) {
     this.#memory = memory;
     this.#entries = entries;
   }
 
   /**
-   * The error that ended the list, if one did.
+   * Returns the error that ended the list, if one did.
    *
-   * A process that is in the pod already may be made to report anything, by an app that may look
-   * into it.
+   * The report of a process that is already in the pod cannot be trusted: an app that may look into
+   * the process can make it report anything.
    *
    * @throws {SyscallError} when the memory cannot be read.
    */
@@ -241,9 +247,10 @@ export class WrittenScript {
   }
 
   /**
-   * The number of the child that was made with `CLONE_PARENT_SETTID` and {@linkcode CHILD_ADDRESS}.
+   * Returns the process id of the child that was made with `CLONE_PARENT_SETTID` and {@linkcode
+   * CHILD_ADDRESS}.
    *
-   * @returns `undefined` when none was made.
+   * @returns `undefined` when no child was made.
    * @throws {SyscallError} when the memory cannot be read.
    */
   child(): number | undefined {
@@ -253,18 +260,22 @@ export class WrittenScript {
   }
 }
 
-/** What calls point to: once each, also where several point to it. */
+/** What calls point to. What several calls point to is stored once. */
 class ScriptData {
   readonly #pieces = new Map<Uint8Array, number>();
-  /** Where what is placed next will be, in bytes from the list's beginning. */
+  /** Where the next piece will be placed, in bytes from the beginning of the list. */
   end: number;
 
-  /** @param start Where the first of it will be. */
+  /**
+   * @param start Where the first piece will be placed.
+   */
   constructor(start: number) {
     this.end = start;
   }
 
-  /** @returns The argument itself, or the address that it will have. */
+  /**
+   * @returns The argument itself, or the address that it will have.
+   */
   place(argument: Argument): bigint {
     if (argument === null) return 0n;
     if (typeof argument === "string") return this.#add(cString(argument));

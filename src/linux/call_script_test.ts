@@ -21,7 +21,7 @@ import { syscall } from "./libc.ts";
 import { makeMemoryFile } from "./memory_file.ts";
 import { SYSCALL_NUMBERS } from "./syscall_numbers.ts";
 
-/** What a list is written to: its words and, at the addresses that they are to have, what they point to. */
+/** A written list: its words and, at the addresses that they will have, what they point to. */
 class Memory implements Disposable {
   readonly fd: Fd = makeMemoryFile("init");
 

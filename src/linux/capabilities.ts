@@ -1,10 +1,10 @@
 /**
- * Capabilities: the parts that the power of root is divided into. See capabilities(7).
+ * The names of capabilities, the parts that root's power is divided into: capabilities(7).
  *
  * @module
  */
 
-/** Every capability of Linux 6.10, at the place of its number: `linux/capability.h`. */
+/** Every capability of Linux 6.10, indexed by its number: `linux/capability.h`. */
 export const CAPABILITIES = [
   "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
@@ -53,7 +53,7 @@ export const CAPABILITIES = [
 export type Capability = typeof CAPABILITIES[number];
 
 /**
- * The capability of this name.
+ * Returns the capability of this name.
  *
  * @returns `undefined` when there is none.
  *

@@ -1,7 +1,8 @@
 /**
- * The capabilities of a thread: its bounding set, and those that it has. See capabilities(7).
+ * The capabilities of a thread: its bounding set, and the sets that it has. See capabilities(7).
  *
- * To the kernel these belong to a thread; as with credentials, only the calling one lives on in what execve(2) starts.
+ * To the kernel these belong to a thread. As with credentials, only those of the calling thread
+ * live on in what execve(2) starts.
  *
  * @module
  */
@@ -18,16 +19,16 @@ const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
 /** `_LINUX_CAPABILITY_VERSION_3`: three sets of 64 bits, each in two words. */
 const CAPABILITY_VERSION_3 = 0x2008_0522;
-/** Where each set is in capget(2)'s two triples of effective, permitted, inheritable. */
+/** Where each set is in capget(2)'s two triples of effective, permitted and inheritable. */
 const EFFECTIVE_WORDS = [0, 3];
 const PERMITTED_WORDS = [1, 4];
 const INHERITABLE_WORDS = [2, 5];
 
 /**
- * Drops all other capabilities from the bounding set, for good: whatever this thread executes can have none
- * but these. Those that are only known to a newer kernel go as well.
+ * Drops all capabilities but these from the bounding set, for good: nothing that this thread
+ * executes can have the others. Capabilities that only a newer kernel knows are dropped as well.
  *
- * What is not in the set already cannot be kept, and stays out.
+ * A capability that is no longer in the set cannot be kept, and stays out.
  *
  * @throws {SyscallError} without `CAP_SETPCAP`.
  */
@@ -40,10 +41,10 @@ export function limitBoundingSet(keep: readonly Capability[], call: Call = sysca
 }
 
 /**
- * Empties the two sets that pass by the bounding set on their way through execve(2): the inheritable and
- * with it the ambient one. The permitted and the effective set stay.
+ * Empties the inheritable and the ambient set, which the bounding set does not limit at execve(2).
+ * The permitted and the effective set stay.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses.
  */
 export function clearInherited(): void {
   syscall("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
@@ -51,10 +52,10 @@ export function clearInherited(): void {
 }
 
 /**
- * Gives up all other capabilities of this thread. What root executes has them again, as far as the bounding set
- * goes.
+ * Gives up all capabilities of this thread but these. A program that root executes has them again,
+ * as far as the bounding set allows.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses.
  */
 export function limitPermitted(keep: readonly Capability[]): void {
   const mask = maskOf(keep);
@@ -71,8 +72,9 @@ export function noCapabilities(call: Call): void {
 }
 
 /**
- * Gives up all other capabilities: those that are kept are in force and permitted, and what is executed inherits none
- * of them. For a process that has all that this one's bounding set has.
+ * Gives up all capabilities but these, for a process that has all that are in this process's
+ * bounding set. Those that are kept are effective and permitted; programs that the process executes
+ * inherit none.
  *
  * @throws {SyscallError} when the process does not have one of them.
  */
@@ -111,12 +113,13 @@ function changeSets(change: (sets: Uint32Array) => void): void {
 let counted: number | undefined;
 
 /**
- * How many capabilities the kernel knows, a newer one more than this program. The kernel is asked, once, not
- * /proc/sys/kernel/cap_last_cap: an app's root may have a /proc of its own making.
+ * How many capabilities the kernel knows: a newer kernel knows more than this program. The kernel
+ * itself is asked, once, and not /proc/sys/kernel/cap_last_cap, because an app's root may hold a
+ * forged /proc.
  */
 function countCapabilities(): number {
   if (counted !== undefined) return counted;
-  // Most kernels know these, and no more.
+  // Most kernels know exactly these.
   let count: number = CAPABILITIES.length;
   while (count > 0 && !isKnownToKernel(count - 1)) count--;
   while (isKnownToKernel(count)) count++;

@@ -19,9 +19,9 @@ const PROCS_FILES = { 1: "tasks", 2: PROCS } as const;
 /**
  * Makes a cgroup, or opens the one that is there, and leaves its settings to the caller.
  *
- * @param parent The cgroup that it is in.
+ * @param parent The cgroup that contains it.
  * @returns Its directory.
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses, or `parent` is gone.
  */
 export function makeCgroup(parent: Fd, name: string): Fd {
   try {
@@ -43,7 +43,7 @@ export function setLimit(cgroup: Fd, file: string, value: string): void {
 }
 
 /**
- * Gives a cgroup's children controllers that it has itself. Version 2 only.
+ * Gives a cgroup's children controllers that the cgroup itself has. Version 2 only.
  *
  * @throws {SyscallError} `EBUSY` while processes are in it.
  */
@@ -52,34 +52,36 @@ export function enableControllers(cgroup: Fd, controllers: readonly string[]): v
 }
 
 /**
- * Moves this process into a cgroup, with all its threads. What it uses so far stays charged to the old one.
+ * Moves this process into a cgroup, with all its threads. The resources that it has used so far
+ * stay charged to the old cgroup.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EBUSY` when the cgroup gives controllers to its children; `ENODEV` when
+ * it is gone.
  */
 export function joinCgroup(cgroup: Fd): void {
   setLimit(cgroup, PROCS, "0");
 }
 
 /**
- * Opens a cgroup so that a process of one thread which is not yet there, and will not see the directory, can move
- * into it: by writing `0`.
+ * Opens the file by which a process of one thread moves into a cgroup whose directory it will not
+ * see: it writes `0`.
  *
- * In version 1 this moves the one thread. To move a process, the kernel first waits for all processors, which
- * takes it ten milliseconds and more.
+ * In version 1 this moves a thread. To move a process, the kernel first waits for all processors,
+ * which takes ten milliseconds and more.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the cgroup is gone.
  */
 export function openProcs(cgroup: Fd, version: 1 | 2): Fd {
   return openAt(cgroup, PROCS_FILES[version], O_WRONLY);
 }
 
 /**
- * Opens the files by which a process of one thread can move into the same cgroups as another: see
- * {@linkcode openProcs}.
+ * Opens the files by which a process of one thread can move into the cgroups of another process:
+ * see {@linkcode openProcs}.
  *
- * @param pid The other one.
- * @param parts Names, one of which each of them has to have in its path.
- * @throws {SyscallError}
+ * @param pid The other process.
+ * @param parts Names. Only cgroups with one of them in their path are opened.
+ * @throws {SyscallError} when there is no such process, or one of its cgroups is gone.
  */
 export function openCgroupsOf(pid: number, parts: readonly string[]): Fd[] {
   const text = readKernelFile(`/proc/${pid}/cgroup`);
@@ -96,10 +98,10 @@ export function openCgroupsOf(pid: number, parts: readonly string[]): Fd[] {
 }
 
 /**
- * Records the move into cgroups.
+ * Records the moves of a process into cgroups.
  *
- * @param procsFd Each one's entrance.
+ * @param procsFds What {@linkcode openProcs} opened.
  */
-export function recordJoinCgroups(procsFd: readonly Fd[], { call }: CallScript): void {
-  for (const { number } of procsFd) call("write", number, "0", 1);
+export function recordJoinCgroups(procsFds: readonly Fd[], { call }: CallScript): void {
+  for (const { number } of procsFds) call("write", number, "0", 1);
 }

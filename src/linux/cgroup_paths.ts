@@ -13,7 +13,7 @@ import { readKernelFile } from "./read_write.ts";
 /** The file that lists a cgroup's processes, and takes them. */
 export const PROCS = "cgroup.procs";
 
-/** A hierarchy of version 1: some controllers, and this process's cgroup among theirs. */
+/** A hierarchy of version 1: its controllers, and this process's cgroup in it. */
 export interface CgroupV1 {
   controllers: string[];
   /** This process's cgroup, by absolute path. */
@@ -24,23 +24,23 @@ export interface CgroupV1 {
 export interface CgroupV2Level {
   /** Its absolute path. */
   directory: string;
-  /** The controllers that it could enable for its children: `cgroup.controllers`. */
+  /** The controllers that it can enable for its children: `cgroup.controllers`. */
   controllers: string[];
-  /** Those that it has enabled for them: `cgroup.subtree_control`. */
+  /** The controllers that it has enabled for them: `cgroup.subtree_control`. */
   enabled: string[];
   /**
-   * Whether processes beside this one are in it, so that it can enable no more: the rule of "no internal
-   * processes", which the root of the hierarchy is free of.
+   * Whether other processes than this one are in it, so that it can enable no more: the rule of "no
+   * internal processes", which does not apply to the root of the hierarchy.
    */
   occupied: boolean;
-  /** Whether it is for threads of processes alone, and so are all below it. */
+  /** Whether it and all cgroups below it are for threads of processes only. */
   threaded: boolean;
 }
 
-/** Where this process is in the hierarchies that can be reached. */
+/** Where this process is in the hierarchies that it can reach. */
 export interface Cgroups {
   v1: CgroupV1[];
-  /** The first cgroup of version 2 comes first, this process's own last. Empty without version 2. */
+  /** From the first cgroup of version 2 down to this process's own. Empty without version 2. */
   v2: CgroupV2Level[];
 }
 
@@ -54,7 +54,7 @@ export interface CgroupPaths {
 /**
  * Looks at the hierarchies that this process sees.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when a file of the hierarchies cannot be read.
  */
 export function readCgroups(mounts = readMounts()): Cgroups {
   const { v1, v2 } = locateCgroups(readKernelFile("/proc/self/cgroup"), mounts);
@@ -62,10 +62,10 @@ export function readCgroups(mounts = readMounts()): Cgroups {
 }
 
 /**
- * Finds a process's cgroups in the file system. What is mounted nowhere, or only in parts that the process
- * is not in, is left out.
+ * Finds a process's cgroups in the file system. Cgroups that are mounted nowhere, or that lie
+ * outside of the mounted part of their hierarchy, are left out.
  *
- * @param text What /proc/PID/cgroup says.
+ * @param text The text of /proc/PID/cgroup.
  *
  * @example
  * ```ts
@@ -85,7 +85,7 @@ export function locateCgroups(text: string, mounts: readonly Mount[]): CgroupPat
     const mount = mounts.find((it) => holds(it, controllers) && isWithin(path, it.root));
     if (mount === undefined) continue;
     const steps = path.slice(mount.root === "/" ? 0 : mount.root.length).split("/").filter(Boolean);
-    // In a cgroup namespace, what is outside of it has a path that begins with `..`.
+    // In a cgroup namespace, the path of a cgroup outside of it begins with `..`.
     if (steps.includes("..")) continue;
     if (controllers.length === 0) found.v2 = stepwise(mount.mountPoint, steps);
     else found.v1.push({ controllers, directory: [mount.mountPoint, ...steps].join("/") });
@@ -94,7 +94,8 @@ export function locateCgroups(text: string, mounts: readonly Mount[]): CgroupPat
 }
 
 /**
- * Whether a path, if there is anything at it, is a cgroup: what is mounted there last is a hierarchy of them.
+ * Checks whether what is at a path, if anything, is a cgroup: the last mount there has to be of a
+ * cgroup hierarchy.
  *
  * @param path Absolute.
  *
@@ -118,7 +119,7 @@ export function isCgroupPath(path: string, mounts: readonly Mount[]): boolean {
 }
 
 /**
- * What the kernel calls a cgroup, in its hierarchy.
+ * Returns the kernel's name of a cgroup: its path in its hierarchy.
  *
  * @param directory Its absolute path in the file system.
  * @returns `undefined` where no hierarchy is mounted.
@@ -146,7 +147,7 @@ function parseOwnCgroups(text: string): { controllers: string[]; path: string }[
   });
 }
 
-/** Whether a mount shows the hierarchy of these controllers; that of version 2 names none. */
+/** Whether a mount shows the hierarchy of these controllers. Version 2's hierarchy names none. */
 function holds({ type, superOptions }: Mount, controllers: readonly string[]): boolean {
   if (controllers.length === 0) return type === "cgroup2";
   const options = superOptions.split(",");
@@ -178,7 +179,7 @@ function isOccupied(directory: string): boolean {
     const pids = readKernelFile(`${directory}/${PROCS}`).split("\n").filter(Boolean).map(Number);
     return pids.some((pid) => pid !== Deno.pid);
   } catch (error) {
-    // A cgroup of threads does not say.
+    // A cgroup of threads cannot be asked.
     if (failedWith(error, "EOPNOTSUPP")) return true;
     throw error;
   }

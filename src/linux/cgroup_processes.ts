@@ -17,10 +17,10 @@ import { readKernelFile } from "./read_write.ts";
 const AT_REMOVEDIR = 0x200;
 
 /**
- * Ends all processes in a cgroup and in those below it at once.
+ * Kills all processes in a cgroup and in those below it at once.
  *
- * @returns Whether the kernel has done it. Version 1 cannot, nor can version 2 before Linux 5.14.
- * @throws {SyscallError}
+ * @returns Whether the kernel did it. Version 1 cannot, nor can version 2 before Linux 5.14.
+ * @throws {SyscallError} when the kernel refuses.
  */
 export function cgroupKill(directory: string): boolean {
   const done = unlessGone(() => {
@@ -31,17 +31,20 @@ export function cgroupKill(directory: string): boolean {
 }
 
 /**
- * Has all processes in a cgroup and in those below it freeze, which takes them a moment. Version 2 does, and version
- * 1's `freezer`: elsewhere nothing happens.
+ * Has all processes in a cgroup and in those below it freeze, which takes a moment. Only version 2
+ * and version 1's `freezer` can do it: elsewhere nothing happens.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses.
  */
 export function freeze(directory: string): void {
   unlessGone(() => writeSetting(`${directory}/freezer.state`, "FROZEN"));
   unlessGone(() => writeSetting(`${directory}/cgroup.freeze`, "1"));
 }
 
-/** Whether some of those that {@linkcode freeze} was meant for have yet to. */
+/**
+ * Checks whether some processes of a cgroup that {@linkcode freeze} was called for are not frozen
+ * yet.
+ */
 export function isFreezing(directory: string): boolean {
   const state = readSetting(`${directory}/freezer.state`);
   if (state !== undefined) return state === "FREEZING";
@@ -49,9 +52,9 @@ export function isFreezing(directory: string): boolean {
 }
 
 /**
- * Has them go on, whoever halted them.
+ * Lets the processes in a cgroup and in those below it go on, whoever froze them.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses.
  */
 export function thaw(directory: string): void {
   for (const each of [directory, ...descendants(directory)]) {
@@ -61,10 +64,10 @@ export function thaw(directory: string): void {
 }
 
 /**
- * The ids of the processes in a cgroup and in those below it. Processes that this one cannot see are
- * left out.
+ * Returns the ids of the processes in a cgroup and in those below it. Processes that this one
+ * cannot see are left out.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when a list cannot be read.
  */
 export function listCgroupProcesses(directory: string): number[] {
   return [directory, ...descendants(directory)].flatMap(readProcs);
@@ -73,8 +76,8 @@ export function listCgroupProcesses(directory: string): number[] {
 /**
  * Removes a cgroup and those below it.
  *
- * @returns Whether it is gone. It cannot go as long as processes are in it.
- * @throws {SyscallError}
+ * @returns Whether it is gone. A cgroup with processes in it cannot be removed.
+ * @throws {SyscallError} when the kernel refuses for another reason than processes.
  */
 export function removeCgroup(directory: string): boolean {
   const deepestFirst = [directory, ...descendants(directory)].reverse();
@@ -105,15 +108,15 @@ function removeEmpty(directory: string): boolean {
 }
 
 /**
- * The directories in a directory. A cgroup is mostly files, and these file systems tell of each entry which it
- * is, so nothing more needs to be asked.
+ * The directories in a directory. A cgroup is mostly files, and its file system tells the type of
+ * each entry, so no entry has to be looked up.
  */
 function subdirectories(directory: string): string[] {
   const entries = unlessGone(() => listEntries(directory)) ?? [];
   return entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
 }
 
-/** Cgroups come and go while they are looked at. */
+/** A cgroup may be removed while it is looked at. */
 function unlessGone<T>(act: () => T): T | undefined {
   try {
     return act();

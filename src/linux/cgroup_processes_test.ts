@@ -10,14 +10,14 @@ Deno.test("cgroupKill() says where it cannot", () => {
   assertEquals(cgroupKill("/sys/fs/cgroup/of-this-name-there-is-none"), false);
 });
 
-/** The cgroups of this process that can be made to halt: version 1's freezer, and version 2. */
-function haltable(): string[] {
+/** The cgroups of this process that can freeze: version 1's freezer, and version 2. */
+function freezable(): string[] {
   const { v1, v2 } = locateCgroups(readKernelFile("/proc/self/cgroup"), readMounts());
   const freezer = v1.filter(({ controllers }) => controllers.includes("freezer"));
   return [...freezer.map(({ directory }) => directory), ...v2.slice(-1)];
 }
 
-for (const parent of Deno.uid() === 0 ? haltable() : []) {
+for (const parent of Deno.uid() === 0 ? freezable() : []) {
   Deno.test(`processes in a cgroup below ${parent} freeze, and go on`, async () => {
     const directory = `${parent}/volo-test-${crypto.randomUUID()}`;
     Deno.mkdirSync(directory);
@@ -40,7 +40,7 @@ for (const parent of Deno.uid() === 0 ? haltable() : []) {
   });
 }
 
-Deno.test("what cannot halt is not waited for", () => {
+Deno.test("what cannot freeze is not waited for", () => {
   const directory = "/sys/fs/cgroup/of-this-name-there-is-none";
   freeze(directory);
   assertEquals(isFreezing(directory), false);

@@ -1,5 +1,5 @@
 /**
- * Time that passes: the kernel's clock that only goes forward, and waiting.
+ * Time: the kernel's clock that only goes forward, and waiting.
  *
  * @module
  */
@@ -10,7 +10,8 @@ import { syscall } from "./libc.ts";
 const CLOCK_MONOTONIC = 1;
 
 /**
- * The microseconds since the machine was started, suspension not counted: clock_gettime(2).
+ * Returns the microseconds since the machine started, without the time that it was suspended:
+ * clock_gettime(2).
  *
  * @example
  * ```ts ignore
@@ -24,7 +25,7 @@ export function monotonicMicroseconds(): number {
   return Number(time[0]! * 1_000_000n + time[1]! / 1000n);
 }
 
-/** Waits, for a program that has nothing else to do meanwhile. */
+/** Waits, and does nothing else meanwhile. */
 export function waitMilliseconds(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }

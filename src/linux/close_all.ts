@@ -13,9 +13,10 @@ import { syscall } from "./libc.ts";
 const CLOSE_RANGE_CLOEXEC = 4;
 
 /**
- * Records that a process closes every descriptor but 0 to 2, and one more where it keeps one.
+ * Records that a process closes every descriptor but 0 to 2, and but `kept` if there is one.
  *
- * @param known All those that it was given: before Linux 5.9 there is no close_range(2).
+ * @param known All descriptors that the process was given: before Linux 5.9 there is no
+ * close_range(2), and they are closed one by one.
  */
 export function recordCloseAll(known: readonly Fd[], script: CallScript, kept?: Fd): void {
   const ranges = kept === undefined
@@ -30,14 +31,15 @@ export function recordCloseAll(known: readonly Fd[], script: CallScript, kept?: 
 }
 
 /**
- * Marks every descriptor but 0 to 2 to be closed at exec. Those that this program opens later are opened so.
+ * Marks every descriptor but 0 to 2 to be closed at exec. Descriptors that this program opens later
+ * are marked when they are opened.
  *
- * They are not closed at once: should the exec fail, this program still runs and says so.
+ * They are not closed at once: should the exec fail, this program still runs and reports it.
  *
- * To be called while /proc is the host's, as one in the app's root may be anything: before Linux 5.11, that is
- * where the descriptors are looked up.
+ * Call this while /proc is the host's: before Linux 5.11 the descriptors are looked up there, and
+ * an app's root may hold a forged /proc.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the descriptors cannot be listed or marked.
  */
 export function closeAllAtExec(): void {
   try {
@@ -46,7 +48,7 @@ export function closeAllAtExec(): void {
     // The call is there from Linux 5.9 on, the flag from 5.11 on.
     if (!failedWith(error, "ENOSYS", "EINVAL")) throw error;
     const listed = listDirectory("/proc/self/fd").map(Number).filter((fd) => fd >= FIRST_FD);
-    // That of the list itself is closed by now.
+    // The descriptor of the list itself is closed by now.
     listed.filter(isOpen).forEach((fd) => closeAtExec(fd));
   }
 }

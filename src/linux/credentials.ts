@@ -1,7 +1,7 @@
 /**
- * Who a process is: user, group and supplementary groups. See credentials(7).
+ * User, group and supplementary groups of a process: credentials(7).
  *
- * To the kernel these belong to a thread. It is the calling one, alone, that lives on in what execve(2)
+ * To the kernel these belong to a thread. Only the calling thread lives on in what execve(2)
  * starts, so the others are left as they are.
  *
  * @module
@@ -14,16 +14,17 @@ import { type Call, syscall } from "./libc.ts";
 export interface Credentials {
   uid: number;
   gid: number;
-  /** Every supplementary group; the primary one is repeated here, as login(1) has it. */
+  /** Every supplementary group. The primary group is repeated here, as login(1) does it. */
   groups: number[];
 }
 
 /**
- * Takes on the credentials, for good: real, effective and saved.
+ * Takes on the credentials for good: real, effective and saved.
  *
- * Groups come first, then the group, then the user, since each step needs what the next gives up.
+ * The groups are set first, then the group, then the user: each step gives up what the step before
+ * needed.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EPERM` without CAP_SETUID and CAP_SETGID.
  */
 export function takeCredentials({ uid, gid, groups }: Credentials, call: Call = syscall): void {
   call("setgroups", groups.length, asBytes(new Uint32Array(groups)));

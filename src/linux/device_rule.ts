@@ -1,8 +1,9 @@
 /**
- * Which devices the processes of a cgroup may use, in both languages of the kernel: lines for the files of
- * version 1's controller `devices`, and the eBPF program that version 2 has in its place.
+ * Rules about which devices the processes of a cgroup may use, in both forms that the kernel takes:
+ * lines for version 1's controller `devices`, and the eBPF program that version 2 has instead.
  *
- * See the kernel's `admin-guide/cgroup-v1/devices.rst`, `admin-guide/cgroup-v2.rst` and `uapi/linux/bpf.h`.
+ * See the kernel's `admin-guide/cgroup-v1/devices.rst`, `admin-guide/cgroup-v2.rst` and
+ * `uapi/linux/bpf.h`.
  *
  * @module
  */
@@ -12,9 +13,9 @@ import type { DeviceNumber } from "./stat.ts";
 
 /** Devices, and what may be done with them. What no rule allows is refused. */
 export interface DeviceRule extends Omit<DeviceNumber, "minor"> {
-  /** All of the major number where there is none. */
+  /** Without it, the rule is about all devices of the major number. */
   minor?: number;
-  /** Of reading, writing, and making a file for it. */
+  /** `r` is reading, `w` writing, `m` making a device file. */
   access: "rw" | "rwm";
 }
 
@@ -42,18 +43,21 @@ const SKIP_UNLESS = 0x55;
 /** `BPF_JMP | BPF_EXIT`: ends with the value of register 0. */
 const EXIT = 0x95;
 
-/** Where `struct bpf_cgroup_dev_ctx` has what: the access in the upper half of the first word, the kind below. */
+/**
+ * Offsets in `struct bpf_cgroup_dev_ctx`. The upper half of the first word is the access, the lower
+ * half the kind.
+ */
 const CONTEXT = { access: 0, major: 4, minor: 8 } as const;
 const KIND: Readonly<Record<DeviceRule["kind"], number>> = { block: 1, character: 2 };
 const BPF_DEVCG_ACC_MKNOD = 1;
 
-/** Registers: the verdict, the context at the start, and what is read from it. */
+/** Registers: the verdict, the context at the start, and what is read from the context. */
 const R = { verdict: 0, context: 1, kind: 2, access: 3, major: 4, minor: 5 } as const;
 const ALLOW = 1;
 const REFUSE = 0;
 
 /**
- * A rule as `devices.allow` takes it.
+ * Writes a rule as `devices.allow` takes it.
  *
  * @example
  * ```ts
@@ -66,7 +70,9 @@ export function ruleText({ kind, major, minor, access }: DeviceRule): string {
   return `${kind === "block" ? "b" : "c"} ${major}:${minor ?? "*"} ${access}`;
 }
 
-/** The program that allows what the rules allow: it returns 1 for that, and 0 for all else. */
+/**
+ * Returns the program that allows what the rules allow: it returns 1 for that, and 0 for all else.
+ */
 export function assembleRules(rules: readonly DeviceRule[]): EbpfInstruction[] {
   return [
     instruction(LOAD_WORD, { dst: R.access, src: R.context, off: CONTEXT.access }),
@@ -80,7 +86,7 @@ export function assembleRules(rules: readonly DeviceRule[]): EbpfInstruction[] {
   ];
 }
 
-/** The program as the kernel reads it. */
+/** Encodes a program as the kernel reads it. */
 export function encodeInstructions(program: readonly EbpfInstruction[]): Bytes {
   return asBytes(
     new Uint32Array(
@@ -92,14 +98,14 @@ export function encodeInstructions(program: readonly EbpfInstruction[]): Bytes {
   );
 }
 
-/** Ends with a yes where the rule applies; goes on behind it where not. */
+/** Returns 1 where the rule applies; otherwise the program goes on behind it. */
 function assembleRule({ kind, major, minor, access }: DeviceRule): EbpfInstruction[] {
   const conditions = [
     { register: R.kind, value: KIND[kind] },
     { register: R.major, value: major },
     ...(minor === undefined ? [] : [{ register: R.minor, value: minor }]),
   ];
-  // What is asked for comes as one bit each; who may do all need not be asked.
+  // Each kind of access that is asked for is one bit. A rule that allows all need not look.
   const asksToMake = [
     instruction(COPY, { dst: R.verdict, src: R.access }),
     instruction(AND, { dst: R.verdict, imm: BPF_DEVCG_ACC_MKNOD }),

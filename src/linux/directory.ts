@@ -15,18 +15,18 @@ import { S_IFCHR } from "./stat.ts";
 const DT_DIR = 4;
 
 /**
- * Gives a file of a directory another name in it; what had that name goes.
+ * Renames a file within a directory. A file that has the new name is replaced.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when there is no such file, or the directory cannot be changed.
  */
 export function renameAt(directory: Fd, from: string, to: string): void {
   syscall("renameat2", directory.number, from, directory.number, to, 0);
 }
 
 /**
- * mkdirat(2) with mode 0755, whatever the umask.
+ * Makes a directory with mode 0755, whatever the umask: mkdirat(2).
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EEXIST` when something has this name.
  */
 export function makeDirectoryAt(directory: Fd, name: string): void {
   syscall("mkdirat", directory.number, name, 0o755);
@@ -35,10 +35,10 @@ export function makeDirectoryAt(directory: Fd, name: string): void {
 }
 
 /**
- * Makes a directory, and those on the way to it, where they are missing.
+ * Makes a directory, and the directories above it, where they are missing.
  *
  * @param path Absolute, or relative to the working directory; links on the way are followed.
- * @throws {SyscallError}
+ * @throws {SyscallError} `ENOTDIR` when something on the way is not a directory.
  */
 export function makeDirectories(path: string): void {
   const absolute = path.startsWith("/");
@@ -56,9 +56,10 @@ export function makeDirectories(path: string): void {
 }
 
 /**
- * mkdir(2) with this mode, whatever the umask, where nobody else makes anything: it is looked up twice.
+ * Makes a directory with this mode, whatever the umask: mkdir(2). The path is looked up twice, so
+ * nobody else may change anything there.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EEXIST` when something is at the path.
  */
 export function makeDirectory(path: string, mode = 0o755): void {
   syscall("mkdirat", AT_FDCWD, path, mode);
@@ -66,19 +67,19 @@ export function makeDirectory(path: string, mode = 0o755): void {
 }
 
 /**
- * symlink(2).
+ * Makes a symbolic link: symlink(2).
  *
- * @param target What the link says.
- * @throws {SyscallError}
+ * @param target The text of the link.
+ * @throws {SyscallError} `EEXIST` when something is at the path.
  */
 export function makeLink(target: string, path: string): void {
   syscall("symlinkat", target, AT_FDCWD, path);
 }
 
 /**
- * Removes a file, if it is there: unlink(2).
+ * Removes a file if it is there: unlink(2).
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EISDIR` for a directory, or when the file cannot be removed.
  */
 export function removeFile(path: string): void {
   try {
@@ -89,9 +90,9 @@ export function removeFile(path: string): void {
 }
 
 /**
- * Makes the file of a character device: mknod(2), with this mode whatever the umask.
+ * Makes the file of a character device with this mode, whatever the umask: mknod(2).
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EPERM` without CAP_MKNOD; `EEXIST` when something is at the path.
  */
 export function makeNode(
   path: string,
@@ -108,24 +109,27 @@ export function makeNode(
 /** A name in a directory. */
 export interface DirectoryEntry {
   name: string;
-  /** Whether the file system says so itself; not all do, those of the kernel's own do. */
+  /**
+   * Whether the file system itself says that it is a directory. Not all file systems do, but the
+   * kernel's own do.
+   */
   isDirectory: boolean;
 }
 
 /**
- * The names in a directory, without `.` and `..`.
+ * Returns the names in a directory, without `.` and `..`.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the directory cannot be opened.
  */
 export function listDirectory(path: string): string[] {
   return listEntries(path).map(({ name }) => name);
 }
 
 /**
- * The names in a directory that need not be there.
+ * Returns the names in a directory that may be missing.
  *
- * @returns None where it is not.
- * @throws {SyscallError}
+ * @returns No names when the directory is missing.
+ * @throws {SyscallError} when the directory is there and cannot be opened.
  */
 export function listIfThere(path: string): string[] {
   try {
@@ -137,9 +141,9 @@ export function listIfThere(path: string): string[] {
 }
 
 /**
- * What is in a directory, without `.` and `..`, by getdents64(2).
+ * Returns what is in a directory, without `.` and `..`: getdents64(2).
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the directory cannot be opened.
  */
 export function listEntries(path: string): DirectoryEntry[] {
   using fd = openFile(path, O_RDONLY | O_DIRECTORY);
@@ -147,9 +151,10 @@ export function listEntries(path: string): DirectoryEntry[] {
 }
 
 /**
- * The same of a directory that is open, once.
+ * Returns what is in an open directory, without `.` and `..`. This works once for each descriptor,
+ * which is then at the end.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the descriptor is not a directory that is open for reading.
  */
 export function listEntriesOf(fd: Fd): DirectoryEntry[] {
   const entries: DirectoryEntry[] = [];

@@ -1,12 +1,12 @@
 /**
- * Error numbers of the Linux kernel, by name.
+ * The kernel's error numbers, by name.
  *
  * The numbers are those of `asm-generic/errno*.h`, which x86-64 and arm64 share.
  *
  * @module
  */
 
-/** The errors that the calls of this project can report: name and number, as in errno(3). */
+/** The errors that this project's calls can report: name and number, as in errno(3). */
 export const ERRNO = {
   EPERM: 1,
   ENOENT: 2,
@@ -51,7 +51,7 @@ export const ERRNO = {
 /** The name of an error number that this project knows, such as `"ENOENT"`. */
 export type Errno = keyof typeof ERRNO;
 
-/** What each error means to the person at the terminal, where the name alone says too little. */
+/** What an error means to the person at the terminal, where its name alone says too little. */
 const MEANING: Partial<Record<Errno, string>> = {
   EPERM: "operation not permitted",
   ENOENT: "no such file or directory",
@@ -75,7 +75,7 @@ const MEANING: Partial<Record<Errno, string>> = {
   E2BIG: "argument list too long",
 };
 
-/** A system call that failed: which one, with what, and why. */
+/** A failed system call: its name, its arguments and the error. */
 export class SyscallError extends Error {
   override readonly name = "SyscallError";
 
@@ -103,7 +103,7 @@ export class SyscallError extends Error {
 }
 
 /**
- * Says a system call in words: its name, and those of its arguments that tell a person something.
+ * Describes a system call in words: its name, and the arguments that tell a person something.
  *
  * @example
  * ```ts
@@ -116,7 +116,7 @@ export function describeCall(call: string, args: readonly unknown[]): string {
 }
 
 /**
- * Says an error number in words.
+ * Describes an error number in words.
  *
  * @example
  * ```ts
@@ -132,7 +132,7 @@ export function describeErrno(errno: number): string {
   return meaning === undefined ? name : `${name}, ${meaning}`;
 }
 
-/** Whether `error` is a failed system call with one of these errors. */
+/** Checks whether `error` is a failed system call with one of these errors. */
 export function failedWith(error: unknown, ...names: Errno[]): error is SyscallError {
   return error instanceof SyscallError && error.is(...names);
 }
@@ -142,7 +142,7 @@ function isText(argument: unknown): argument is string {
   return typeof argument === "string" && argument !== "";
 }
 
-/** Searched, since most starts look up no error, and none many. */
+/** A search, not a table: most starts look up no error, and none looks up many. */
 function nameOf(errno: number): Errno | undefined {
   for (const name in ERRNO) {
     if (ERRNO[name as Errno] === errno) return name as Errno;

@@ -1,11 +1,11 @@
 /**
- * All error numbers by name, so that a manifest can name any of them. `asm-generic/errno*.h`, which
+ * All error numbers by name, so that a manifest can name any of them: `asm-generic/errno*.h`, which
  * x86-64 and arm64 share.
  *
  * @module
  */
 
-/** Names in the order of their numbers; a number says where the order goes on. */
+/** Names in the order of their numbers. A number between them is that of the next name. */
 const NAMES = `
   1 EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT
   ENOTBLK EBUSY EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG ENOSPC
@@ -21,7 +21,7 @@ const NAMES = `
   EKEYREVOKED EKEYREJECTED EOWNERDEAD ENOTRECOVERABLE ERFKILL EHWPOISON
 `;
 
-/** Names that share a number with another: errno(3). */
+/** Second names of errors: errno(3). */
 const ALIASES: Readonly<Record<string, string>> = {
   EDEADLOCK: "EDEADLK",
   ENOTSUP: "EOPNOTSUPP",
@@ -32,7 +32,7 @@ const ALIASES: Readonly<Record<string, string>> = {
 let numbers: ReadonlyMap<string, number> | undefined;
 
 /**
- * The number of an error.
+ * Returns the number of an error.
  *
  * @returns `undefined` when Linux has no error of this name.
  *

@@ -1,5 +1,5 @@
 /**
- * Descriptors: what they are, and whether they live on across execve(2).
+ * Descriptors: what they are, and whether they stay open across execve(2).
  *
  * @module
  */
@@ -18,7 +18,10 @@ const F_GETFD = 1;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 
-/** The first descriptor that is no program's by custom, and the last that there can be. */
+/**
+ * The first descriptor after the standard streams, and the largest number that a descriptor can
+ * have.
+ */
 export const FIRST_FD = 3;
 export const LAST_FD = 0xffff_ffff;
 
@@ -32,7 +35,7 @@ export class Fd implements Disposable {
   }
 }
 
-/** Whether a number is an open descriptor of this process. */
+/** Checks whether a number is an open descriptor of this process. */
 export function isOpen(fd: number): boolean {
   try {
     syscall("fcntl", fd, F_GETFD, 0);
@@ -44,9 +47,9 @@ export function isOpen(fd: number): boolean {
 }
 
 /**
- * Lets a descriptor live on across execve(2).
+ * Keeps a descriptor open across execve(2).
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EBADF` when it is not open.
  */
 export function keepAcrossExec(fd: number, call: Call = syscall): void {
   call("fcntl", fd, F_SETFD, 0);
@@ -55,7 +58,7 @@ export function keepAcrossExec(fd: number, call: Call = syscall): void {
 /**
  * Has a descriptor closed at execve(2).
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EBADF` when it is not open.
  */
 export function closeAtExec(fd: number, call: Call = syscall): void {
   call("fcntl", fd, F_SETFD, FD_CLOEXEC);

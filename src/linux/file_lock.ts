@@ -16,36 +16,37 @@ const LOCK_NB = 4;
 const LOCK_UN = 8;
 
 /**
- * Waits until no other open file has this one locked, and locks it until the descriptor is closed: flock(2).
+ * Locks a file until the descriptor is closed, and first waits until no other open file has it
+ * locked: flock(2).
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EINTR` when a signal handler interrupts the wait.
  */
 export function lockFile(fd: Fd): void {
   syscall("flock", fd.number, LOCK_EX);
 }
 
 /**
- * The same without waiting.
+ * Locks a file as {@linkcode lockFile} does, without waiting.
  *
  * @returns Whether it is locked now.
- * @throws {SyscallError}
+ * @throws {SyscallError} when the file cannot be locked at all.
  */
 export function tryLockFile(fd: Fd): boolean {
   return tryLock(fd, LOCK_EX);
 }
 
 /**
- * Whether somebody has a file locked for themselves alone, at this moment.
+ * Checks whether somebody has an exclusive lock on a file at this moment.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the file cannot be opened.
  */
 export function isLocked(path: string): boolean {
   using fd = openFile(path, O_RDONLY);
-  // Shared, and let go at once: who asks as well is told the same.
+  // The lock is shared, so that two that ask at once get the same answer, and released at once.
   return !tryLock(fd, LOCK_SH);
 }
 
-/** @returns Whether nobody else stands in the way. */
+/** @returns Whether the lock was free. */
 function tryLock(fd: Fd, operation: typeof LOCK_SH | typeof LOCK_EX): boolean {
   try {
     syscall("flock", fd.number, operation | LOCK_NB);
@@ -57,9 +58,9 @@ function tryLock(fd: Fd, operation: typeof LOCK_SH | typeof LOCK_EX): boolean {
 }
 
 /**
- * Unlocks a file, whoever else has this open file as well.
+ * Unlocks a file, also for others that have the same open file.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the descriptor is not open.
  */
 export function unlockFile(fd: Fd): void {
   syscall("flock", fd.number, LOCK_UN);

@@ -1,5 +1,5 @@
 /**
- * Processes that begin as the image's `init`, with a list of system calls to make: see
+ * Starting processes by the image's `init`, which carries out a list of system calls: see
  * `call_script.ts`.
  *
  * @module
@@ -20,51 +20,54 @@ import { readText } from "./read_write.ts";
 import { SIGCHLD, SIGKILL } from "./signal_numbers.ts";
 import { waitFor } from "./wait.ts";
 
-/** The last of the descriptors that a program has anyway, and keeps. */
+/** The last of the descriptors that every program has and keeps. */
 const STDERR = 2;
 
-/** What a process begins with. */
+/** What a process starts with. */
 export interface Beginning {
-  /** Where `init` is, in this process's root. */
+  /** The path of `init` in this process's root. */
   init: string;
   /**
-   * What the list refers to: the new process has them under the same numbers until its list closes
-   * them.
+   * The descriptors that the list refers to. The new process has them under the same numbers until
+   * its list closes them.
    */
   fds: readonly Fd[];
 }
 
-/** A process that this one starts, and that is in nobody's sight before it is ready. */
+/** A process that nobody else sees before it is ready. */
 export interface ProcessBeginning extends Beginning {
   /**
-   * Records the list. It has to end with execve(2), or close everything when the process is ready.
+   * Records the list. It has to end with execve(2), or to close all descriptors when the process is
+   * ready.
    *
-   * @param unready What it holds until then, in all its copies, and is waited for.
+   * @param unready A descriptor that the process and its copies hold until they are ready: its end
+   * is waited for.
    */
   record: (script: CallScript, unready: Fd) => void;
   /**
-   * Records a second list, which ends so in the place of the first. It is for `init` once more: a
-   * process's memory belongs to the user namespace in which the process executed its program.
+   * Records a second list, for `init` executed once more at the end of the first list. A process's
+   * memory belongs to the user namespace in which the process executed its program: after it joined
+   * another one, it has to execute `init` again.
    */
   recordReexec?: (script: CallScript) => void;
 }
 
 /**
- * Opens `init` so that it can be executed, and nobody who then finds it as the program of a process
- * can write to it or change its mode: through a read-only mount that is in place nowhere. Before
- * Linux 5.12 there is none, and it is a sealed copy in memory.
+ * Opens `init` so that it can be executed, and so that nobody who finds it as the program of a
+ * process can write to it or change its mode: through a read-only mount that is in place nowhere.
+ * Before Linux 5.12 there is no such mount, and `init` is copied to sealed memory.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when `init` cannot be opened or copied.
  */
 export function openInit(path: string): Fd {
   return cloneReadOnly(path) ?? makeSealedCopy(path);
 }
 
 /**
- * Starts a process, and waits until it has executed its program, or closed all that it was given.
+ * Starts a process, and waits until it has executed its program or closed all that it was given.
  *
  * @returns Its process id, as this process sees it.
- * @throws {SyscallError} the one that ended its list, if one did.
+ * @throws {SyscallError} the error that ended its list, if one did.
  */
 export function startProcess({ init: path, fds, record, recordReexec }: ProcessBeginning): number {
   using opened = new DisposableStack();
@@ -82,7 +85,7 @@ export function startProcess({ init: path, fds, record, recordReexec }: ProcessB
   const written = script.writeTo(memory);
   const pid = spawn(init, memory, passed);
   pipe.writeEnd[Symbol.dispose]();
-  // It ends when the process no longer holds the other end.
+  // The text ends when the process no longer holds the other end.
   readText(pipe.readEnd, 0);
   const failure = written.failure() ?? reexec?.written.failure();
   if (failure === undefined) return pid;
@@ -90,7 +93,7 @@ export function startProcess({ init: path, fds, record, recordReexec }: ProcessB
   throw failure;
 }
 
-/** What it takes to execute `init` once more. */
+/** A second execution of `init`, and its list. */
 interface Reexec {
   init: Fd;
   memory: Fd;
@@ -110,34 +113,32 @@ function prepareReexec(
 }
 
 function recordReexecCall({ init, memory }: Reexec, writer: Fd, { call }: CallScript): void {
-  // Who started the process waits for the second list's end.
+  // The process that started this one waits until the second list is done.
   for (const { number } of [memory, writer]) keepAcrossExec(number, call);
   call("execveat", init.number, "", ["init", `${memory.number}`, null], [null], AT_EMPTY_PATH);
 }
 
-/** A process that joins others, who may be its enemies, as the last thing that it does. */
+/** A process that joins others, who may be hostile, as its last step. */
 export interface LaunchBeginning extends Beginning {
   /**
    * Records the list: all that is joined and given up, then {@linkcode recordEntrance}, and what is
-   * left to do in sight of the others, which ends with execve(2). Nothing may be open before that
-   * but descriptors 0 to 2.
+   * left to do in sight of the others, which ends with execve(2). At {@linkcode recordEntrance},
+   * only descriptors 0 to 2 may be open.
    */
   record: (script: CallScript) => void;
 }
 
-/**
- * How long a process may take to execute its program once it is in sight of others, in
- * milliseconds.
- */
+/** How long a process may take to execute its program once others see it, in milliseconds. */
 const LAUNCH_PATIENCE = 2000;
 
-/** How long one that has failed to may take to end. */
+/** How long a process that failed may take to end, in milliseconds. */
 const END_PATIENCE = 1000;
 
 /**
- * Records the step from the process that prepares all to the one that becomes the program: its
- * copy, which is a child of who started it, and in the PID namespace that it has chosen for its
- * children. It waits until the copy has executed its program, and ends.
+ * Records the step from the process that prepares everything to its copy, which becomes the
+ * program. The copy is a child of the process that started the first one, and is in the PID
+ * namespace that the first one chose for its children. The first one waits until the copy has
+ * executed its program, and ends.
  */
 export function recordEntrance(script: CallScript): void {
   const flags = CLONE_VFORK | CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD;
@@ -145,14 +146,14 @@ export function recordEntrance(script: CallScript): void {
 }
 
 /**
- * Starts a process as two: one that prepares all out of the others' sight, and its copy, which is
- * in their sight and becomes the program.
+ * Starts a process as two: one prepares everything out of the others' sight; its copy is in their
+ * sight and becomes the program.
  *
- * The copy may be stopped before it has done so, by those others. That is not waited for: it counts
- * as started then.
+ * The others may stop the copy before it has executed the program. It then counts as started, and
+ * is not waited for.
  *
  * @returns The process id of the copy, as this process sees it.
- * @throws {SyscallError} the one that ended the list, if one did.
+ * @throws {SyscallError} the error that ended the list, if one did.
  */
 export function launchProcess({ init: path, fds, record }: LaunchBeginning): number {
   using init = openInit(path);
@@ -174,13 +175,13 @@ export function launchProcess({ init: path, fds, record }: LaunchBeginning): num
 }
 
 function awaitPreparer(pid: number): void {
-  // A child cannot come to be another process before it has been waited for.
+  // A child's number cannot come to mean another process before the child was waited for.
   using preparer = openProcess(pid)!;
   const interest = { fd: preparer.number, events: POLLIN };
   if (waitForEvents([interest], LAUNCH_PATIENCE).length === 0) signalProcess(preparer, SIGKILL);
 }
 
-/** Its report may be somebody else's, so it may not even be about to end. */
+/** The report may have been written by somebody else, so the process may not be about to end. */
 function endFailed(pid: number): void {
   {
     using process = openProcess(pid)!;
@@ -192,17 +193,17 @@ function endFailed(pid: number): void {
 
 /** What this process becomes. */
 export interface Becoming extends Omit<Beginning, "init"> {
-  /** What {@linkcode openInit} opened. */
+  /** The descriptor that {@linkcode openInit} opened. */
   init: Fd;
   /** Records the list, which has to end with execve(2) and close the descriptors. */
   record: (script: CallScript) => void;
-  /** Makes a call, such as `execve("/app")`, the beginning of a line that tells of its failure. */
+  /** Turns a call, such as `execve("/app")`, into the beginning of a line about its failure. */
   describe: (call: string) => string;
 }
 
 /**
- * Has this very process go on as `init`, which makes the calls of the list and becomes the program.
- * Nobody is left then to tell of a failure but `init`.
+ * Replaces this process by `init`, which makes the calls of the list and becomes the program. Only
+ * `init` is then left to report a failure.
  *
  * @throws {SyscallError} when not even `init` can be executed.
  */
@@ -219,8 +220,9 @@ export function execProcess({ init, fds, record, describe }: Becoming): never {
 }
 
 /**
- * A list whose process nobody can look into, not even by owning a user namespace that the process
- * makes or joins: that gives every capability over who is in it.
+ * A list whose first call keeps everybody from looking into the process. Without it, the owner of a
+ * user namespace that the process makes or joins could: the owner has every capability over the
+ * processes in it.
  */
 function beginScript(): CallScript {
   const script = new CallScript();

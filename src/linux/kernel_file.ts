@@ -1,5 +1,5 @@
 /**
- * The small files through which the kernel shows and takes its settings, in /proc and /sys.
+ * The kernel's small files in /proc and /sys, which show and change settings.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { O_CLOEXEC, O_WRONLY, openFile } from "./open.ts";
 import { readKernelFile, writeText } from "./read_write.ts";
 
 /**
- * A setting's text, without the newline at its end.
+ * Returns a setting's text, without the newline at its end.
  *
  * @returns `undefined` where the kernel has no such file.
- * @throws {SyscallError}
+ * @throws {SyscallError} when the file is there and cannot be read.
  */
 export function readSetting(path: string): string | undefined {
   try {
@@ -28,7 +28,7 @@ export function readSetting(path: string): string | undefined {
 /**
  * Changes a setting.
  *
- * @throws {SyscallError} also when the kernel does not like the value.
+ * @throws {SyscallError} when there is no such file, or the kernel refuses the value.
  */
 export function writeSetting(path: string, value: string): void {
   using fd = openFile(path, O_WRONLY);
@@ -36,7 +36,7 @@ export function writeSetting(path: string, value: string): void {
 }
 
 /**
- * Records a change of a setting, for another process, which has a further descriptor open from then on.
+ * Records a change of a setting, for another process, which keeps the setting's file open.
  *
  * @param path Relative to the directory, unless absolute.
  */

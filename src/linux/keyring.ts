@@ -1,5 +1,5 @@
 /**
- * Keyrings: keys that the kernel keeps for processes. See session-keyring(7).
+ * Keyrings, in which the kernel keeps keys for processes: session-keyring(7).
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { ERRNO } from "./errno.ts";
 const KEYCTL_JOIN_SESSION_KEYRING = 1;
 
 /**
- * Records that a process gets a new, empty session keyring in the place of the one that it shares
- * with who started it, and with it the keys there. A kernel without keyrings has none to share.
+ * Records that a process gets a new, empty session keyring. Until then it shares the keyring, and
+ * the keys in it, with the process that started it. A kernel without keyrings has none to share.
  */
 export function recordOwnSessionKeyring(script: CallScript): void {
   script.allowing(ERRNO.ENOSYS, "keyctl", KEYCTL_JOIN_SESSION_KEYRING, null);

@@ -1,10 +1,10 @@
 /**
- * The last calls of who becomes an app, through the app's own filter.
+ * A pass for the last calls of a process that becomes an app, through the app's own filter.
  *
- * A filter is put in force while `CAP_SYS_ADMIN` is still there: who then gives that up and becomes
- * a process of the pod makes some calls that the filter may refuse to the app. These are let
- * through by two random words, in arguments that they ignore. The words go with the memory of the
- * process at execve(2): the app does not know them.
+ * A filter is put in force while the process still has `CAP_SYS_ADMIN`. After that, the process
+ * gives the capability up and becomes a process of the pod, by calls that the filter may refuse to
+ * the app. Two random words, given as arguments that these calls ignore, let them through. At
+ * execve(2) the words vanish with the memory of the process: the app does not know them.
  *
  * @module
  */
@@ -16,8 +16,8 @@ import { ARCHITECTURE, type Architecture } from "./syscall_numbers.ts";
 import { syscallNumber } from "./syscall_table.ts";
 
 /**
- * What a pass lets through. None of these reads its last two arguments: most have three or fewer;
- * prctl(2) has five, and reads two of `PR_SET_PDEATHSIG`.
+ * The calls that a pass lets through. None of them reads its last two arguments: most have three or
+ * fewer, and prctl(2), which has five, reads two for `PR_SET_PDEATHSIG`.
  */
 export const PASSED_SYSCALLS = [
   "capset",
@@ -31,15 +31,15 @@ export const PASSED_SYSCALLS = [
 ] as const;
 
 /**
- * Also let through, as far as the rules go.
+ * Calls that a pass lets through as far as a rule allows.
  *
- * The fifth argument of clone(2) is for `CLONE_SETTLS` on x86-64 and for `CLONE_CHILD_SETTID` and
- * `CLONE_CHILD_CLEARTID` on arm64; it has no sixth. No namespace is made, so that words which came
- * to light would not be worth a user namespace, in which an app has every capability.
+ * The fifth argument of clone(2) is for `CLONE_SETTLS` on x86-64, and for `CLONE_CHILD_SETTID` and
+ * `CLONE_CHILD_CLEARTID` on arm64; clone(2) has no sixth. The rule refuses new namespaces: if the
+ * words leaked, an app could otherwise make a user namespace, in which it has every capability.
  */
 const PASSED_RULES = { clone: { errno: "EPERM", test: WITHOUT_NEW_NAMESPACES } } as const;
 
-/** Makes a pass with words of its own. Each process that is begun needs another one. */
+/** Makes a pass with random words. Each process that is started needs one of its own. */
 export function makePass(architecture: Architecture = ARCHITECTURE): Pass {
   const [first, second] = crypto.getRandomValues(new BigUint64Array(2));
   return {

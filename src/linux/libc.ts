@@ -1,11 +1,11 @@
 /**
- * The one door to the kernel: libc, opened once, and the only place that knows FFI.
+ * The only way to the kernel: libc, opened once, in the only file that uses FFI.
  *
- * Nearly all goes through syscall(2): each function that Deno binds costs a fraction of a millisecond of
- * every start, one function for all calls costs it once, and no old libc lacks a call of a new kernel.
- * Addresses are plain numbers, since Deno makes pointers only for programs whose FFI is not scoped: those
- * of a process are well below 2^53. What a call is passed by its address is in an arena: memory of this
- * program's own, whose address memcpy(3) has told.
+ * Nearly all calls go through syscall(2). Each function that Deno binds costs a fraction of a
+ * millisecond of every start; one function for all calls costs it once, and no old libc lacks a
+ * call of a new kernel. Addresses are plain numbers, well below 2^53 in a process, because Deno
+ * makes pointers only for programs whose FFI is not scoped. What a call is passed by address lies
+ * in an arena: memory of this program's own, whose address memcpy(3) returned.
  *
  * @module
  */
@@ -20,19 +20,19 @@ const SYMBOLS = {
   memcpy: { parameters: ["buffer", "i64", "usize"], result: "i64" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** Bound only by who starts another process. */
+/** Bound only by programs that start another process. */
 const SPAWN_SYMBOLS = {
   posix_spawn: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** Bound only by who stays, and has time for it. */
+/** Bound only by programs that stay, and have time for it. */
 const TRIM_SYMBOLS = {
   malloc_trim: { parameters: ["usize"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /**
- * Where hosts keep libc. Absolute, because Deno resolves a bare name in a permission against the working
- * directory, which here is one that stage0 made.
+ * Where hosts keep libc. The paths are absolute, because Deno resolves a bare name in a permission
+ * against the working directory, which is one that stage0 made.
  */
 const LIBC_PATHS: Readonly<Record<string, readonly string[]>> = {
   x86_64: ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6", "/usr/lib/libc.so.6"],
@@ -40,27 +40,28 @@ const LIBC_PATHS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * What a system call takes: a number, as a bigint where it has more than 53 bits, a text that
- * becomes a C string, bytes by address, a null, or the address of a structure of such words.
+ * An argument of a system call: a number (a bigint where it has more than 53 bits), a text that
+ * becomes a C string, bytes that are passed by address, null, or the address of a structure of such
+ * words.
  */
 export type Argument = number | bigint | string | Bytes | null | readonly Argument[];
 
-/** Makes a system call, or records it for another process: {@linkcode syscall} is one. */
+/** Makes a system call, as {@linkcode syscall} does, or records it for another process. */
 export type Call = (name: SyscallName, ...args: Argument[]) => number;
 
-/** A piece of memory that no garbage collector moves, taken from its start on. */
+/** A piece of memory that the garbage collector does not move, used from its start on. */
 interface Arena {
   readonly bytes: Bytes;
   readonly address: number;
   used: number;
 }
 
-/** Enough for all that most programs ever pass; what is not used of it takes no memory. */
+/** Enough for all that most programs ever pass. The unused part takes no memory. */
 const ARENA_SIZE = 128 * 1024;
-/** The strictest alignment of what the kernel is passed. */
+/** The strictest alignment of anything that the kernel is passed. */
 const ALIGNMENT = 16;
 
-/** All of them: what is kept in one goes on to be at its address. The last is the one in use. */
+/** All arenas, because what is kept in one has to stay at its address. The last is in use. */
 const arenas: Arena[] = [];
 
 const encoder = new TextEncoder();
@@ -72,10 +73,10 @@ let openedToSpawn: Deno.DynamicLibrary<typeof SPAWN_SYMBOLS>["symbols"] | undefi
  * Makes a system call.
  *
  * @param name Its name.
- * @param args Its arguments, six at the most. Bytes are written back to after the call.
+ * @param args Its arguments, at most six. After the call, bytes hold what the kernel wrote to them.
  * @returns What the kernel returned.
  * @throws {SyscallError} when the kernel returned an error.
- * @throws {TypeError} when a text has a NUL character, which would cut it short in silence.
+ * @throws {TypeError} when a text has a NUL character, which would silently cut it short.
  *
  * @example
  * ```ts ignore
@@ -95,8 +96,8 @@ export function syscall(name: SyscallName, ...args: Argument[]): number {
 /**
  * Copies bytes, or a text as a C string, to memory that is never freed.
  *
- * For what a structure points to, for the arguments of a call before which no memory can be taken, and for what
- * is passed again and again.
+ * This is for what a structure points to, for the arguments of a call before which no memory can be
+ * allocated, and for what is passed again and again.
  *
  * @returns The address.
  */
@@ -105,12 +106,13 @@ export function keepInMemory(content: Bytes | string): number {
 }
 
 /**
- * Starts a program as a child, with this thread's credentials, root and signal mask: posix_spawn(3).
+ * Starts a program as a child, with this thread's credentials, root and signal mask:
+ * posix_spawn(3).
  *
  * The child gets every descriptor that is not marked to be closed at exec.
  *
  * @returns The child's process id.
- * @throws {SyscallError}
+ * @throws {SyscallError} when the child cannot be made, or cannot execute the program.
  */
 export function posixSpawn(
   path: string,
@@ -128,7 +130,7 @@ export function posixSpawn(
 }
 
 /**
- * Gives the kernel back what libc's allocator has at hand, and nobody needs by now: malloc_trim(3).
+ * Gives the kernel back the memory that libc's allocator holds and nobody uses: malloc_trim(3).
  *
  * @throws {Error} when libc has no such function.
  */
@@ -136,7 +138,10 @@ export function trimHeap(): void {
   openLibc(TRIM_SYMBOLS).malloc_trim(0n);
 }
 
-/** Does something with arguments as the kernel takes them; what it writes to bytes is there afterwards. */
+/**
+ * Calls a function with arguments as the kernel takes them, and copies back what was written to
+ * bytes.
+ */
 function borrowing<T>(args: readonly Argument[], act: (words: readonly bigint[]) => T): T {
   const marks = arenas.map(({ used }) => used);
   try {
@@ -147,7 +152,7 @@ function borrowing<T>(args: readonly Argument[], act: (words: readonly bigint[])
     });
     return result;
   } finally {
-    // Those that were begun for these arguments alone are used from their start on.
+    // Arenas that were begun for these arguments are used from their start again.
     arenas.forEach((arena, i) => arena.used = marks[i] ?? 0);
   }
 }
@@ -164,7 +169,7 @@ function wordOf(argument: Argument): bigint {
 }
 
 function copyToArena(bytes: Bytes): number {
-  // One byte at least: an address of nothing is an address, too.
+  // At least one byte, so that empty content has an address, too.
   const size = Math.ceil(Math.max(bytes.length, 1) / ALIGNMENT) * ALIGNMENT;
   const arena = arenaWith(size);
   const start = arena.used;
@@ -178,7 +183,7 @@ function arenaWith(size: number): Arena {
   if (last && size <= last.bytes.length - last.used) return last;
   const bytes = new Uint8Array(Math.max(size, ARENA_SIZE));
   const { memcpy, __errno_location } = libc();
-  // Nothing is copied: it returns where it would be.
+  // Copies no byte, and returns the address that it would copy to.
   const arena = { bytes, address: Number(memcpy(bytes, __errno_location(), 0n)), used: 0 };
   arenas.push(arena);
   return arena;
@@ -193,9 +198,9 @@ function copyOut(bytes: Bytes, address: number): void {
 }
 
 /**
- * A text as C has it, with NUL at its end.
+ * Encodes a text as C has it, with NUL at its end.
  *
- * @throws {TypeError} when the text has a NUL character, which would cut it short in silence.
+ * @throws {TypeError} when the text has a NUL character, which would silently cut it short.
  */
 export function cString(text: string): Bytes {
   if (text.includes("\0")) {

@@ -1,5 +1,5 @@
 /**
- * Files that are in memory alone: memfd_create(2).
+ * Files that exist in memory only: memfd_create(2).
  *
  * @module
  */
@@ -16,19 +16,20 @@ const F_ADD_SEALS = 1033;
 const EVERY_SEAL = 0xf;
 
 /**
- * Makes a file that is in memory alone, and goes with its last descriptor: memfd_create(2).
+ * Makes a file that exists in memory only, and vanishes with its last descriptor: memfd_create(2).
  *
- * @param name What /proc calls it.
- * @throws {SyscallError}
+ * @param name Its name in /proc.
+ * @throws {SyscallError} when there is no memory or no descriptor left.
  */
 export function makeMemoryFile(name: string): Fd {
   return new Fd(syscall("memfd_create", name, MFD_CLOEXEC));
 }
 
 /**
- * Copies a file to one in memory that nobody can write to any more, and opens that for reading and executing.
+ * Copies a file to a file in memory that nobody can write to any more, and opens that one for
+ * reading and executing.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the file cannot be read, or there is no memory left.
  */
 export function makeSealedCopy(path: string): Fd {
   using memory = new Fd(syscall("memfd_create", path, MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -37,6 +38,6 @@ export function makeSealedCopy(path: string): Fd {
     writeAll(memory, readBytes(file, Infinity));
   }
   syscall("fcntl", memory.number, F_ADD_SEALS, EVERY_SEAL);
-  // What is open for writing cannot be executed.
+  // A file that is open for writing cannot be executed.
   return openFile(`/proc/self/fd/${memory.number}`, O_RDONLY);
 }

@@ -1,10 +1,11 @@
 /**
- * Mounts, by descriptor: a tree is cloned or made first, given its flags, and only then put in place.
+ * Mounts, by descriptor: a tree is first cloned or made, then given its flags, and only then put in
+ * place.
  *
- * A mount that fails half-way is thus never visible, and no path is walked a second time. Before Linux 5.12
- * there is no mount_setattr(2): then a tree gets its flags right after it is put in place, by mount(2). See
- * open_tree(2), move_mount(2), mount_setattr(2), fsopen(2) and the kernel's
- * Documentation/filesystems/sharedsubtree.rst.
+ * So a mount that fails half-way is never visible, and no path is walked twice. Before Linux 5.12
+ * there is no mount_setattr(2): a tree then gets its flags by mount(2), right after it is put in
+ * place. See open_tree(2), move_mount(2), mount_setattr(2), fsopen(2) and the kernel's
+ * `filesystems/sharedsubtree.rst`.
  *
  * @module
  */
@@ -50,8 +51,8 @@ const MOUNT_ATTR_RDONLY = 0x1;
 export const MOUNT_ATTR_NODEV = 0x4;
 
 /**
- * The options of mountinfo that a remount would take from a mount, unless it names them. How times of access
- * are kept stays as it is.
+ * The options of mountinfo that a remount takes from a mount unless it names them. The options for
+ * times of access stay anyway.
  */
 const REMOUNT_FLAG: Readonly<Record<string, number>> = {
   ro: 1,
@@ -72,7 +73,7 @@ const PROPAGATION_FLAG: Readonly<Record<Propagation, number>> = {
  *
  * @param mountPoint Where the mount is.
  * @param recursive Whether the mounts below it change too.
- * @throws {SyscallError}
+ * @throws {SyscallError} `EINVAL` when no mount is there.
  */
 export function setPropagation(
   mountPoint: string,
@@ -84,10 +85,10 @@ export function setPropagation(
 }
 
 /**
- * Sets the propagation of one mount of the table.
+ * Sets the propagation of one mount of the mount table.
  *
- * @throws {SyscallError}
- * @throws {Error} when there is another mount in its place by now.
+ * @throws {SyscallError} when nothing is at its place any more.
+ * @throws {Error} when another mount is at its place by now.
  */
 export function setPropagationOf(mount: MountPlace, propagation: Propagation): void {
   using root = openMountRoot(mount);
@@ -95,12 +96,12 @@ export function setPropagationOf(mount: MountPlace, propagation: Propagation): v
 }
 
 /**
- * Clones what is mounted at a path into a tree that is not in place anywhere yet: a bind mount before
- * it is mounted. A clone of a shared mount is shared with it.
+ * Clones what is mounted at a path into a tree that is not in place anywhere yet: a bind mount
+ * before it is mounted. A clone of a shared mount is shared with it.
  *
- * @param source A path, links followed.
- * @param recursive Whether the mounts below come along.
- * @throws {SyscallError}
+ * @param source A path; links are followed.
+ * @param recursive Whether the mounts below are cloned too.
+ * @throws {SyscallError} when nothing is at the path, or this process may not mount.
  */
 export function cloneTree(source: string, recursive: boolean): Fd {
   const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
@@ -111,7 +112,7 @@ export function cloneTree(source: string, recursive: boolean): Fd {
  * Makes a new tmpfs that is not in place anywhere yet.
  *
  * @param options Its mount options, such as `{ mode: "1777" }`: tmpfs(5).
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses an option, or this process may not mount.
  */
 export function makeTmpfs(options: Readonly<Record<string, string>>): Fd {
   return makeFileSystem("tmpfs", options);
@@ -122,8 +123,9 @@ export function makeTmpfs(options: Readonly<Record<string, string>>): Fd {
  *
  * @param type Its type, such as `tmpfs` or `devpts`.
  * @param options Its mount options.
- * @param attributes Those of the mount, such as {@linkcode MOUNT_ATTR_NODEV}.
- * @throws {SyscallError}
+ * @param attributes The attributes of the mount, such as {@linkcode MOUNT_ATTR_NODEV}.
+ * @throws {SyscallError} `ENODEV` when the kernel does not have the type; or when it refuses an
+ * option, or this process may not mount.
  */
 export function makeFileSystem(
   type: string,
@@ -138,21 +140,21 @@ export function makeFileSystem(
   return new Fd(syscall("fsmount", context.number, FSMOUNT_CLOEXEC, attributes));
 }
 
-/** What {@linkcode attachTree} changes; what is left out stays as it is. */
+/** What {@linkcode attachTree} changes. What is left out stays as it is. */
 export interface TreeChange {
   readOnly?: boolean;
-  /** Device files in it cannot be opened. */
+  /** Whether device files in it cannot be opened. */
   noDevices?: boolean;
   propagation?: Propagation;
 }
 
 /**
- * Changes every mount of a tree, and puts it in place.
+ * Changes every mount of a tree, and puts the tree in place.
  *
- * @param target A descriptor of the file or directory that it covers. Its mount must not be shared: before
- * Linux 5.12, the tree would be unchanged where it then appears as well.
- * @throws {SyscallError}
- * @throws {Error} when mounts are moved meanwhile.
+ * @param target A descriptor of the file or directory that the tree covers. Its mount must not be
+ * shared: before Linux 5.12, copies of the tree that then appear elsewhere would be unchanged.
+ * @throws {SyscallError} when the kernel refuses a change or the place.
+ * @throws {Error} when somebody moves mounts meanwhile.
  */
 export function attachTree(tree: Fd, target: Fd, change: TreeChange = {}): void {
   const changed = setAttributes(tree, change, AT_RECURSIVE);
@@ -162,19 +164,19 @@ export function attachTree(tree: Fd, target: Fd, change: TreeChange = {}): void 
 }
 
 /**
- * Mounts what is at a path at another one, without the mounts below: mount(2) with `MS_BIND`.
+ * Mounts what is at a path at another path, without the mounts below: mount(2) with `MS_BIND`.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when one of the paths does not exist, or this process may not mount.
  */
 export function bindMount(source: string, target: string): void {
   syscall("mount", source, target, null, MS_BIND, null);
 }
 
 /**
- * Gives the mount at a path these flags, such as {@linkcode MS_RDONLY}, in the place of those that
- * it has; the mounts below stay as they are.
+ * Replaces the flags of the mount at a path by these, such as {@linkcode MS_RDONLY}. The mounts
+ * below stay as they are.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EINVAL` when no mount is there; `EPERM` when a flag is locked.
  */
 export function remountBind(mountPoint: string, flags: number): void {
   syscall("mount", null, mountPoint, null, MS_REMOUNT | MS_BIND | flags, null);
@@ -184,7 +186,7 @@ export function remountBind(mountPoint: string, flags: number): void {
  * Makes one mount that is in place read-only, and none of those below it.
  *
  * @param root A descriptor of the mount's root.
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses.
  */
 export function makeReadOnly(root: Fd): void {
   if (setAttributes(root, { readOnly: true }, 0)) return;
@@ -195,8 +197,8 @@ export function makeReadOnly(root: Fd): void {
 /**
  * Clones the tree of mounts that begins at an open file or directory.
  *
- * @param recursive Whether the mounts below come along.
- * @throws {SyscallError}
+ * @param recursive Whether the mounts below are cloned too.
+ * @throws {SyscallError} when this process may not mount.
  */
 export function cloneTreeAt(source: Fd, recursive: boolean): Fd {
   const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
@@ -205,11 +207,12 @@ export function cloneTreeAt(source: Fd, recursive: boolean): Fd {
 }
 
 /**
- * Opens a file through a mount of its own that is read-only and in place nowhere, so that whoever comes by the file
- * that way can neither write to it nor change what it is like.
+ * Opens a file through a mount that is read-only and in place nowhere: whoever gets at the file
+ * through this descriptor can neither write to it nor change its mode or owner.
  *
- * @returns `undefined` before Linux 5.12, which cannot change a mount that is not in place, and for who may not mount.
- * @throws {SyscallError}
+ * @returns `undefined` before Linux 5.12, which cannot change a mount that is not in place, and for
+ * a process that may not mount.
+ * @throws {SyscallError} when there is no such file.
  */
 export function cloneReadOnly(path: string): Fd | undefined {
   try {
@@ -223,29 +226,31 @@ export function cloneReadOnly(path: string): Fd | undefined {
 }
 
 /**
- * Takes a mount down at once, with all below it, even if it is in use. What uses it keeps it until done.
+ * Takes a mount down at once, with all below it, even if it is in use. Processes that use it keep
+ * it until they are done.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EINVAL` when no mount is there.
  */
 export function detachMount(mountPoint: string): void {
   syscall("umount2", mountPoint, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
 /**
- * Moves a mount over the root of this mount namespace. What was there stays, but no path leads to it any more.
+ * Moves a mount over the root of this mount namespace. The old root stays below it, but no path
+ * leads there any more.
  *
  * @param root A descriptor of the mount's root.
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses.
  */
 export function coverRoot(root: Fd): void {
   syscall("move_mount", root.number, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
 }
 
 /**
- * Makes a mount the root of this mount namespace and lets go of the old one: pivot_root(2).
+ * Makes a mount the root of this mount namespace, and detaches the old root: pivot_root(2).
  *
- * @param root A descriptor of the mount's root; the working directory becomes it.
- * @throws {SyscallError}
+ * @param root A descriptor of the mount's root, which becomes the working directory.
+ * @throws {SyscallError} when it is not the root of a mount, or is shared.
  */
 export function pivotRoot(root: Fd): void {
   syscall("fchdir", root.number);
@@ -274,7 +279,9 @@ function setAttributes(root: Fd, change: TreeChange, depth: number): boolean {
   }
 }
 
-/** Propagation comes first: a mount that came in after the others were remounted would be writable. */
+/**
+ * Propagation comes first: a mount that arrived after the others were remounted would be writable.
+ */
 function changeInPlace(tree: Fd, { readOnly, noDevices, propagation }: TreeChange): void {
   if (propagation !== undefined) setPropagation(pathThrough(tree), propagation, true);
   const flags = (readOnly ? MS_RDONLY : 0) | (noDevices ? MS_NODEV : 0);
@@ -292,7 +299,7 @@ function remount({ options, ...mount }: Mount, added: number): void {
 /** A mount, and where it is. */
 export type MountPlace = Pick<Mount, "id" | "mountPoint">;
 
-/** The path is looked up once, and what is found there has to be this mount. */
+/** The path is looked up once, and has to lead to this mount. */
 function openMountRoot({ id, mountPoint }: MountPlace): Fd {
   const root = openFile(mountPoint, O_PATH);
   if (statFd(root).mountId === id) return root;
@@ -300,7 +307,7 @@ function openMountRoot({ id, mountPoint }: MountPlace): Fd {
   throw new Error(`${mountPoint}: is not the mount that it was`);
 }
 
-/** A path that is this descriptor, for calls that take no descriptors. */
+/** A path that stands for a descriptor, for calls that take no descriptors. */
 function pathThrough(fd: Fd): string {
   return `/proc/self/fd/${fd.number}`;
 }

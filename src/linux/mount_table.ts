@@ -8,9 +8,9 @@ import { type Mount, parseMountinfo } from "./mountinfo.ts";
 import { readKernelFile } from "./read_write.ts";
 
 /**
- * The mounts that this process sees, in the order they were made below their parents.
+ * Reads the mounts that this process sees. Parents come before the mounts on them.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when /proc/self/mountinfo cannot be read.
  */
 export function readMounts(): Mount[] {
   return parseMountinfo(readKernelFile("/proc/self/mountinfo"));

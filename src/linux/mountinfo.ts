@@ -1,5 +1,5 @@
 /**
- * The mount table as /proc/PID/mountinfo tells it: proc_pid_mountinfo(5).
+ * The mount table as /proc/PID/mountinfo shows it: proc_pid_mountinfo(5).
  *
  * @module
  */
@@ -13,16 +13,19 @@ export interface Mount {
   id: number;
   /** The number of the mount that it is on. */
   parentId: number;
-  /** The path inside its file system that is its root. */
+  /** The path inside its file system that is the mount's root. */
   root: string;
-  /** Where it is, in the reader's root. */
+  /** Its path in the reader's root. */
   mountPoint: string;
   /** Its own options, such as `ro`. */
   options: string[];
   propagation: Propagation;
   /** The file system's type. */
   type: string;
-  /** The options of the file system itself, comma-separated; a cgroup's are its controllers. */
+  /**
+   * The options of the file system itself, comma-separated. Those of a cgroup hierarchy include its
+   * controllers.
+   */
   superOptions: string;
 }
 
@@ -49,8 +52,8 @@ export function parseMountinfo(text: string): Mount[] {
 }
 
 /**
- * A mount, and all those on it or on one of them, as far as a path leads to them: what lies under another mount
- * is left out.
+ * Returns a mount, the mounts on it, and so on, as far as a path leads to them: a mount that lies
+ * under another one is left out.
  *
  * @param id The mount's number.
  */
@@ -65,7 +68,7 @@ export function reachableMounts(mounts: readonly Mount[], id: number): Mount[] {
   return [...(covered ? [] : [mount]), ...visible.flatMap((it) => reachableMounts(mounts, it.id))];
 }
 
-/** Whether `path` is `directory` or below it. Both are absolute and have no `..`. */
+/** Checks whether `path` is `directory` or below it. Both are absolute and have no `..`. */
 export function isWithin(path: string, directory: string): boolean {
   const prefix = directory.endsWith("/") ? directory : `${directory}/`;
   return path === directory || path.startsWith(prefix);

@@ -41,7 +41,7 @@ Deno.test("parseMountinfo() gives a mount's own options", () => {
   assertEquals(mount?.options, ["ro", "nosuid", "relatime"]);
 });
 
-/** The numbers of what can be reached from mount 1, where each mount is `[id, parentId, mountPoint]`. */
+/** The mounts that can be reached from mount 1; each is given as `[id, parentId, mountPoint]`. */
 function reached(...mounts: [id: number, parentId: number, mountPoint: string][]): number[] {
   const lines = mounts.map(([id, parent, path]) => `${id} ${parent} 0:1 / ${path} rw - tmpfs t rw`);
   return reachableMounts(parseMountinfo(lines.join("\n")), 1).map(({ id }) => id);

@@ -1,5 +1,5 @@
 /**
- * System call filters as manifests have them: by the names of calls and errors.
+ * System call filters in the words of manifests: the names of calls and errors.
  *
  * @module
  */
@@ -11,16 +11,18 @@ import { syscallNumber } from "./syscall_table.ts";
 
 /** A {@linkcode SyscallFilter} in names. */
 export interface NamedFilter {
-  /** Whether the calls named are those that work, or those that are refused. */
+  /** Whether the named calls are those that work, or those that are refused. */
   mode: Mode;
-  /** Names of calls; what the architecture does not have is passed over. */
+  /** Names of calls. A name that the architecture does not have is skipped. */
   syscalls: readonly string[];
   /**
-   * By name, the calls that an argument decides about. A call that is in `syscalls` as well is not
-   * among them.
+   * Calls for which an argument decides, by name. A call that is in `syscalls` as well has no rule.
    */
   rules?: NamedRules;
-  /** The name of the error that a refused call returns; without it, the call ends the process with SIGSYS. */
+  /**
+   * The name of the error that a refused call returns. Without it, the call ends the process with
+   * SIGSYS.
+   */
   errno?: string;
 }
 
@@ -34,12 +36,12 @@ export interface NamedRule {
    * processes.
    */
   errno: string;
-  /** When it works; without a test, never. */
+  /** When the call works. Without a test, it never works. */
   test?: ArgumentTest;
 }
 
 /**
- * The filter in numbers.
+ * Translates a filter into numbers.
  *
  * @throws {RangeError} when Linux has no error of the filter's name.
  *
@@ -65,7 +67,7 @@ export function resolveFilter(
 }
 
 /**
- * The rules in numbers, by the numbers of their calls.
+ * Translates rules into numbers, by the numbers of their calls.
  *
  * @throws {RangeError} when Linux has no error of a rule's name.
  */

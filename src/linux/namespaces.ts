@@ -1,5 +1,5 @@
 /**
- * Namespaces of the kernel: leaving and joining them. See namespaces(7).
+ * Leaving and joining namespaces: namespaces(7).
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { identityAt, statFd } from "./stat.ts";
 /**
  * Gives this thread a mount namespace of its own, a copy of the one that it was in.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EPERM` without CAP_SYS_ADMIN.
  */
 export function unshareMounts(): void {
   syscall("unshare", CLONE_NEWNS);
@@ -30,7 +30,8 @@ export function unshareMounts(): void {
 /**
  * Opens a process's namespace, to be joined later.
  *
- * @param pid The process; `"thread-self"` is this thread, which may be elsewhere than its process's first one.
+ * @param pid The process; `"thread-self"` is this thread, whose namespaces may differ from those of
+ * its process's first thread.
  * @throws {SyscallError} `ENOENT` when there is no such process.
  */
 export function openNamespace(pid: number | "self" | "thread-self", kind: NamespaceKind): Fd {
@@ -42,7 +43,7 @@ export function openNamespace(pid: number | "self" | "thread-self", kind: Namesp
 }
 
 /**
- * Whether a process is in another namespace of that kind than this one.
+ * Checks whether a process is in another namespace of that kind than this one.
  *
  * @throws {SyscallError} when there is no such process.
  */
@@ -52,11 +53,11 @@ export function isElsewhere(pid: number, kind: NamespaceKind): boolean {
 }
 
 /**
- * Which namespace of a kind a process is in, in the form of {@linkcode FileStatus.identity}. The kernel gives it to
- * another one when nobody holds this one any more.
+ * Returns the identity of a process's namespace, in the form of {@linkcode FileStatus.identity}.
+ * Once nobody holds the namespace any more, the kernel may give the identity to another one.
  *
  * @returns `undefined` when the process is gone, or a zombie.
- * @throws {SyscallError}
+ * @throws {SyscallError} when /proc refuses a look at the process.
  */
 export function namespaceIdentity(
   pid: number | "thread-self",
@@ -67,22 +68,23 @@ export function namespaceIdentity(
 }
 
 /**
- * Moves this thread into a mount namespace; its root and working directory become that namespace's.
+ * Moves this thread into a mount namespace. Root and working directory become those of that
+ * namespace.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EPERM` without CAP_SYS_ADMIN and CAP_SYS_CHROOT.
  */
 function joinMounts(namespace: Fd): void {
-  // The kernel refuses while root and working directory are shared with other threads.
+  // The kernel refuses as long as other threads share the root and the working directory.
   syscall("unshare", CLONE_FS);
   syscall("setns", namespace.number, CLONE_NEWNS);
 }
 
 /**
- * Makes a network namespace, with nothing in it but a loopback interface that is down. This thread stays
- * where it is.
+ * Makes a network namespace that contains only a loopback interface, which is down. This thread
+ * stays in its own.
  *
- * @returns The namespace, which goes with its last descriptor, mount and process.
- * @throws {SyscallError}
+ * @returns The namespace, which lasts as long as a descriptor, a mount or a process holds it.
+ * @throws {SyscallError} `EPERM` without CAP_SYS_ADMIN.
  */
 export function makeNetwork(): Fd {
   using own = openNamespace("thread-self", "net");
@@ -95,11 +97,11 @@ export function makeNetwork(): Fd {
 }
 
 /**
- * Does something with this thread in another network namespace, and comes back.
+ * Calls a function with this thread in another network namespace, and comes back.
  *
  * @param network The namespace.
- * @param act What is done; sockets that it opens belong to that namespace, and stay usable.
- * @throws {SyscallError}
+ * @param act The function. Sockets that it opens belong to that namespace, and stay usable.
+ * @throws {SyscallError} `EPERM` without CAP_SYS_ADMIN.
  */
 export function inNetwork<T>(network: Fd, act: () => T): T {
   using own = openNamespace("thread-self", "net");
@@ -112,25 +114,29 @@ export function inNetwork<T>(network: Fd, act: () => T): T {
 }
 
 /**
- * Does something in a mount namespace of its own, a copy of this one, and comes back.
+ * Calls a function in a new mount namespace, a copy of this one, and comes back.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EPERM` without CAP_SYS_ADMIN.
  */
 export function inOwnMounts<T>(act: () => T): T {
   return elsewhere(unshareMounts, act);
 }
 
 /**
- * Does something with this thread in another mount namespace, in the root of that one, and comes back.
+ * Calls a function with this thread in another mount namespace and in the root of that one, and
+ * comes back.
  *
  * @param mounts The namespace.
- * @throws {SyscallError}
+ * @throws {SyscallError} `EPERM` without CAP_SYS_ADMIN.
  */
 export function inMounts<T>(mounts: Fd, act: () => T): T {
   return elsewhere(() => joinMounts(mounts), act);
 }
 
-/** Its caller may have changed this thread's root, which a namespace that is joined does not know. */
+/**
+ * The caller may have changed this thread's root. Joining the old namespace does not restore that,
+ * so the root and the working directory are kept open.
+ */
 function elsewhere<T>(go: () => void, act: () => T): T {
   using before = openNamespace("thread-self", "mnt");
   using root = openFile("/", O_PATH | O_DIRECTORY);
@@ -146,10 +152,10 @@ function elsewhere<T>(go: () => void, act: () => T): T {
 }
 
 /**
- * Does something while the processes that this thread starts are in a PID namespace. It can start no threads
- * meanwhile.
+ * Calls a function while the processes that this thread starts are in another PID namespace. This
+ * thread can start no threads meanwhile.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EPERM` without CAP_SYS_ADMIN.
  */
 export function withChildrenIn<T>(pidNamespace: Fd, act: () => T): T {
   using own = openNamespace("self", "pid");
@@ -164,7 +170,7 @@ export function withChildrenIn<T>(pidNamespace: Fd, act: () => T): T {
 /**
  * Makes an open directory the root and the working directory.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EPERM` without CAP_SYS_CHROOT; `ENOTDIR` when it is not a directory.
  */
 export function changeRoot(root: Fd, call: Call = syscall): void {
   call("fchdir", root.number);

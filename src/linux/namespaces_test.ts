@@ -32,7 +32,7 @@ function ownNetwork(): string {
   return readLinkAt(AT_FDCWD, OWN);
 }
 
-/** Whether there is a route to the loopback address, which an interface that is down does not have. */
+/** Whether there is a route to the loopback address: there is none while the interface is down. */
 function isLocalhostReachable(): boolean {
   return readKernelFile("/proc/thread-self/net/fib_trie").includes("127.0.0.1");
 }

@@ -16,17 +16,20 @@ const SIOCGIFFLAGS = 0x8913;
 const SIOCSIFFLAGS = 0x8914;
 const IFF_UP = 1;
 
-/** `struct ifreq`: 16 bytes of name with a zero at the end, then a union; flags are 16 bits of it. */
+/**
+ * `struct ifreq`: 16 bytes of name with a zero at the end, then a union. The flags are 16 bits of
+ * it.
+ */
 const IFREQ_SIZE = 40;
 const IFNAMSIZ = 16;
 
-/** The loopback interface, which every network namespace begins with. */
+/** The loopback interface, which every new network namespace has. */
 export const LOOPBACK = "lo";
 
 /**
- * Brings an interface up. The loopback interface gets its addresses of the kernel then.
+ * Brings an interface up. The kernel then gives the loopback interface its addresses.
  *
- * @throws {SyscallError} with ENODEV when there is no such interface.
+ * @throws {SyscallError} `ENODEV` when there is no such interface.
  */
 export function setInterfaceUp(name: string): void {
   using socket = openSocket();
@@ -36,7 +39,7 @@ export function setInterfaceUp(name: string): void {
   syscall("ioctl", socket.number, SIOCSIFFLAGS, request);
 }
 
-/** Any socket will do: it only says which namespace is meant. */
+/** Any socket will do: it only tells the kernel which namespace is meant. */
 function openSocket(): Fd {
   return new Fd(syscall("socket", AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 }

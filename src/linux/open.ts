@@ -11,7 +11,7 @@ import { failedWith } from "./errno.ts";
 import { AT_FDCWD, Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
 
-/** Flags of open(2); those that differ between architectures are not used here. */
+/** Flags of open(2). Those that differ between architectures are computed. */
 export const O_RDONLY = 0;
 export const O_WRONLY = 0o1;
 export const O_RDWR = 0o2;
@@ -32,40 +32,40 @@ const RESOLVE_NO_SYMLINKS = 0x04;
 const RESOLVE_BENEATH = 0x08;
 const RESOLVE_IN_ROOT = 0x10;
 
-/** How often a path is looked up before whoever disturbs that is given in to. */
+/** How often a path is looked up before the disturbance counts as an error. */
 const MOST_LOOK_UPS = 1000;
 
 /**
- * open(2), with `O_CLOEXEC`.
+ * Opens a file with `O_CLOEXEC`: open(2).
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the file cannot be opened.
  */
 export function openFile(path: string, flags: number, mode = 0): Fd {
   return new Fd(syscall("openat", AT_FDCWD, path, flags | O_CLOEXEC, mode));
 }
 
 /**
- * openat(2), with `O_CLOEXEC`.
+ * Opens a file of a directory with `O_CLOEXEC`: openat(2).
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the file cannot be opened.
  */
 export function openAt(directory: Fd, name: string, flags: number, mode = 0): Fd {
   return new Fd(syscall("openat", directory.number, name, flags | O_CLOEXEC, mode));
 }
 
 /**
- * Opens a path as a process would see it whose root is `root`: openat2(2) with `RESOLVE_IN_ROOT`.
+ * Opens a path as a process with the root `root` would see it: openat2(2) with `RESOLVE_IN_ROOT`.
  * Absolute links and `..` cannot leave the root; magic links of /proc are refused.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the file cannot be opened; `ELOOP` at a magic link.
  */
 export function openInRoot(root: Fd, path: string, flags: number): Fd {
   return openAt2(root.number, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
 /**
- * Opens a path below a directory that leads through no link: openat2(2) with `RESOLVE_BENEATH` and
- * `RESOLVE_NO_SYMLINKS`.
+ * Opens a path below a directory, and refuses links on the way: openat2(2) with `RESOLVE_BENEATH`
+ * and `RESOLVE_NO_SYMLINKS`.
  *
  * @throws {SyscallError} `ELOOP` where there is a link, `EXDEV` where the path leads out.
  */
@@ -75,8 +75,9 @@ export function openBeneath(directory: Fd | typeof AT_FDCWD, path: string, flags
 }
 
 /**
- * The kernel cannot vouch for a `..` while anything on the machine is renamed or mounted, and wants to be asked again:
- * openat2(2), `EAGAIN`. Somebody who goes on and on with that can keep it from an answer, but not for ever.
+ * While anything on the machine is renamed or mounted, the kernel cannot vouch for a `..`, and
+ * wants to be asked again: openat2(2), `EAGAIN`. Somebody who renames files all the time can delay
+ * the answer, but not for ever.
  */
 function openAt2(directory: number, path: string, flags: number, resolve: number): Fd {
   const how = new BigUint64Array([BigInt(flags | O_CLOEXEC), 0n, BigInt(resolve)]);

@@ -1,5 +1,5 @@
 /**
- * Links, and the paths of open descriptors: readlinkat(2).
+ * Texts of symbolic links, and the paths of open descriptors: readlinkat(2).
  *
  * @module
  */
@@ -8,9 +8,9 @@ import { AT_FDCWD, Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
 
 /**
- * The text of a symbolic link in a directory.
+ * Returns the text of a symbolic link in a directory.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `ENOENT` when there is nothing of this name, `EINVAL` when it is no link.
  */
 export function readLinkAt(directory: Fd | typeof AT_FDCWD, name: string): string {
   const number = directory instanceof Fd ? directory.number : directory;
@@ -19,7 +19,7 @@ export function readLinkAt(directory: Fd | typeof AT_FDCWD, name: string): strin
   return new TextDecoder().decode(buffer.subarray(0, length));
 }
 
-/** The path of an open descriptor as this process sees it. */
+/** Returns the path of an open descriptor as this process sees it. */
 export function pathOf(fd: Fd): string {
   return readLinkAt(AT_FDCWD, `/proc/self/fd/${fd.number}`);
 }

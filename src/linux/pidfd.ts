@@ -9,25 +9,26 @@ import { Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
 
 /**
- * Takes hold of a process, so that its number cannot come to mean another: pidfd_open(2).
+ * Holds a process by a descriptor, so that its id cannot come to mean another one: pidfd_open(2).
  *
  * @returns `undefined` when there is no such process.
- * @throws {SyscallError}
+ * @throws {SyscallError} when there is no descriptor left.
  */
 export function openProcess(pid: number): Fd | undefined {
   try {
     return new Fd(syscall("pidfd_open", pid, 0));
   } catch (error) {
-    // Newer kernels say ENOENT of a process that ends just now, and EINVAL of a thread.
+    // Newer kernels return ENOENT for a process that is ending, and EINVAL for a thread.
     if (failedWith(error, "ESRCH", "ENOENT", "EINVAL")) return undefined;
     throw error;
   }
 }
 
 /**
- * Signals a process that {@linkcode openProcess} holds. A process that has ended meanwhile is no error.
+ * Signals a process that {@linkcode openProcess} holds. It is no error when the process has ended
+ * meanwhile.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EPERM` when this process may not signal it.
  */
 export function signalProcess(process: Fd, signal: number): void {
   try {

@@ -16,9 +16,9 @@ export interface Pipe {
 }
 
 /**
- * pipe2(2), with `O_CLOEXEC`.
+ * Makes a pipe with `O_CLOEXEC`: pipe2(2).
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EMFILE` or `ENFILE` when there is no descriptor left.
  */
 export function makePipe(): Pipe {
   const ends = new Int32Array(2);

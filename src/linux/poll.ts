@@ -1,6 +1,6 @@
 /**
- * Waiting for many things at once: ppoll(2). A process held by its descriptor is one of them: it is
- * readable when it has ended (pidfd_open(2)).
+ * Waiting for events of many descriptors at once: ppoll(2). A process that is held by its
+ * descriptor is one of them: the descriptor is readable once the process has ended (pidfd_open(2)).
  *
  * @module
  */
@@ -10,16 +10,16 @@ import type { CallScript } from "./call_script.ts";
 import { ERRNO, failedWith, SyscallError } from "./errno.ts";
 import { syscall } from "./libc.ts";
 
-/** What can be waited for, of `struct pollfd`. */
+/** Events that can be waited for, of `struct pollfd`. */
 export const POLLIN = 0x1;
 export const POLLOUT = 0x4;
-/** What is told of a descriptor that is not open. */
+/** The event of a descriptor that is not open. */
 const POLLNVAL = 0x20;
 
-/** `struct pollfd`: 4 bytes descriptor, 2 what is waited for, 2 what is there. */
+/** `struct pollfd`: 4 bytes descriptor, 2 bytes events to wait for, 2 bytes events that came. */
 const POLLFD_SIZE = 8;
 
-/** A descriptor, and what is waited for or has come: bits such as {@linkcode POLLIN}. */
+/** A descriptor, and events to wait for or that have come: bits such as {@linkcode POLLIN}. */
 export interface PollEvents {
   fd: number;
   events: number;
@@ -29,12 +29,12 @@ export interface PollEvents {
  * Waits until one of the descriptors has one of the events that are asked of it, an error or a
  * hang-up.
  *
- * One whose error or hang-up is known and not of interest must not be in the list: it would be told
- * at once.
+ * A descriptor whose error or hang-up is known, and not of interest, must not be in the list: the
+ * call would return at once.
  *
- * @param timeout The most milliseconds to wait; without it, for ever.
- * @returns Those that have something; none when the time is over, or after an interruption.
- * @throws {SyscallError} also when one of them is not open.
+ * @param timeout The most milliseconds to wait. Without it, the call waits for ever.
+ * @returns The descriptors that have events; none when the time is over, or after an interruption.
+ * @throws {SyscallError} `EBADF` when one of them is not open.
  *
  * @example
  * ```ts ignore
@@ -55,7 +55,9 @@ export function waitForEvents(interests: readonly PollEvents[], timeout?: number
   return ready;
 }
 
-/** Records that a process waits until a descriptor has one of some events, an error or a hang-up. */
+/**
+ * Records that a process waits until a descriptor has one of some events, an error or a hang-up.
+ */
 export function recordWaitFor(interest: PollEvents, { call }: CallScript): void {
   call("ppoll", new Uint8Array(encodePollFds([interest]).buffer), 1, null, null, 0);
 }
@@ -78,7 +80,7 @@ function decodePollFds(records: DataView): PollEvents[] {
   return ready;
 }
 
-/** `struct timespec`, or a null that means for ever. */
+/** `struct timespec`, or null, which means for ever. */
 function timespec(milliseconds: number | undefined) {
   if (milliseconds === undefined) return null;
   const whole = Math.max(0, Math.ceil(milliseconds));

@@ -9,18 +9,18 @@ import { failedWith } from "./errno.ts";
 import { readKernelFile } from "./read_write.ts";
 import { identityAt } from "./stat.ts";
 
-/** The ids of all processes that /proc shows. */
+/** Returns the ids of all processes that /proc shows. */
 export function listProcesses(): number[] {
   return listDirectory("/proc").filter((name) => /^[0-9]+$/.test(name)).map(Number);
 }
 
 /**
- * Looks at a process by what /proc has of its first thread, or where that has ended, of another one: a process lives as
- * long as any of them.
+ * Looks at a process through /proc's directory of its first thread, or, where that thread has
+ * ended, of another one: a process lives as long as any of its threads.
  *
  * @param look Gets a directory such as `/proc/7` or `/proc/7/task/9`.
  * @returns `undefined` when the process is gone, or a kernel thread, or a zombie.
- * @throws {SyscallError}
+ * @throws {SyscallError} when `look` fails for another reason.
  */
 export function throughThread<T>(pid: number, look: (directory: string) => T): T | undefined {
   for (const directory of threadsOf(pid)) {
@@ -41,20 +41,21 @@ function* threadsOf(pid: number): Generator<string> {
 }
 
 /**
- * Which directory a process has as its root, in the form of {@linkcode FileStatus.identity}.
+ * Returns the identity of a process's root directory, in the form of {@linkcode
+ * FileStatus.identity}.
  *
  * @returns `undefined` when the process is gone, or a kernel thread, or a zombie.
- * @throws {SyscallError}
+ * @throws {SyscallError} when /proc refuses a look at the process.
  */
 export function rootIdentity(pid: number): string | undefined {
   return throughThread(pid, (directory) => identityAt(`${directory}/root`));
 }
 
 /**
- * The process that a process is a child of: proc_pid_stat(5).
+ * Returns the process id of a process's parent: proc_pid_stat(5).
  *
  * @returns `undefined` when there is no such process.
- * @throws {SyscallError}
+ * @throws {SyscallError} when /proc cannot be read.
  */
 export function parentOf(pid: number): number | undefined {
   const parent = readStat(pid)?.[1];
@@ -62,21 +63,22 @@ export function parentOf(pid: number): number | undefined {
 }
 
 /**
- * When a process began, in clock ticks since the machine did: proc_pid_stat(5). With its number, that tells it from
- * those that had the number before and those that will.
+ * Returns when a process began, in clock ticks since the machine started: proc_pid_stat(5).
+ * Together with its id, this tells a process from those that had the id before and will have it
+ * after.
  *
  * @returns `undefined` when there is no such process.
- * @throws {SyscallError}
+ * @throws {SyscallError} when /proc cannot be read.
  */
 export function startOf(pid: number): string | undefined {
   return readStat(pid)?.[19];
 }
 
-/** What comes after the process's name: its state is the first. */
+/** The fields after the process's name; the first of them is its state. */
 function readStat(pid: number): string[] | undefined {
   try {
     const text = readKernelFile(`/proc/${pid}/stat`);
-    // The name has parentheses around it, and may hold anything.
+    // The name is in parentheses, and may hold any character.
     return text.slice(text.lastIndexOf(")") + 2).split(" ");
   } catch (error) {
     if (failedWith(error, "ENOENT", "ESRCH")) return undefined;
@@ -85,10 +87,10 @@ function readStat(pid: number): string[] | undefined {
 }
 
 /**
- * The children of a process's main thread: proc_pid_children(5).
+ * Returns the children of a process's main thread: proc_pid_children(5).
  *
  * @returns None when there is no such process.
- * @throws {SyscallError}
+ * @throws {SyscallError} when /proc cannot be read.
  */
 export function childrenOf(pid: number): number[] {
   try {
@@ -101,11 +103,12 @@ export function childrenOf(pid: number): number[] {
 }
 
 /**
- * The variables that this program was started with, `NAME=value` each: proc_pid_environ(5).
+ * Returns the variables that this program was started with, each as `NAME=value`:
+ * proc_pid_environ(5).
  *
- * Deno gives all of them only to programs that may see them all.
+ * Deno gives all variables only to programs that may see every one.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when /proc cannot be read.
  */
 export function ownEnvironment(): string[] {
   return readKernelFile("/proc/self/environ").split("\0").filter((variable) => variable !== "");

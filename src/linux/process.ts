@@ -14,13 +14,13 @@ const PR_SET_PDEATHSIG = 1;
 const PR_SET_DUMPABLE = 4;
 const PR_SET_NAME = 15;
 
-/** This process's group. */
+/** Returns this process's group. */
 export function ownProcessGroup(): number {
   return syscall("getpgid", 0);
 }
 
 /**
- * Gives a process the name that ps(1) shows: `PR_SET_NAME` of prctl(2).
+ * Sets the name of a process that ps(1) shows: `PR_SET_NAME` of prctl(2).
  *
  * @param name At most 15 bytes.
  */
@@ -29,38 +29,39 @@ export function setProcessName(name: string, call: Call): void {
 }
 
 /**
- * Has the kernel kill the process when the thread that started it ends; where that has ended already, nothing
- * happens. Whatever changes its credentials takes that back.
+ * Has the kernel kill the process when the thread that started it ends. If that thread has ended
+ * already, nothing happens. A change of the process's credentials undoes this.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses.
  */
 export function dieWithParent(call: Call): void {
   call("prctl", PR_SET_PDEATHSIG, SIGKILL);
 }
 
 /**
- * Keeps a process's memory, descriptors and directories from whoever has the same user: `PR_SET_DUMPABLE` of prctl(2).
- * That ends with execve(2).
+ * Keeps a process's memory, descriptors and directories from other processes of the same user,
+ * until execve(2): `PR_SET_DUMPABLE` of prctl(2).
  */
 export function makeUndumpable(call: Call): void {
   call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
 /**
- * Ends this process as another one has ended, so that whoever waits for it cannot tell the difference.
+ * Ends this process in the way that another one ended, so that its parent cannot tell the
+ * difference.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when this process cannot signal itself.
  */
 export function endAs(end: End): never {
   if ("status" in end) Deno.exit(end.status);
-  // The memory image that some signals leave behind would be of this program, not of that one.
+  // Some signals leave a core dump, which would be this program's, not the other one's.
   makeUndumpable(syscall);
   resetSignals();
   signalSelf(end.signal);
   Deno.exit(128 + end.signal);
 }
 
-/** Stops this process, until it gets SIGCONT. */
+/** Stops this process until it gets SIGCONT. */
 export function stopSelf(): void {
   signalSelf(SIGSTOP);
 }

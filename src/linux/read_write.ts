@@ -12,14 +12,17 @@ import { O_CREAT, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY, openAt, openFile } fr
 
 const SEEK_CUR = 1;
 
-/** Bytes that are asked for at once: most files that are read are small, and the kernel's own give no more. */
+/**
+ * Bytes that are read at once: most files are small, and a read of the kernel's own files returns
+ * no more.
+ */
 const READ_CHUNK = 4096;
 
 /**
- * Everything that a descriptor holds, as UTF-8 text.
+ * Reads everything that a descriptor holds, as UTF-8 text.
  *
  * @param limit The most bytes that are read; a longer file is refused.
- * @throws {SyscallError}
+ * @throws {SyscallError} when the descriptor cannot be read.
  * @throws {RangeError} when the file is longer than `limit`.
  */
 export function readText(fd: Fd, limit: number): string {
@@ -27,10 +30,10 @@ export function readText(fd: Fd, limit: number): string {
 }
 
 /**
- * Everything that a descriptor holds.
+ * Reads everything that a descriptor holds.
  *
  * @param limit The most bytes that are read; a longer file is refused.
- * @throws {SyscallError}
+ * @throws {SyscallError} when the descriptor cannot be read.
  * @throws {RangeError} when the file is longer than `limit`.
  */
 export function readBytes(fd: Fd, limit: number): Bytes {
@@ -48,11 +51,12 @@ export function readBytes(fd: Fd, limit: number): Bytes {
 }
 
 /**
- * A whole file of the kernel's, such as /proc/self/mountinfo, as text.
+ * Reads a whole file of the kernel's, such as /proc/self/mountinfo, as text.
  *
- * Deno's own reads are no use here: it gives /proc only to programs with every permission.
+ * Deno's own reads are no use here: Deno opens files of /proc only for programs with every
+ * permission.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the file cannot be opened or read.
  */
 export function readKernelFile(path: string): string {
   using fd = openFile(path, O_RDONLY);
@@ -60,18 +64,18 @@ export function readKernelFile(path: string): string {
 }
 
 /**
- * Writes the whole text.
+ * Writes a whole text.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the descriptor cannot be written.
  */
 export function writeText(fd: Fd, text: string): void {
   writeAll(fd, new TextEncoder().encode(text));
 }
 
 /**
- * Writes all bytes.
+ * Writes all bytes, in as many calls as that takes.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the descriptor cannot be written.
  */
 export function writeAll(fd: Fd, bytes: Bytes): void {
   let rest = bytes;
@@ -82,9 +86,9 @@ export function writeAll(fd: Fd, bytes: Bytes): void {
 }
 
 /**
- * Puts a file in place whole: a reader sees the old one or the new one, never half of it.
+ * Writes a file of a directory as a whole: a reader sees the old text or the new one, never a part.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the directory cannot be written, or its disk is full.
  */
 export function replaceFileAt(directory: Fd, name: string, text: string): void {
   const temporary = `.${name}.new`;
@@ -96,18 +100,18 @@ export function replaceFileAt(directory: Fd, name: string, text: string): void {
 }
 
 /**
- * Goes back to a file's beginning: lseek(2).
+ * Goes back to the beginning of a file: lseek(2).
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the descriptor has no position.
  */
 export function rewind(fd: Fd): void {
   syscall("lseek", fd.number, 0, 0);
 }
 
 /**
- * Moves a file's position: lseek(2), `SEEK_CUR`.
+ * Moves the position in a file: lseek(2), `SEEK_CUR`.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the descriptor has no position, or the new one would be negative.
  */
 export function seekBy(fd: Fd, bytes: number): void {
   syscall("lseek", fd.number, bytes, SEEK_CUR);

@@ -1,7 +1,7 @@
 /**
- * Making system calls impossible: seccomp(2).
+ * Putting system call filters in force: seccomp(2).
  *
- * A filter belongs to a thread, and to all that it executes and forks.
+ * A filter belongs to a thread, and to all that the thread executes and forks.
  *
  * @module
  */
@@ -20,22 +20,24 @@ const PR_SET_NO_NEW_PRIVS = 38;
 const SECCOMP_SET_MODE_FILTER = 1;
 
 /**
- * Gives up, for good, that a program can give its own privileges to who executes it: set-id bits and file
- * capabilities have no effect. prctl(2), `PR_SET_NO_NEW_PRIVS`.
+ * Turns off, for good, set-id bits and file capabilities: executing a program can give no new
+ * privileges. `PR_SET_NO_NEW_PRIVS` of prctl(2).
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses.
  */
 export function setNoNewPrivileges(call: Call = syscall): void {
   call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
 /**
- * Makes a filter ready.
+ * Prepares a filter.
  *
- * All memory is taken now: once a filter is in force, taking some may be a call that it refuses.
+ * All memory is allocated now: once a filter is in force, it may refuse the call that allocates
+ * memory.
  *
- * @returns What puts the filter in force. It throws a {@linkcode SyscallError}, with EACCES for a thread
- * that has neither `CAP_SYS_ADMIN` nor given up new privileges.
+ * @returns A function that puts the filter in force. It throws a {@linkcode SyscallError},
+ * `EACCES`, for a thread without `CAP_SYS_ADMIN` that has not called {@linkcode
+ * setNoNewPrivileges}.
  */
 export function prepareFilter(filter: SyscallFilter): () => void {
   const program = assemble(filter);
@@ -45,8 +47,8 @@ export function prepareFilter(filter: SyscallFilter): () => void {
 }
 
 /**
- * Puts a filter in force for the process that a script is for. Nothing that the filter refuses can
- * follow, but with its pass, if it has one.
+ * Records that a process puts a filter in force. No call that the filter refuses can follow, except
+ * with the filter's pass, if it has one.
  */
 export function recordFilter(filter: SyscallFilter, call: Call): void {
   const program = assemble(filter);

@@ -1,6 +1,6 @@
 /**
- * System call filters as programs for the kernel's packet filter machine, "classic BPF": seccomp(2),
- * `linux/filter.h`.
+ * System call filters as programs for the kernel's packet filter machine, "classic BPF":
+ * seccomp(2), `linux/filter.h`.
  *
  * @module
  */
@@ -10,68 +10,72 @@ import type { Architecture } from "./syscall_numbers.ts";
 
 /** Which system calls a program may make. */
 export interface SyscallFilter {
-  /** Whether the calls listed are those that work, or those that are refused. */
+  /** Whether the listed calls are those that work, or those that are refused. */
   mode: Mode;
-  /** Numbers of calls, in any order. What is listed here is judged by no rule. */
+  /** Numbers of calls, in any order. No rule applies to a call that is listed here. */
   syscalls: readonly number[];
-  /** By number, the calls that an argument decides about. */
+  /** Calls for which an argument decides, by number. */
   rules?: ReadonlyMap<number, ArgumentRule>;
-  /** The number of the error that a refused call returns; without it, the call ends the process with SIGSYS. */
+  /**
+   * The number of the error that a refused call returns. Without it, the call ends the process with
+   * SIGSYS.
+   */
   errno?: number;
-  /** What lets some calls through all the same. */
+  /** Lets some calls through although they would be refused. */
   pass?: Pass;
 }
 
-/** Whether what is listed is what works, or what is refused. */
+/** Whether the listed things work, or are refused. */
 export type Mode = "allow" | "deny";
 
-/** What becomes of a call that an argument decides about. */
+/** A rule for a call for which an argument decides. */
 export interface ArgumentRule {
   /**
    * The number of the error that the call returns where it is refused, also if the filter ends
    * processes.
    */
   errno: number;
-  /** When it works; without a test, never. */
+  /** When the call works. Without a test, it never works. */
   test?: ArgumentTest;
 }
 
 /**
- * A comparison of an argument's lower 32 bits, which are all that the kernel reads of an `int` or
- * of flags: who compared the upper ones as well would take for something else what the kernel takes
- * for the same.
+ * A comparison of an argument's lower 32 bits. The kernel reads no more of an `int` or of flags: a
+ * test of the upper bits would tell apart what is the same to the kernel.
  */
 export interface ArgumentTest {
-  /** Which argument, from 0 on. */
+  /** The argument's index, from 0 on. */
   argument: number;
-  /** The bits that count, if not all. */
+  /** The bits that count; all without it. */
   mask?: number;
-  /** Whether the values are those with which the call works, or is refused. */
+  /** Whether the call works with these values, or is refused with them. */
   mode: Mode;
-  /** Without sign, in any order. */
+  /** Unsigned, in any order. */
   values: readonly number[];
 }
 
 /**
- * A way through a filter for who knows two secret words, given as the arguments that a call
- * ignores: {@linkcode PASS_ARGUMENTS}.
+ * A way through a filter for a process that knows two secret words. It gives them as arguments that
+ * the call ignores: {@linkcode PASS_ARGUMENTS}.
  */
 export interface Pass {
   /** Numbers of the calls that it lets through. */
   syscalls: readonly number[];
-  /** By number, those that it lets through as far as the rule does. */
+  /** Calls that it lets through as far as a rule allows, by number. */
   rules?: ReadonlyMap<number, ArgumentRule>;
-  /** 64 bits each, without sign. */
+  /** 64 bits each, unsigned. */
   words: readonly [bigint, bigint];
 }
 
-/** The arguments, from 0 on, that the words of a {@linkcode Pass} are given as: the last two. */
+/**
+ * The indices of the arguments, from 0 on, that hold the words of a {@linkcode Pass}: the last two.
+ */
 export const PASS_ARGUMENTS = [4, 5] as const;
 
 /** One instruction: `struct sock_filter`. */
 export interface Instruction {
   code: number;
-  /** How many instructions a conditional jump skips when its condition holds: 255 at most. */
+  /** How many instructions a conditional jump skips when its condition holds: at most 255. */
   jt: number;
   /** How many it skips otherwise. */
   jf: number;
@@ -80,24 +84,24 @@ export interface Instruction {
 
 /** `BPF_LD | BPF_W | BPF_ABS`: loads a word of the call's description. */
 export const LOAD_WORD = 0x20;
-/** `BPF_ALU | BPF_AND | BPF_K`: keeps the bits of the word that `k` has. */
+/** `BPF_ALU | BPF_AND | BPF_K`: keeps the bits of the word that are set in `k`. */
 export const AND = 0x54;
 /** `BPF_JMP | BPF_JA`: skips `k` instructions. */
 export const JUMP = 0x05;
-/** `BPF_JMP | BPF_JEQ | BPF_K`: is the word `k`? */
+/** `BPF_JMP | BPF_JEQ | BPF_K`: compares whether the word is `k`. */
 export const JUMP_IF_EQUAL = 0x15;
-/** `BPF_JMP | BPF_JGE | BPF_K`: is the word, unsigned, `k` or more? */
+/** `BPF_JMP | BPF_JGE | BPF_K`: compares whether the word, unsigned, is at least `k`. */
 export const JUMP_IF_AT_LEAST = 0x35;
 /** `BPF_RET | BPF_K`: ends with the verdict `k`. */
 export const RETURN = 0x06;
 
-/** Where `struct seccomp_data` has the call's number. */
+/** The offset of the call's number in `struct seccomp_data`. */
 export const NUMBER_OFFSET = 0;
-/** Where it has the architecture that the call was made for. */
+/** The offset of the architecture that the call was made for. */
 export const ARCHITECTURE_OFFSET = 4;
-/** Where it has the arguments. */
+/** The offset of the arguments. */
 const ARGUMENTS_OFFSET = 16;
-/** An argument in bytes: on both architectures, the lower half comes first. */
+/** An argument in bytes. On both architectures, the lower half comes first. */
 const ARGUMENT_SIZE = 8;
 
 export const SECCOMP_RET_KILL_PROCESS = 0x8000_0000;
@@ -110,51 +114,51 @@ export const AUDIT_ARCH: Readonly<Record<Architecture, number>> = {
   aarch64: 0xc000_00b7,
 };
 
-/** On x86-64, this bit in a number asks for the x32 ABI: the same calls once more. */
+/** On x86-64, this bit in a number selects the x32 ABI: the same calls once more. */
 const X32_SYSCALL_BIT = 0x4000_0000;
 
-/** The last word that there is. */
+/** The largest word. */
 const LAST_WORD = 0xffff_ffff;
 
-/** The most that a conditional jump can skip. */
+/** The most instructions that a conditional jump can skip. */
 const LONGEST_JUMP = 255;
 
 /** `struct sock_filter` in bytes. */
 const INSTRUCTION_SIZE = 8;
 
-/** What becomes of a call: a verdict, or what else it depends on. */
+/** What becomes of a call: a verdict, or a further condition. */
 type Outcome = number | ArgumentRule | Passage;
 
-/** Who has the words gets one outcome, others get the other. */
+/** One outcome for a call with the words, and another for a call without them. */
 interface Passage {
   words: Pass["words"];
   passed: Outcome;
   otherwise: Outcome;
 }
 
-/** Numbers from one on, up to where the next outcome begins. */
+/** Numbers from one on, up to where the next interval begins. */
 interface Interval {
   from: number;
   outcome: Outcome;
 }
 
 /**
- * The program of a filter.
+ * Assembles the program of a filter.
  *
- * Calls for another architecture, which has other numbers, end the process whatever the filter says. Calls of
- * the x32 ABI are refused.
+ * A call for another architecture, which numbers calls differently, ends the process whatever the
+ * filter says. Calls of the x32 ABI are refused.
  *
- * Numbers with the same outcome lie in a few dozen intervals, in which the program searches by
- * halves: six or seven comparisons a call, where a list of names would take hundreds.
+ * Numbers with the same outcome form a few dozen intervals, in which the program searches by
+ * halves: six or seven comparisons for a call, where a list of numbers would take hundreds.
  *
- * Arguments are looked at last, and only where they decide. From Linux 5.11 on, the kernel finds
- * out when it gets a filter which numbers are always allowed, and does not run the program for
- * those: one look at an argument before the search, and there would be none.
+ * Arguments are loaded last, and only where they decide. From Linux 5.11 on, the kernel finds out
+ * once which numbers a filter always allows, and does not run the program for those. If the program
+ * loaded an argument before the search, the kernel would find none.
  *
- * @throws {RangeError} when a rule of a pass has so many values that no jump leads over them.
+ * @throws {RangeError} when a rule of a pass has so many values that no jump can skip them.
  */
 export function assembleFilter(filter: SyscallFilter, architecture: Architecture): Instruction[] {
-  // Written from its end, so that each jump is known to be as long as what there is already.
+  // The program is written from its end, so that the length of each jump is known.
   const reversed: Instruction[] = [];
   appendSearch(intervalsOfNumbers(filter, architecture), reversed);
   reversed.push(
@@ -166,7 +170,7 @@ export function assembleFilter(filter: SyscallFilter, architecture: Architecture
   return reversed.reverse();
 }
 
-/** The program as the kernel reads it: an array of `struct sock_filter`. */
+/** Encodes a program as the kernel reads it: an array of `struct sock_filter`. */
 export function encodeProgram(program: readonly Instruction[]): Bytes {
   const words = new Uint32Array(2 * program.length);
   program.forEach(({ code, jt, jf, k }, i) => {
@@ -176,15 +180,16 @@ export function encodeProgram(program: readonly Instruction[]): Bytes {
   return asBytes(words);
 }
 
-/** How many instructions an encoded program has. */
+/** Counts the instructions of an encoded program. */
 export function programLength(encoded: Bytes): number {
   return encoded.length / INSTRUCTION_SIZE;
 }
 
 /**
- * Where `struct seccomp_data` has the lower half of an argument. The upper half follows.
+ * Returns the offset of the lower half of an argument in `struct seccomp_data`. The upper half
+ * follows.
  *
- * @param argument Which one, from 0 on.
+ * @param argument Its index, from 0 on.
  */
 export function argumentOffset(argument: number): number {
   return ARGUMENTS_OFFSET + argument * ARGUMENT_SIZE;
@@ -213,7 +218,7 @@ function outcomesOf(
   return outcomes;
 }
 
-/** What is always allowed needs no pass. */
+/** A call that is always allowed needs no pass. */
 function addPassages(pass: Pass, ofOthers: number, outcomes: Map<number, Outcome>): void {
   for (const [number, passed] of outcomesOf(pass, SECCOMP_RET_ALLOW)) {
     const otherwise = outcomes.get(number) ?? ofOthers;
@@ -222,7 +227,7 @@ function addPassages(pass: Pass, ofOthers: number, outcomes: Map<number, Outcome
   }
 }
 
-/** Sorted as a typed array, which takes no comparison of ours for each pair. */
+/** The numbers are sorted as a typed array, which needs no comparison function. */
 function intervalsOf(outcomes: ReadonlyMap<number, Outcome>, ofOthers: Outcome): Interval[] {
   const intervals: Interval[] = [];
   let next = 0;
@@ -235,7 +240,7 @@ function intervalsOf(outcomes: ReadonlyMap<number, Outcome>, ofOthers: Outcome):
   return intervals;
 }
 
-/** An outcome that is the one before it goes on begins nothing. */
+/** An outcome that equals the one before begins no interval. */
 function beginInterval(intervals: Interval[], from: number, outcome: Outcome): void {
   if (intervals.at(-1)?.outcome !== outcome) intervals.push({ from, outcome });
 }
@@ -245,8 +250,8 @@ function refusalOf({ errno }: { errno?: number }): number {
 }
 
 /**
- * Which of the intervals from `first` to before `end` is the word in? In the program, the lower half of the search
- * follows each comparison, then the upper half.
+ * Searches which of the intervals from `first` to before `end` the word is in. In the program, the
+ * lower half of the search follows each comparison, then the upper half.
  */
 function appendSearch(
   intervals: readonly Interval[],
@@ -265,7 +270,7 @@ function appendSearch(
   appendSkip(intervals[middle]!.from, reversed.length - upper, reversed);
 }
 
-/** Skips so many instructions when the word is `k` or more. */
+/** Skips that many instructions when the word is at least `k`. */
 function appendSkip(k: number, distance: number, reversed: Instruction[]): void {
   if (distance <= LONGEST_JUMP) {
     reversed.push(instruction(JUMP_IF_AT_LEAST, k, distance, 0));
@@ -293,9 +298,7 @@ function appendRule({ errno, test }: ArgumentRule, reversed: Instruction[]): voi
   reversed.push(instruction(LOAD_WORD, argumentOffset(test.argument)));
 }
 
-/**
- * Compares one half of a word after the other; the first that differs leads to the other outcome.
- */
+/** Compares the words half by half. The first half that differs leads to the other outcome. */
 function appendPassage({ words, passed, otherwise }: Passage, reversed: Instruction[]): void {
   appendOutcome(otherwise, reversed);
   const others = reversed.length;
@@ -307,7 +310,7 @@ function appendPassage({ words, passed, otherwise }: Passage, reversed: Instruct
   }
 }
 
-/** Each half of the words of a pass, and where a call has to have it. */
+/** Each half of a pass's words, and the offset at which a call must have it. */
 function halvesOf(words: Pass["words"]): [offset: number, half: number][] {
   return words.flatMap((word, i): [number, number][] => {
     const offset = argumentOffset(PASS_ARGUMENTS[i]!);

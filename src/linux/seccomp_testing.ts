@@ -1,6 +1,6 @@
 /**
- * The kernel's packet filter machine, as far as filters of system calls use it: for tests that ask
- * what becomes of a call.
+ * The kernel's packet filter machine, as far as system call filters use it, for tests of what
+ * becomes of a call.
  *
  * @module
  */
@@ -25,7 +25,7 @@ import {
 } from "./seccomp_program.ts";
 import type { Architecture } from "./syscall_numbers.ts";
 
-/** The filter's verdict on a native call. */
+/** Returns a filter's verdict on a native call. */
 export function verdictOf(
   filter: SyscallFilter,
   architecture: Architecture,
@@ -37,8 +37,8 @@ export function verdictOf(
 }
 
 /**
- * What the kernel's machine makes of a call, after how many instructions, and whether it looked at
- * an argument. It reads the program as it is encoded.
+ * Runs a program, as it is encoded, on a call. Returns its verdict, after how many instructions,
+ * and whether it loaded an argument.
  */
 export function interpret(
   program: readonly Instruction[],

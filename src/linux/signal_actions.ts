@@ -9,14 +9,15 @@ import { type Call, syscall } from "./libc.ts";
 import { SIGCHLD, SIGKILL, SIGRTMAX, SIGSET_SIZE, SIGSTOP } from "./signal_numbers.ts";
 
 const SIG_SETMASK = 2;
-/** The kernel's `struct sigaction` with `SIG_DFL`, no flags and an empty mask is all zeros. */
+/** The kernel's `struct sigaction` with `SIG_DFL`, no flags and an empty mask: all zeros. */
 const DEFAULT_ACTION = new Uint8Array(32);
-/** The same with `SIG_IGN`, which is 1. */
+/** The kernel's `struct sigaction` with `SIG_IGN`, which is 1. */
 const IGNORE_ACTION = asBytes(new BigUint64Array([1n, 0n, 0n, 0n]));
 
 /**
- * Handlers go at exec anyway; what was ignored would stay ignored. Deno ignores SIGPIPE, for one, and
- * whoever started rkt may have ignored more.
+ * Gives every signal its default action, and unblocks it. Handlers vanish at exec anyway, but
+ * ignored signals would stay ignored: Deno ignores SIGPIPE, and the program that started rkt may
+ * have ignored more.
  */
 export function resetSignals(call: Call = syscall): void {
   setAllActions(DEFAULT_ACTION, [SIGKILL, SIGSTOP], call);
@@ -24,8 +25,8 @@ export function resetSignals(call: Call = syscall): void {
 }
 
 /**
- * Has the kernel forget each child that ends, also those that are left to this process: wait(2), notes on
- * `SIGCHLD`.
+ * Has the kernel forget each child that ends, also children that this process adopts: wait(2),
+ * notes on `SIGCHLD`.
  */
 export function ignoreChildren(call: Call): void {
   call("rt_sigaction", SIGCHLD, IGNORE_ACTION, null, SIGSET_SIZE);

@@ -19,14 +19,14 @@ export const SIGTTOU = 22;
 export const SIGURG = 23;
 export const SIGWINCH = 28;
 export const SIGIO = 29;
-/** The highest signal number: signal(7). */
+/** The highest number. */
 export const SIGRTMAX = 64;
-/** Bytes of the kernel's signal set. */
+/** The kernel's set of signals, in bytes. */
 export const SIGSET_SIZE = 8;
 
 /**
- * Every signal with a name but those that cannot be caught, SIGKILL and SIGSTOP, and those that say that the
- * process itself is broken and has to end.
+ * Every signal with a name, without SIGKILL and SIGSTOP, which cannot be caught, and without those
+ * that mean that the process itself is broken and has to end.
  */
 export const CATCHABLE_SIGNALS: readonly number[] = Array.from({ length: 31 }, (_, i) => i + 1)
   .filter((signal) => ![4, 5, 6, 7, 8, 9, 11, 19, 31].includes(signal));

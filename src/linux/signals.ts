@@ -1,5 +1,5 @@
 /**
- * Signals that wait in a descriptor until they are asked for: signalfd(2).
+ * Signals that wait in a descriptor until they are read: signalfd(2).
  *
  * @module
  */
@@ -17,27 +17,26 @@ const SIG_UNBLOCK = 1;
 const SIGINFO_SIZE = 128;
 /** `SI_KERNEL`, of `si_code`. */
 const SI_KERNEL = 0x80;
-/** How many of them one read takes at the most. */
+/** How many records one read takes at most. */
 const SIGNALS_AT_ONCE = 16;
 
 /** A signal that has come. */
 export interface Signal {
-  /** Which: signal(7). */
+  /** Its number: signal(7). */
   number: number;
-  /** Who sent it; 0 when it came from the kernel, or from outside the pid namespace. */
+  /** The sender; 0 when the signal came from the kernel, or from outside the PID namespace. */
   pid: number;
-  /** Whether the kernel sent it, as a terminal's to the whole process group: `SI_KERNEL`. */
+  /** Whether the kernel sent it, as a terminal's signal to the whole process group: `SI_KERNEL`. */
   isKernels: boolean;
 }
 
 /**
  * Blocks signals in this thread, and opens the descriptor that they are read from. It is readable
- * when one has come, and closed by exec.
+ * when a signal has come, and closed by exec.
  *
- * Only a process without other threads gets them all: another one would take what it does not
- * block.
+ * The process must have no other threads: a thread that does not block a signal would take it.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when there is no descriptor left.
  */
 export function openSignals(signals: readonly number[]): Fd {
   const set = signalSet(signals);
@@ -46,27 +45,27 @@ export function openSignals(signals: readonly number[]): Fd {
 }
 
 /**
- * Lets signals do to this thread again what they do: those that have come meanwhile, at once.
+ * Gives signals their effect on this thread again. Those that came meanwhile have it at once.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses.
  */
 export function unblockSignals(signals: readonly number[]): void {
   syscall("rt_sigprocmask", SIG_UNBLOCK, signalSet(signals), null, SIGSET_SIZE);
 }
 
 /**
- * The signals that have come since. Of those of one number that came in between, the kernel keeps
- * one.
+ * Reads the signals that have come since the last call. If several of one number came, the kernel
+ * has kept one.
  *
  * @param fd What {@linkcode openSignals} opened.
- * @throws {SyscallError}
+ * @throws {SyscallError} when the descriptor cannot be read.
  */
 export function readSignals(fd: Fd): Signal[] {
   const records = readAvailable(fd.number, SIGNALS_AT_ONCE * SIGINFO_SIZE);
   return records === undefined ? [] : decodeSignals(records);
 }
 
-/** The kernel's set: signal 1 is the lowest bit. */
+/** Encodes the kernel's set of signals: signal 1 is the lowest bit. */
 export function signalSet(signals: readonly number[]): Bytes {
   const bits = signals.reduce((set, signal) => set | (1n << BigInt(signal - 1)), 0n);
   return asBytes(new BigUint64Array([bits]));

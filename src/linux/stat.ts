@@ -10,7 +10,7 @@ import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
 
 const AT_STATX_DONT_SYNC = 0x4000;
-/** The bits of a file's mode that are its type, and those of devices. */
+/** The bits of a file's mode that are its type, and the types of devices. */
 const S_IFMT = 0o170000;
 export const S_IFCHR = 0o020000;
 const S_IFBLK = 0o060000;
@@ -19,10 +19,10 @@ const STATX_BASIC_STATS = 0x7ff;
 const STATX_MNT_ID = 0x1000;
 const STATX_ATTR_MOUNT_ROOT = 0x2000n;
 
-/** What kind of thing a path names. */
+/** The kind of thing at a path. */
 export type FileKind = "directory" | "file" | "symlink" | "other";
 
-/** The number of a device, and which of the two kinds it is of. */
+/** A device's number, and its kind. */
 export interface DeviceNumber {
   kind: "character" | "block";
   major: number;
@@ -32,26 +32,26 @@ export interface DeviceNumber {
 /** What statx(2) tells of a file. */
 export interface FileStatus {
   kind: FileKind;
-  /** Permission bits, with set-id and sticky bits. */
+  /** Permission bits, with the set-id bits and the sticky bit. */
   mode: number;
   uid: number;
   gid: number;
   /** Bytes. */
   size: number;
-  /** The device and inode, as one comparable text: the same text is the same file. */
+  /** The device and the inode as one text: two files with the same text are the same file. */
   identity: string;
-  /** The mount that the file is in, as mountinfo numbers it. */
+  /** The mount that the file is in, by its number in mountinfo. */
   mountId: number;
-  /** Whether the file is where that mount begins. */
+  /** Whether the file is the root of that mount. */
   isMountRoot: boolean;
-  /** Which device it stands for, if it is a device file. */
+  /** The device that it stands for, if it is a device file. */
   device: DeviceNumber | undefined;
 }
 
 /**
- * What an open descriptor refers to.
+ * Returns the status of what an open descriptor refers to.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EBADF` when it is not open.
  */
 export function statFd(fd: Fd | number): FileStatus {
   const number = typeof fd === "number" ? fd : fd.number;
@@ -59,9 +59,9 @@ export function statFd(fd: Fd | number): FileStatus {
 }
 
 /**
- * The kind of file system that a file is in, by its magic number: fstatfs(2).
+ * Returns the magic number of the file system that a file is in: fstatfs(2).
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `EBADF` when it is not open.
  */
 export function fileSystemType(fd: Fd): number {
   const status = new BigInt64Array(15);
@@ -70,16 +70,16 @@ export function fileSystemType(fd: Fd): number {
 }
 
 /**
- * What a path refers to, links followed.
+ * Returns the status of what a path refers to. Links are followed.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `ENOENT` when nothing is there, or when the path cannot be walked.
  */
 export function statPath(path: string): FileStatus {
   return statx(AT_FDCWD, path, 0);
 }
 
 /**
- * Tells whether something is at a path, links followed.
+ * Tells whether something is at a path. Links are followed.
  *
  * @throws {SyscallError} when the path cannot be walked.
  */
@@ -94,21 +94,23 @@ export function exists(path: string): boolean {
 }
 
 /**
- * Which file a path refers to, links followed, in the form of {@linkcode FileStatus.identity}.
+ * Returns the identity of the file that a path refers to, in the form of {@linkcode
+ * FileStatus.identity}. Links are followed.
  *
- * Whoever serves the file system is not asked, as statx(2) has it with `AT_STATX_DONT_SYNC`: of a file system of somebody
- * else's, who may never answer, the kernel knows that much by itself.
+ * The server of the file system is not asked (`AT_STATX_DONT_SYNC`): the server of somebody else's
+ * file system may never answer, and the kernel knows the identity without it.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `ENOENT` when nothing is there, or when the path cannot be walked.
  */
 export function identityAt(path: string): string {
   return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC).identity;
 }
 
 /**
- * What a name in a directory is, the link itself if it is one; `undefined` if there is nothing.
+ * Returns the status of what has a name in a directory. A link is not followed.
  *
- * @throws {SyscallError}
+ * @returns `undefined` when there is nothing of this name.
+ * @throws {SyscallError} when the kernel refuses a look.
  */
 export function lstatAt(directory: Fd | typeof AT_FDCWD, name: string): FileStatus | undefined {
   const number = directory instanceof Fd ? directory.number : directory;
@@ -127,11 +129,12 @@ function statx(directory: number, path: string, flags: number): FileStatus {
 }
 
 /**
- * Reads what statx(2) has written: `struct statx` of linux/stat.h. The offsets are the same on every architecture.
+ * Decodes what statx(2) wrote: `struct statx` of linux/stat.h. The offsets are the same on every
+ * architecture.
  *
- * @param path What was asked about.
- * @throws {SyscallError} when the kernel did not tell the mount: before Linux 5.8, a zero stands there, which
- * would pass for one.
+ * @param path The path that was asked about.
+ * @throws {SyscallError} when the kernel did not return the mount's number. Before Linux 5.8 there
+ * is a zero in its place, which could be taken for one.
  */
 export function decodeStatx({ buffer }: Bytes, path: string): FileStatus {
   const view = new DataView(buffer);

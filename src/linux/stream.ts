@@ -1,5 +1,5 @@
 /**
- * Pipes, sockets and terminals, read and written without ever waiting for the other side.
+ * Reading and writing pipes, sockets and terminals without ever waiting for the other side.
  *
  * @module
  */
@@ -22,13 +22,14 @@ const SOCK_STREAM = 1;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 
-/** What a pipe that can be written to takes at once, and whole: pipe(7). */
+/** How many bytes a pipe that can be written to takes at once, and as a whole: pipe(7). */
 const PIPE_BUF = 4096;
 
 /**
- * Makes a pipe whose read end does not wait. Its write end waits when the pipe is full, as programs expect it.
+ * Makes a pipe whose read end does not wait. Its write end waits when the pipe is full, as programs
+ * expect.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when there is no descriptor left.
  */
 export function makeOutputPipe(): Pipe {
   const pipe = makePipe();
@@ -37,10 +38,10 @@ export function makeOutputPipe(): Pipe {
 }
 
 /**
- * Makes a pair of connected sockets: socketpair(2), with `SOCK_CLOEXEC`. None can be opened once more by its path in
- * /proc.
+ * Makes a pair of connected sockets with `SOCK_CLOEXEC`: socketpair(2). A socket, unlike a pipe,
+ * cannot be opened again by its path in /proc.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when there is no descriptor left.
  */
 export function makeSocketPair(): [Fd, Fd] {
   const ends = new Int32Array(2);
@@ -49,9 +50,10 @@ export function makeSocketPair(): [Fd, Fd] {
 }
 
 /**
- * Makes a pipe whose write end does not wait. Its read end waits when the pipe is empty, as programs expect it.
+ * Makes a pipe whose write end does not wait. Its read end waits when the pipe is empty, as
+ * programs expect.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when there is no descriptor left.
  */
 export function makeInputPipe(): Pipe {
   const pipe = makePipe();
@@ -64,16 +66,16 @@ function doNotWait(fd: Fd): void {
   syscall("fcntl", fd.number, F_SETFL, flags | O_NONBLOCK);
 }
 
-/** Read into again and again, as the garbage of a busy app would be much. */
+/** One buffer for all reads: a new one for each read would be much garbage for a busy app. */
 let scratch: Bytes = new Uint8Array(0);
 
 /**
- * What can be read now.
+ * Reads what can be read now.
  *
- * @param fd A descriptor that does not wait, or that is known to have something.
+ * @param fd A descriptor that does not wait, or that is known to be readable.
  * @param limit The most bytes.
- * @returns No bytes at the end of what there is to read, `undefined` when there is nothing yet.
- * @throws {SyscallError}
+ * @returns No bytes at the end of the stream, `undefined` when there is nothing yet.
+ * @throws {SyscallError} when the descriptor cannot be read.
  */
 export function readAvailable(fd: number, limit: number): Bytes | undefined {
   if (limit > scratch.length) scratch = new Uint8Array(limit);
@@ -82,16 +84,16 @@ export function readAvailable(fd: number, limit: number): Bytes | undefined {
     return buffer.slice(0, syscall("read", fd, buffer, limit));
   } catch (error) {
     if (failedWith(error, "EAGAIN", "EINTR")) return undefined;
-    // Of a terminal: the other side is gone.
+    // A terminal whose other side is gone.
     if (failedWith(error, "EIO")) return new Uint8Array(0);
     throw error;
   }
 }
 
 /**
- * How many bytes are there to be read.
+ * Counts the bytes that can be read now.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the descriptor is of a kind that cannot tell.
  */
 export function bytesAvailable(fd: Fd): number {
   const count = new Int32Array(1);
@@ -104,37 +106,38 @@ export function bytesAvailable(fd: Fd): number {
  *
  * @param fd A descriptor that does not wait.
  * @returns How many bytes were written.
- * @throws {SyscallError}
+ * @throws {SyscallError} `EPIPE` when nobody reads any more.
  */
 export function writeAvailable(fd: number, bytes: Bytes): number {
   return orNothing(() => syscall("write", fd, bytes, bytes.length));
 }
 
-/** An end of a stream that somebody else opened, and uses too. */
+/** An end of a stream that somebody else opened, and also uses. */
 export interface Shared extends Disposable {
-  /** What to wait for events of. */
+  /** The descriptor whose events can be waited for. */
   fd: number;
 }
 
-/** One that is read from. */
+/** An end that is read from. */
 export interface SharedInput extends Shared {
-  /** As {@linkcode readAvailable}. */
+  /** Reads as {@linkcode readAvailable} does. */
   read(limit: number): Bytes | undefined;
 }
 
-/** One that is written to. */
+/** An end that is written to. */
 export interface SharedOutput extends Shared {
-  /** As {@linkcode writeAvailable}. */
+  /** Writes as {@linkcode writeAvailable} does. */
   write(bytes: Bytes): number;
 }
 
 /**
- * Opens what another process shares with this one for reading without waiting.
+ * Opens a stream that another process shares with this one, to read from it without waiting.
  *
- * Whether a descriptor waits belongs to the open file, so changing it would change it for
+ * Whether a descriptor waits is a property of the open file, so changing it would change it for
  * everybody. A pipe or terminal is opened a second time instead.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the descriptor is not open, or cannot be opened again for an unknown
+ * reason.
  */
 export function openSharedInput(fd: number): SharedInput {
   const own = reopen(fd, O_RDONLY);
@@ -143,9 +146,11 @@ export function openSharedInput(fd: number): SharedInput {
 }
 
 /**
- * Does for writing what {@linkcode openSharedInput} does for reading.
+ * Opens a stream that another process shares with this one, to write to it without waiting, as
+ * {@linkcode openSharedInput} does for reading.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the descriptor is not open, or cannot be opened again for an unknown
+ * reason.
  */
 export function openSharedOutput(fd: number): SharedOutput {
   const own = reopen(fd, O_WRONLY);
@@ -156,7 +161,7 @@ export function openSharedOutput(fd: number): SharedOutput {
   return { fd, write: (bytes) => writeShared(fd, bytes), [Symbol.dispose]: () => {} };
 }
 
-/** Files never wait, and a second open file would begin at their start. */
+/** Regular files never wait, and a second open file would begin at their start. */
 function reopen(fd: number, flags: number): Fd | undefined {
   if (statFd(fd).kind !== "other") return undefined;
   try {
@@ -169,10 +174,10 @@ function reopen(fd: number, flags: number): Fd | undefined {
 }
 
 /**
- * Writes to a descriptor that may wait, as far as it does not.
+ * Writes to a descriptor that may wait, as much as can be written without waiting.
  *
  * @returns How many bytes were written.
- * @throws {SyscallError}
+ * @throws {SyscallError} `EPIPE` when nobody reads any more.
  */
 export function writeShared(fd: number, bytes: Bytes): number {
   try {

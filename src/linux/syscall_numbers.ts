@@ -1,14 +1,14 @@
 /**
- * The numbers of the system calls that this project makes, on x86-64 (`asm/unistd_64.h`) and on arm64
- * (`asm-generic/unistd.h`). From 424 on, they are the same everywhere.
+ * The numbers of the system calls that this project makes, on x86-64 (`asm/unistd_64.h`) and on
+ * arm64 (`asm-generic/unistd.h`). From 424 on, they are the same everywhere.
  *
  * @module
  */
 
-/** An architecture that this image is made for, as Deno names it. */
+/** An architecture that this image is made for, in Deno's spelling. */
 export type Architecture = "x86_64" | "aarch64";
 
-/** This machine's. */
+/** The architecture of this machine. */
 export const ARCHITECTURE = Deno.build.arch as Architecture;
 
 const X86_64 = {

@@ -1,13 +1,13 @@
 /**
- * All system calls by name, so that a manifest can name any of them: `asm/unistd_64.h` of x86-64 and
- * `asm-generic/unistd.h` of arm64, up to Linux 6.10.
+ * All system calls by name, so that a manifest can name any of them: `asm/unistd_64.h` of x86-64
+ * and `asm-generic/unistd.h` of arm64, up to Linux 6.10.
  *
  * @module
  */
 
 import type { Architecture } from "./syscall_numbers.ts";
 
-/** Names in the order of their numbers; a number says where the order goes on. */
+/** Names in the order of their numbers. A number between them is that of the next name. */
 const X86_64 = `
   0 read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction
   rt_sigprocmask rt_sigreturn ioctl pread64 pwrite64 readv writev access pipe select sched_yield
@@ -112,7 +112,7 @@ const ELSEWHERE = `
 const tables = new Map<Architecture, ReadonlyMap<string, number>>();
 
 /**
- * The number of a system call.
+ * Returns the number of a system call.
  *
  * @returns `undefined` when the architecture has no such call.
  *
@@ -128,7 +128,7 @@ export function syscallNumber(name: string, architecture: Architecture): number 
   return tableOf(architecture).get(name);
 }
 
-/** Whether any architecture of Linux has a system call of this name. */
+/** Checks whether any architecture of Linux has a system call of this name. */
 export function isSyscall(name: string): boolean {
   return tableOf("x86_64").has(name) || tableOf("aarch64").has(name) ||
     wordsOf(ELSEWHERE).includes(name);

@@ -11,7 +11,7 @@ import { type Call, syscall } from "./libc.ts";
 import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDWR, openAt } from "./open.ts";
 import { fileSystemType } from "./stat.ts";
 
-/** Of statfs(2). */
+/** The magic number of statfs(2). */
 const DEVPTS_SUPER_MAGIC = 0x1cd1;
 
 /** The mode that login(1) gives a terminal: its owner reads and writes, its group writes. */
@@ -28,8 +28,8 @@ const TIOCSPTLCK = 0x40045431;
 const TIOCGPTN = 0x80045430;
 
 /**
- * The kernel's `struct termios`: 4 bytes each of input, output, control, local flags, then line,
- * characters.
+ * The kernel's `struct termios`: 4 bytes each of input, output, control and local flags, then the
+ * line discipline, then the control characters.
  */
 const TERMIOS_SIZE = 36;
 const CONTROL_CHARACTERS = 17;
@@ -47,9 +47,9 @@ const CS8 = 0o60;
 const COOKED_LOCAL = 0o1 | 0o2 | 0o10 | 0o100 | 0o100000;
 
 /**
- * Whether a descriptor is a terminal. One that is closed or hung up is none.
+ * Checks whether a descriptor is a terminal. One that is closed or hung up is none.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses to tell.
  */
 export function isTerminal(fd: number): boolean {
   try {
@@ -61,15 +61,19 @@ export function isTerminal(fd: number): boolean {
   }
 }
 
-/** A terminal that passes on each byte as it is, until the end of the `using` scope. */
+/**
+ * Raw mode of a terminal, in which it passes on each byte as it is, until the end of the `using`
+ * scope.
+ */
 export class RawMode implements Disposable {
   readonly #fd: number;
   readonly #before: Bytes;
 
   /**
    * @param fd A terminal.
-   * @param keepsOutput Whether what is shown is shown as before: for who shares it with programs that know of nothing.
-   * @throws {SyscallError}
+   * @param keepsOutput Whether output is still processed as before, for a terminal that is shared
+   * with programs that do not expect raw mode.
+   * @throws {SyscallError} when it is not a terminal.
    */
   constructor(fd: number, keepsOutput = false) {
     this.#fd = fd;
@@ -88,11 +92,11 @@ export class RawMode implements Disposable {
 }
 
 /**
- * The settings with which a terminal neither echoes nor changes anything, and no key is a signal:
- * `cfmakeraw` of termios(3).
+ * The settings with which a terminal neither echoes nor changes anything, and no key sends a
+ * signal: `cfmakeraw` of termios(3).
  *
  * @param termios The kernel's `struct termios`.
- * @param keepsOutput Whether what is shown may still be changed on its way.
+ * @param keepsOutput Whether output may still be changed on its way.
  */
 function rawTermios(termios: Bytes, keepsOutput = false): Bytes {
   const raw = termios.slice();
@@ -112,7 +116,7 @@ function readTermios(fd: number): Bytes {
   return termios;
 }
 
-/** How large a terminal's window is, of `struct winsize`; zeros where nobody knows. */
+/** The size of a terminal's window, as in `struct winsize`; zeros where it is unknown. */
 export interface WindowSize {
   rows: number;
   columns: number;
@@ -122,9 +126,9 @@ export interface WindowSize {
 }
 
 /**
- * The size of a terminal's window.
+ * Returns the size of a terminal's window.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when it is not a terminal, or hung up.
  */
 export function windowSize(fd: number): WindowSize {
   const size = new Uint16Array(4);
@@ -134,18 +138,18 @@ export function windowSize(fd: number): WindowSize {
 }
 
 /**
- * Says how large a terminal's window is; if that is a change, its programs get SIGWINCH.
+ * Sets the size of a terminal's window. If that changes it, the terminal's programs get SIGWINCH.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when it is not a terminal, or hung up.
  */
 export function setWindowSize(fd: number, { rows, columns, width, height }: WindowSize): void {
   const size = new Uint16Array([rows, columns, width, height]);
   syscall("ioctl", fd, TIOCSWINSZ, new Uint8Array(size.buffer));
 }
 
-/** A pair of pseudo-terminals, both of which are closed by exec. */
+/** A pair of pseudo-terminals. Both are closed by exec. */
 export interface Pty {
-  /** Whoever shows the terminal has this side. It does not wait. */
+  /** The side of the program that shows the terminal. It does not wait. */
   master: Fd;
   /** The terminal that programs see. */
   slave: Fd;
@@ -154,11 +158,11 @@ export interface Pty {
 }
 
 /**
- * Makes a pair of pseudo-terminals. No path is looked up but `ptmx`, so the devpts may be one that
- * is mounted nowhere, or in another mount namespace.
+ * Makes a pair of pseudo-terminals. The only path that is looked up is `ptmx`, so the devpts may be
+ * one that is mounted nowhere, or in another mount namespace.
  *
  * @param devpts The directory of a devpts.
- * @throws {SyscallError}
+ * @throws {SyscallError} when the devpts has no `ptmx`, or no terminals left.
  */
 export function openPty(devpts: Fd): Pty {
   const master = openAt(devpts, "ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK);
@@ -174,21 +178,28 @@ export function openPty(devpts: Fd): Pty {
   }
 }
 
-/** Whether a directory is a devpts: where terminals are, and nothing that somebody else has made. */
+/**
+ * Checks whether a directory is a devpts: it contains terminals, and no file that somebody else
+ * made.
+ */
 export function isDevpts(directory: Fd): boolean {
   return fileSystemType(directory) === DEVPTS_SUPER_MAGIC;
 }
 
-/** Makes a terminal the one that the calling process controls: it has to lead a session that has none. */
+/**
+ * Makes a terminal the controlling terminal of the calling process, which has to lead a session
+ * that has none.
+ */
 export function takeTerminal(fd: number, call: Call): void {
   call("ioctl", fd, TIOCSCTTY, 0);
 }
 
 /**
- * The process group that a terminal listens to.
+ * Returns the process group that a terminal's keys signal.
  *
- * @returns `undefined` when this is not the terminal that controls this process, or none at all.
- * @throws {SyscallError}
+ * @returns `undefined` when the terminal is not this process's controlling terminal, or no terminal
+ * at all.
+ * @throws {SyscallError} when the kernel refuses to tell.
  */
 export function foregroundGroup(fd: number): number | undefined {
   const group = new Int32Array(1);

@@ -9,26 +9,27 @@ import { syscall } from "./libc.ts";
 
 const WNOHANG = 1;
 const WUNTRACED = 2;
-/** The low byte of the status of a process that has stopped. */
+/** The low byte of the wait status of a process that has stopped. */
 const STOPPED = 0x7f;
 
 /** How a process ended: with an exit status, or by a signal. */
 export type End = { status: number } | { signal: number };
 
 /**
- * Waits for a child's end.
+ * Waits until a child ends.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `ECHILD` when it is no child of this process.
  */
 export function endOf(pid: number): End {
   return decodeEnd(waitStatus(pid));
 }
 
 /**
- * What has become of a child since it was asked for last: it has ended, or stopped.
+ * Returns what became of a child since the last call, without waiting: it has ended, or it has
+ * stopped.
  *
  * @returns `undefined` when neither.
- * @throws {SyscallError}
+ * @throws {SyscallError} `ECHILD` when it is no child of this process.
  */
 export function changeOf(pid: number): End | "stopped" | undefined {
   const status = new Int32Array(1);
@@ -38,29 +39,29 @@ export function changeOf(pid: number): End | "stopped" | undefined {
 }
 
 /**
- * Waits for a child's end.
+ * Waits until a child ends.
  *
  * @returns Its exit status, or 128 and the number of the signal that ended it.
- * @throws {SyscallError}
+ * @throws {SyscallError} `ECHILD` when it is no child of this process.
  */
 export function waitFor(pid: number): number {
   return exitStatus(waitStatus(pid));
 }
 
 /**
- * Waits for whichever children end, until a certain one has.
+ * Waits for any children that end, until a certain one has.
  *
- * The first process of a PID namespace ends only when all others in it have been waited for, by whoever their
- * parents are: pid_namespaces(7).
+ * The first process of a PID namespace ends only after all others in it were waited for, whoever
+ * their parents are: pid_namespaces(7).
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} `ECHILD` when no child is left.
  */
 export function waitForAllUntil(pid: number): void {
   while (syscall("wait4", -1, null, 0, null) !== pid);
 }
 
 /**
- * What a wait status means, as a shell says it: wait(2).
+ * Translates a wait status into a shell's exit status: wait(2).
  *
  * @example
  * ```ts
