@@ -1,5 +1,5 @@
 /**
- * How an app is started: appc spec 0.8.11, `spec/aci.md`, `app`.
+ * The schema of an app, which says how it is started: appc spec 0.8.11, `spec/aci.md`, `app`.
  *
  * @module
  */
@@ -47,20 +47,20 @@ export const MountPoint = schema(() =>
 const PortNumber = wholeNumber(1, 65535);
 const PortCount = wholeNumber(0, 65535);
 
-/** One port or several in a row that an app listens on. */
+/** One port, or several consecutive ports, that an app listens on. */
 export const Port = schema(() =>
   z.object({
     name: ACName(),
     protocol: z._default(z.string(), ""),
     port: PortNumber(),
-    /** How many there are; 0 is 1 as well. */
+    /** How many ports there are; 0 means 1. */
     count: z._default(PortCount(), 1),
-    /** Whether the executor listens, and passes the socket on. */
+    /** Whether the executor listens, and passes the socket on to the app. */
     socketActivated: z._default(z.boolean(), false),
   }).check(z.refine(({ port, count }) => port + count <= 65536, "ends after port 65535"))
 );
 
-/** A limit or privilege; each kind has a value of its own, which `readIsolators` reads. */
+/** A limit or privilege. The form of its value depends on its name: `readIsolators` reads it. */
 export const Isolator = schema(() =>
   z.object({ name: ACIdentifier(), value: z.optional(z.unknown()) })
 );
@@ -68,7 +68,7 @@ export const Isolator = schema(() =>
 /** The isolators of an app or a pod. */
 export const IsolatorList = schema(() => listOf(Isolator));
 
-/** A program that runs at a moment of an app's life. */
+/** A program that runs before an app starts or after it ends. */
 const EventHandler = schema(() =>
   z.object({
     name: z.literal(["pre-start", "post-stop"]),

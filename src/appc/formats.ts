@@ -1,13 +1,13 @@
 /**
  * Texts with a form of their own: versions, image IDs, dates, URLs, addresses. appc spec 0.8.11,
- * `spec/types.md`; where that leaves a choice, the one that its Go validator makes.
+ * `spec/types.md`. Where the spec leaves a choice, its Go validator's choice is taken.
  *
  * @module
  */
 
 import { textThat } from "./names.ts";
 
-/** `MAJOR.MINOR.PATCH`, then perhaps `-PRERELEASE` and `+METADATA`; never all zero. */
+/** `MAJOR.MINOR.PATCH`, optionally with `-PRERELEASE` and `+METADATA`; not all zero. */
 export const SemVer = textThat(
   (text) =>
     /^\d{1,18}\.\d{1,18}\.\d{1,18}(-[^+]*)?(\+[^]*)?$/.test(text) &&
@@ -15,21 +15,21 @@ export const SemVer = textThat(
   "must be a version such as 0.8.11, and not zero",
 );
 
-/** An image ID. The validator looks at its kind, not at its digits. */
+/** An image ID. The validator checks the kind of hash, not its digits. */
 export const Hash = textThat(
   (text) => /^sha512-[^-]+$/.test(text),
   'must be "sha512-" and a value without -',
 );
 
-/** An IPv4 or IPv6 address, without a zone. Empty stands for all. */
+/** An IPv4 or IPv6 address, without a zone. Empty stands for all addresses. */
 export const HostIP = textThat(
   (text) => text === "" || isIPv4(text) || isIPv6(text),
   "must be an IPv4 or IPv6 address",
 );
 
 /**
- * Whether a text is a date and time of RFC 3339, as Go reads it: an hour may have one digit, a fraction may
- * begin with a comma, and a zone may be any number of hours from UTC.
+ * Checks whether a text is a date and time of RFC 3339, as Go reads it: an hour may have one digit,
+ * a fraction may begin with a comma, and a zone may be any number of hours from UTC.
  *
  * @example
  * ```ts
@@ -50,8 +50,8 @@ export function isDate(text: string): boolean {
 }
 
 /**
- * Whether a text is an HTTP or HTTPS URL by RFC 3986, as Go reads it: other than in a browser, nothing is
- * corrected, and a URL need not have a host.
+ * Checks whether a text is an HTTP or HTTPS URL by RFC 3986, as Go reads it: unlike in a browser,
+ * nothing is corrected, and a URL need not have a host.
  *
  * @example
  * ```ts
@@ -78,7 +78,7 @@ function isAuthority(text: string): boolean {
   return /^[\w\-.~:!$&'()*+,;=%@]*$/.test(user) && isEscaped(user) && isHost(text.slice(at + 1));
 }
 
-/** A name or address, and perhaps a port, which may be empty. */
+/** A name or address, optionally with a port, which may be empty. */
 function isHost(text: string): boolean {
   const nameEnd = text.startsWith("[") ? text.lastIndexOf("]") + 1 : text.lastIndexOf(":");
   if (text.startsWith("[") && nameEnd === 0) return false;
@@ -86,7 +86,7 @@ function isHost(text: string): boolean {
   return /^(:\d*)?$/.test(port) && hasHostCharacters(text);
 }
 
-/** Only characters outside ASCII, and the % of a zone, may be escaped in a host. */
+/** In a host, only characters outside ASCII and the % of a zone may be escaped. */
 function hasHostCharacters(text: string): boolean {
   return /^(?:[\w\-.~!$&'()*+,;=:[\]<>"]|[^\0-\x7f]|%25|%[89a-f][0-9a-f])*$/i.test(text);
 }
@@ -105,7 +105,10 @@ function isIPv4(text: string): boolean {
   return /^((0|[1-9]\d?|1\d\d|2[0-4]\d|25[0-5])(\.(?!$)|$)){4}$/.test(text);
 }
 
-/** The URL parser knows all abbreviations of IPv6; the characters are checked so that it sees nothing else. */
+/**
+ * The URL parser knows all abbreviations of IPv6. The characters are checked first, so that the
+ * parser sees nothing but an address.
+ */
 function isIPv6(text: string): boolean {
   return /^[0-9a-f:.]+$/i.test(text) && URL.canParse(`http://[${text}]/`);
 }

@@ -8,7 +8,10 @@ import { parseManifest } from "./parse.ts";
 /** How many manifests are tried in all. */
 const RUNS = Deno.env.get("VOLO_FUZZ") === "full" ? 100_000 : 2_000;
 
-/** The slowest of a thousand takes a few milliseconds; what takes this long would hang on more of the same. */
+/**
+ * The slowest of a thousand manifests takes a few milliseconds. One that takes this long shows that
+ * a larger one would take for ever.
+ */
 const LONGEST_MS = 2_000;
 
 /** The error of reading a manifest with all its isolators, if there is one. */

@@ -1,5 +1,5 @@
 /**
- * The image manifest: appc spec 0.8.11, `spec/aci.md`.
+ * The schema of the image manifest: appc spec 0.8.11, `spec/aci.md`.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { type Checked, schema } from "./schema.ts";
 /** In bytes. */
 const Size = wholeNumber(0, 2 ** 64, "of bytes");
 
-/** An image below this one. */
+/** An image that another one is built on. */
 const Dependency = schema(() =>
   z.object({
     imageName: ACIdentifier(),
@@ -27,7 +27,7 @@ const Dependency = schema(() =>
 
 const Path = schema(() => z.string());
 
-/** An image, of an app or of stage1 itself. */
+/** The manifest of an app's image, or of stage1's own. */
 export const ImageManifest = schema(() =>
   z.object({
     acKind: z.literal("ImageManifest"),
@@ -37,7 +37,7 @@ export const ImageManifest = schema(() =>
     app: z.optional(App()),
     annotations: Annotations(),
     dependencies: listOf(Dependency),
-    /** The paths that are kept of the image and its dependencies; all if there are none. */
+    /** The paths that are kept of the image and its dependencies; if empty, all are kept. */
     pathWhitelist: listOf(Path),
   })
 );

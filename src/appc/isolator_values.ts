@@ -1,7 +1,8 @@
 /**
- * What the values of isolators look like: appc spec 0.8.11, `spec/ace.md`, "Isolators".
+ * The schemas of isolators' values: appc spec 0.8.11, `spec/ace.md`, "Isolators".
  *
- * A pod has few isolators or none, so each schema is only made, by a function, when there is a value for it.
+ * A pod has few isolators or none, so a function makes each schema, and only when there is a value
+ * for it.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import { NotEmpty, textThat, wholeNumber } from "./names.ts";
 import { checkValue } from "./parse.ts";
 import { parseQuantity } from "./quantity.ts";
 
-/** An amount, or two; each is a quantity as yet unread. */
+/** One amount, or two. Each is a quantity that is not parsed yet. */
 const resourceValue = () =>
   z.object({
     default: z._default(z.boolean(), false),
@@ -51,7 +52,7 @@ export const noNewPrivileges = () => z.boolean();
 /** What is added to an app's badness when memory is short: proc_pid_oom_score_adj(5). */
 export const oomScoreAdj = wholeNumber(-1000, 1000);
 
-/** An app's weight among others that want the processor; cgroup v1's bounds. */
+/** An app's weight among others that compete for the processor, within the bounds of cgroup v1. */
 export const cpuShares = wholeNumber(2, 262144);
 
 /** Kernel parameters by their dotted names. */
@@ -78,9 +79,9 @@ export interface Amounts {
 /**
  * Reads the value of `resource/memory` or `resource/cpu`.
  *
- * @param perUnit How many of the result make one: 1, or 1000 to get thousandths.
- * @param field Where the value stands, for errors.
- * @throws {Error} which names the field that is wrong.
+ * @param perUnit How many units of the result make one: 1, or 1000 to get thousandths.
+ * @param field Where the value stands in the manifest, for errors.
+ * @throws {Error} when the value is wrong; the message names the field.
  */
 export function readAmounts(value: unknown, perUnit: 1 | 1000, field: string): Amounts {
   const resource = checkValue(value, resourceValue(), field);
@@ -92,10 +93,10 @@ export function readAmounts(value: unknown, perUnit: 1 | 1000, field: string): A
 }
 
 /**
- * Reads the value of an isolator that limits what all devices of a kind do, and sets nothing aside.
+ * Reads the value of an isolator that limits all devices of a kind, and sets nothing aside.
  *
- * @param field Where the value stands, for errors.
- * @throws {Error} which names the field that is wrong.
+ * @param field Where the value stands in the manifest, for errors.
+ * @throws {Error} when the value is wrong; the message names the field.
  */
 export function readDeviceLimit(value: unknown, field: string): Amounts & { default: true } {
   const resource = checkValue(value, resourceValue(), field);
@@ -116,7 +117,7 @@ function readAmount(
   return { [key]: amount };
 }
 
-/** A quantity may be a number of JSON as well as text. */
+/** A quantity may be a JSON number as well as a text. */
 function readQuantity(value: unknown, perUnit: 1 | 1000, field: string): number {
   if (typeof value !== "string" && typeof value !== "number") {
     throw new Error(`${field}: expected a quantity`);

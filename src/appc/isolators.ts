@@ -1,5 +1,6 @@
 /**
- * Isolators: limits and privileges that an app asks for. appc spec 0.8.11, `spec/ace.md`, "Isolators".
+ * Reading isolators, the limits and privileges that an app asks for: appc spec 0.8.11,
+ * `spec/ace.md`, "Isolators".
  *
  * @module
  */
@@ -19,12 +20,12 @@ import {
 } from "./isolator_values.ts";
 import { checkValue } from "./parse.ts";
 
-/** Where an isolator stands in its manifest, for messages: `apps[0].app.isolators[2]`. */
+/** The place of an isolator in its manifest, for messages: `apps[0].app.isolators[2]`. */
 export interface Placed {
   field: string;
 }
 
-/** A set to keep, or to take away. */
+/** A set whose elements are kept or removed. */
 export interface SetIsolator extends Placed {
   mode: "retain" | "remove";
   set: string[];
@@ -32,23 +33,23 @@ export interface SetIsolator extends Placed {
 
 /** `os/linux/seccomp-retain-set` or `-remove-set`. */
 export interface SeccompIsolator extends SetIsolator {
-  /** The name of the error that a refused call returns; a refused call kills when there is none. */
+  /** The name of the error that a refused call returns. Without it, a refused call kills. */
   errno?: string;
 }
 
 /** An amount that is set aside, and one that is not exceeded. */
 export interface ResourceIsolator extends Placed {
-  /** Bytes of memory, thousandths of a processor, or whatever the isolator counts. */
+  /** Bytes of memory, thousandths of a processor, or the unit that the isolator counts. */
   request?: number;
   limit?: number;
 }
 
-/** A device's share of reading or writing, or a single number of the kernel's. */
+/** A single number that the kernel takes. */
 interface NumberIsolator extends Placed {
   value: number;
 }
 
-/** All isolators of an app or pod, by what they are about. */
+/** All isolators of an app or pod, by subject. */
 export interface Isolators {
   /** `os/linux/capabilities-retain-set` or `-remove-set`; names as in capabilities(7). */
   capabilities?: SetIsolator;
@@ -69,17 +70,20 @@ export interface Isolators {
   oomScoreAdj?: NumberIsolator;
   /** `os/linux/cpu-shares`. */
   cpuShares?: NumberIsolator;
-  /** `os/unix/sysctl`: names, dotted, with their values. */
+  /** `os/unix/sysctl`: dotted names, with their values. */
   sysctl?: Placed & { entries: Record<string, string> };
   /** `os/linux/selinux-context`. */
   selinuxContext?: Placed & { user: string; role: string; type: string; level: string };
   /** `os/linux/apparmor-profile`. */
   apparmorProfile?: Placed & { profile: string };
-  /** Those that the spec does not know. */
+  /** Isolators that the spec does not know. */
   unknown: (Placed & { name: string })[];
 }
 
-/** Reads an isolator's value: what it adds to the others. `field` is where the isolator stands. */
+/**
+ * Reads an isolator's value. Returns what it adds to the other isolators. `field` is the isolator's
+ * place.
+ */
 type Reader = (value: unknown, field: string) => Partial<Isolators>;
 
 const READERS = new Map<string, Reader>([
@@ -122,7 +126,7 @@ const READERS = new Map<string, Reader>([
   })],
 ]);
 
-/** Those that an app or pod may have one of, whichever way it puts it. */
+/** Isolators that an app or pod may have only once, under whichever of their names. */
 const SINGLE: readonly (Exclude<keyof Isolators, "unknown">)[] = [
   "seccomp",
   "oomScoreAdj",
@@ -135,11 +139,14 @@ const SINGLE: readonly (Exclude<keyof Isolators, "unknown">)[] = [
 /**
  * Reads the isolators of an app or a pod.
  *
- * Of capabilities, several sets of one kind count as one; of the others that may stand more than once, the last.
+ * Several capability sets of one kind count as one. Of the other isolators that may occur more than
+ * once, the last one counts.
  *
  * @param list The isolators of the manifest.
- * @param field Where the list stands in it, to begin paths with: `apps[0].app.isolators`.
- * @throws {Error} in one line, which names the field that is wrong, or two isolators that exclude each other.
+ * @param field The place of the list in the manifest, with which paths begin:
+ * `apps[0].app.isolators`.
+ * @throws {Error} when an isolator is wrong, or two exclude each other; one line, which names the
+ * field.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * What manifests say about an image, a pod or an app in words: labels, annotations, and what users add. appc
- * spec 0.8.11, `spec/aci.md`.
+ * The schemas of texts about an image, a pod or an app: labels, annotations, and what users add.
+ * appc spec 0.8.11, `spec/aci.md`.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { uniqueBy } from "./lists.ts";
 import { ACIdentifier } from "./names.ts";
 import { type Checked, schema } from "./schema.ts";
 
-/** The processors that each operating system may be told with, in appc's spelling. */
+/** The processors that an image for each operating system may name, in appc's spelling. */
 const ARCHITECTURES = new Map([
   [
     "linux",
@@ -32,7 +32,7 @@ const ARCHITECTURES = new Map([
   ["darwin", ["x86_64", "i386"]],
 ]);
 
-/** What the values of annotations with a meaning in the spec must be. */
+/** Rules for the values of the annotations that the spec gives a meaning. */
 const ANNOTATION_RULES = new Map([
   ["created", { rule: isDate, message: "must be a date as RFC 3339 writes it" }],
   ["homepage", { rule: isURL, message: "must be an HTTP or HTTPS URL" }],
@@ -45,7 +45,10 @@ const NamedText = schema(() =>
 );
 type NamedText = Checked<typeof NamedText>;
 
-/** The labels of an image. The operating system must be known, and the processor be one of its. */
+/**
+ * The labels of an image. The operating system must be known, and the processor must be one of its
+ * processors.
+ */
 export const Labels = schema(() => uniqueBy(NamedText, "name", "label", areKnown()));
 
 function areKnown() {
@@ -77,7 +80,10 @@ function keepRules() {
   });
 }
 
-/** Texts by name. It is a check of a kind in use; a record would be one more. */
+/**
+ * Texts by name. The check is of a kind that is used anyway: zod's record would be one more kind,
+ * which costs each start something.
+ */
 export const NamedTexts = schema(() => z.custom<Record<string, string>>().check(areTexts()));
 
 function areTexts() {
@@ -93,7 +99,7 @@ function areTexts() {
   });
 }
 
-/** Texts by names of the user's choice. */
+/** Texts by names that the user chooses. */
 export const UserTexts = schema(() => z.optional(NamedTexts()));
 
 function unknownValue(what: string, value: string): string {

@@ -1,5 +1,5 @@
 /**
- * Lists as appc manifests have them: they may be left out, and often their elements must differ.
+ * Schemas of lists in appc manifests: they may be left out, and often their elements must differ.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import * as z from "zod/mini";
 import type { Schema } from "./schema.ts";
 
 /**
- * A list that is empty when it is left out.
+ * Makes the schema of a list that is empty when it is left out.
  *
- * @param element What its elements look like: asked for when there is one.
- * @param checks What must hold for the whole list.
+ * @param element The schema of its elements, asked for when there is one.
+ * @param checks Checks of the whole list.
  */
 export function listOf<S extends z.ZodMiniType>(
   element: Schema<S>,
@@ -28,11 +28,11 @@ export function listOf<S extends z.ZodMiniType>(
 }
 
 /**
- * A list whose elements must differ in one field.
+ * Makes the schema of a list whose elements must differ in one field.
  *
  * @param key The field.
- * @param what What an element is called, for the error: `duplicate app "web"`.
- * @param checks What must hold for the whole list besides.
+ * @param what The word for an element in the error: `duplicate app "web"`.
+ * @param checks Further checks of the whole list.
  */
 export function uniqueBy<S extends z.ZodMiniType, K extends keyof z.infer<S> & string>(
   element: Schema<S>,

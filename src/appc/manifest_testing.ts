@@ -1,5 +1,5 @@
 /**
- * Manifests that are right and say all that they can, for tests to spoil, and ways to spoil them.
+ * Correct manifests with every field, for tests to spoil, and ways to spoil them.
  *
  * @module
  */
@@ -80,11 +80,11 @@ export const POD = {
   userLabels: { tier: "front" },
 };
 
-/** What a key of an object or list leads to. */
+/** The keys that lead to a place in an object or list. */
 type Path = readonly (string | number)[];
 
 /**
- * A copy of a manifest that has another value at a path; undefined takes away what is there.
+ * Copies a manifest with another value at a path; undefined removes the value.
  *
  * @example
  * ```ts
@@ -102,14 +102,14 @@ export function withField(manifest: unknown, [key, ...rest]: Path, value: unknow
   return copy;
 }
 
-/** The path that its documentation would write as `apps[0].name`. */
+/** Parses a path as the spec writes it, such as `apps[0].name`. */
 export function fieldPath(field: string): Path {
   return field.split(/[.[\]]+/).filter((key) => key !== "").map((key) =>
     /^\d+$/.test(key) ? Number(key) : key
   );
 }
 
-/** Values that have been trouble to parsers, and names that mean something to some field. */
+/** Values that have troubled parsers, and names that mean something to some field. */
 export const ODD: fc.Arbitrary<unknown> = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
   fc.string({ unit: "binary" }),
@@ -129,7 +129,7 @@ export const ODD: fc.Arbitrary<unknown> = fc.oneof(
   ),
 );
 
-/** How a manifest is spoilt: where, by which share of its fields, and what it gets there. */
+/** How a manifest is spoilt. `where` is a share of its fields, from 0 on. */
 export interface Damage {
   where: number;
   how: "delete" | "replace" | "duplicate" | "move";
@@ -149,7 +149,7 @@ function allPaths(value: unknown, path: Path = []): Path[] {
   return [path, ...[...keys].flatMap((key) => allPaths(Reflect.get(value, key), [...path, key]))];
 }
 
-/** A copy of a manifest with the damage done. */
+/** Copies a manifest and damages the copy. */
 export function spoil(manifest: unknown, { where, how, value }: Damage): unknown {
   const paths = allPaths(manifest);
   const path = paths[Math.floor(where * paths.length)] ?? [];
@@ -166,7 +166,7 @@ export function spoil(manifest: unknown, { where, how, value }: Damage): unknown
   }
 }
 
-/** Whether a text may be shown on a terminal as one line. */
+/** Checks whether a terminal shows a text as one line. */
 export function isOneLine(text: string): boolean {
   return !/[\p{Cc}\u2028\u2029]/u.test(text);
 }

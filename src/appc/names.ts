@@ -1,5 +1,5 @@
 /**
- * The names and numbers that appc manifests are made of: appc spec 0.8.11, `spec/types.md`.
+ * The schemas of the names and numbers in appc manifests: appc spec 0.8.11, `spec/types.md`.
  *
  * @module
  */
@@ -9,20 +9,21 @@ import { listOf } from "./lists.ts";
 import { schema } from "./schema.ts";
 
 /**
- * Text with a rule of its own.
+ * Makes the schema of a text with a rule of its own.
  *
- * Every kind of check that zod has costs each start something when it is first used, so all rules are of one. They
- * are part of the schema from its beginning: zod's `check` makes another schema.
+ * Each kind of check that zod has costs every start something when it is first used, so all rules
+ * are of one kind. They are part of the schema from its beginning, because zod's `check` would make
+ * a second schema.
  *
  * @param rule What must hold for the text.
- * @param message What the error says when it does not.
+ * @param message The error when it does not.
  */
 export function textThat(rule: (text: string) => boolean, message: string) {
   return schema(() => new z.ZodMiniString({ type: "string", checks: [z.refine(rule, message)] }));
 }
 
 /**
- * A whole number within bounds, both of which it may be.
+ * Makes the schema of a whole number within bounds, which it may equal.
  *
  * @param what What it must be, for the error, when the bounds alone do not say it well.
  */
@@ -35,27 +36,27 @@ export function wholeNumber(least: number, most: number, what = `from ${least} t
 }
 
 /**
- * An AC Name: lower-case letters and digits joined by `-`. The spec's pattern wants a single `-` between two
- * others; its validator, which every image has passed, takes several.
+ * An AC Name: lower-case letters and digits joined by `-`. The spec's pattern wants a single `-`
+ * between two of them; its validator, which every image has passed, accepts several.
  */
 export const ACName = textThat(
   (text) => /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(text),
   "must be lower-case letters and digits joined by -",
 );
 
-/** An AC Identifier: as an AC Name, joined by any of `-._~/`. */
+/** An AC Identifier: like an AC Name, joined by any of `-._~/`. */
 export const ACIdentifier = textThat(
   (text) => /^[a-z0-9]([a-z0-9._~/-]*[a-z0-9])?$/.test(text),
   "must be lower-case letters and digits joined by -._~/",
 );
 
-/** A choice that may be left open. */
+/** A choice that a manifest may leave open. */
 export const Flag = schema(() => z.optional(z.boolean()));
 
-/** Text that says something. */
+/** A text that is not empty. */
 export const NotEmpty = textThat((text) => text !== "", "must not be empty");
 
-/** Text that is passed to the kernel, and so has no NUL. */
+/** A text that is passed to the kernel, and so has no NUL. */
 export const ArgumentText = textThat(hasNoNul, "has a NUL character");
 
 /** A program and its arguments. */
@@ -64,22 +65,22 @@ export const Command = schema(() => listOf(ArgumentText));
 /** An absolute path of the host. */
 export const AbsolutePath = textThat(isAbsolute, "must be an absolute path without NUL");
 
-/** A directory of the app: an absolute path; nothing stands for the root. */
+/** A directory of the app: an absolute path, or empty for the root. */
 export const WorkingDirectory = textThat(
   (path) => path === "" || isAbsolute(path),
   "must be an absolute path without NUL",
 );
 
 /**
- * A path in an app's root. It is meant from that root on, whether or not it begins with a slash: the spec
- * asks for no slash, and rkt passes on what its user wrote.
+ * A path in an app's root. It starts from that root, whether or not it begins with a slash: the
+ * spec does not require the slash, and rkt passes on what its user wrote.
  */
 export const InAppPath = textThat(
   (path) => path !== "" && hasNoNul(path),
   "must be a path without NUL",
 );
 
-/** A user or group id. The largest number means "no change" to the kernel and is nobody's. */
+/** A user or group id. The largest number means "no change" to the kernel, and is nobody's id. */
 export const Id = wholeNumber(0, 0xffff_fffe);
 
 function isAbsolute(path: string): boolean {

@@ -1,22 +1,23 @@
 /**
- * Reading a manifest: JSON text in, a checked value out, and errors that name the field.
+ * Reading a manifest: from JSON text to a checked value, with errors that name the field.
  *
  * @module
  */
 
 import * as z from "zod/mini";
 
-/** How many wrong fields an error names before it only counts them. */
+/** How many wrong fields an error names. It counts the others. */
 const MOST_NAMED = 3;
 
 /**
  * Parses and checks a manifest.
  *
  * @param text The manifest as JSON.
- * @param schema What it must look like.
- * @param origin The file that it comes from, to begin the error with.
+ * @param schema Its schema.
+ * @param origin The file that it comes from, with which the error begins.
  * @returns The manifest. Fields that the schema does not know are dropped: appc is extensible.
- * @throws {Error} in one line, which names the fields that are wrong.
+ * @throws {Error} when the text is no JSON or does not fit the schema; one line, which names the
+ * wrong fields.
  *
  * @example
  * ```ts
@@ -41,12 +42,12 @@ export function parseManifest<S extends z.ZodMiniType>(
 }
 
 /**
- * Checks a value of a manifest that is already read, and whose form depends on what stands beside it.
+ * Checks a value of a manifest whose form depends on what stands beside it.
  *
- * @param schema What it must look like.
- * @param field Where it stands, to begin the paths of errors with.
- * @returns The value, as `parseManifest` would.
- * @throws {Error} in one line, which names the fields that are wrong.
+ * @param schema Its schema.
+ * @param field Where it stands, with which the paths in errors begin.
+ * @returns The value, as `parseManifest` would return it.
+ * @throws {Error} when it does not fit the schema; one line, which names the wrong fields.
  */
 export function checkValue<S extends z.ZodMiniType>(
   value: unknown,
@@ -59,9 +60,9 @@ export function checkValue<S extends z.ZodMiniType>(
 }
 
 /**
- * Writes a path into a manifest the way its documentation does.
+ * Writes a path into a manifest in the spec's form.
  *
- * @param start The path that it goes on from.
+ * @param start The path that it continues.
  *
  * @example
  * ```ts
@@ -78,14 +79,14 @@ export function formatPath(path: readonly PropertyKey[], start = ""): string {
 
 function parseJSON(text: string, origin: string): unknown {
   try {
-    // Go writes what is absent as null.
+    // Go writes null for what is absent.
     return JSON.parse(text, (_, value) => value ?? undefined);
   } catch (error) {
     throw new Error(`${origin}: not JSON: ${oneLine((error as Error).message)}`);
   }
 }
 
-/** zod/mini comes without words; these are for the few ways in which a manifest goes wrong. */
+/** zod/mini has no messages; these are for the few ways in which a manifest can be wrong. */
 function explain(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case "invalid_type":
@@ -113,7 +114,7 @@ function typeName(value: unknown): string {
   return Array.isArray(value) ? "array" : typeof value;
 }
 
-/** A manifest's own words may stand in an error; they must not steer the terminal that it is shown on. */
+/** An error may quote a manifest; what it quotes must not control the terminal that shows it. */
 function oneLine(text: string): string {
   return text.replace(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
 }

@@ -1,5 +1,5 @@
 /**
- * The pod manifest: appc spec 0.8.11, `spec/pods.md`.
+ * The schema of the pod manifest: appc spec 0.8.11, `spec/pods.md`.
  *
  * @module
  */
@@ -50,10 +50,13 @@ const hostVolume = schema(() =>
   })
 );
 
-/** Storage that apps of a pod mount: a path of the host, or an empty directory that lives with the pod. */
+/**
+ * Storage that apps of a pod mount: a path of the host, or an empty directory that exists as long
+ * as the pod.
+ */
 export const Volume = schema(() => z.discriminatedUnion("kind", [emptyVolume(), hostVolume()]));
 
-/** Which volume goes where in an app. */
+/** A mount of a volume at a path of an app. */
 export const AppMount = schema(() =>
   z.object({
     volume: ACName(),
@@ -62,7 +65,7 @@ export const AppMount = schema(() =>
   })
 );
 
-/** The image that an app of a pod is from. */
+/** The image of an app of a pod. */
 const RuntimeImage = schema(() =>
   z.object({
     name: z.optional(ACIdentifier()),
@@ -86,13 +89,13 @@ export const RuntimeApp = schema(() =>
 /** Zero where the manifest leaves the choice open. */
 const HostPort = wholeNumber(0, 65535);
 
-/** A port of the host that leads to one of the pod. */
+/** A port of the host that is forwarded to one of the pod. */
 export const ExposedPort = schema(() =>
   z.object({
     name: ACName(),
     hostPort: z._default(HostPort(), 0),
     hostIP: z.optional(HostIP()),
-    /** When it is left out: the port of this name that an app of the pod has. */
+    /** Without it, the port of this name that an app of the pod has. */
     podPort: z.optional(Port()),
   })
 );

@@ -1,13 +1,14 @@
 /**
- * Quantities: amounts with a suffix, as in Kubernetes. appc spec 0.8.11, `spec/ace.md`, "Resource Isolators".
+ * Quantities: amounts with a suffix, as in Kubernetes. appc spec 0.8.11, `spec/ace.md`, "Resource
+ * Isolators".
  *
  * @module
  */
 
-/** The most that a quantity can be; more is the same as this. */
+/** The largest quantity; a larger one counts as this one. */
 const LARGEST = 2n ** 63n - 1n;
 
-/** Longer numbers serve nobody; the bound keeps the arithmetic short whatever a manifest says. */
+/** The bounds on the digits keep the arithmetic short, whatever a manifest says. */
 const QUANTITY = /^([+-]?)(\d{0,64})(?:\.(\d{0,64}))?([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,3})?$/;
 
 const DECIMAL_SUFFIXES = new Map([
@@ -25,12 +26,12 @@ const DECIMAL_SUFFIXES = new Map([
 const BINARY_SUFFIXES = "KMGTPE";
 
 /**
- * Reads a quantity: a decimal number, then perhaps `n u m k M G T P E` (powers of a thousand),
- * `Ki Mi Gi Ti Pi Ei` (of 1024), or `e` and an exponent.
+ * Parses a quantity: a decimal number, optionally with `n u m k M G T P E` (powers of a thousand),
+ * `Ki Mi Gi Ti Pi Ei` (powers of 1024), or `e` and an exponent.
  *
- * @param perUnit How many of the result make one: 1, or 1000 to get thousandths.
- * @returns A whole number, rounded away from zero, so that whoever asks for little gets some. What passes
- * 2^63-1 counts as 2^63-1; above 2^53 the result is as near as a number comes.
+ * @param perUnit How many units of the result make one: 1, or 1000 to get thousandths.
+ * @returns A whole number, rounded away from zero, so that a small request is not lost. Above
+ * 2^63-1 it is 2^63-1; above 2^53 it is the nearest number that JavaScript has.
  * @throws {Error} when the text is not a quantity.
  *
  * @example

@@ -1,20 +1,20 @@
 /**
- * Schemas that are made when they are first asked for: making one takes some ten microseconds, and no
- * manifest has all that it could have.
+ * Schemas that are made when they are first asked for: making one takes some ten microseconds, and
+ * no manifest uses all of them.
  *
  * @module
  */
 
 import type * as z from "zod/mini";
 
-/** Makes a schema at the first call, and returns it at all others, too. */
+/** Makes a schema at the first call, and returns the same one at each later call. */
 export type Schema<S extends z.ZodMiniType = z.ZodMiniType> = () => S;
 
-/** What a value is that a schema lets through. */
+/** The type of the values that a schema accepts. */
 export type Checked<T extends Schema> = z.infer<ReturnType<T>>;
 
 /**
- * A schema that is made when it is first asked for.
+ * Delays the making of a schema until it is first asked for.
  *
  * @example
  * ```ts

@@ -7,9 +7,9 @@
 const UUID = /^[0-9a-f]{32}$/i;
 
 /**
- * Reads a pod's UUID, with or without its dashes, as rkt does.
+ * Parses a pod's UUID, with or without dashes, as rkt does.
  *
- * @returns It in its usual form, lower case and dashed.
+ * @returns The UUID in its usual form, lower case and dashed.
  * @throws {Error} when it is not 32 hexadecimal digits.
  *
  * @example
