@@ -1,5 +1,6 @@
 /**
- * The cgroups of a pod whose only app `run` becomes: one in each hierarchy that its isolators need.
+ * Making and joining the cgroups of a pod whose only app `run` becomes: one in each hierarchy that
+ * its isolators need.
  *
  * @module
  */
@@ -14,13 +15,13 @@ import { withContext } from "../stage1/context.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import type { Debug } from "../stage1/log.ts";
 
-/** Cgroups by their paths, still open when the host's file systems are out of sight. */
+/** Open cgroups by their paths, for when the host's file systems are out of sight. */
 export type CgroupDirectories = ReadonlyMap<string, Fd>;
 
 /**
- * Opens what {@linkcode enterOwnCgroups} needs. Nothing is made yet.
+ * Opens the cgroups that {@linkcode enterOwnCgroups} needs. It makes none yet.
  *
- * @throws {SyscallError} when a cgroup of the host's is not there any more.
+ * @throws {SyscallError} when a cgroup of the host's is gone.
  */
 export function openOwnCgroups(plans: readonly CgroupPlan[]): CgroupDirectories {
   const paths = plans.flatMap(({ parent, enable }) => [
@@ -34,9 +35,9 @@ export function openOwnCgroups(plans: readonly CgroupPlan[]): CgroupDirectories 
 /**
  * Makes the pod's cgroups, moves this process into them, and limits them.
  *
- * That comes late, when this process has done its own work, so that little of that counts as the app's; but before it
- * gives up its privileges. It enters before it limits, because in version 2 the cgroup that it leaves may have to be
- * empty before the limits can exist.
+ * This comes late, when this process has done its own work, so that little of that work counts as
+ * the app's, but before the process gives up its privileges. It moves before it limits: in version
+ * 2 the cgroup that it leaves may have to be empty before the limits can exist.
  *
  * @returns What could not be enforced, and why: one line each.
  */
@@ -71,9 +72,9 @@ function nameOf(path: string): string {
 }
 
 /**
- * Limits a cgroup.
+ * Writes a limit of a cgroup.
  *
- * @returns What could not be, and why: one line each.
+ * @returns The note that it could not be written, and why; otherwise nothing.
  */
 export function writeLimit(cgroup: Fd, { file, value, optional, isolator }: CgroupLimit): string[] {
   try {
@@ -85,7 +86,7 @@ export function writeLimit(cgroup: Fd, { file, value, optional, isolator }: Cgro
   }
 }
 
-/** The line that tells of it. */
+/** Formats the note on an isolator that could not be enforced. */
 export function notEnforced(isolator: string, what: string, error: unknown): string {
   return `${isolator}: not enforced: ${what}: ${describeError(error)}`;
 }

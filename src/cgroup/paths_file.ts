@@ -1,6 +1,7 @@
 /**
- * The record of a pod's cgroups. `run` writes down where they are going to be before it makes any, so that `gc` finds
- * them without a search through all cgroups of the host, also when `run` was killed half-way.
+ * The record of a pod's cgroups. `run` writes their paths before it makes any, so that `gc` finds
+ * the cgroups without a search through all cgroups of the host, also when `run` was killed
+ * half-way.
  *
  * @module
  */
@@ -15,9 +16,9 @@ import { POD_PATHS } from "../stage1/pod_directory.ts";
 /**
  * Writes the record. A pod that gets no cgroups has none.
  *
- * @param podDirectory The pod's.
- * @param paths Of the cgroups, absolute.
- * @throws {SyscallError}
+ * @param podDirectory The pod's directory.
+ * @param paths The absolute paths of the cgroups.
+ * @throws {SyscallError} when the pod's directory cannot be written.
  */
 export function saveCgroupPaths(podDirectory: Fd, paths: readonly string[]): void {
   if (paths.length === 0) return;
@@ -25,9 +26,9 @@ export function saveCgroupPaths(podDirectory: Fd, paths: readonly string[]): voi
 }
 
 /**
- * The cgroups that the pod may have.
+ * Reads which cgroups the pod may have.
  *
- * @param names Those that are asked for, whatever else the record has.
+ * @param names The names of the cgroups that the caller wants; others in the record are left out.
  * @throws {Error} when there is a record that cannot be read.
  */
 export function loadCgroupPaths(names: readonly string[]): string[] {
@@ -36,7 +37,8 @@ export function loadCgroupPaths(names: readonly string[]): string[] {
 }
 
 /**
- * The cgroups that a record names. Whatever else it says, none but cgroups of these names are taken from it.
+ * Finds the cgroups of these names in a record. Whatever else the record holds is ignored, as are
+ * paths that are no cgroups.
  */
 export function cgroupsIn(
   record: string,

@@ -1,5 +1,5 @@
 /**
- * The end of a pod's cgroups, and of what is in them.
+ * Removing a pod's cgroups, and killing the processes in them.
  *
  * @module
  */
@@ -21,36 +21,37 @@ import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";
 import { loadCgroupPaths } from "./paths_file.ts";
 
-/** Processes that are killed end on their own time: how often, and after how long, to look again. */
+/** Killed processes take time to end: how often to look again, and after how long. */
 const PATIENCE = { attempts: 100, milliseconds: 20 };
 
-/** The same for processes that freeze, but not at once. */
+/** How often to look whether processes are frozen, and after how long. */
 const FREEZING = { attempts: 50, milliseconds: 2 };
 
-/** How often to look for processes that were made while others were killed. */
+/** How often to look for processes that were started while others were killed. */
 const ROUNDS = 100;
 
-/** How many are held at a time: a process can have about a thousand descriptors. */
+/** How many processes are held at once: a process can have about a thousand descriptors. */
 const BATCH = 256;
 
 /**
- * Removes the pod's cgroups, and ends what is still in them. There being none is fine.
+ * Removes the pod's cgroups, and kills the processes that are still in them. Having none is no
+ * error.
  *
- * @param uuid The pod's.
- * @throws {Error} when a process in there does not end.
+ * @param uuid The pod's UUID.
+ * @throws {Error} when a process in a cgroup does not end.
  */
 export function removePodCgroups(uuid: string, debug: Debug): void {
   removeCgroups([machineCgroupName(uuid), podCgroupName(uuid)], debug);
 }
 
 /**
- * Removes those of the pod's cgroups that have one of these names, and ends what is in them.
+ * Removes the pod's cgroups that have one of these names, and kills the processes in them.
  *
- * @throws {Error} when a process in there does not end.
+ * @throws {Error} when a process in a cgroup does not end.
  */
 export function removeCgroups(names: readonly string[], debug: Debug): void {
   const directories = loadCgroupPaths(names);
-  // All at once, as not every hierarchy can halt them.
+  // In all hierarchies at once, because not every one can freeze processes.
   killIn(directories, debug);
   for (const directory of directories) {
     debug(`remove cgroup ${directory}`);
@@ -68,34 +69,35 @@ function removeWithProcesses(directory: string, debug: Debug): void {
 }
 
 /**
- * Ends what is in those of the pod's cgroups that its apps are in.
+ * Kills the processes in the pod's cgroups that its apps are in.
  *
- * @param uuid The pod's.
- * @returns Whether there was anything.
- * @throws {SyscallError}
+ * @param uuid The pod's UUID.
+ * @returns Whether there was any process.
+ * @throws {SyscallError} when the kernel refuses to show or kill them.
  */
 export function killInPodCgroups(uuid: string, debug: Debug): boolean {
   const ofPod = loadCgroupPaths([machineCgroupName(uuid)]);
-  // Where the pod has a cgroup by that name, the other one is that of `run`, which has to see to the end.
+  // In a pod with a cgroup of that name, the other cgroup is for `run`, which has to outlive the
+  // apps.
   const ofApps = ofPod.length > 0 ? ofPod : loadCgroupPaths([podCgroupName(uuid)]);
   return killIn(ofApps, debug);
 }
 
 /**
- * Ends the processes in a cgroup and in those below it.
+ * Kills the processes in a cgroup and in those below it.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses to show or kill them.
  */
 export function killCgroup(directory: string, debug: Debug): void {
   killIn([directory], debug);
 }
 
-/** @returns Whether there was anything to end. */
+/** @returns Whether there was any process to kill. */
 function killIn(directories: readonly string[], debug: Debug): boolean {
   const inhabited = directories.filter((directory) => listCgroupProcesses(directory).length > 0);
   for (const directory of inhabited) debug(`kill all in ${directory}`);
   const rest = inhabited.filter((directory) => !cgroupKill(directory));
-  // Who is halted makes no more of them meanwhile.
+  // A frozen process starts no others meanwhile.
   rest.forEach(freeze);
   for (let i = 0; i < FREEZING.attempts && rest.some(isFreezing); i++) {
     waitMilliseconds(FREEZING.milliseconds);
@@ -105,7 +107,10 @@ function killIn(directories: readonly string[], debug: Debug): boolean {
   return inhabited.length > 0;
 }
 
-/** Where nothing can be halted, they may be made faster than they are killed: it comes to an end all the same. */
+/**
+ * Where nothing can freeze, new processes may be started faster than old ones are killed. So the
+ * number of rounds is limited.
+ */
 function killOneByOne(directory: string, debug: Debug): void {
   const killed = new Set<string>();
   for (let round = 0; round < ROUNDS; round++) {
@@ -120,14 +125,17 @@ function killOneByOne(directory: string, debug: Debug): void {
   }
 }
 
-/** Held first and looked for again then, so that a number which changed hands meanwhile is left alone. */
+/**
+ * Each process is first held and then looked for again, so that a process that got the id of an
+ * ended one is left alone.
+ */
 function killThose(pids: readonly number[], directory: string, debug: Debug): void {
   using held = new DisposableStack();
   const processes = pids.map((pid) => [pid, openProcess(pid)] as const);
   for (const [, process] of processes) if (process) held.use(process);
-  const members = new Set(listCgroupProcesses(directory));
+  const present = new Set(listCgroupProcesses(directory));
   for (const [pid, process] of processes) {
-    if (process === undefined || !members.has(pid)) continue;
+    if (process === undefined || !present.has(pid)) continue;
     debug(`kill ${pid}`);
     signalProcess(process, SIGKILL);
   }

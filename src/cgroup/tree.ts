@@ -1,9 +1,10 @@
 /**
- * The cgroups of a pod with namespaces of its own: making them, and having the pod's processes begin in them.
+ * The cgroups of a pod that `run` supervises: making them, and having the pod's processes begin in
+ * them.
  *
- * The pod's cgroup comes first, and pid 1 makes the cgroup namespace in it, so that the pod sees it as the
- * root of each hierarchy. In version 2 pid 1 has to have left it before it can give controllers to those of the
- * apps, which therefore come second.
+ * The pod's cgroup is made first. Pid 1 makes the cgroup namespace in it, so that the pod sees it
+ * as the root of each hierarchy. In version 2, pid 1 must have left the pod's cgroup before that
+ * can give controllers to the apps' cgroups, which are therefore made second.
  *
  * @module
  */
@@ -34,9 +35,9 @@ interface Branch {
   plan: PodCgroupPlan;
   /** The pod's cgroup. */
   directory: Fd;
-  /** Its `cgroup.procs` or `tasks`, which a process that joins it writes to. */
+  /** Its `cgroup.procs` or `tasks`: a process that joins it writes to this file. */
   procsFd: Fd;
-  /** The same of the one that pid 1 stays in, where that is another. */
+  /** The same file of the cgroup that pid 1 stays in, where that is another one. */
   ofFirst: Fd | undefined;
 }
 
@@ -47,11 +48,14 @@ export interface PodCgroups {
   notes: string[];
 }
 
-/** Where the kernel's file systems have a place for those of the cgroups. */
+/** Where cgroup file systems are mounted. */
 const MOUNT_POINT = "/sys/fs/cgroup";
 const VIEW = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
 
-/** Returns where {@linkcode makePodCgroups} makes cgroups: the pod's, and that of `run` where it has to move. */
+/**
+ * Returns the paths of the cgroups that {@linkcode makePodCgroups} makes: the pod's, and that of
+ * `run` where it has to move.
+ */
 export function pathsOfCgroups(plans: readonly PodCgroupPlan[]): string[] {
   return plans.flatMap(({ path, moveSelfOut }) => moveSelfOut ? [path, moveSelfOut] : [path]);
 }
@@ -69,10 +73,11 @@ export function makePodCgroups(plans: readonly PodCgroupPlan[], debug: Debug): P
 }
 
 /**
- * Makes those of the apps in them, and limits them. Pid 1 has to be where it stays.
+ * Makes the apps' cgroups in the pod's, and limits them. Pid 1 has to be in the cgroup that it
+ * stays in. What could not be enforced is added to the notes.
  *
- * @param notes Where it is added what could not be enforced, and why.
- * @returns By the app's name, where a process that joins its cgroups writes to.
+ * @returns By the app's name, the files that a process writes to in order to join the app's
+ * cgroups.
  */
 export function makeAppCgroups({ branches, notes }: PodCgroups, debug: Debug): Map<string, Fd[]> {
   const procsFd = new Map<string, Fd[]>();
@@ -93,15 +98,15 @@ export function makeAppCgroups({ branches, notes }: PodCgroups, debug: Debug): M
   return procsFd;
 }
 
-/** The cgroups of the pod's first process: each one's entrance. */
+/** The cgroups of the pod's first process, as files that it writes to in order to join them. */
 export interface FirstProcessCgroups {
   /** Where it makes the cgroup namespace. */
   begin: Fd[];
-  /** Where it stays, as far as that is elsewhere. */
+  /** Where it stays, if that is another cgroup. */
   stay: Fd[];
 }
 
-/** Where the pod's first process belongs. */
+/** Returns the cgroups that the pod's first process joins. */
 export function firstProcessCgroups({ branches }: PodCgroups): FirstProcessCgroups {
   return {
     begin: branches.map(({ procsFd }) => procsFd),
@@ -110,9 +115,9 @@ export function firstProcessCgroups({ branches }: PodCgroups): FirstProcessCgrou
 }
 
 /**
- * Ends all processes of an app. Where none of the pod's hierarchies tells which they are, they stay.
+ * Kills all processes of an app. If no hierarchy of the pod tracks them, nothing happens.
  *
- * @throws {SyscallError}
+ * @throws {SyscallError} when the kernel refuses to show or kill them.
  */
 export function killApp({ branches }: PodCgroups, app: string, debug: Debug): void {
   const tracker = branches.find(({ plan }) => plan.isTrackingHierarchy);
@@ -121,10 +126,11 @@ export function killApp({ branches }: PodCgroups, app: string, debug: Debug): vo
 }
 
 /**
- * Records the mounts that show the pod's cgroups, read-only, in a root that has a /sys. It is for a process in
- * the pod's cgroup namespace, and looks as on a host: one directory for each hierarchy of version 1.
+ * Records the mounts that show the pod's cgroups, read-only, in a root that has a /sys. They are
+ * for a process in the pod's cgroup namespace, and look as on a host: one directory for each
+ * hierarchy of version 1.
  *
- * They are but a view: the pod runs also where the kernel would not have one of them.
+ * They only show the cgroups: the pod runs also where the kernel refuses one of them.
  */
 export function recordCgroupMounts(
   plans: readonly PodCgroupPlan[],
@@ -151,10 +157,10 @@ export function recordCgroupMounts(
 }
 
 /**
- * The path of the pod's cgroup in the hierarchy in which all its processes are.
+ * Returns the kernel's path of the pod's cgroup in the hierarchy that tracks its processes.
  *
- * @returns `undefined` where there is none.
- * @throws {SyscallError}
+ * @returns `undefined` where there is no such hierarchy.
+ * @throws {SyscallError} when the mount table cannot be read.
  */
 export function trackedCgroup({ branches }: PodCgroups): string | undefined {
   const tracker = branches.find(({ plan }) => plan.isTrackingHierarchy);
@@ -177,7 +183,10 @@ function makeBranch(plan: PodCgroupPlan, notes: string[]): Branch {
   };
 }
 
-/** Without them the limits cannot be written, which is said of each; the rest can still be had. */
+/**
+ * Without the controllers the limits cannot be written, and each of them is noted. The rest is
+ * still made.
+ */
 function enableAbove({ enable }: PodCgroupPlan, notes: string[]): void {
   for (const step of enable) {
     try {
@@ -211,7 +220,10 @@ function restrict(directory: Fd, devices: readonly DeviceRule[]): string[] {
   }
 }
 
-/** Does what a host may not allow: the pod runs without, and each isolator is said not to be enforced. */
+/**
+ * Does what a host may not allow: the pod then runs without it, and each isolator is noted as not
+ * enforced.
+ */
 function attempt<T>(
   plan: PodCgroupPlan,
   notes: string[],
