@@ -1,5 +1,6 @@
 /**
- * All that is done to start an app, decided from the manifests, the arguments and what is known of the host.
+ * The plan of an app: how it is started, decided from the manifests, the arguments and the facts of
+ * the host.
  *
  * @module
  */
@@ -29,16 +30,16 @@ import { type MountOptions, type MountPlan, planMounts } from "./rootfs/mounts.t
 import { matchVolumes, mountRulesOf, type VolumeMount } from "./rootfs/volumes.ts";
 import { CALLERS_STREAMS, placesOfStreamAnnotations, planStdio, type StdioPlan } from "./stdio.ts";
 
-/** What decides about an app beside its own manifests. */
+/** What decides about an app besides its own manifests. */
 export interface AppOptions extends IsolatorOptions {
   /** Whether the pod has a network of its own. */
   hasNetwork: boolean;
-  /** The name of the pod, if it has one of its own. */
+  /** The pod's host name, if it has its own. */
   hostname: string | undefined;
-  /** The ids of the pod, if it has its own. */
+  /** The pod's ids, if it has its own. */
   ids: IdRange | undefined;
   dns: DnsConfMode;
-  /** Where the pod's metadata service is, if it has one. */
+  /** The URL of the pod's metadata service, if it has one. */
   metadataUrl: string | undefined;
   /** `--disable-paths`: the kernel's paths are left as they are, whatever else is asked for. */
   disablePaths: boolean;
@@ -48,10 +49,10 @@ export interface AppOptions extends IsolatorOptions {
   ofPod: Isolators;
 }
 
-/** A program, which may still have to be looked for, and its arguments. */
+/** A program, which may still have to be looked up, and its arguments. */
 export interface EventProgram {
   exec: [string, ...string[]];
-  /** Where the manifest has it: `apps[0].app.eventHandlers[0]`. */
+  /** Its place in the manifest: `apps[0].app.eventHandlers[0]`. */
   field: string;
 }
 
@@ -60,29 +61,32 @@ type EventName = "pre-start" | "post-stop";
 
 /** How an app is started. */
 export interface AppPlan extends MountPlan {
-  /** Where the pod manifest has it: `apps[0]`. */
+  /** Its place in the pod manifest: `apps[0]`. */
   field: string;
   name: string;
   /** Its root, relative to the pod directory. */
   rootfs: string;
   environment: Map<string, string>;
   user: UserRequest;
-  /** The ids of the pod, if it has its own. */
+  /** The pod's ids, if it has its own. */
   ids: IdRange | undefined;
   workingDirectory: string;
-  /** What runs to its end before the app starts, if anything does. */
+  /** The program that runs to its end before the app starts, if there is one. */
   preStart: EventProgram | undefined;
-  /** What runs when the app has ended, if anything does. */
+  /** The program that runs when the app has ended, if there is one. */
   postStop: EventProgram | undefined;
-  /** The program, which may still have to be looked for, and its arguments. */
+  /** The program, which may still have to be looked up, and its arguments. */
   exec: [string, ...string[]];
-  /** What its processes may do, and how the kernel takes them. */
+  /** What its processes may do, and how ready the kernel is to kill them. */
   isolators: IsolatorPlan;
-  /** The devices that it may use; all that it finds if undefined. */
+  /** The devices that it may use; if undefined, all that it finds. */
   devices: DeviceRule[] | undefined;
   /** Where its standard streams lead. */
   stdio: StdioPlan;
-  /** What its programs get as `TERM` unless its manifest says so: the caller's, where the app has a terminal. */
+  /**
+   * The `TERM` of its programs unless its manifest sets one: the caller's, where the app has a
+   * terminal.
+   */
   terminalType: string | undefined;
 }
 
@@ -90,8 +94,8 @@ export interface AppPlan extends MountPlan {
  * Decides how to start an app.
  *
  * @param ofApp The isolators of the app.
- * @returns The plan; and what of the manifests has no effect, and why: one line each.
- * @throws {Error} which names the field that is wrong.
+ * @returns The plan, and notes on what in the manifests has no effect, and why: one line each.
+ * @throws {Error} when a field is wrong; the message names it.
  */
 export function planApp(
   pod: Pod,
@@ -139,12 +143,12 @@ export function planApp(
   return { plan, notes };
 }
 
-/** What decides about the kernel's paths of a pod. */
+/** What decides how the kernel's paths of a pod are masked. */
 export type MaskOptions = Pick<AppOptions, "flavor" | "hasNetwork" | "disablePaths">;
 
 /**
- * Decides what is done about the kernel's paths in the own /proc and /sys of an isolated pod, whose
- * apps get clones of both. In the host's namespaces it is part of each app's plan.
+ * Decides how paths in the own /proc and /sys of an isolated pod are masked. The apps get clones of
+ * both. In the host's namespaces, the masks are part of each app's plan.
  *
  * @throws {Error} when an annotation is neither `true` nor `false`.
  */
@@ -160,7 +164,10 @@ function devicesAmong(volumes: readonly VolumeMount[], { sources }: HostFacts): 
     .filter((device) => device !== undefined);
 }
 
-/** The only app of a pod in the host's namespaces has the caller's streams, whether `run` stays with it or not. */
+/**
+ * The only app of a pod in the host's namespaces has the caller's streams, whether or not `run`
+ * stays with it.
+ */
 function planStreams(
   { apps }: Pod,
   { field, runtime: { annotations } }: PodApp,
@@ -186,7 +193,7 @@ function hasTerminal({ stdin }: StdioPlan, { callerStreams }: HostFacts): boolea
   return stdin === "tty" || (stdin === "caller" && callerStreams.stdin === "terminal");
 }
 
-/** Only without an overlay does stage0 give the files of an app to the pod's users. */
+/** stage0 gives the files of an app to the pod's users only without an overlay. */
 function notesOnForeignFiles(
   { field, name }: PodApp,
   ids: IdRange | undefined,
@@ -228,7 +235,7 @@ function refuseLinks(volumes: readonly VolumeMount[], { sources }: HostFacts): v
   }
 }
 
-/** The path without doubled and trailing slashes and dots, as it would be if there were no links. */
+/** Returns the path without doubled and trailing slashes and dots, as if there were no links. */
 function normalize(path: string): string {
   const parts: string[] = [];
   for (const part of path.split("/")) {

@@ -1,5 +1,6 @@
 /**
- * A plan in words: what `--debug` says while it is carried out, and what `deno task explain` prints without doing it.
+ * A plan in words: what `--debug` reports while the plan is carried out, and what `deno task
+ * explain` prints without carrying it out.
  *
  * @module
  */
@@ -17,7 +18,7 @@ import type { Access, Mask } from "./rootfs/masked_paths.ts";
 import type { DirectoryStep, MountStep, ShareStep } from "./rootfs/mounts.ts";
 import type { StdioPlan, Stream, StreamTarget } from "./stdio.ts";
 
-/** Describes a whole plan, in the order in which it is carried out: one line for each thing that is done. */
+/** Describes a whole plan, in the order in which it is carried out: one line for each step. */
 export function describePlan(plan: PodPlan): string[] {
   const lines = plan.runBecomes === "app" ? describeSingleApp(plan) : describeSupervised(plan);
   return [...plan.notes, ...lines].map(printable);
@@ -109,7 +110,7 @@ function access({ readOnly }: { readOnly: boolean }): string {
   return readOnly ? "ro" : "rw";
 }
 
-/** Describes what is done about a path of the kernel's. */
+/** Describes how a path of the kernel's is masked. */
 export function describeMask({ target, access }: Mask): string {
   return `${MASK[access]} ${target}, if it is there`;
 }
@@ -141,7 +142,7 @@ function describeLimit({ file, value }: { file: string; value: string }): string
   return `  ${file} = ${value}`;
 }
 
-/** `run` becomes the app, so what it does to itself comes last, and holds for the app. */
+/** `run` becomes the app. So the steps that it takes on itself come last, and hold for the app. */
 function describeSingleApp({ apps, cgroups }: SingleAppPlan): string[] {
   return apps.flatMap((app) => [
     ...describePreparation(app),
@@ -214,7 +215,7 @@ function describeRoot(app: AppPlan): string[] {
   ];
 }
 
-/** What one process does or is given; handlers and the app alike. */
+/** What one process does or gets; the same for handlers and the app. */
 function describeStart(app: AppPlan): string[] {
   const lines = [
     ...describeOomScore(app),

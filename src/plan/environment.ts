@@ -6,7 +6,7 @@
 
 import type { EnvironmentVariable } from "../appc/manifest.ts";
 
-/** What an app gets that does not say otherwise. */
+/** Variables of an app that does not set them. */
 const DEFAULTS: Readonly<Record<string, string>> = {
   PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   SHELL: "/bin/sh",
@@ -15,15 +15,15 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   HOME: "/root",
 };
 
-/** How systemd and others recognise that they run under rkt. */
+/** The value by which systemd and others recognise that they run under rkt. */
 const CONTAINER = "rkt";
 
 /**
- * Puts together an app's environment: the defaults, then what the app declares, then what the executor
- * alone can know and an app cannot override.
+ * Composes an app's environment: the defaults, then what the app declares, then what only the
+ * executor knows and an app cannot override.
  *
  * @param declared The variables that the app's manifest sets.
- * @param metadataUrl Where the pod's metadata service is, if it has one.
+ * @param metadataUrl The URL of the pod's metadata service, if it has one.
  *
  * @example
  * ```ts
@@ -46,15 +46,15 @@ export function composeEnvironment(
   return environment;
 }
 
-/** The environment as execve(2) takes it: `NAME=value` each. */
+/** Returns the environment as execve(2) takes it: `NAME=value` each. */
 export function environmentEntries(environment: ReadonlyMap<string, string>): string[] {
   return [...environment].map(([name, value]) => `${name}=${value}`);
 }
 
 /**
- * Adds the type of the terminal that a program has, unless the app's manifest says otherwise.
+ * Adds the type of a program's terminal, unless the app's manifest sets one.
  *
- * @param terminalType The caller's `TERM`; nothing for a program without a terminal.
+ * @param terminalType The caller's `TERM`; undefined for a program without a terminal.
  *
  * @example
  * ```ts

@@ -1,17 +1,20 @@
 /**
- * What becomes of each field of the manifests. The messages about fields without effect come from this
- * table, and so does the one in `docs/fields.md`.
+ * The table of what becomes of each field of the manifests. The messages about fields without
+ * effect come from it, and so does the table in `docs/fields.md`.
  *
  * @module
  */
 
-/** What is done with a field: it has its effect here, is an error, has none, or is stage0's or a reader's. */
+/**
+ * What is done with a field: it has its effect, is an error, has no effect, or is for stage0 or for
+ * readers of the manifest.
+ */
 type Treatment = "honoured" | "refused" | "ignored" | "not ours";
 
 /** One row of the table. */
 interface FieldRule {
   treatment: Treatment;
-  /** How, or why not. */
+  /** How it has its effect, or why it has none. */
   how: string;
 }
 
@@ -19,7 +22,10 @@ const CHECKED = "checked when the manifest is read";
 const STAGE0 = "stage0 has acted on it before this image starts";
 const METADATA = "for readers of the manifests, and of rkt's metadata service";
 
-/** The rules, by field. A field of `app` has the same one in pod and image manifest. */
+/**
+ * The rules, by field. A field of `app` has the same rule in the pod manifest and in the image
+ * manifest.
+ */
 export const FIELD_RULES = {
   "acKind, acVersion": honoured(CHECKED),
   "pod: apps": honoured("each in a root of its own; several live and die together"),
@@ -105,9 +111,9 @@ export const FIELD_RULES = {
 export type FieldName = keyof typeof FIELD_RULES;
 
 /**
- * The line that tells of a field without effect.
+ * Formats the note on a field without effect.
  *
- * @param place Where the manifest has it.
+ * @param place Its place in the manifest.
  *
  * @example
  * ```ts
@@ -122,12 +128,16 @@ export function tellIgnored(field: FieldName, place: string): string {
   return `${place}: ignored: ${FIELD_RULES[field].how}`;
 }
 
-/** The error for a field that is refused. */
+/**
+ * Makes the error for a field that is refused.
+ *
+ * @param place Its place in the manifest.
+ */
 export function refuseField(field: FieldName, place: string): Error {
   return new Error(`${place}: refused: ${FIELD_RULES[field].how}`);
 }
 
-/** The table as Markdown, one line each. */
+/** Formats the table as Markdown, one line for each field. */
 export function describeFields(): string[] {
   return [
     "| field | | how, or why not |",

@@ -1,8 +1,9 @@
 /**
- * What has to be known of the host to plan a pod, as plain data.
+ * The facts of the host that the plan of a pod needs, as plain data.
  *
- * The manifests and the arguments say what to look at ({@linkcode planQuestions}). The entrypoint looks once
- * (`pod/host_facts.ts`), and changes nothing. Then all is decided without another look ({@linkcode planPod}).
+ * The manifests and the arguments decide what to look at ({@linkcode planQuestions}). The
+ * entrypoint looks once (`pod/host_facts.ts`), and changes nothing. Then everything is decided
+ * without another look ({@linkcode planPod}).
  *
  * @module
  */
@@ -23,11 +24,11 @@ import { matchVolumes, mountRulesOf } from "./rootfs/volumes.ts";
 import type { CallerStream, Stream } from "./stdio.ts";
 import { type HostSysctls, sharedSysctls, type SysctlQuestion } from "./sysctl.ts";
 
-/** What is known of the host. What nobody asked for is empty. */
+/** Facts of the host. What nobody asked for is empty. */
 export interface HostFacts {
   /** The mount table. */
   mounts: readonly Mount[];
-  /** What the sources of the volumes are, by the paths that the volumes give. */
+  /** Facts of the volumes' sources, by the paths that the volumes give. */
   sources: ReadonlyMap<string, SourceFacts>;
   cgroups: Cgroups;
   /** `MAJOR:MINOR` of each whole block device. */
@@ -35,7 +36,7 @@ export interface HostFacts {
   /** The host's values of the settings that the pod shares, by the names that the pod gives. */
   sysctls: HostSysctls;
   securityModules: SecurityModules;
-  /** What the caller's standard streams are. */
+  /** The kinds of the caller's standard streams. */
   callerStreams: Readonly<Record<Stream, CallerStream>>;
   /** The caller's `TERM`. */
   terminalType: string | undefined;
@@ -45,23 +46,23 @@ export interface HostFacts {
   networkFiles: readonly ConfigurationFile[];
 }
 
-/** What has to be looked at. */
+/** What to look at on the host. */
 export interface HostQuestions {
-  /** The sources of volumes, and what in the manifests names them. */
+  /** The sources of volumes, and the fields that name them. */
   sources: readonly { path: string; field: string }[];
   needsCgroups: boolean;
   needsBlockDevices: boolean;
   sysctls: readonly SysctlQuestion[];
   securityModules: SecurityModules;
-  /** The apps' roots, relative to the pod directory, where it matters who owns them. */
+  /** The apps' roots, relative to the pod directory, where their owners matter. */
   roots: readonly { app: string; rootfs: string; field: string }[];
   needsNetworkFiles: boolean;
 }
 
 /**
- * Decides what has to be looked at before a pod can be planned.
+ * Decides what to look at before a pod can be planned.
  *
- * @throws {Error} which names the field that makes no sense.
+ * @throws {Error} when a field is wrong; the message names it.
  */
 export function planQuestions(pod: Pod, args: RunArguments, flavor: Flavor): HostQuestions {
   const kinds = planNamespaceKinds(args, flavor);

@@ -1,13 +1,14 @@
 /**
- * The ids of a pod with users of its own, and what they are on the host: `--private-users=SHIFT:COUNT`. Pure.
+ * The ids of a pod with users of its own, and their numbers on the host:
+ * `--private-users=SHIFT:COUNT`. Pure.
  *
- * The pod's ids from 0 to COUNT - 1 are the host's from SHIFT on, users and groups alike. stage0 has given the apps'
- * files to these before this image starts.
+ * The pod's ids from 0 to COUNT - 1 are the host's from SHIFT on, users and groups alike. stage0
+ * has given the apps' files to these ids before this image starts.
  *
  * @module
  */
 
-/** Which of the host's ids are the pod's. */
+/** The host's ids that are the pod's. */
 export interface IdRange {
   /** The host's id of the pod's root. */
   shift: number;
@@ -15,20 +16,21 @@ export interface IdRange {
   count: number;
 }
 
-/** Who owns a file, in the host's numbers. */
+/** The owner of a file, in the host's numbers. */
 export interface Owner {
   uid: number;
   gid: number;
 }
 
-/** Ids end before -1, which to the kernel is none: credentials(7). */
+/** Ids end before -1, which stands for no id in the kernel: credentials(7). */
 const END_OF_IDS = 0xffff_ffff;
 
 /**
- * Reads what stage0 passes.
+ * Parses the value of `--private-users`.
  *
  * @param text Empty for a pod that has the host's users.
- * @throws {Error} when it is not `SHIFT:COUNT`, or would give the pod the host's root, or ids that there are not.
+ * @throws {Error} when it is not `SHIFT:COUNT`, would give the pod the host's root, or goes beyond
+ * the last id.
  *
  * @example
  * ```ts
@@ -50,9 +52,9 @@ export function parsePrivateUsers(text: string): IdRange | undefined {
 }
 
 /**
- * The host's number of an id of the pod.
+ * Returns the host's number of an id of the pod.
  *
- * @param ids The pod's; the host's own where there are none.
+ * @param ids The pod's ids; undefined where it has the host's.
  * @throws {Error} when the pod has no such id.
  *
  * @example
@@ -71,9 +73,9 @@ export function hostId(id: number, ids: IdRange | undefined): number {
 }
 
 /**
- * The pod's number of an id of the host.
+ * Returns the pod's number of an id of the host.
  *
- * @returns `undefined` when it is none of the pod's.
+ * @returns `undefined` when the id is not one of the pod's.
  *
  * @example
  * ```ts
@@ -90,13 +92,17 @@ export function podId(id: number, ids: IdRange | undefined): number | undefined 
   return own >= 0 && own < ids.count ? own : undefined;
 }
 
-/** Who owns what is made for the pod: its root. */
+/** Returns the owner of what is made for the pod: its root. */
 export function rootOf(ids: IdRange | undefined): Owner {
   const root = hostId(0, ids);
   return { uid: root, gid: root };
 }
 
-/** @throws {Error} when the pod has no such id. */
+/**
+ * Checks that the pod has an id.
+ *
+ * @throws {Error} when it does not.
+ */
 export function requireId(id: number, ids: IdRange | undefined): void {
   if (ids === undefined || id < ids.count) return;
   throw new Error(`${id} is not one of the pod's ${ids.count} ids: --private-users`);

@@ -1,5 +1,5 @@
 /**
- * What stage0 may ask for, and a pod in the host's namespaces cannot have.
+ * Arguments that stage0 may pass, and that have no effect on a pod in the host's namespaces.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 import type { RunArguments } from "../stage1/arguments.ts";
 
 /**
- * What of the arguments has no effect in the host's namespaces, and why: one line each.
+ * Notes which arguments have no effect in the host's namespaces, and why: one line each.
  *
- * `--net=default` is silent: stage0 says it also when the user said nothing.
+ * `--net=default` is not noted: stage0 passes it also when the user gave no `--net`.
  */
 export function ignoredArguments(args: RunArguments): string[] {
   const ignored: string[] = [];

@@ -1,5 +1,6 @@
 /**
- * What the isolators of an app and of its pod come to for the app's processes. Their cgroups are the pod's matter.
+ * What the isolators of an app and of its pod mean for the app's processes. Their cgroups are
+ * planned for the whole pod.
  *
  * @module
  */
@@ -11,14 +12,14 @@ import { tellIgnored } from "./fields.ts";
 import { planPrivileges, type PrivilegePlan } from "./process/privileges.ts";
 import { type LabelPlan, planLabels, type SecurityModules } from "./process/security_label.ts";
 
-/** What an app's processes get of the isolators. */
+/** What isolators do to an app's processes. */
 export interface IsolatorPlan {
   privileges: PrivilegePlan;
   oomScore: OomScorePlan | undefined;
   labels: LabelPlan;
 }
 
-/** What decides about isolators beside the manifests. */
+/** What decides about isolators besides the manifests. */
 export interface IsolatorOptions {
   flavor: Flavor;
   /** `--disable-capabilities-restriction`. */
@@ -28,10 +29,10 @@ export interface IsolatorOptions {
 }
 
 /**
- * Decides what the isolators of an app and of its pod come to.
+ * Decides what the isolators of an app and of its pod do to the app's processes.
  *
- * @returns The plan; and what has no effect, and why: one line each.
- * @throws {Error} which names the isolator that is wrong or cannot be had.
+ * @returns The plan, and notes on what has no effect, and why: one line each.
+ * @throws {Error} when an isolator is wrong or impossible on this host; the message names it.
  */
 export function planIsolators(
   ofApp: Isolators,
@@ -39,7 +40,7 @@ export function planIsolators(
   options: IsolatorOptions,
   modules: SecurityModules,
 ): { plan: IsolatorPlan; notes: string[] } {
-  // In the host's namespaces an app without a word about privileges keeps them all.
+  // In the host's namespaces, an app whose manifest does not mention privileges keeps them all.
   const restrictByDefault = options.flavor === "isolated";
   const privileges = planPrivileges(ofApp, { ...options, restrictByDefault });
   const labels = planLabels(ofApp, ofPod, modules);
@@ -49,7 +50,7 @@ export function planIsolators(
   };
 }
 
-/** Says which isolators nobody knows: one line each. */
+/** Notes isolators that the spec does not know: one line each. */
 export function notesOnUnknownIsolators({ unknown }: Isolators): string[] {
   return unknown.map(({ field, name }) => tellIgnored("unknown isolators", `${field} (${name})`));
 }

@@ -1,6 +1,6 @@
 /**
- * For tests that plan pods: a pod from its manifests, what stage0 passes when its user asks for nothing, and a host of
- * which nothing is known.
+ * What tests plan pods from: a pod made of its manifests, the arguments that stage0 passes when its
+ * user asks for nothing, and a host of which nothing is known.
  *
  * @module
  */
@@ -43,21 +43,24 @@ export const NO_FACTS: HostFacts = {
   networkFiles: [],
 };
 
-/** What manifests say; the rest of them is the same in each test. */
+/** What the manifests hold. The rest of them is the same in each test. */
 export interface PodContent {
-  /** Of the app of the image that all apps are from. */
+  /** Fields of the app in the image manifest; all apps are from this image. */
   image?: object;
   /** Annotations of the image. */
   annotations?: object[];
-  /** Of each app in the pod, by name; one that is not an object has what its image says. */
+  /**
+   * Fields of each app in the pod manifest, by name. An app that is undefined has what its image
+   * holds.
+   */
   apps?: Record<string, object | undefined>;
-  /** Of the pod. */
+  /** Fields of the pod manifest. */
   pod?: object;
 }
 
 const APP = { exec: ["/bin/server"], user: "0", group: "0" };
 
-/** Composes a pod, which has one app called `server` unless the content says otherwise. */
+/** Composes a pod. It has one app called `server`, unless the content names others. */
 export function composePod(content: PodContent): Pod {
   const { image = {}, annotations = [], apps = { server: undefined }, pod = {} } = content;
   const imageManifest = {

@@ -1,6 +1,6 @@
 /**
- * The plan of a pod: all that `run` does, decided before any of it is done, as plain data. `explain` prints the same
- * plan, made by the same call.
+ * The plan of a pod: all that `run` does, decided as plain data before any of it is done. `explain`
+ * prints the same plan, made by the same call.
  *
  * @module
  */
@@ -28,24 +28,24 @@ import type { Mask } from "./rootfs/masked_paths.ts";
 import { networkResolvConf } from "./rootfs/mounts.ts";
 import { planSysctls, type SysctlStep } from "./sysctl.ts";
 
-/** What a plan has whoever carries it out. */
+/** The part of a plan that all pods have. */
 interface CommonPlan {
   uuid: string;
   flavor: Flavor;
   /** In the order in which they start. */
   apps: AppPlan[];
-  /** Its own namespaces, unless it is in the host's. */
+  /** The pod's own namespaces, unless it is in the host's. */
   namespaces: NamespacePlan | undefined;
   /** The host's ids that are the pod's, if it has users of its own. */
   users: IdRange | undefined;
   network: NetworkPlan;
   /** Settings of the kernel, written in the pod's namespaces. */
   sysctls: SysctlStep[];
-  /** What is done about paths of the pod's own /proc and /sys. */
+  /** How paths of the pod's own /proc and /sys are masked. */
   maskedPaths: Mask[];
-  /** What rkt's metadata service knows the pod by; empty if it does not. */
+  /** The token by which rkt's metadata service knows the pod; empty if it does not. */
   mdsToken: string;
-  /** What has no effect, or not the whole one, and why: one line each. */
+  /** What has no effect, or only a part of it, and why: one line each. */
   notes: string[];
 }
 
@@ -67,11 +67,11 @@ export interface SupervisedPlan extends CommonPlan {
 export type PodPlan = SingleAppPlan | SupervisedPlan;
 
 /**
- * Decides all that `run` does with a pod. Looks at nothing but its arguments.
+ * Decides all that `run` does with a pod, from its arguments alone.
  *
- * What only the plugins of a network find out comes later: {@linkcode withNetwork}.
+ * What only the plugins of a network find out is added later: {@linkcode withNetwork}.
  *
- * @throws {Error} which names the field that is wrong.
+ * @throws {Error} when a field is wrong; the message names it.
  */
 export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: HostFacts): PodPlan {
   if (pod.apps.length === 0) {
@@ -122,15 +122,15 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
   return { ...common, ...cgroups.plan };
 }
 
-/** What the plugins of a pod's networks have found out. */
+/** What the plugins of a pod's networks found out. */
 export interface NetworkFindings {
-  /** The host's address as the pod has it, where that is not 127.0.0.1. */
+  /** The host's address as the pod sees it, where that is not 127.0.0.1. */
   hostIP: string | undefined;
   /** Whether the apps get a resolv.conf from a network. */
   hasResolvConf: boolean;
 }
 
-/** Completes a plan by what only the plugins of the pod's networks know. */
+/** Completes a plan by what the plugins of the pod's networks found out. */
 export function withNetwork<T extends PodPlan>(
   plan: T,
   { hostIP, hasResolvConf }: NetworkFindings,
@@ -146,7 +146,9 @@ export function withNetwork<T extends PodPlan>(
   return { ...plan, apps };
 }
 
-/** A pod in the host's network has its ports there; of all others they are led to the pod. */
+/**
+ * A pod in the host's network has its ports there; the ports of other pods are forwarded to them.
+ */
 function planNetwork(
   pod: Pod,
   { net, localConfig }: RunArguments,
@@ -189,7 +191,7 @@ function planCgroups(
   return { plan: { runBecomes: "supervisor" as const, cgroups }, notes };
 }
 
-/** Programs read from pid 1's bounding set what a pod may have. */
+/** Programs learn from pid 1's bounding set what a pod may have. */
 function unionOfCapabilities(apps: readonly AppPlan[]): Capability[] | undefined {
   const sets = apps.map(({ isolators }) => isolators.privileges.capabilities?.keep);
   if (sets.includes(undefined)) return undefined;

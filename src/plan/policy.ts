@@ -1,6 +1,6 @@
 /**
- * What an operator can ask of this stage1 for one pod, beyond the appc schema: annotations of the pod
- * manifest.
+ * What an operator can ask of this stage1 for one pod, beyond the appc schema, by annotations of
+ * the pod manifest.
  *
  * @module
  */
@@ -14,11 +14,11 @@ export const POLICY_ANNOTATIONS = {
   followVolumeLinks: "stage1-volo/follow-volume-links",
 } as const;
 
-/** What was asked for; each holds the annotation's place in the manifest, or nothing. */
+/** What was asked for. Each field holds the annotation's place in the manifest, or is undefined. */
 export interface Policy {
-  /** Paths of /proc and /sys that reach the whole machine are read-only or hidden. */
+  /** Whether paths of /proc and /sys that reach the whole machine are read-only or hidden. */
   protectKernelPaths: string | undefined;
-  /** A volume's source may be, or lead through, a symbolic link. */
+  /** Whether a volume's source may be, or lead through, a symbolic link. */
   followVolumeLinks: string | undefined;
 }
 

@@ -1,8 +1,8 @@
 /**
- * What an app has as its standard input, output and error.
+ * Where the standard input, output and error of an app lead.
  *
- * rkt says it with `--interactive` for the pod, or with `--stdin`, `--stdout` and `--stderr` for
- * one app, which become annotations of it.
+ * rkt's user decides it with `--interactive` for the pod, or with `--stdin`, `--stdout` and
+ * `--stderr` for one app, which become annotations of the app.
  *
  * @module
  */
@@ -14,18 +14,26 @@ export const STREAMS = ["stdin", "stdout", "stderr"] as const;
 export type Stream = typeof STREAMS[number];
 
 /**
- * Where a stream leads: to /dev/null; to the one that the caller has; to a pipe by which it is passed on; to the app's own
- * terminal, which is shown in the caller's; or to the app's log, and from there to the caller.
+ * Where a stream leads:
+ *
+ * - `null`: to /dev/null;
+ * - `caller`: to the caller's own stream;
+ * - `relay`: to a pipe, by which the caller's stream is passed on;
+ * - `tty`: to the app's own terminal, which is shown in the caller's;
+ * - `log`: to the app's log, and from there to the caller.
  */
 export type StreamTarget = "null" | "caller" | "relay" | "tty" | "log";
 
-/** What the caller has as a stream: `pipe` stands for sockets as well, `file` for all that has a path. */
+/**
+ * The kind of a stream of the caller's. `pipe` includes sockets, `file` everything else that has a
+ * path.
+ */
 export type CallerStream = "terminal" | "pipe" | "file";
 
-/** What each stream of an app leads to. */
+/** Where each stream of an app leads. */
 export type StdioPlan = Readonly<Record<Stream, StreamTarget>>;
 
-/** What decides it. */
+/** What the streams of an app are decided from. */
 export interface StdioRequest {
   /** The app's place in the pod manifest, for errors: `apps[0]`. */
   place: string;
@@ -33,13 +41,16 @@ export interface StdioRequest {
   annotations: readonly { name: string; value: string }[];
   /** Whether the pod was started with `--interactive`. */
   interactive: boolean;
-  /** What the caller's streams are. */
+  /** The kinds of the caller's streams. */
   callers: Readonly<Record<Stream, CallerStream>>;
   /** Whether there are other apps in the pod. */
   severalApps: boolean;
 }
 
-/** What an app has that `run` becomes, or that is alone in the host's namespaces: all is the caller's. */
+/**
+ * The streams of an app that `run` becomes, or that is alone in the host's namespaces: all are the
+ * caller's.
+ */
 export const CALLERS_STREAMS: StdioPlan = { stdin: "caller", stdout: "caller", stderr: "caller" };
 
 const DEFAULTS: StdioPlan = { stdin: "null", stdout: "log", stderr: "log" };
@@ -52,7 +63,7 @@ const MODES: Readonly<Record<Stream, readonly string[]>> = {
 };
 
 /**
- * Decides what an app's standard streams are.
+ * Decides where an app's standard streams lead.
  *
  * `--interactive` goes before the annotations, as in rkt's own stage1.
  *
@@ -77,7 +88,7 @@ export function planStdio(request: StdioRequest): StdioPlan {
 }
 
 /**
- * Finds the annotations of an app that say where its streams lead.
+ * Finds the annotations of an app that decide where its streams lead.
  *
  * @returns The place of each, as messages name it: `annotations[0] (coreos.com/rkt/stage2/stdin)`.
  */
@@ -99,8 +110,9 @@ function interactiveStdio({ callers, severalApps }: StdioRequest): StdioPlan {
 }
 
 /**
- * A script has no terminal to show, but something to say to the app and to hear from it. What is neither a pipe nor a
- * socket is passed on: who has a terminal open can read what is typed there, and who has a file, open it once more.
+ * A script that starts rkt has no terminal, but pipes to write to the app and read from it. A
+ * stream that is neither a pipe nor a socket is passed on: with a terminal open, the app could read
+ * what is typed there, and a file it could open once more.
  */
 function interactiveTarget(stream: Stream, callers: StdioRequest["callers"]): StreamTarget {
   if (callers.stdin === "terminal") return "tty";
@@ -119,7 +131,7 @@ function planStream(stream: Stream, request: StdioRequest): StreamTarget {
   };
   if (!MODES[stream].includes(mode)) throw refuse(`is not one of ${MODES[stream].join(", ")}`);
   if (mode === "null" || mode === "log") return mode;
-  // The others are for a terminal, or for `rkt attach`.
+  // The other modes are for a terminal, or for `rkt attach`.
   if (mode === "stream") throw refuse("needs `rkt attach`, which this image does not serve");
   if (request.severalApps) throw refuse("is for a pod of one app: there is one terminal");
   if (mode === "interactive") return interactiveTarget(stream, request.callers);

@@ -8,12 +8,15 @@ import type { Isolators } from "../appc/isolators.ts";
 import type { NamespaceKind } from "../linux/clone_flags.ts";
 import { withContext } from "../stage1/context.ts";
 
-/** The host's values by the names that a pod asks for; `undefined` where the kernel has no such setting. */
+/**
+ * The host's values, by the names that a pod asks for; `undefined` where the kernel has no such
+ * setting.
+ */
 export type HostSysctls = ReadonlyMap<string, string | undefined>;
 
-/** A setting of the host's whose value has to be known. */
+/** A setting of the host's whose value the plan needs. */
 export interface SysctlQuestion {
-  /** As the pod spells it. */
+  /** In the pod's spelling. */
   name: string;
   path: string;
   /** The isolator that asks for it. */
@@ -21,10 +24,10 @@ export interface SysctlQuestion {
 }
 
 /**
- * Lists the settings that isolators ask for, and that the pod shares with the host.
+ * Lists the settings that isolators ask for and that the pod shares with the host.
  *
- * @param namespaces The kinds that the pod has for itself.
- * @throws {Error} which names the isolator, when a name is not that of a setting.
+ * @param namespaces The kinds of namespaces that the pod has for itself.
+ * @throws {Error} when a name is not that of a setting; the message names the isolator.
  */
 export function sharedSysctls(
   { sysctl }: Isolators,
@@ -39,10 +42,10 @@ export function sharedSysctls(
 }
 
 /**
- * Checks that the pod finds the settings that it shares with the host as it asks for them. Nothing of the host is
- * changed for one pod's sake, so another value is refused.
+ * Checks that the settings which the pod shares with the host have the values that it asks for.
+ * Nothing of the host is changed for one pod, so another value is refused.
  *
- * @throws {Error} which names the setting, and the host's value.
+ * @throws {Error} when a value differs; the message names the setting, and the host's value.
  */
 function requireShared(
   { sysctl }: Isolators,
@@ -64,16 +67,19 @@ function requireShared(
   }
 }
 
-/** A setting that a namespace of the pod's gets. */
+/** A setting that is written in a namespace of the pod's. */
 export interface SysctlStep {
-  /** In /proc, as a process in the namespace sees it. */
+  /** Its path in /proc, as a process in the namespace sees it. */
   path: string;
   value: string;
-  /** What asks for it: the isolator and the setting. */
+  /** The isolator and the setting, as messages name them. */
   field: string;
 }
 
-/** Whose a setting is, by the beginning of its path below /proc/sys: network_namespaces(7), ipc_namespaces(7). */
+/**
+ * The kind of namespace that a setting belongs to, by the beginning of its path below /proc/sys:
+ * network_namespaces(7), ipc_namespaces(7).
+ */
 const OWNERS: readonly [beginning: RegExp, namespace: NamespaceKind][] = [
   [/^net\//, "net"],
   [/^kernel\/(msg|sem|shm)/, "ipc"],
@@ -81,12 +87,13 @@ const OWNERS: readonly [beginning: RegExp, namespace: NamespaceKind][] = [
 ];
 
 /**
- * Decides which settings the pod gets: those that belong to its own namespaces. It has to find the others as it asks
- * for them.
+ * Decides which settings are written for the pod: those that belong to its own namespaces. The
+ * others must already have the values that it asks for.
  *
- * @param ofApps An app can only ask for what its pod asks for as well, or the host has: all share one setting.
- * @param namespaces The kinds that the pod has for itself.
- * @throws {Error} which names the setting that cannot be had.
+ * @param ofApps An app can only ask for a value that its pod asks for as well, or that the host
+ * has: all apps share one setting.
+ * @param namespaces The kinds of namespaces that the pod has for itself.
+ * @throws {Error} when a setting cannot have its value; the message names the setting.
  */
 export function planSysctls(
   ofPod: Isolators,
@@ -128,8 +135,8 @@ function requireOfPod(
 }
 
 /**
- * Where the kernel shows a setting. As in sysctl(8), whichever of `.` and `/` comes first separates,
- * and the other one stands for a dot that is part of a name.
+ * Returns the path by which the kernel shows a setting. As in sysctl(8), whichever of `.` and `/`
+ * comes first separates, and the other one stands for a dot in a name.
  *
  * @throws {Error} when it is not the name of a setting.
  *
@@ -150,7 +157,7 @@ export function sysctlPath(name: string): string {
   return `/proc/sys/${parts.join("/")}`;
 }
 
-/** Values of more than one number are shown with tabs between them, and may be asked for with spaces. */
+/** The kernel shows tabs between several numbers of a value; a manifest may have spaces. */
 function words(value: string): string {
   return value.trim().split(/\s+/).join(" ");
 }

@@ -1,14 +1,13 @@
 /**
- * What the cgroups of a pod are called.
- *
- * The pod's UUID is part of it, so that none is taken for another pod's.
+ * The names of a pod's cgroups. Each contains the pod's UUID, so that no cgroup is taken for
+ * another pod's.
  *
  * @module
  */
 
 /**
- * The cgroups of a pod in the host's namespaces. In a pod with its own, that of `run` itself, where it cannot
- * stay in its caller's.
+ * Returns the name of the cgroups of a pod in the host's namespaces. In an isolated pod, it is the
+ * name of the cgroup for `run` itself, where `run` cannot stay in its caller's.
  *
  * @param uuid In its usual form.
  */
@@ -17,8 +16,8 @@ export function podCgroupName(uuid: string): string {
 }
 
 /**
- * The cgroups of a pod with namespaces of its own. The name is the one that systemd gives a machine called
- * `rkt-UUID`: by it, what watches rkt's pods from outside knows them.
+ * Returns the name of the cgroups of a pod that `run` supervises. systemd gives this name to a
+ * machine called `rkt-UUID`: programs that watch rkt's pods know them by it.
  *
  * @param uuid In its usual form.
  *
@@ -32,10 +31,16 @@ export function machineCgroupName(uuid: string): string {
   return `machine-rkt\\x2d${uuid.replaceAll("-", "\\x2d")}.scope`;
 }
 
-/** In those of the pod, that of an app. An app may be called as a file of the kernel's is, such as `tasks`. */
+/**
+ * Returns the name of an app's cgroup within the pod's. The prefix keeps it apart from the kernel's
+ * files: an app may be called `tasks`.
+ */
 export function appCgroupName(app: string): string {
   return `app-${app}`;
 }
 
-/** In version 2, beside those of the apps, that of pid 1: their parent can have no process itself. */
+/**
+ * The name of pid 1's cgroup, beside the apps', in version 2: their parent can have no process
+ * itself.
+ */
 export const FIRST_PROCESS_CGROUP = "init";

@@ -1,7 +1,8 @@
 /**
- * Which cgroups a pod has, and where, decided before any is made. Pure.
+ * Where a pod's cgroups are made, decided before any is made. Pure.
  *
- * In version 1, they are below the caller's own. In version 2, as near to it as that version allows.
+ * In version 1, they are below the caller's own. In version 2, they are as near to it as that
+ * version allows.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import type { Cgroups, CgroupV1, CgroupV2Level } from "../../linux/cgroup_paths.
 export interface CgroupLimit {
   file: string;
   value: string;
-  /** Whether a kernel may lack the file without anything being amiss. */
+  /** Whether a kernel may lack the file without a note. */
   optional?: true;
   /** The isolator that asks for it, as messages name it. */
   isolator: string;
@@ -20,13 +21,16 @@ export interface CgroupLimit {
 
 /** Where a cgroup is made. */
 export interface CgroupPlacement {
-  /** The cgroup that it is made in, by absolute path. */
+  /** The absolute path of the cgroup that it is made in. */
   parent: string;
-  /** Cgroups, from the top, that first have to give their children controllers. Version 2 only. */
+  /**
+   * Cgroups, from the top down, that first have to give controllers to their children. Version 2
+   * only.
+   */
   enable: { directory: string; controllers: string[] }[];
 }
 
-/** A cgroup of the pod's: one in each hierarchy that is needed. */
+/** A cgroup of the pod's in one hierarchy. */
 export interface CgroupPlan extends CgroupPlacement {
   /** Its own absolute path. */
   path: string;
@@ -37,13 +41,16 @@ export interface CgroupPlan extends CgroupPlacement {
 /** A file of version 1 or 2, and its value. */
 export type CgroupWrite = Omit<CgroupLimit, "isolator">;
 
-/** What one isolator comes to, in the files of either version. */
+/** What one isolator sets, in the files of either version. */
 export interface ResourceSetting {
   controller: Controller;
   isolator: string;
   v1: CgroupWrite[];
   v2: CgroupWrite[];
-  /** What of it takes version 2, with the memory controller beside its own; said where that is missing. */
+  /**
+   * The note on what is not enforced without version 2's memory controller beside its own. Absent
+   * if nothing needs that.
+   */
   needsMemory?: string;
 }
 
@@ -55,10 +62,10 @@ const V1_NAMES: Record<Controller, string> = { memory: "memory", cpu: "cpu", io:
 /**
  * Decides which cgroups of one name a pod has, and what each is limited to.
  *
- * Version 1 goes first where it has a controller: a controller is in one hierarchy alone.
+ * Version 1 is preferred where it has a controller: a controller is in one hierarchy only.
  *
- * @param name What each is called.
- * @returns The cgroups; and what cannot be enforced, and why: one line each.
+ * @param name The name of each cgroup.
+ * @returns The cgroups, and notes on what cannot be enforced, and why: one line each.
  */
 export function placeSettings(
   settings: readonly ResourceSetting[],
@@ -84,7 +91,7 @@ export function placeSettings(
   };
 }
 
-/** The hierarchy of version 1 that has a setting's controller. */
+/** Finds the hierarchy of version 1 that has a setting's controller. */
 export function findV1({ controller }: ResourceSetting, { v1 }: Cgroups): CgroupV1 | undefined {
   return v1.find(({ controllers }) => controllers.includes(V1_NAMES[controller]));
 }
@@ -105,10 +112,10 @@ function placeInV2(settings: readonly ResourceSetting[], levels: readonly Cgroup
 }
 
 /**
- * Chooses the settings that version 2 can have here.
+ * Chooses the settings that version 2 can enforce here.
  *
  * @param levels All cgroups on the way to this process's own.
- * @returns Them; and what cannot be enforced, and why: one line each.
+ * @returns The settings, and notes on what cannot be enforced, and why: one line each.
  */
 export function chooseEnforceable(
   settings: readonly ResourceSetting[],
@@ -125,7 +132,8 @@ export function chooseEnforceable(
 /**
  * Finds the controllers that settings need.
  *
- * @returns Them, without those that version 2 has not; and what is missing for that, one line each.
+ * @returns The controllers that version 2 has, and notes on what is missing for the others: one
+ * line each.
  */
 export function controllersFor(
   settings: readonly ResourceSetting[],
@@ -133,7 +141,7 @@ export function controllersFor(
 ): { controllers: Controller[]; notes: string[] } {
   const counting = settings.filter(({ needsMemory }) => needsMemory);
   const own = settings.map(({ controller }) => controller);
-  // Whose page is written back, the kernel knows only where the memory controller counts pages.
+  // The kernel knows whose page it writes back only where the memory controller counts pages.
   const canCount = whyNot("memory", top) === undefined;
   return {
     controllers: [
@@ -146,13 +154,13 @@ export function controllersFor(
 }
 
 /**
- * Below the cgroup that `run` was started in, so that what bounds the caller bounds the pod. That needs
- * the caller's cgroup to have no other process, as in a service of systemd's, since version 2 gives
- * controllers only to children of cgroups without processes of their own. Beside others, as in a login
- * session, the pod goes to the nearest cgroup above that can have it, and what bounds that one bounds the
- * pod.
+ * Finds the cgroup in which the pod's is made: if possible the one that `run` was started in, so
+ * that what bounds the caller bounds the pod. That one must have no other process, as in a service
+ * of systemd's, because version 2 gives controllers only to children of cgroups without processes
+ * of their own. If it has others, as in a login session, the pod's cgroup is made in the nearest
+ * cgroup above that can have it, and what bounds that cgroup bounds the pod.
  *
- * @param levels One at least, the first of which can give the controllers.
+ * @param levels At least one, the first of which can give the controllers.
  */
 export function findPlace(
   controllers: readonly Controller[],
@@ -181,7 +189,7 @@ function whyNot(controller: Controller, top: CgroupV2Level | undefined): string 
   return `other processes in ${top.directory} keep its controller ${controller} from cgroups below`;
 }
 
-/** A setting's values, with whom they are for. */
+/** Adds to a setting's values the isolator that they are for. */
 export function limitsOf(
   { isolator }: Pick<ResourceSetting, "isolator">,
   writes: readonly CgroupWrite[],

@@ -1,14 +1,15 @@
 /**
  * The cgroups of a pod that `run` supervises, decided before any is made.
  *
- * In each hierarchy that is needed the pod has one cgroup, which the pod's isolators limit, and below it one for
- * each app, which the app's isolators limit. These hierarchies are needed:
+ * In each hierarchy that is needed, the pod has one cgroup, which the pod's isolators limit, and
+ * below it one for each app, which the app's isolators limit. These hierarchies are needed:
  *
  * - those of the limits;
- * - version 1's `devices`, where there is one;
- * - version 1's `pids`, if processes are limited;
- * - one by which all processes of an app are found and ended: version 1's `freezer`, or else version 2. The kernel
- *   moves a process within a millisecond in version 1, and takes many in version 2.
+ * - version 1's `devices`, where it exists;
+ * - version 1's `pids`, if the number of processes is limited;
+ * - one in which all processes of an app are found and killed: version 1's `freezer`, or else
+ *   version 2. The kernel moves a process within a millisecond in version 1, and takes many in
+ *   version 2.
  *
  * @module
  */
@@ -30,11 +31,11 @@ import {
 } from "./placement.ts";
 import { type HostResources, planResourceSettings } from "./resources.ts";
 
-/** What an app's cgroups are made from. */
+/** What an app's cgroups are decided from. */
 export interface AppResources {
   name: string;
   isolators: Isolators;
-  /** What it may use; all that there is if undefined. */
+  /** The devices that it may use; if undefined, all. */
   devices: readonly DeviceRule[] | undefined;
 }
 
@@ -51,13 +52,16 @@ export interface AppCgroupPlan {
 /** The cgroups of a pod in one hierarchy. */
 export interface PodCgroupPlan extends CgroupPlan {
   version: 1 | 2;
-  /** What a mount of it is told: the hierarchy's name or controllers. Empty for version 2. */
+  /** The options of its mount: the hierarchy's name or controllers. Empty for version 2. */
   mountOptions: string[];
-  /** The cgroup that `run` moves to, where it has to leave the parent, which gives controllers to its children. */
+  /**
+   * The cgroup that `run` moves to, where it has to leave the parent so that the parent can give
+   * controllers to its children.
+   */
   moveSelfOut: string | undefined;
   /** Whether the processes of each app are found in this hierarchy. */
   isTrackingHierarchy: boolean;
-  /** What the pod's cgroup gives those of the apps. Version 2 only. */
+  /** The controllers that the pod's cgroup gives to the apps' cgroups. Version 2 only. */
   controllers: Controller[];
   apps: AppCgroupPlan[];
 }
@@ -66,7 +70,7 @@ export interface PodCgroupPlan extends CgroupPlan {
 interface PodSettings {
   uuid: string;
   pod: ResourceSetting[];
-  /** How many processes it can have; nothing where that is left open. */
+  /** The limit of its number of processes; empty where there is none. */
   processes: CgroupLimit[];
   apps: (Omit<AppResources, "isolators"> & { settings: ResourceSetting[] })[];
 }
@@ -78,27 +82,28 @@ export interface CgroupRequest {
   pod: Isolators;
   apps: readonly AppResources[];
   host: HostResources;
-  /** How many processes the pod can have, if that is to be limited. */
+  /** How many processes the pod can have; if undefined, this is not limited. */
   processes: number | undefined;
 }
 
 /** The controller of version 1 in whose hierarchy an app's processes are found. */
 const TRACKER = "freezer";
 
-/** Who asks for what is written about devices, as messages name it. */
+/** The name for rules about devices in messages, in place of an isolator. */
 export const DEVICE_RULES = "devices of the host";
 
-/** How many processes and threads a pod can have: as many as a machine of systemd's. */
+/** How many processes and threads a pod can have: systemd's default for a machine. */
 export const PROCESS_LIMIT = 16_384;
 
 /**
  * Decides which cgroups a pod has.
  *
- * For a limit of processes alone, no cgroup of version 2 is given a controller or made elsewhere: there, what bounds
- * the caller bounds the pod.
+ * If only the number of processes is limited, no cgroup of version 2 gets a controller or is made
+ * elsewhere: what bounds the caller then bounds the pod.
  *
- * @returns The cgroups; and what cannot be enforced, or not as the manifest says, and why: one line each.
- * @throws {Error} when an app would get nothing at all, and so could not run.
+ * @returns The cgroups, and notes on what cannot be enforced, or not as the manifest says, and why:
+ * one line each.
+ * @throws {Error} when a limit would leave an app nothing to run with.
  */
 export function planPodCgroups(
   { uuid, pod, apps, host, processes }: CgroupRequest,
@@ -134,8 +139,8 @@ export function planPodCgroups(
 }
 
 /**
- * What of the pod's isolators an app's limit must not exceed. Version 1 refuses it to be more than the pod's. A
- * share is no limit: the apps' divide what the pod has.
+ * The pod's isolators that an app's limits must not exceed, because version 1 refuses a limit above
+ * the pod's. Shares are no limit: the apps' divide what the pod has.
  */
 function boundsOf(pod: Isolators, app: Isolators): Isolators {
   return {
@@ -147,7 +152,7 @@ function boundsOf(pod: Isolators, app: Isolators): Isolators {
   };
 }
 
-/** One plan for each hierarchy of version 1 that has something to do. */
+/** Makes one plan for each hierarchy of version 1 that is needed. */
 function planV1(wanted: PodSettings, cgroups: Cgroups, notes: string[]): PodCgroupPlan[] {
   return cgroups.v1.map(({ controllers, directory }): PodCgroupPlan => {
     const limitsHere = (all: readonly ResourceSetting[]) =>
@@ -228,7 +233,7 @@ function planV2(wanted: PodSettings, cgroups: Cgroups, notes: string[]): PodCgro
       ...ofPod.flatMap((setting) => limitsOf(setting, setting.v2)),
       ...(hasV1("pids", cgroups) ? [] : wanted.processes),
     ],
-    // What is missing has been said of all settings together.
+    // What is missing was noted above, for all settings together.
     controllers: controllersFor(ofApps, levels).controllers,
     apps: apps.map(({ name, settings, devices }) => ({
       app: name,
@@ -239,7 +244,7 @@ function planV2(wanted: PodSettings, cgroups: Cgroups, notes: string[]): PodCgro
   }];
 }
 
-/** Leaves out the first cgroup that is for threads alone, and all below it. */
+/** Leaves out the first cgroup that is for threads only, and all below it. */
 function forProcesses(levels: readonly CgroupV2Level[]): readonly CgroupV2Level[] {
   const end = levels.findIndex(({ threaded }) => threaded);
   return end === -1 ? levels : levels.slice(0, end);

@@ -1,6 +1,6 @@
 /**
- * What an app may use of the machine: isolators turned into values for the files of a cgroup, decided
- * before anything is written. appc spec 0.8.11, `spec/ace.md`, "Resource Isolators".
+ * Limits of resources: isolators turned into values for the files of a cgroup, decided before
+ * anything is written. appc spec 0.8.11, `spec/ace.md`, "Resource Isolators".
  *
  * An isolator of the pod bounds the app's: with one app in a pod, the smaller number holds.
  *
@@ -12,7 +12,7 @@ import type { Cgroups } from "../../linux/cgroup_paths.ts";
 import type { Flavor } from "../../stage1/flavor.ts";
 import type { CgroupWrite, ResourceSetting } from "./placement.ts";
 
-/** What has to be known of the host. */
+/** Facts of the host that decide about limits. */
 export interface HostResources {
   cgroups: Cgroups;
   /** `MAJOR:MINOR` of each whole block device; a partition cannot be limited by itself. */
@@ -26,48 +26,48 @@ export interface OomScorePlan {
   isolator: string;
 }
 
-/** What holds of one resource, once the pod has bounded the app. */
+/** What holds for one resource, after the pod has bounded the app. */
 interface Amount {
   request: number | undefined;
   limit: number | undefined;
   isolator: string;
 }
 
-/** Microseconds; the kernel's default, and the longest that it takes. */
+/** The kernel's default, and the longest period that it accepts, in microseconds. */
 const CPU_PERIOD = 100_000;
 const LONGEST_CPU_PERIOD = 1_000_000;
-/** The shortest quota that the kernel takes, in microseconds. */
+/** The shortest quota that the kernel accepts, in microseconds. */
 const SHORTEST_CPU_QUOTA = 1000;
 
-/** The shares of version 1 that one processor's worth of work is given. */
+/** The shares of version 1 that stand for the work of one processor. */
 const SHARES_PER_CPU = 1024;
-/** What the kernel takes as `cpu.shares`. */
+/** The bounds of `cpu.shares`. */
 const SHARES = { least: 2, most: 262_144 };
-/** What the kernel takes as `cpu.weight`, and the weight that {@linkcode SHARES_PER_CPU} stands for. */
+/** The bounds of `cpu.weight`, and the weight that {@linkcode SHARES_PER_CPU} stands for. */
 const WEIGHT = { least: 1, most: 10_000, usual: 100 };
 
-/** Close below what 64 bits with a sign hold: to the kernel as good as no limit. */
+/** A little less than the largest signed 64-bit number, which to the kernel is no limit. */
 const HIGHEST = 2 ** 63 - 1024;
 
-/** Tells whether isolators limit anything that takes a cgroup. */
+/** Tells whether isolators limit anything that needs a cgroup. */
 export function needCgroups(levels: readonly Isolators[]): boolean {
   return needBlockDevices(levels) ||
     levels.some(({ memory, cpu, cpuShares }) => memory ?? cpu ?? cpuShares);
 }
 
-/** Tells whether isolators limit block devices, all of which have to be known then. */
+/** Tells whether isolators limit block devices, which then all have to be known. */
 export function needBlockDevices(levels: readonly Isolators[]): boolean {
   return levels.some(({ blockBandwidth, blockIops }) => blockBandwidth ?? blockIops);
 }
 
 /**
- * Decides what isolators come to in the files of cgroups.
+ * Decides what isolators set in the files of cgroups.
  *
- * @param app The isolators of whom the cgroup is for.
+ * @param app The isolators of the app or pod that the cgroup is for.
  * @param pod The isolators that bound them.
- * @param blockDevices As {@linkcode HostResources} has them.
- * @returns The settings; and what is not as the manifest says, and why: one line each.
- * @throws {Error} when an app would get nothing at all, and so could not run.
+ * @param blockDevices As in {@linkcode HostResources}.
+ * @returns The settings, and notes on what is not as the manifest says, and why: one line each.
+ * @throws {Error} when a limit would leave an app nothing to run with.
  */
 export function planResourceSettings(
   app: Isolators,
@@ -86,7 +86,8 @@ export function planResourceSettings(
 }
 
 /**
- * Version 2's weight for shares of version 1, in the kernel's own proportion: 1024 shares weigh 100.
+ * Returns version 2's weight for shares of version 1, in the kernel's own proportion: 1024 shares
+ * weigh 100.
  *
  * @example
  * ```ts
@@ -99,9 +100,9 @@ export function weightOfShares(shares: number): number {
 }
 
 /**
- * The quota of processor time, and the period that it is for, in microseconds.
+ * Returns the quota of processor time, and the period that it is for, in microseconds.
  *
- * @param millicores Thousandths of a processor, 1 at least.
+ * @param millicores Thousandths of a processor, at least 1.
  *
  * @example
  * ```ts
@@ -116,7 +117,10 @@ export function cpuQuota(millicores: number): { quota: number; period: number } 
   return { quota: quotaIn(period), period };
 }
 
-/** The spec has a request be the limit where it is left out; it can never be more. */
+/**
+ * By the spec, a request that is left out equals the limit, and a request is never more than the
+ * limit.
+ */
 function boundBy(
   name: string,
   app: ResourceIsolator | undefined,
@@ -139,8 +143,8 @@ function boundBy(
 }
 
 /**
- * A limit of memory alone would let the app move what exceeds it to swap, and go on. Version 1 wants the
- * limit of both to be no less than that of memory at any moment.
+ * With a limit of memory alone, the app could move what exceeds it to swap, and go on. In version
+ * 1, the limit of both must at no moment be less than that of memory.
  */
 function memorySetting(amount: Amount | undefined): ResourceSetting | undefined {
   if (amount === undefined) return undefined;
@@ -178,14 +182,14 @@ function cpuLimitSetting(amount: Amount | undefined): ResourceSetting | undefine
   };
 }
 
-/** Shares that are named go over those that would follow from a request. */
+/** Shares that are named go before those that would follow from a request. */
 function cpuWeightSetting(
   app: Isolators,
   pod: Isolators,
   notes: string[],
 ): ResourceSetting | undefined {
   const named = smallerOf(app.cpuShares, pod.cpuShares, ({ value }) => value);
-  // What bounds the app has been noted with the limit.
+  // The note on what bounds the app comes with the limit.
   const amount = boundBy("resource/cpu", app.cpu, pod.cpu, []);
   if (named === undefined) {
     return amount?.request === undefined
@@ -209,7 +213,7 @@ function sharesSetting(wanted: number, isolator: string): ResourceSetting {
   };
 }
 
-/** The spec's "read/write": as much of each, on each device of its own. */
+/** The spec's "read/write": the limit applies to each of the two, on each device. */
 function bandwidthSetting(
   app: Isolators,
   pod: Isolators,
@@ -230,7 +234,7 @@ function iopsSetting(
   return amount && deviceSetting(amount, blockDevices, "iops");
 }
 
-/** One write for each device: the kernel reads but one line at a time. */
+/** One write for each device: the kernel reads only one line at a time. */
 function deviceSetting(
   { limit, isolator }: Amount,
   blockDevices: readonly string[],
@@ -254,7 +258,7 @@ function deviceSetting(
   };
 }
 
-/** Says what no cgroup limits, and why: one line each. */
+/** Notes limits that no cgroup enforces, and why: one line each. */
 export function notesOnNetworkLimits({ networkBandwidth }: Isolators, flavor: Flavor): string[] {
   if (networkBandwidth === undefined) return [];
   const isolator = nameIsolator(networkBandwidth, "resource/network-bandwidth");
@@ -265,8 +269,8 @@ export function notesOnNetworkLimits({ networkBandwidth }: Isolators, flavor: Fl
 }
 
 /**
- * Decides how ready the kernel is to kill an app for memory. That is no amount of which one could be smaller, so the
- * app's own isolator goes over the pod's.
+ * Decides how ready the kernel is to kill an app for memory. The app's own isolator goes before the
+ * pod's, because a score is no amount of which the smaller one could hold.
  */
 export function planOomScore(app: Isolators, pod: Isolators): OomScorePlan | undefined {
   const adjusted = app.oomScoreAdj ?? pod.oomScoreAdj;
@@ -300,7 +304,7 @@ function clamp(value: number, { least, most }: { least: number; most: number }):
   return Math.min(Math.max(value, least), most);
 }
 
-/** Digits only, which large numbers in JavaScript are not by themselves. */
+/** Writes digits only: JavaScript writes large numbers with an exponent. */
 function whole(amount: number): string {
   return BigInt(Math.min(Math.ceil(amount), HIGHEST)).toString();
 }

@@ -1,6 +1,6 @@
 /**
- * What an app may do: its capabilities, its system calls, and whether it can come to more. appc spec 0.8.11,
- * `spec/ace.md`, "Linux Isolators".
+ * The privileges of an app: its capabilities, its system calls, and whether it can gain more. appc
+ * spec 0.8.11, `spec/ace.md`, "Linux Isolators".
  *
  * @module
  */
@@ -19,14 +19,15 @@ import {
   rulesOf,
 } from "./seccomp_sets.ts";
 
-/** What decides about an app's privileges beside its manifests. */
+/** What decides about an app's privileges besides its manifests. */
 export interface PrivilegeOptions {
   /** `--disable-capabilities-restriction`. */
   disableCapabilities: boolean;
   /** `--disable-seccomp`. */
   disableSeccomp: boolean;
   /**
-   * Whether an app that asks for nothing is restricted. One that manages the host, in its namespaces, is not.
+   * Whether an app without such isolators is restricted. In the host's namespaces, an app may be
+   * there to manage the host, so it is not.
    */
   restrictByDefault: boolean;
 }
@@ -35,10 +36,10 @@ export interface PrivilegeOptions {
 export interface PrivilegePlan {
   /** The capabilities that its bounding set keeps. */
   capabilities: { keep: Capability[] } | undefined;
-  /** What the manifests ask for; a filter may need more: `needsNoNewPrivileges`. */
+  /** What the manifests ask for. A filter may need it too: `needsNoNewPrivileges`. */
   noNewPrivileges: boolean;
   seccomp: NamedFilter | undefined;
-  /** What of the isolators has no effect, and why: one line each. */
+  /** What in the isolators has no effect, and why: one line each. */
   ignored: string[];
 }
 
@@ -63,11 +64,11 @@ const DEFAULT_CAPABILITIES: readonly Capability[] = [
 /**
  * Decides what is taken from an app.
  *
- * A retain-set is exactly what the bounding set keeps, as far as this machine has it. A remove-set is taken
- * from the spec's default set, also where an app without a set is not restricted: the spec knows no other
- * default, and a set that only named what is to go would leave all that it forgot.
+ * A retain-set is exactly what the bounding set keeps, as far as this machine has it. A remove-set
+ * is taken from the spec's default set, also where an app without a set is not restricted: the spec
+ * knows no other default, and otherwise all capabilities that the set forgot would be left.
  *
- * @throws {Error} which names the field that is wrong.
+ * @throws {Error} when a field is wrong; the message names it.
  */
 export function planPrivileges(
   isolators: Pick<Isolators, "capabilities" | "noNewPrivileges" | "seccomp">,
@@ -122,7 +123,9 @@ function planFilter(
     : { mode: "deny", syscalls: unique(known.flatMap(expand)), ...errno };
 }
 
-/** What the spec gives no meaning to, and what would either filter nothing or let nothing start. */
+/**
+ * Refuses what the spec gives no meaning to: it would either filter nothing or let nothing start.
+ */
 function refuseContradictions(isolator: SeccompIsolator): void {
   const senseless = isolator.mode === "retain" ? NO_SYSCALL : EVERY_SYSCALL;
   const i = isolator.set.indexOf(senseless);
@@ -140,8 +143,9 @@ function requireErrno({ errno, field }: SeccompIsolator): { errno?: string } {
 }
 
 /**
- * A name that nobody knows is reported where the filter is stricter without it, and an error where it would let
- * through what was to be refused. Names of other architectures are neither: there is no such call here.
+ * An unknown name is noted where the filter is stricter without it, and is an error where the
+ * filter would let through what was to be refused. A name of another architecture is neither: no
+ * such call exists here.
  */
 function isKnown(name: string, isolator: SeccompIsolator, i: number, ignored: string[]): boolean {
   if (name.startsWith("@")) {
@@ -162,8 +166,8 @@ function requireWildcard(name: string, isolator: SeccompIsolator, i: number): vo
 }
 
 /**
- * A call that another entry of the list stands for is allowed whatever a wildcard's rule says of
- * its arguments.
+ * A call that another entry of the list stands for is allowed, even if a wildcard's rule tests its
+ * arguments.
  */
 function allowOnly(entries: readonly string[], errno: { errno?: string } = {}): NamedFilter {
   const all = [LIFE_CYCLE, ...entries];
@@ -175,7 +179,7 @@ function allowOnly(entries: readonly string[], errno: { errno?: string } = {}): 
   return { mode: "allow", syscalls: unique(syscalls), rules, ...errno };
 }
 
-/** What an entry of a list stands for: a call for itself. */
+/** The calls that an entry of a list stands for; a call stands for itself. */
 function expand(name: string): string[] {
   return expandWildcard(name) ?? [name];
 }

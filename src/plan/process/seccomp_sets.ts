@@ -1,9 +1,10 @@
 /**
- * Sets of system calls by name: the wildcards of seccomp isolators. appc spec 0.8.11, `spec/ace.md`; rkt,
- * `Documentation/seccomp-guide.md`; docker, `profiles/seccomp`; systemd.exec(5), `SystemCallFilter=`.
+ * Sets of system calls by name: the wildcards of seccomp isolators. appc spec 0.8.11,
+ * `spec/ace.md`; rkt, `Documentation/seccomp-guide.md`; docker, `profiles/seccomp`;
+ * systemd.exec(5), `SystemCallFilter=`.
  *
- * All have the members that 64-bit x86 and arm know, and those that have come to Linux since they were first
- * written down and do what an older member does: a program of today meets the filter that was meant.
+ * Each set has the calls that 64-bit x86 and arm know, and newer calls that do what an older call
+ * of the set does: a program of today gets the filter that was meant.
  *
  * @module
  */
@@ -16,7 +17,7 @@ import {
   WITHOUT_TYPING,
 } from "../../linux/safe_arguments.ts";
 
-/** What systemd calls its sets. `@name` includes another. */
+/** systemd's sets, by systemd's names. `@name` includes another set. */
 const SYSTEMD_SETS: Readonly<Record<string, string>> = {
   default: `
     arch_prctl brk clock_getres clock_gettime clock_nanosleep execve exit exit_group futex
@@ -91,8 +92,8 @@ const SYSTEMD_SETS: Readonly<Record<string, string>> = {
 };
 
 /**
- * What programs of all kinds need, and what harms nobody but themselves. Without io_uring, whose operations no
- * filter sees.
+ * What programs of all kinds need, and what harms nobody but themselves. io_uring is left out,
+ * because no filter sees its operations.
  */
 const DEFAULT_WHITELIST = `
   @basic-io @chown @default @file-system @io-event @memlock @network-io @pkey @setuid @signal @sync
@@ -110,25 +111,24 @@ const DEFAULT_WHITELIST = `
   umask uname vfork vmsplice wait4 waitid`;
 
 /**
- * What of the default whitelist depends on arguments. Errors, not the end of the process, as
- * programs try these calls and go on without.
+ * Calls of the default whitelist for which an argument decides. They fail with errors, and do not
+ * end the process: programs try these calls and go on without.
  */
 const DEFAULT_RULES: NamedRules = {
   clone: { errno: "EPERM", test: WITHOUT_NEW_NAMESPACES },
-  // Its flags are in memory, where no filter sees them. C libraries go on with clone.
+  // Its flags are in memory, where no filter sees them. After ENOSYS, C libraries use clone.
   clone3: { errno: "ENOSYS" },
   ioctl: { errno: "EPERM", test: WITHOUT_TYPING },
   personality: { errno: "EPERM", test: HARMLESS_PERSONALITIES },
   socket: { errno: "EPERM", test: CONFINED_FAMILIES },
-  // It makes the sockets, and loads the family's module, before it finds that the family has no
-  // pairs.
+  // The kernel makes the sockets, and loads the family's module, before it finds that the family
+  // has no pairs.
   socketpair: { errno: "EPERM", test: CONFINED_FAMILIES },
-  // The messages are the host's kernel's, and readable without privileges where dmesg_restrict is
-  // off.
+  // It reads the host's kernel log, without privileges where dmesg_restrict is off.
   syslog: { errno: "EPERM" },
 };
 
-/** What reaches the machine, its other users or the kernel's odder corners. */
+/** Calls that reach the machine, its other users or the kernel's lesser-used parts. */
 const DEFAULT_BLACKLIST = `
   @clock @keyring @module @raw-io @reboot @swap
   _sysctl acct bpf create_module fsconfig fsmount fsopen fspick get_kernel_syms get_mempolicy kcmp
@@ -137,27 +137,31 @@ const DEFAULT_BLACKLIST = `
   process_vm_writev ptrace query_module quotactl quotactl_fd set_mempolicy set_mempolicy_home_node setns
   sysfs umount2 unshare userfaultfd uselib ustat`;
 
-/** The wildcard that a retain-set keeps everything with: it masks all else in the set. */
+/** The wildcard by which a retain-set keeps everything. It overrides all else in the set. */
 export const EVERY_SYSCALL = "@appc.io/all";
 
-/** The wildcard that a remove-set asks for this image's own filter with: it masks all else in the set. */
+/**
+ * The wildcard by which a remove-set asks for this image's own filter. It overrides all else in the
+ * set.
+ */
 export const NO_SYSCALL = "@appc.io/empty";
 
-/** The wildcard of the filter that an app has where nobody says anything. */
+/** The wildcard of the filter of an app without seccomp isolators. */
 export const DEFAULT_FILTER = "@rkt/default-whitelist";
 
 /**
- * The wildcard of what every allow-list has, as with rkt's own images: what a program of the usual C
- * libraries starts, sleeps and ends with. The spec leaves the choice to the implementation.
+ * The wildcard that every allow-list includes, as in rkt's own images: the calls with which a
+ * program of the usual C libraries starts, sleeps and ends. The spec leaves the choice to the
+ * implementation.
  */
 export const LIFE_CYCLE = "@systemd/default";
 
 /**
- * The system calls that a wildcard stands for, of some of them only those with certain arguments:
- * {@linkcode rulesOf}.
+ * Returns the system calls that a wildcard stands for. Some of them are allowed only with certain
+ * arguments: {@linkcode rulesOf}.
  *
- * @returns `undefined` when there is no such wildcard. {@linkcode EVERY_SYSCALL} and {@linkcode NO_SYSCALL}
- * stand for no list.
+ * @returns `undefined` when there is no such wildcard. {@linkcode EVERY_SYSCALL} and {@linkcode
+ * NO_SYSCALL} stand for no list.
  *
  * @example
  * ```ts
@@ -183,7 +187,7 @@ export function expandWildcard(wildcard: string): string[] | undefined {
 }
 
 /**
- * The rules for those of a wildcard's calls that it stands for with some arguments only.
+ * Returns the rules for those calls of a wildcard that are allowed with certain arguments only.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * The security label that an app's program starts with, decided before it is asked for: appc spec
+ * The security label that an app's program starts with, decided before it is requested: appc spec
  * 0.8.11, `spec/ace.md`, "os/linux/selinux-context" and "os/linux/apparmor-profile".
  *
  * @module
@@ -7,15 +7,15 @@
 
 import type { Isolators } from "../../appc/isolators.ts";
 
-/** Which security modules the host has at work; or, of questions, which ones to look for. */
+/** Security modules: those that are active on the host, or those to look for. */
 export interface SecurityModules {
   selinux: boolean;
   apparmor: boolean;
 }
 
-/** A label to be taken on at the next execve(2). */
+/** A label that the program gets at the next execve(2). */
 export interface LabelStep {
-  /** The kernel's file, which is each thread's own, relative to /proc. */
+  /** The kernel's file for it, relative to /proc. Each thread has its own. */
   path: string;
   text: string;
   /** The profile or context alone, as messages name it. */
@@ -24,7 +24,7 @@ export interface LabelStep {
   isolator: string;
 }
 
-/** What is done about an app's labels. */
+/** The labels of an app. */
 export interface LabelPlan {
   labels: LabelStep[];
   /** What has no effect, and why: one line each. */
@@ -32,7 +32,7 @@ export interface LabelPlan {
 }
 
 /**
- * Tells which of the host's security modules the isolators name.
+ * Tells which security modules the isolators need.
  *
  * @param levels The isolators of the apps and of the pod.
  */
@@ -44,11 +44,11 @@ export function needSecurityModules(levels: readonly Isolators[]): SecurityModul
 }
 
 /**
- * Decides the labels of an app. What the app's manifest says goes over what the pod's says.
+ * Decides the labels of an app. The app's isolators go before the pod's.
  *
- * Whether the host has a profile or a context, the kernel decides as it is asked for.
+ * Whether the host has a profile or a context, the kernel decides when the program gets it.
  *
- * @throws {Error} when a profile is asked for that the host cannot have.
+ * @throws {Error} when a profile is asked for and the host has no AppArmor.
  */
 export function planLabels(app: Isolators, pod: Isolators, host: SecurityModules): LabelPlan {
   const plan: LabelPlan = { labels: [], notes: [] };
@@ -57,7 +57,7 @@ export function planLabels(app: Isolators, pod: Isolators, host: SecurityModules
   return plan;
 }
 
-/** A host without SELinux may ignore its contexts, says the spec. */
+/** By the spec, a host without SELinux may ignore its contexts. */
 function planSelinux(
   wanted: Isolators["selinuxContext"],
   host: SecurityModules,
@@ -74,7 +74,7 @@ function planSelinux(
   plan.labels.push({ path: "thread-self/attr/exec", text, label: text, isolator });
 }
 
-/** An app must not run without the profile that it was to be confined by, whatever the reason. */
+/** An app must not run without the profile that is to confine it, whatever the reason. */
 function planApparmor(
   wanted: Isolators["apparmorProfile"],
   host: SecurityModules,

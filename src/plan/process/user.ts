@@ -1,5 +1,6 @@
 /**
- * The user and groups of an app, as its manifests ask for them: appc spec, `spec/aci.md`, `app.user` and `app.group`.
+ * The user and groups of an app, as its manifests ask for them: appc spec, `spec/aci.md`,
+ * `app.user` and `app.group`.
  *
  * @module
  */
@@ -7,14 +8,14 @@
 import type { PodApp } from "../../stage1/pod.ts";
 import { isFromDocker } from "../rootfs/volumes.ts";
 
-/** The user and groups that a manifest asks for, not looked up yet. */
+/** The user and groups that a manifest asks for, before they are looked up. */
 export interface UserRequest {
   user: string;
   group: string;
   supplementaryGIDs: number[];
-  /** Whether a group that has the user's name, and is unknown, means the user's number. */
+  /** Whether an unknown group with the user's name means the user's number. */
   groupMayBeUser: boolean;
-  /** Where the manifest has them, for errors: `apps[0].app`. */
+  /** The place of both in the manifest, for errors: `apps[0].app`. */
   field: string;
 }
 

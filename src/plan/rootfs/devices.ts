@@ -1,8 +1,9 @@
 /**
- * Which devices an app may use, and which mounts may have device files at all. An app can make device files
- * by default, and its image can bring some.
+ * The devices that an app may use. By default, an app can make device files, and its image can
+ * contain some.
  *
- * The devices are those that systemd calls closed, and any that a volume's source is.
+ * The devices are the standard ones of systemd's closed device policy, and those that are sources
+ * of volumes.
  *
  * @module
  */
@@ -10,7 +11,7 @@
 import type { DeviceRule } from "../../linux/device_rule.ts";
 import type { DeviceNumber } from "../../linux/stat.ts";
 
-/** The devices that every app may have, by name, with their numbers: the kernel's `devices.txt`. */
+/** The devices that every app may use, by name, with their numbers: the kernel's `devices.txt`. */
 export const STANDARD_DEVICES: Readonly<Record<string, readonly [major: number, minor: number]>> = {
   null: [1, 3],
   zero: [1, 5],
@@ -20,16 +21,19 @@ export const STANDARD_DEVICES: Readonly<Record<string, readonly [major: number, 
   tty: [5, 0],
 };
 
-/** /dev/pts has these. A file made elsewhere would be for the terminals of the host. */
+/**
+ * The terminals in /dev/pts. An app may not make files for them: a file that is made elsewhere
+ * would stand for a terminal of the host.
+ */
 const TERMINALS: readonly DeviceRule[] = [
   { kind: "character", major: 5, minor: 2, access: "rw" },
   { kind: "character", major: 136, access: "rw" },
 ];
 
 /**
- * What an app may use.
+ * Decides which devices an app may use.
  *
- * @param sources What the sources of its volumes are, each that is a device.
+ * @param sources The devices that are sources of its volumes.
  *
  * @example
  * ```ts

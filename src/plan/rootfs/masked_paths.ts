@@ -1,10 +1,11 @@
 /**
  * The paths of /proc and /sys through which a process that is root can reach the whole machine, or
- * learn about it: kept from being written to, or hidden.
+ * learn about it, and how they are masked: made read-only, or hidden.
  *
- * They are those of rkt's default stage1, docker and systemd-nspawn together, and some more. In one
- * case that list is softer than one of them: systemd-nspawn hides /proc/sysrq-trigger. Nobody can
- * read from it anyway, and rkt's users are told `Read-only file system` when they write to it.
+ * They are the paths of rkt's default stage1, docker and systemd-nspawn together, and some more. In
+ * one case this list is less strict than one of the three: systemd-nspawn hides
+ * /proc/sysrq-trigger. Nobody can read from it anyway, and users of rkt expect `Read-only file
+ * system` when they write to it.
  *
  * @module
  */
@@ -14,44 +15,45 @@ import type { Flavor } from "../../stage1/flavor.ts";
 /** What an app may do with a path. */
 export type Access = "hidden" | "read-only" | "read-write";
 
-/** What is done about a path of the kernel's, if there is such a path. */
+/** How a path of the kernel's is masked, if it exists. */
 export interface Mask {
-  /** A directory's name may end in `*`: that stands for any number. */
+  /** The name of a directory may end in `*`, which stands for any number. */
   target: string;
   access: Access;
-  /** What asks for it. */
+  /** The field or option that asks for it. */
   field: string;
 }
 
 /**
- * Settings of the kernel. Most are the whole machine's, and root writes to them without any
+ * Settings of the kernel. Most belong to the whole machine, and root can write to them without any
  * capability.
  */
 const SETTINGS = "/proc/sys";
 
-/** Those of a network: the pod's, if that has one. */
+/** Settings of a network, which is the pod's if it has its own. */
 const NETWORK_SETTINGS = "/proc/sys/net";
 
 /**
- * Those below {@linkcode NETWORK_SETTINGS} that are the whole machine's in every network: of all
- * that are there on Linux 6.18, writing to no other one shows elsewhere. Once on, this one stays on
- * until the machine starts anew.
+ * Settings below {@linkcode NETWORK_SETTINGS} that belong to the whole machine in every network. Of
+ * all settings there on Linux 6.18, no other one shows elsewhere when it is written to. Once on,
+ * this one stays on until the machine restarts.
  */
 const SHARED_NETWORK_SETTINGS = ["/proc/sys/net/netfilter/nf_hooks_lwtunnel"];
 
-/** Visible, but not to be written to. */
+/** Paths that are visible but cannot be written to. */
 const READONLY_PATHS = [
-  "/proc/apm", // power management: what there is has settings
+  "/proc/apm", // settings of power management
   "/proc/bus", // pci: the registers of devices
   "/proc/dynamic_debug", // what the kernel logs
-  "/proc/fs", // file systems of the host: their settings
+  "/proc/fs", // settings of the host's file systems
   "/proc/irq", // which processors serve which interrupts
   "/proc/mtrr", // how memory is cached
-  "/proc/sysrq-trigger", // restarts the machine, among others
+  "/proc/sysrq-trigger", // restarts the machine, among other things
 ];
 
 /**
- * In /sys all is settings, and capabilities protect few. An isolated pod's is read-only as a whole.
+ * Nearly all of /sys is settings, and capabilities protect few of them. An isolated pod's /sys is
+ * read-only as a whole.
  */
 const READONLY_SYS_PATHS = [
   "/sys/block",
@@ -62,12 +64,12 @@ const READONLY_SYS_PATHS = [
   "/sys/kernel",
 ];
 
-/** Files or directories, as the kernel has it. */
+/** Hidden paths; each is a file or a directory. */
 const MASKED_PATHS = [
-  "/proc/acpi", // what wakes the machine, and can be set
+  "/proc/acpi", // settings of what wakes the machine
   "/proc/asound", // the machine's sound
   "/proc/config.gz", // how the kernel was built
-  "/proc/interrupts", // each key that is pressed on the machine counts here
+  "/proc/interrupts", // counts each key that is pressed on the machine
   "/proc/kallsyms", // where things are in the kernel's memory
   "/proc/kcore", // the memory of the machine
   "/proc/keys", // keys of the host's users
@@ -78,29 +80,29 @@ const MASKED_PATHS = [
   "/proc/latency_stats", // what processes of the host wait for
   "/proc/mem",
   "/proc/sched_debug", // the processes of the host
-  "/proc/scsi", // disks of the host, which can be removed here
+  "/proc/scsi", // removes disks of the host
   "/proc/timer_list", // processes of the host, and addresses of the kernel
   "/proc/timer_stats",
   "/proc/vmallocinfo", // addresses of the kernel
-  "/sys/devices/system/cpu/cpu*/thermal_throttle", // what other processes do with it
-  "/sys/devices/virtual/powercap", // what power is used for: it gives away keys of other processes
+  "/sys/devices/system/cpu/cpu*/thermal_throttle", // how busy other processes keep it
+  "/sys/devices/virtual/powercap", // how much power is used, which reveals other processes' keys
   "/sys/firmware", // tables of the firmware, and its variables
   "/sys/fs", // cgroups, and settings of file systems
   "/sys/hypervisor",
-  "/sys/kernel/debug", // all that the kernel's developers want to see and set
-  "/sys/kernel/security", // what the host's security module allows to whom
+  "/sys/kernel/debug", // what the kernel's developers want to see and set
+  "/sys/kernel/security", // the rules of the host's security module
   "/sys/kernel/tracing", // what the kernel and all processes do
   "/sys/module", // parameters of the kernel's modules
   "/sys/power", // puts the machine to sleep
 ];
 
 /**
- * The masks that protect the kernel's paths, in the order in which they have to be made: outer ones
- * first.
+ * Returns the masks that protect the kernel's paths, in the order in which they have to be made:
+ * outer ones first.
  *
- * @param field What asks for them.
- * @param pod Whether it has namespaces of its own, and with them a read-only /sys; whether it has a
- * network of its own.
+ * @param field The field or option that asks for them.
+ * @param pod Its flavor, because an isolated pod has a read-only /sys of its own; and whether it
+ * has a network of its own.
  */
 export function planMasks(
   field: string,

@@ -1,5 +1,5 @@
 /**
- * What is mounted where in an app's root, decided before anything is touched. Pure.
+ * The mounts in an app's root, decided before anything is touched. Pure.
  *
  * @module
  */
@@ -16,13 +16,13 @@ import { type Mask, planMasks } from "./masked_paths.ts";
 import { TMPFS_LIMITS } from "./tmpfs_limits.ts";
 import type { VolumeMount } from "./volumes.ts";
 
-/** A mount of the host that has to be shared, so that mounts travel between it and the app. */
+/** A mount of the host that is made shared, so that mounts propagate between it and the app. */
 export interface ShareStep {
   id: number;
   mountPoint: string;
 }
 
-/** A directory to make in the pod directory: an `empty` volume. */
+/** A directory to make in the pod directory for an `empty` volume. */
 export interface DirectoryStep {
   /** Relative to the pod directory. */
   path: string;
@@ -40,28 +40,31 @@ export interface BindStep {
   target: string;
   recursive: boolean;
   readOnly: boolean;
-  /** Which later mounts travel: as they do to and from the source, or none. */
+  /** Which later mounts propagate: as they do to and from the source, or none. */
   propagation: "as-source" | "private";
-  /** Whether device files in it are of no use. */
+  /** Whether device files in it cannot be opened. */
   noDevices: boolean;
-  /** What asks for it. */
+  /** The field or option that asks for it. */
   field: string;
 }
 
-/** Where the kernel's file systems are, in the app as on the host. */
+/** The paths of the kernel's file systems, in the app as on the host. */
 export const KERNEL_TREES = ["/dev", "/proc", "/sys"] as const;
 
-/** In the root of a pod with namespaces of its own, what hides directories: an empty one that nobody may look into. */
+/**
+ * An empty directory in the root of an isolated pod that nobody may look into. It is mounted over
+ * directories to hide them.
+ */
 export const HIDDEN_DIRECTORY = "/hidden-directory";
 
-/** One of the host's file systems of the kernel, with what the host mounts in it later. */
+/** One of the host's kernel file systems, with what the host mounts in it later. */
 export interface HostTreeStep {
   kind: "host-tree";
   target: typeof KERNEL_TREES[number];
   field: string;
 }
 
-/** What the root of a pod with namespaces of its own has at a path, with all mounts there. */
+/** A path of an isolated pod's own root, with all mounts there, that appears in the app. */
 export interface PodTreeStep {
   kind: "pod-tree";
   /** The path in the pod's own root. */
@@ -71,12 +74,12 @@ export interface PodTreeStep {
   field: string;
 }
 
-/** A path of the host's file systems of the kernel that is hidden, or read-only, in the app. */
+/** A path of the host's kernel file systems that is hidden or read-only in the app. */
 export interface MaskStep extends Mask {
   kind: "mask";
 }
 
-/** What is at a path of the app already becomes a mount of its own, which can be read-only. */
+/** A path of the app that becomes a mount of its own, which can be read-only. */
 export interface RebindStep {
   kind: "rebind";
   target: string;
@@ -84,7 +87,7 @@ export interface RebindStep {
   field: string;
 }
 
-/** A fresh tmpfs in the app. */
+/** A new tmpfs in the app. */
 export interface TmpfsStep {
   kind: "tmpfs";
   target: string;
@@ -94,7 +97,7 @@ export interface TmpfsStep {
   field: string;
 }
 
-/** A file to write into the app's root where there is none. */
+/** A file to write into the app's root if it has none there. */
 export interface FileStep {
   kind: "file";
   target: string;
@@ -117,49 +120,49 @@ export interface MountPlan {
   share: ShareStep[];
   directories: DirectoryStep[];
   mounts: MountStep[];
-  /** Whether the app's own root is made read-only once all is in it. */
+  /** Whether the app's own root is made read-only once everything is in it. */
   readOnlyRoot: boolean;
-  /** Whether device files in the app's own root are of no use. */
+  /** Whether device files in the app's own root cannot be opened. */
   noDevices: boolean;
 }
 
-/** What shapes an app's file systems beside its volumes. */
+/** What decides about an app's file systems besides its volumes. */
 export interface MountOptions {
   flavor: Flavor;
   /** Whether the pod has a network of its own. */
   hasNetwork: boolean;
-  /** The name of the pod, if it has one of its own. */
+  /** The pod's host name, if it has its own. */
   hostname: string | undefined;
-  /** The ids of the pod, if it has its own. */
+  /** The pod's ids, if it has its own. */
   ids: IdRange | undefined;
   dns: DnsConfMode;
   readOnlyRoot: boolean;
-  /** Whether device files are of no use but in /dev, and where a volume is one. */
+  /** Whether device files can be opened only in /dev, and where a volume is one. */
   restrictDevices: boolean;
-  /** What asks for the kernel's paths to be protected, if anything does. */
+  /** What asks for the kernel's paths to be masked; undefined if nothing does. */
   protectKernelPaths: string | undefined;
 }
 
-/** What has to be known of a volume's source to decide about it. */
+/** Facts of a volume's source. */
 export interface SourceFacts {
-  /** Its path with all links resolved. */
+  /** Its path, with all links resolved. */
   realPath: string;
   /** The mount that it is in. */
   mountId: number;
-  /** Whether a mount begins right there. */
+  /** Whether it is the root of that mount. */
   isMountRoot: boolean;
-  /** Which device it is, if it is one. */
+  /** The device that it stands for, if it is a device file. */
   device: DeviceNumber | undefined;
 }
 
-/** What has to be known of the host about its mounts, and about the sources of volumes. */
+/** Facts of the host's mounts, and of the sources of volumes. */
 export interface MountFacts {
   mounts: readonly Mount[];
   /** By the path that the volume's `source` gives. */
   sources: ReadonlyMap<string, SourceFacts>;
 }
 
-/** What an app without an /etc/hosts gets. */
+/** The /etc/hosts of an app without one. */
 const FALLBACK_HOSTS: Readonly<Record<string, string>> = {
   "127.0.0.1": "localhost localhost.domain localhost4 localhost4.localdomain4",
   "::1": "localhost localhost.domain localhost6 localhost6.localdomain6",
@@ -194,12 +197,12 @@ export function planMounts(
   };
 }
 
-/** An isolated app that has a volume there has nothing of the kernel's beside it, as in rkt's default stage1. */
+/** An isolated app with a volume in /sys has no sysfs beside it, as in rkt's default stage1. */
 function isInSys(target: string): boolean {
   return isWithin(target.replaceAll(/\/+/g, "/"), "/sys");
 }
 
-/** The host's own, and what is done about paths in them. */
+/** The host's kernel file systems, and the masks of paths in them. */
 function hostFileSystems(options: MountOptions): (HostTreeStep | MaskStep)[] {
   const { protectKernelPaths: field } = options;
   const masks = field === undefined ? [] : planMasks(field, options);
@@ -209,12 +212,12 @@ function hostFileSystems(options: MountOptions): (HostTreeStep | MaskStep)[] {
   ];
 }
 
-/** In the pod's own, the paths are hidden and read-only that have to be. */
+/** In the pod's own kernel file systems, the paths that have to be are already masked. */
 function podFileSystems(hasSys: boolean, { protectKernelPaths: field }: MountOptions) {
   const trees = KERNEL_TREES.filter((path) => hasSys || path !== "/sys");
   return [
     ...trees.map((path) => podTree(path, path, path === "/sys", path)),
-    // What is left there is the view of its cgroups that pid 1 has.
+    // /sys/fs contains pid 1's view of the pod's cgroups.
     ...(hasSys && field ? [podTree(HIDDEN_DIRECTORY, "/sys/fs", true, field)] : []),
   ];
 }
@@ -256,7 +259,7 @@ function bindVolume(
     target,
     recursive,
     readOnly,
-    // What is mounted later would come in writable: a read-only volume stays as it was at the start.
+    // Later mounts would come in writable, so a read-only volume gets none.
     propagation: readOnly || volume.kind === "empty" ? "private" : "as-source",
     noDevices,
     field,
@@ -264,8 +267,9 @@ function bindVolume(
 }
 
 /**
- * A source that is a mount of the host's own is made shared, for mounts of the app to reach the host.
- * A volume that asks to be recursive gets later mounts of the host too, wherever in it they appear.
+ * If the source is itself a mount of the host, that mount is made shared, so that mounts of the app
+ * reach the host. A volume that asks to be recursive also gets later mounts of the host, wherever
+ * in it they appear.
  */
 function shareFor({ volume, readOnly }: VolumeMount, { mounts, sources }: MountFacts): ShareStep[] {
   if (volume.kind !== "host" || readOnly) return [];
@@ -284,12 +288,14 @@ function shareFor({ volume, readOnly }: VolumeMount, { mounts, sources }: MountF
     .map(({ id, mountPoint }) => ({ id, mountPoint }));
 }
 
-/** A slave hears of the host's mounts already; only a volume's own mount has to speak as well. */
+/**
+ * A slave already receives the host's mounts. Only a volume's own mount has to send some as well.
+ */
 function isSlaveToShare(propagation: Propagation, { isMountRoot }: SourceFacts): boolean {
   return propagation === "slave" && isMountRoot;
 }
 
-/** The spec wants volumes to be recursive unless they say otherwise. */
+/** By the spec, volumes are recursive unless they say otherwise. */
 function isRecursive(volume: Volume & { kind: "host" }): boolean {
   return volume.recursive ?? true;
 }
@@ -318,7 +324,7 @@ function fallbackFiles({ hosts }: DnsConfMode, hostname?: string): FileStep[] {
   return [{ kind: "file", target: "/etc/hosts", text, field: "hosts=default" }];
 }
 
-/** The kernel's own word, so that it stays true whoever changes the name. */
+/** The kernel's own file, so that it stays true whoever changes the name. */
 const HOSTNAME_FILE: PodTreeStep = {
   kind: "pod-tree",
   source: "/proc/sys/kernel/hostname",
@@ -338,7 +344,7 @@ function dnsFiles({ resolv, hosts }: DnsConfMode, noDevices: boolean): BindStep[
   return files.map((file) => ({ ...file, noDevices }));
 }
 
-/** The mount of the resolv.conf that a network brings. */
+/** Returns the mount of the resolv.conf that a network brings. */
 export function networkResolvConf(noDevices: boolean): BindStep {
   return { ...podFile(POD_PATHS.resolvConf, "/etc/resolv.conf", "resolv=default"), noDevices };
 }
@@ -347,7 +353,7 @@ function hostFile(path: string, field: string): Omit<BindStep, "noDevices"> {
   return { ...fileBind(path, path, field), readOnly: true };
 }
 
-/** The pod's own copy: the app may change it. */
+/** The pod's own copy, which the app may change. */
 function podFile(source: string, target: string, field: string): Omit<BindStep, "noDevices"> {
   return fileBind(source, target, field);
 }

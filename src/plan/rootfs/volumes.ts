@@ -1,6 +1,6 @@
 /**
- * Which volume an app gets where: the pod's volumes and mounts against the mount points that the app and
- * its image declare. Pure.
+ * Matching the pod's volumes and mounts with the mount points that an app and its image declare.
+ * Pure.
  *
  * @module
  */
@@ -10,8 +10,12 @@ import type { Flavor } from "../../stage1/flavor.ts";
 import type { Pod, PodApp } from "../../stage1/pod.ts";
 
 /**
- * How mount points are taken. `strict`, as rkt's fly has it: the image's count beside the app's, and each needs a volume.
- * `lenient`, as rkt's default stage1 has it: the app's alone count, and one without a volume gets one of its own.
+ * How mount points are matched:
+ *
+ * - `strict`, as in rkt's fly: the image's mount points count besides the app's, and each needs a
+ *   volume;
+ * - `lenient`, as in rkt's default stage1: only the app's count, and one without a volume gets its
+ *   own.
  */
 export type MountRules = "strict" | "lenient";
 
@@ -20,23 +24,23 @@ export function mountRulesOf(flavor: Flavor): MountRules {
   return flavor === "isolated" ? "lenient" : "strict";
 }
 
-/** A volume with its place in an app. */
+/** A volume at a path of an app. */
 export interface VolumeMount {
-  /** `own`: what is at the target already, as it is. */
+  /** `own` stands for what is already at the target. */
   volume: Volume | { kind: "own" };
-  /** Where it goes, in the app's root. */
+  /** The path in the app's root. */
   target: string;
   readOnly: boolean;
-  /** What in the manifests asks for it, for errors. */
+  /** The field that asks for it, for errors. */
   field: string;
 }
 
-/** Whether an image was made of one of docker's, as docker2aci says. */
+/** Checks whether docker2aci made an image from one of docker's. */
 export function isFromDocker({ annotations }: ImageManifest): boolean {
   return annotations.some(({ name }) => name === "appc.io/docker/repository");
 }
 
-/** A mount point, and where it is declared. */
+/** A mount point, and its place in the manifest. */
 interface DeclaredPoint extends MountPoint {
   field: string;
 }
@@ -44,12 +48,12 @@ interface DeclaredPoint extends MountPoint {
 /**
  * Matches volumes with mounts and mount points.
  *
- * A mount of the pod manifest names a volume and a path. A mount point is met by a mount at its path, or
- * else by the volume of its name.
+ * A mount of the pod manifest names a volume and a path. A mount point gets the mount at its path,
+ * or else the volume of its name.
  *
  * @returns The volumes to mount, outer targets before those inside them.
- * @throws {Error} which names the field: a volume that does not exist, a mount point that nothing meets,
- * two that contradict each other.
+ * @throws {Error} when a volume does not exist, a mount point gets nothing, or two mounts
+ * contradict each other; the message names the field.
  */
 export function matchVolumes(
   pod: Pod,
@@ -68,7 +72,10 @@ export function matchVolumes(
   return mounts.toSorted((a, b) => depth(a.target) - depth(b.target));
 }
 
-/** The app's mount points and its image's, each path once: they are the same list unless overridden. */
+/**
+ * The app's mount points and its image's, each path once. The two lists are the same unless the pod
+ * manifest overrides the app.
+ */
 function declaredPoints(app: PodApp, rules: MountRules): DeclaredPoint[] {
   const ofApp = app.app.mountPoints.map((point, i) => ({
     ...point,
@@ -117,12 +124,12 @@ function mountOfPoint(
   };
 }
 
-/** Where an app has something else than its image. */
+/** Directories where an app does not see its image's files. */
 const NOT_OF_IMAGE = ["dev", "proc", "sys", "tmp"];
 
 /**
- * An image of docker's expects what it has there to be in the volume as well: it stays where it is, since it
- * belongs to this pod alone anyway.
+ * An image of docker's expects its own files there to be in the volume as well. They stay where
+ * they are, because the app's root belongs to this pod alone anyway.
  */
 function mountOfUnmet(
   point: DeclaredPoint,
@@ -142,7 +149,7 @@ function mountOfUnmet(
   return { volume, target: point.path, readOnly: point.readOnly ?? false, field: point.field };
 }
 
-/** The volume's own word counts; a mount point's only where the volume has none. */
+/** The volume's `readOnly` counts. The mount point's counts only where the volume has none. */
 function isReadOnly(volume: Volume, point: MountPoint | undefined): boolean {
   return volume.readOnly ?? point?.readOnly ?? false;
 }
