@@ -9,6 +9,7 @@ import type { Isolators } from "../appc/isolators.ts";
 import type { DeviceRule } from "../linux/device_rule.ts";
 import type { DeviceNumber } from "../linux/stat.ts";
 import type { DnsConfMode } from "../stage1/arguments.ts";
+import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod, PodApp } from "../stage1/pod.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
 import { composeEnvironment } from "./environment.ts";
@@ -54,6 +55,8 @@ export interface EventProgram {
   exec: [string, ...string[]];
   /** Its place in the manifest: `apps[0].app.eventHandlers[0]`. */
   field: string;
+  /** Whether it runs as root, whoever the app's user is. */
+  asRoot: boolean;
 }
 
 /** A moment of an app's life. */
@@ -126,8 +129,8 @@ export function planApp(
     user: requestUser(app),
     ids: options.ids,
     workingDirectory: app.app.workingDirectory || "/",
-    preStart: findHandler("pre-start", app),
-    postStop: findHandler("post-stop", app),
+    preStart: findHandler("pre-start", app, options.flavor),
+    postStop: findHandler("post-stop", app, options.flavor),
     exec: requireProgram(app),
     isolators: isolators.plan,
     devices: restrictDevices ? planDevices(devicesAmong(volumes, facts)) : undefined,
@@ -212,14 +215,22 @@ function requireProgram({ app, field, image }: PodApp): [string, ...string[]] {
   return [program, ...args];
 }
 
-function findHandler(event: EventName, { app, field }: PodApp): EventProgram | undefined {
+/**
+ * In an isolated pod, handlers are root's, as rkt's own images have it: they prepare what the app's
+ * user may not. The app's limits, capabilities and filter hold for them too.
+ */
+function findHandler(
+  event: EventName,
+  { app, field }: PodApp,
+  flavor: Flavor,
+): EventProgram | undefined {
   const i = app.eventHandlers.findIndex(({ name }) => name === event);
   const handler = app.eventHandlers[i];
   if (handler === undefined) return undefined;
   const place = `${field}.app.eventHandlers[${i}]`;
   const [program, ...args] = handler.exec;
   if (!program) throw new Error(`${place}.exec: no program to run`);
-  return { exec: [program, ...args], field: place };
+  return { exec: [program, ...args], field: place, asRoot: flavor === "isolated" };
 }
 
 function refuseLinks(volumes: readonly VolumeMount[], { sources }: HostFacts): void {

@@ -164,6 +164,7 @@ for (const [event, key] of [["pre-start", "preStart"], ["post-stop", "postStop"]
     assertEquals(plan({ image: { eventHandlers: [other] } })[key], undefined);
     assertEquals(plan({ image: withHandler("act", "-v") })[key], {
       exec: ["act", "-v"],
+      asRoot: false,
       field: "apps[0].app.eventHandlers[1]",
     });
   });

@@ -9,7 +9,7 @@ import type { Credentials } from "../linux/credentials.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { setOwnerAt } from "../linux/ownership.ts";
 import { replaceFileAt } from "../linux/read_write.ts";
-import type { AppPlan } from "../plan/app.ts";
+import type { AppPlan, EventProgram } from "../plan/app.ts";
 import { hostId, type Owner } from "../plan/id_range.ts";
 import { openAppMatcher } from "../process/app_processes.ts";
 import { killAppProcesses } from "../process/kill_apps.ts";
@@ -24,11 +24,8 @@ import type { CreatedPod } from "./create_pod.ts";
 import type { ActivePhase } from "./life.ts";
 import type { SupervisorHooks } from "./supervisor.ts";
 
-/**
- * The credentials of event handlers in an isolated pod: root, as in rkt's own images, since they
- * prepare what the app's user may not. The app's limits, capabilities and filter hold for them too.
- */
-const HANDLER: Credentials = { uid: 0, gid: 0, groups: [0] };
+/** The credentials of event handlers that do not run as their app's user. */
+const ROOT: Credentials = { uid: 0, gid: 0, groups: [0] };
 
 /** Returns the hooks by which the supervisor acts on a pod. */
 export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
@@ -45,7 +42,7 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
     })),
     start(name, phase) {
       const app = apps.get(name)!;
-      const program = programOf(app, phase, namespaces !== undefined);
+      const program = programOf(app, phase);
       const pid = streams.withStdio(
         name,
         ownerOf(program, app.plan),
@@ -54,7 +51,7 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
       streams.appStarted(name, pid);
       return pid;
     },
-    fieldOf: (name, phase) => programOf(apps.get(name)!, phase, namespaces !== undefined).field,
+    fieldOf: (name, phase) => programOf(apps.get(name)!, phase).field,
     sweep: (name) => killApp(cgroups, name, debug),
     saveStatus: (name, status) => replaceFileAt(statuses, name, `${status}\n`),
     begun() {
@@ -103,18 +100,18 @@ function startWithAttributes(
   return result;
 }
 
-function programOf(
-  { plan, credentials }: BuiltApp,
-  phase: ActivePhase,
-  isIsolated: boolean,
-): AppProgram {
-  const ofHandler = isIsolated ? HANDLER : credentials;
+function programOf({ plan, credentials }: BuiltApp, phase: ActivePhase): AppProgram {
+  const ofHandler = ({ exec, field, asRoot }: EventProgram): AppProgram => ({
+    exec,
+    field,
+    credentials: asRoot ? ROOT : credentials,
+  });
   switch (phase) {
     case "pre-start":
-      return { ...plan.preStart!, credentials: ofHandler };
+      return ofHandler(plan.preStart!);
     case "running":
       return { exec: plan.exec, field: `${plan.field}.app`, credentials };
     case "post-stop":
-      return { ...plan.postStop!, credentials: ofHandler };
+      return ofHandler(plan.postStop!);
   }
 }

@@ -122,7 +122,7 @@ export function handler(name: string): string[] {
 
 /** A pre-start handler is `before`, a post-stop handler `after`. */
 export function agreeOnHandler(
-  { apps, pod, plan }: Seen,
+  { apps, pod }: Seen,
   name: "before" | "after",
 ): void {
   const app = apps.find((it) => it.plan.preStart)!;
@@ -132,7 +132,7 @@ export function agreeOnHandler(
   const status = parseStatus(read("status"));
   assertEquals(parseArguments(read("cmdline")), planned!.exec);
   const root = { uid: 0, gid: 0, groups: [0] };
-  assertEquals(idsIn(status), plan.flavor === "isolated" ? root : idsOf(app));
+  assertEquals(idsIn(status), planned!.asRoot ? root : idsOf(app));
   assertCapabilities(status, app.plan, idsIn);
   assertFilter(status, app.plan);
 }
