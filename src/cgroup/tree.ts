@@ -24,7 +24,7 @@ import {
   DEVICE_RULES,
   type PodCgroupPlan,
 } from "../plan/cgroup/pod_cgroups.ts";
-import { describeCgroup } from "../plan/describe.ts";
+import { describeAppCgroups, describeCgroup } from "../plan/describe.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import type { Debug } from "../stage1/log.ts";
 import { notEnforced, writeLimit } from "./own.ts";
@@ -82,6 +82,7 @@ export function makePodCgroups(plans: readonly PodCgroupPlan[], debug: Debug): P
 export function makeAppCgroups({ branches, notes }: PodCgroups, debug: Debug): Map<string, Fd[]> {
   const procsFd = new Map<string, Fd[]>();
   for (const { plan, directory } of branches) {
+    describeAppCgroups(plan).forEach(debug);
     attempt(plan, notes, debug, () => {
       if (plan.controllers.length > 0) enableControllers(directory, plan.controllers);
     });

@@ -6,22 +6,49 @@
  */
 
 import { ruleText } from "../linux/device_rule.ts";
+import type { NamedFilter } from "../linux/named_filter.ts";
 import { printable } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import type { AppPlan } from "./app.ts";
-import type { CgroupPlan } from "./cgroup/placement.ts";
+import type { AppPlan, EventProgram } from "./app.ts";
+import { FIRST_PROCESS_CGROUP } from "./cgroup/names.ts";
+import type { CgroupLimit, CgroupPlan } from "./cgroup/placement.ts";
 import type { PodCgroupPlan } from "./cgroup/pod_cgroups.ts";
 import { environmentEntries } from "./environment.ts";
 import type { NetworkPlan } from "./network/networks.ts";
 import type { PodPlan, SingleAppPlan, SupervisedPlan } from "./pod.ts";
+import { STANDARD_DEVICES } from "./rootfs/devices.ts";
 import type { Access, Mask } from "./rootfs/masked_paths.ts";
-import type { DirectoryStep, MountStep, ShareStep } from "./rootfs/mounts.ts";
-import type { StdioPlan, Stream, StreamTarget } from "./stdio.ts";
+import {
+  type DirectoryStep,
+  HIDDEN_DIRECTORY,
+  type MountStep,
+  type ShareStep,
+} from "./rootfs/mounts.ts";
+import { STREAMS, type StreamTarget } from "./stdio.ts";
 
-/** Describes a whole plan, in the order in which it is carried out: one line for each step. */
+/**
+ * Describes a whole plan, in the order in which it is carried out: one line for each thing that is
+ * done. What belongs to another line is indented below it.
+ */
 export function describePlan(plan: PodPlan): string[] {
   const lines = plan.runBecomes === "app" ? describeSingleApp(plan) : describeSupervised(plan);
-  return [...plan.notes, ...lines].map(printable);
+  return [describeOutcome(plan), ...describeNotes(plan), ...lines].map(printable);
+}
+
+function describeOutcome({ uuid, flavor, runBecomes, apps }: PodPlan): string {
+  const names = apps.map(({ name }) => `"${name}"`).join(", ");
+  const where = flavor === "host" ? "the host's namespaces" : "namespaces of the pod's own";
+  return runBecomes === "app"
+    ? `pod ${uuid}: run becomes the app ${names}, in ${where}`
+    : `pod ${uuid}: run stays with ${
+      apps.length > 1 ? "the apps" : "the app"
+    } ${names}, in ${where}`;
+}
+
+function describeNotes({ notes }: PodPlan): string[] {
+  return notes.length === 0
+    ? []
+    : ["warn of what has no effect, or less than it seems:", ...indent(notes)];
 }
 
 /**
@@ -96,6 +123,7 @@ export function describeMount(step: MountStep): string {
     case "host-tree":
       return `mount the host's ${step.target} (rbind, host's later mounts come in)`;
     case "pod-tree":
+      if (step.source === HIDDEN_DIRECTORY) return `hide ${step.target}`;
       return `mount the pod's ${step.source} on ${step.target} (${access(step)})`;
     case "mask":
       return describeMask(step);
@@ -115,65 +143,89 @@ export function describeMask({ target, access }: Mask): string {
   return `${MASK[access]} ${target}, if it is there`;
 }
 
-/** Describes a cgroup of the pod, and those of its apps below it. */
+/** Describes a cgroup of the pod, and what is done in it. */
 export function describeCgroup(plan: CgroupPlan | PodCgroupPlan): string[] {
   const { path, enable, limits } = plan;
+  const moves = "apps" in plan
+    ? plan.moveSelfOut === undefined ? [] : [`move run to ${plan.moveSelfOut}`]
+    : ["move run into it"];
   return [
     `make cgroup ${path}`,
-    ...enable.map(({ directory, controllers }) =>
-      `  enable ${controllers.join(", ")} in ${directory}`
-    ),
-    ...limits.map(describeLimit),
-    ...("apps" in plan ? plan.apps.flatMap(describeAppCgroup) : []),
+    ...indent([
+      ...moves,
+      ...enable.map(({ directory, controllers }) =>
+        `enable ${controllers.join(", ")} in ${directory}`
+      ),
+      ...describeLimits(limits),
+    ]),
   ];
 }
 
-function describeAppCgroup(
-  { path, limits, devices = [] }: PodCgroupPlan["apps"][number],
-): string[] {
+/** Describes the cgroups of the apps in one of the pod's. */
+export function describeAppCgroups({ path, controllers, apps }: PodCgroupPlan): string[] {
   return [
-    `make cgroup ${path}`,
-    ...limits.map(describeLimit),
-    ...devices.map((rule) => `  allow device ${ruleText(rule)}`),
+    ...(controllers.length > 0 ? [`enable ${controllers.join(", ")} in ${path}`] : []),
+    ...apps.flatMap(({ path, limits, devices = [] }) => [
+      `make cgroup ${path}`,
+      ...indent([
+        ...describeLimits(limits),
+        ...devices.map((rule) => `allow device ${ruleText(rule)}`),
+      ]),
+    ]),
   ];
 }
 
-function describeLimit({ file, value }: { file: string; value: string }): string {
-  return `  ${file} = ${value}`;
+/** A file that has a value for each device has one line all the same. */
+function describeLimits(limits: readonly CgroupLimit[]): string[] {
+  const values = Map.groupBy(limits, ({ file }) => file);
+  return [...values].map(([file, of]) => `${file} = ${of.map(({ value }) => value).join(", ")}`);
 }
 
-/** `run` becomes the app. So the steps that it takes on itself come last, and hold for the app. */
+/** What `run` does to itself comes last, and holds for the app that it becomes. */
 function describeSingleApp({ apps, cgroups }: SingleAppPlan): string[] {
   return apps.flatMap((app) => [
     ...describePreparation(app),
     ...describeRoot(app),
     ...describeOomScore(app),
     ...cgroups.flatMap(describeCgroup),
-    ...(cgroups.length > 0 ? ["join these cgroups"] : []),
     ...describeProcess(app),
     `become ${quote(app.exec)}`,
   ]);
 }
 
 function describeSupervised(plan: SupervisedPlan): string[] {
-  const { users, namespaces, apps } = plan;
+  const { users, apps, cgroups } = plan;
   return [
     ...(users
       ? [`make a user namespace: ids 0 to ${users.count - 1} are the host's from ${users.shift} on`]
       : []),
     ...describeNetwork(plan.network),
     ...apps.flatMap(describePreparation),
-    ...plan.cgroups.flatMap(describeCgroup),
-    ...(namespaces
-      ? [
-        `start pid 1 in namespaces of the pod's own: ${namespaces.kinds.join(", ")}`,
-        `name the host ${namespaces.hostname}`,
-      ]
-      : ["stay in the host's namespaces but for the mounts of each app"]),
-    ...plan.sysctls.map(({ path, value }) => `set ${path} = ${value}`),
-    ...plan.maskedPaths.map(describeMask),
+    ...cgroups.flatMap(describeCgroup),
+    ...describeNamespaces(plan),
+    ...cgroups.flatMap(describeAppCgroups),
     ...apps.flatMap(describeRoot),
-    ...apps.flatMap((app) => [`start the processes of app "${app.name}":`, ...describeStart(app)]),
+    ...apps.flatMap((app) => describeStart(app, cgroups)),
+  ];
+}
+
+function describeNamespaces({ namespaces, cgroups, sysctls, maskedPaths }: SupervisedPlan) {
+  if (namespaces === undefined) return [];
+  const { kinds, hostname, capabilities } = namespaces;
+  const devices = Object.keys(STANDARD_DEVICES).join(", ");
+  const inits = cgroups.filter(({ version }) => version === 2)
+    .map(({ path }) => `${path}/${FIRST_PROCESS_CGROUP}`);
+  return [
+    `make the pod's root, in memory: a /dev with ${devices} and terminals; a /proc and /sys`,
+    `start pid 1 in namespaces of the pod's own: ${kinds.join(", ")}`,
+    ...indent([
+      ...inits.map((path) => `make cgroup ${path} for it`),
+      `name the host ${hostname}`,
+      ...(capabilities ? [`leave in its bounding set ${capabilities.join(" ") || "nothing"}`] : []),
+      "wait, and do nothing else",
+    ]),
+    ...sysctls.map(({ path, value }) => `set ${path} = ${value}`),
+    ...describeMasks(maskedPaths),
   ];
 }
 
@@ -186,12 +238,14 @@ function describeNetwork(network: NetworkPlan): string[] {
     case "contained":
       return [
         "make a network namespace",
-        ...network.networks.map(({ name, ifName, source, calls }) =>
-          `  join network ${name} as ${ifName} by ${
-            calls.map(({ type }) => type).join(", ")
-          } (${source})`
-        ),
-        "  what these plugins find out may change AC_METADATA_URL and /etc/resolv.conf",
+        ...indent([
+          ...network.networks.map(({ name, ifName, source, calls }) =>
+            `join network ${name} as ${ifName} by ${
+              calls.map(({ type }) => type).join(", ")
+            } (${source})`
+          ),
+          "what these plugins find out may change AC_METADATA_URL and /etc/resolv.conf",
+        ]),
       ];
   }
 }
@@ -199,47 +253,81 @@ function describeNetwork(network: NetworkPlan): string[] {
 function describePreparation(app: AppPlan): string[] {
   return [
     `save the environment of app "${app.name}" in ${POD_PATHS.environments}/${app.name}:`,
-    ...environmentEntries(app.environment).map((entry) => `  ${entry}`),
+    ...indent(environmentEntries(app.environment)),
     ...app.directories.map(describeDirectory),
     ...app.share.map(describeShare),
   ];
 }
 
 function describeRoot(app: AppPlan): string[] {
+  const masks = app.mounts.filter((step) => step.kind === "mask");
+  const [first] = masks;
   return [
-    `unshare the mount namespace of app "${app.name}"; the host's mounts come in, none go out`,
+    `make a mount namespace for app "${app.name}": mounts of the host come in, none go out`,
     `make ${app.rootfs} the app's root:`,
-    ...app.mounts.map((step) => `  ${describeMount(step)}`),
-    ...(app.noDevices ? ["  make device files in the app's root useless"] : []),
-    ...(app.readOnlyRoot ? ["  make the app's root read-only"] : []),
+    ...indent([
+      ...app.mounts.flatMap((step) => {
+        if (step.kind !== "mask") return [describeMount(step)];
+        return step === first ? describeMasks(masks) : [];
+      }),
+      ...(app.noDevices ? ["make device files in this root useless"] : []),
+      ...(app.readOnlyRoot ? ["make this root read-only"] : []),
+    ]),
   ];
 }
 
-/** What one process does or gets; the same for handlers and the app. */
-function describeStart(app: AppPlan): string[] {
-  const lines = [
-    ...describeOomScore(app),
-    ...describeProcess(app),
-    ...(app.preStart ? [`run to its end ${quote(app.preStart.exec)}`] : []),
-    `execute ${quote(app.exec)}`,
-    ...(app.postStop ? [`wait for its end and run ${quote(app.postStop.exec)}`] : []),
-  ];
-  return lines.map((line) => `  ${line}`);
+/** Describes masks, which have to be made in their order, with few lines. */
+function describeMasks(masks: readonly Mask[]): string[] {
+  const lines: string[] = [];
+  masks.forEach(({ target, access }, i) => {
+    const line = lines.at(-1);
+    const fits = line !== undefined && access === masks[i - 1]?.access &&
+      line.length + target.length < LONGEST_LIST;
+    if (fits) lines.push(`${lines.pop()}, ${target}`);
+    else lines.push(`${MASK[access]} ${target}`);
+  });
+  return lines.length === 0
+    ? []
+    : ["of the kernel's paths, as far as they are there:", ...indent(lines)];
 }
 
+/** What each process of an app does or is given, and which processes these are. */
+function describeStart(app: AppPlan, cgroups: readonly PodCgroupPlan[]): string[] {
+  const { name, preStart, exec, postStop } = app;
+  const program = ({ exec, asRoot }: EventProgram) => `${quote(exec)}${asRoot ? ", as root" : ""}`;
+  return [
+    `start the processes of app "${name}":`,
+    ...indent([
+      ...describeOomScore(app),
+      ...(cgroups.length > 0 ? ["join the app's cgroups"] : []),
+      ...describeProcess(app),
+      ...(preStart ? [`run to its end ${program(preStart)}`] : []),
+      `execute ${quote(exec)}`,
+      ...(postStop ? [`wait for its end, then run ${program(postStop)}`] : []),
+    ]),
+  ];
+}
+
+/** Describes what a process does to itself, in the order of `process/launch.ts`. */
 function describeProcess(app: AppPlan): string[] {
   const { user, group, supplementaryGIDs } = app.user;
-  const groups = supplementaryGIDs.join(" ") || "none";
+  const { capabilities, noNewPrivileges, seccomp } = app.isolators.privileges;
+  const kept = capabilities ? capabilities.keep.join(" ") || "none" : "all that run was given";
   return [
-    ...describeStdio(app.stdio, app.name),
-    `begin in ${app.workingDirectory}`,
     ...app.isolators.labels.labels.map(({ label }) => `take on the label ${label}`),
-    ...describePrivileges(app),
-    `become user ${user}, group ${group}, supplementary groups ${groups}`,
+    `begin in ${app.workingDirectory}`,
+    ...describeStdio(app),
+    `keep these capabilities: ${kept}`,
+    `become user ${user}, group ${group}, supplementary groups ${
+      supplementaryGIDs.join(" ") || "none"
+    }`,
+    ...(noNewPrivileges ? ["gain no new privileges"] : []),
+    ...(seccomp && !noNewPrivileges ? ["gain no new privileges, unless root"] : []),
+    describeFilter(seccomp),
   ];
 }
 
-function describeStdio(stdio: StdioPlan, name: string): string[] {
+function describeStdio({ stdio, name, terminalType }: AppPlan): string[] {
   const words: Readonly<Record<StreamTarget, string>> = {
     null: "/dev/null",
     caller: "the caller's",
@@ -247,32 +335,34 @@ function describeStdio(stdio: StdioPlan, name: string): string[] {
     tty: "a terminal of the pod's, shown in the caller's",
     log: `a pipe to ${POD_PATHS.logs}/${name}.log and to the caller`,
   };
-  const streams: Stream[] = ["stdin", "stdout", "stderr"];
-  return streams.map((stream) => `${stream}: ${words[stdio[stream]]}`);
+  return [
+    ...STREAMS.map((stream) => `${stream}: ${words[stdio[stream]]}`),
+    ...(terminalType === undefined ? [] : [`TERM=${terminalType}, unless the app says otherwise`]),
+  ];
 }
 
 function describeOomScore({ isolators: { oomScore } }: AppPlan): string[] {
   return oomScore === undefined ? [] : [`oom_score_adj = ${oomScore.value}`];
 }
 
-function describePrivileges({ isolators: { privileges } }: AppPlan): string[] {
-  const { capabilities, noNewPrivileges, seccomp } = privileges;
-  const otherwise = seccomp?.errno ?? "SIGSYS";
-  const filter = seccomp &&
-    (seccomp.mode === "allow"
-      ? `allow ${seccomp.syscalls.length} system calls, answer others with ${otherwise}`
-      : `answer ${seccomp.syscalls.length} system calls with ${otherwise}, allow others`);
-  return [
-    ...(capabilities ? [`keep the capabilities ${capabilities.keep.join(" ") || "none"}`] : []),
-    ...(noNewPrivileges ? ["gain no new privileges"] : []),
-    ...(filter && !noNewPrivileges ? ["gain no new privileges, unless root"] : []),
-    ...(filter ? [filter] : []),
-  ];
+function describeFilter(seccomp: NamedFilter | undefined): string {
+  if (seccomp === undefined) return "allow all system calls";
+  const { mode, syscalls, errno = "SIGSYS" } = seccomp;
+  return mode === "allow"
+    ? `allow ${syscalls.length} system calls, answer others with ${errno}`
+    : `answer ${syscalls.length} system calls with ${errno}, allow others`;
 }
 
 function quote(argv: readonly string[]): string {
   return argv.map((argument) => JSON.stringify(argument)).join(" ");
 }
+
+function indent(lines: readonly string[]): string[] {
+  return lines.map((line) => `  ${line}`);
+}
+
+/** How long a line of paths gets. */
+const LONGEST_LIST = 92;
 
 const PROPAGATION = {
   "as-source": "shared as its source is",

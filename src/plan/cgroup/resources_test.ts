@@ -301,6 +301,7 @@ Deno.test("the app's oom_score_adj goes over the pod's", () => {
 Deno.test("describeCgroup() says what is done, in order", () => {
   assertEquals(planResources(APP, NONE, SERVICE).cgroups.flatMap(describeCgroup), [
     "make cgroup /cg/system.slice/pod.service/volo-1",
+    "  move run into it",
     "  enable cpu in /cg",
     "  enable cpu in /cg/system.slice",
     "  enable memory, cpu in /cg/system.slice/pod.service",
