@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { FIELD_RULES, type FieldName } from "../src/plan/fields.ts";
-import { explain, type ExplainOptions, runExplain } from "./explain/explanation.ts";
+import { explain, explainInWords, type ExplainOptions, runExplain } from "./explain/explanation.ts";
 import {
   endPod,
   type Subject,
@@ -80,6 +80,35 @@ for (const name of Object.keys(SUBJECTS) as SubjectName[]) {
     // Nothing is left out, and nothing said twice: what came by a terminal has no other stream.
     const said = program.stderr.split("\n").filter((line) => line.startsWith("run: "));
     if (term === undefined) assertEquals(said, plan.notes.map((note) => `run: ${note}`));
+  });
+}
+
+for (const name of ["single", "several", "isolated"] as const) {
+  const subject: Subject = SUBJECTS[name];
+  const { flags = {}, what } = subject;
+  subjectScenario(`explain tells of ${what} in the order of happening`, subject, async (stage) => {
+    await using cleanUp = new AsyncDisposableStack();
+    const composed = await subject.compose(stage, cleanUp);
+    await using pod = composed.pod;
+    const told = (await explainInWords(pod, { flags })).map((line) => line.trim());
+    const program = await pod.start({ flags: { ...flags, debug: true } });
+    await waitUntilUp(program, name === "several" ? 2 : 1);
+    const done = program.stderr.split("\n").map((line) => line.replace(/^run: /, "").trim());
+    const inCommon = linesInCommon(done, told);
+    assert(inCommon.length > 10, "run tells of other things");
+    assertEquals(inCommon, linesInCommon(told, done));
+    await endPod(composed, program.pid);
+    await program.result;
+  });
+}
+
+/** The lines of a text that another one has as well, as often as that one has them. */
+function linesInCommon(lines: readonly string[], others: readonly string[]): string[] {
+  const left = [...others];
+  return lines.filter((line) => {
+    const i = left.indexOf(line);
+    if (i >= 0) left.splice(i, 1);
+    return i >= 0;
   });
 }
 

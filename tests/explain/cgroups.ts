@@ -1,5 +1,6 @@
 /**
- * What `explain` says of a pod's cgroups, against the kernel's files at the very paths that it names.
+ * Compares what `explain` says of a pod's cgroups with the kernel's files, at the paths that it
+ * names.
  *
  * @module
  */
@@ -15,7 +16,7 @@ interface PlannedCgroup {
   pid: number | undefined;
 }
 
-/** Each process is in the cgroups that the plan names, and in no other of the pod's. */
+/** Checks that each process is in the cgroups that the plan names, and in no other of the pod's. */
 export function agreeOnCgroups(seen: Seen): void {
   for (const { path, pid } of cgroupsOf(seen)) {
     if (pid === undefined) continue;
@@ -30,7 +31,7 @@ export function agreeOnCgroups(seen: Seen): void {
   }
 }
 
-/** The limits that an isolator asks for are in force. */
+/** Checks that the limits that an isolator asks for are in force. */
 export function agreeOnLimits(seen: Seen, isolator: string): void {
   const limits = cgroupsOf(seen).flatMap(({ path, limits }) =>
     limits.filter((limit) => limit.isolator.includes(isolator)).map((limit) => ({ path, limit }))
@@ -39,7 +40,7 @@ export function agreeOnLimits(seen: Seen, isolator: string): void {
   for (const { path, limit } of limits) assertLimit(path, limit);
 }
 
-/** An app can use the devices of the plan and no others. */
+/** Checks that an app can use the devices of the plan and no others; version 1 alone tells. */
 export function agreeOnDevices(seen: Seen): void {
   const restricted = cgroupsOf(seen)
     .filter(({ limits }) => limits.some(({ file }) => file === "devices.deny"));

@@ -56,14 +56,14 @@ export async function runExplain(
   return { code, signal, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** The plan of a pod that can be run. */
+/** Returns the plan of a pod that can be run. */
 export async function explain(pod: Pod, options: ExplainOptions = {}): Promise<Explained> {
   const { code, stdout, stderr } = await runExplain(pod, ["--json"], options);
   assertEquals({ code, stderr }, { code: 0, stderr: "" }, stderr);
   return JSON.parse(stdout);
 }
 
-/** The same in words: one line for each thing that is done. */
+/** Returns it in words: one line for each thing that is done. */
 export async function explainInWords(pod: Pod, options: ExplainOptions = {}): Promise<string[]> {
   const { code, stdout, stderr } = await runExplain(pod, [], options);
   assertEquals({ code, stderr }, { code: 0, stderr: "" }, stderr);

@@ -1,5 +1,6 @@
 /**
- * What `explain` says of an app's root, against the mounts that the kernel shows of its process.
+ * Compares what `explain` says of an app's root with the mounts that the kernel shows of its
+ * process.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import { identityOf, inRootOf, mountAt, normalize, type Seen, type SeenApp } fro
 /** A step of one kind. */
 type Step<K extends MountStep["kind"]> = Extract<MountStep, { kind: K }>;
 
-/** Each app's root is the directory that the plan names, and it is read-only if the plan says so. */
+/** Checks that each app's root is the directory of the plan, and read-only if the plan says so. */
 export function agreeOnRoots({ apps, pod }: Seen): void {
   for (const { plan, pid } of apps) {
     assertEquals(identityOf(`/proc/${pid}/root/`), identityOf(`${pod.dir}/${plan.rootfs}`));
@@ -23,7 +24,11 @@ export function agreeOnRoots({ apps, pod }: Seen): void {
   }
 }
 
-/** The volumes that mounts of the pod manifest put into place, by the field that asks for each. */
+/**
+ * Checks volumes.
+ *
+ * @param asked Matches the field that asks for each of them.
+ */
 export function agreeOnVolumes(seen: Seen, asked: RegExp): void {
   const found = seen.apps.flatMap((app) =>
     stepsOf(app, "bind").filter(({ field }) => asked.test(field)).map((step) => ({ app, step }))
@@ -32,7 +37,7 @@ export function agreeOnVolumes(seen: Seen, asked: RegExp): void {
   for (const { app, step } of found) assertBind(seen, app, step);
 }
 
-/** Directories of `empty` volumes, whose names match, are as the plan says, and where it says. */
+/** Checks that directories of `empty` volumes whose paths match are as the plan says. */
 export function agreeOnDirectories({ apps, pod }: Seen, name: RegExp): void {
   const directories = apps.flatMap(({ plan }) => plan.directories)
     .filter(({ path }) => name.test(path));
@@ -43,7 +48,7 @@ export function agreeOnDirectories({ apps, pod }: Seen, name: RegExp): void {
   }
 }
 
-/** What stays in its place becomes a mount of its own. */
+/** Checks that what an image keeps in its place is a mount of its own. */
 export function agreeOnRebinds({ apps, pod }: Seen): void {
   const found = apps.flatMap((app) => stepsOf(app, "rebind").map((step) => ({ app, step })));
   assert(found.length > 0, "nothing stays in its place");
@@ -54,7 +59,7 @@ export function agreeOnRebinds({ apps, pod }: Seen): void {
   }
 }
 
-/** All mounts of the plan are there, and there are no others. */
+/** Checks that all mounts of the plan are there, and that there are no others. */
 export function agreeOnMounts(seen: Seen): void {
   for (const app of seen.apps) {
     for (const step of stepsOf(app, "bind")) assertBind(seen, app, step);
@@ -68,7 +73,7 @@ export function agreeOnMounts(seen: Seen): void {
   }
 }
 
-/** Paths of the kernel that are hidden or read-only, in each app, and in the pod's own root. */
+/** Checks which paths of the kernel are hidden or read-only, for each app and for pid 1. */
 export function agreeOnMasks({ apps, plan, first }: Seen): void {
   for (const app of apps) assertMasks(app.pid, [...stepsOf(app, "mask"), ...plan.maskedPaths]);
   if (first !== undefined) assertMasks(first, plan.maskedPaths);

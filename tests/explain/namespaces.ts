@@ -1,5 +1,6 @@
 /**
- * What `explain` says of a pod's namespaces, and of what is set in them, against what the kernel says there.
+ * Compares what `explain` says of a pod's namespaces, and of what is set in them, with what the
+ * kernel says there.
  *
  * @module
  */
@@ -12,11 +13,13 @@ import { inNamespaces, type Seen } from "./seen.ts";
 /** Interfaces that the kernel makes by itself in each new network, if it has their modules. */
 const INTERFACES_OF_KERNEL = /^(lo|(tunl|sit|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)0)$/;
 
-/** The pod has the kinds of the plan for itself, shares them among its apps, and has the others of the host. */
+/**
+ * Checks that the pod has the kinds of the plan for itself, that its apps share them, and that the
+ * others are the host's. Each app has mounts of its own.
+ */
 export async function agreeOnNamespaces({ plan, apps, first, host }: Seen): Promise<void> {
   const own = plan.namespaces?.kinds ?? [];
   for (const kind of NAMESPACES) {
-    // A whole app's mounts are always its own.
     const isOwn = kind === "mnt" || own.includes(kind);
     const ofHost = (await must(["readlink", `/proc/self/ns/${kind}`], host)).trim();
     const ofApps = apps.map(({ pid }) => Deno.readLinkSync(`/proc/${pid}/ns/${kind}`));
@@ -27,6 +30,7 @@ export async function agreeOnNamespaces({ plan, apps, first, host }: Seen): Prom
   }
 }
 
+/** Checks what the pod's host is called. */
 export async function agreeOnHostname(seen: Seen): Promise<void> {
   const { pid } = seen.apps[0]!;
   assertEquals(
@@ -35,6 +39,7 @@ export async function agreeOnHostname(seen: Seen): Promise<void> {
   );
 }
 
+/** Checks which of the host's ids are the pod's. */
 export function agreeOnUsers({ plan, apps }: Seen): void {
   assert(plan.users !== undefined);
   for (const { pid } of apps) {
@@ -43,7 +48,7 @@ export function agreeOnUsers({ plan, apps }: Seen): void {
   }
 }
 
-/** The interfaces of the pod's network are those of the plan, in its order. */
+/** Checks that the interfaces of the pod's network are those of the plan, in its order. */
 export function agreeOnNetwork({ plan: { network }, apps }: Seen): void {
   if (network.kind === "host") return;
   const planned = network.kind === "none" ? [] : network.networks.map(({ ifName }) => ifName);
@@ -55,7 +60,7 @@ export function agreeOnNetwork({ plan: { network }, apps }: Seen): void {
   }
 }
 
-/** The host leads its ports to the pod's as the plan has the plugin `portmap` do. */
+/** Checks that the host leads its ports to the pod's as the plan has the plugin `portmap` do. */
 export async function agreeOnPorts({ plan: { network }, host }: Seen): Promise<void> {
   assert(network.kind === "contained");
   const calls = network.networks.flatMap(({ calls }) => calls)
@@ -65,12 +70,15 @@ export async function agreeOnPorts({ plan: { network }, host }: Seen): Promise<v
   );
   assert(ports.length > 0);
   const rules = await must(["iptables-save", "-t", "nat"], host);
+  const hidesHost = calls.every(({ configuration }) => JSON.parse(configuration).snat);
+  assertEquals(/ -j CNI-HOSTPORT-SETMARK/.test(rules), hidesHost);
   for (const { hostPort, containerPort, protocol } of ports) {
     const rule = `-p ${protocol} .*--dport ${hostPort} .*--to-destination [0-9.]+:${containerPort}`;
     assertMatch(rules, new RegExp(`${rule}$`, "m"));
   }
 }
 
+/** Checks the settings of the kernel in the pod's namespaces. */
 export async function agreeOnSysctls(seen: Seen): Promise<void> {
   const { pid } = seen.apps[0]!;
   assert(seen.plan.sysctls.length > 0);

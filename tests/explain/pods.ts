@@ -1,6 +1,6 @@
 /**
- * The pods that rows of the table of fields are compared on. Each has many fields at once; what a pod's flavor or
- * number of apps decides differently has a pod of its own.
+ * The pods that rows of the table of fields are compared on. Each has many fields at once. Where a
+ * pod's flavor or number of apps decides otherwise about a field, there is another pod.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { editJson } from "../expect.ts";
 import { type Host, mountTmpfs, must, SCRIPT, SimulatedHost, TERMINAL } from "../host.ts";
 import { NETWORK_NEEDS } from "../network_needs.ts";
-import { readMounts } from "../procfs.ts";
+import { type Mount, readMounts } from "../procfs.ts";
 import { type Need, scenario, type Stage, type StageTest } from "../scenario.ts";
 import type { App, Pod, RunFlags } from "../stage0.ts";
 import { handler } from "./processes.ts";
@@ -32,6 +32,22 @@ export interface Subject {
   /** @param cleanUp Takes what has to go after the pod. */
   compose(stage: Stage, cleanUp: AsyncDisposableStack): Promise<Composed>;
 }
+
+/** Whether a controller of cgroups is there, by its names in version 1 and 2, and can be used. */
+function controllerNeed(name: string, inV2 = name): Need {
+  const usable = readMounts().filter(({ options }) => options.includes("rw"));
+  const isIn = ({ type, path }: Mount) =>
+    type === "cgroup" ? path.split("/").at(-1)!.split(",").includes(name) : type === "cgroup2" &&
+      Deno.readTextFileSync(`${path}/cgroup.controllers`).trim().split(" ").includes(inV2);
+  return { what: `the cgroup controller ${inV2}, to write to`, met: usable.some(isIn) };
+}
+
+const CONTROLLERS = [
+  controllerNeed("memory"),
+  controllerNeed("cpu"),
+  controllerNeed("pids"),
+  controllerNeed("blkio", "io"),
+];
 
 /** Blocks without a process of its own, so that the shell stays what the manifest says. */
 const WAIT = "mkfifo /tmp/never && echo up && read -r line </tmp/never";
@@ -85,7 +101,7 @@ const STREAMS = ["stdin", "stdout", "stderr"].map((stream) => ({
   value: stream === "stderr" ? "log" : "null",
 }));
 
-/** Volumes of every kind: of the host with a mount inside, read-only, behind a link; and an empty one. */
+/** Its volumes are of every kind: with a mount inside, behind a link, and an empty one. */
 async function composeSingle(
   { image, pod: prepare, dir }: Stage,
   cleanUp: AsyncDisposableStack,
@@ -134,7 +150,7 @@ async function composeSingle(
   return { pod };
 }
 
-/** The second app has nothing of its own. The first says where its streams lead: it logs errors alone. */
+/** The first app says where its streams lead: it logs errors alone. */
 async function composeSeveral({ image, stage0 }: Stage): Promise<Composed> {
   const tree = await image({});
   const isolators = [capabilities("remove", "CAP_MKNOD"), CPU];
@@ -244,6 +260,7 @@ export const SUBJECTS = {
     flavor: "host",
     what: "a pod of one app in the host's namespaces",
     compose: composeSingle,
+    needs: CONTROLLERS,
     flags: { mdsToken: "token", dns: { resolv: "stage0" } },
   },
   bare: {
@@ -255,11 +272,13 @@ export const SUBJECTS = {
     flavor: "host",
     what: "a pod of two apps in the host's namespaces",
     compose: composeSeveral,
+    needs: CONTROLLERS,
   },
   isolated: {
     flavor: "isolated",
     what: "a pod",
     compose: composeIsolated,
+    needs: CONTROLLERS,
     flags: { hostname: "web" },
   },
   users: {

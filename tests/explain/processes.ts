@@ -1,5 +1,5 @@
 /**
- * What `explain` says of an app's process, against what the kernel says of it.
+ * Compares what `explain` says of an app's process with what the kernel says of it.
  *
  * @module
  */
@@ -28,7 +28,7 @@ interface Ids {
 /** No app can have more than this process. */
 const OWN_BOUNDING_SET = BigInt(`0x${readStatus(Deno.pid)["CapBnd"]}`);
 
-/** Each app's first argument may be the path at which its program was found. */
+/** Checks the arguments of each app. The first may be the path at which its program was found. */
 export function agreeOnPrograms({ apps }: Seen): void {
   for (const { plan, pid } of apps) {
     const [program, ...args] = plan.exec;
@@ -37,6 +37,7 @@ export function agreeOnPrograms({ apps }: Seen): void {
   }
 }
 
+/** Checks the variables of each app. */
 export function agreeOnEnvironments({ apps }: Seen): void {
   for (const { plan, pid } of apps) {
     const { terminalType } = plan;
@@ -45,6 +46,7 @@ export function agreeOnEnvironments({ apps }: Seen): void {
   }
 }
 
+/** Checks what each app is told that it is called. */
 export function agreeOnNames({ apps }: Seen): void {
   assertEquals(
     apps.map(({ pid }) => environmentOf(pid)["AC_APP_NAME"]),
@@ -52,6 +54,7 @@ export function agreeOnNames({ apps }: Seen): void {
   );
 }
 
+/** Checks where each app is. */
 export function agreeOnWorkingDirectories({ apps }: Seen): void {
   for (const { plan, pid } of apps) {
     const there = inRootOf(pid, plan.workingDirectory);
@@ -59,14 +62,17 @@ export function agreeOnWorkingDirectories({ apps }: Seen): void {
   }
 }
 
+/** Checks the user and groups of each app, in the host's numbers. */
 export function agreeOnIds({ apps }: Seen): void {
   for (const app of apps) assertEquals(idsIn(readStatus(app.pid)), idsOf(app));
 }
 
+/** Checks what root may do in each app. */
 export function agreeOnCapabilities({ apps }: Seen): void {
-  for (const app of apps) assertCapabilities(readStatus(app.pid), app.plan, idsIn);
+  for (const { plan, pid } of apps) assertCapabilities(readStatus(pid), plan);
 }
 
+/** Checks whether each app can gain privileges. */
 export function agreeOnNewPrivileges({ apps }: Seen): void {
   for (const { plan, pid } of apps) {
     const { noNewPrivileges, seccomp } = plan.isolators.privileges;
@@ -77,10 +83,12 @@ export function agreeOnNewPrivileges({ apps }: Seen): void {
   }
 }
 
+/** Checks whether each app has a filter of system calls. */
 export function agreeOnFilters({ apps }: Seen): void {
   for (const { plan, pid } of apps) assertFilter(readStatus(pid), plan);
 }
 
+/** Checks how ready the kernel is to kill each app for memory. */
 export function agreeOnOomScores({ apps }: Seen): void {
   const usual = Deno.readTextFileSync("/proc/self/oom_score_adj").trim();
   for (const { plan, pid } of apps) {
@@ -91,8 +99,8 @@ export function agreeOnOomScores({ apps }: Seen): void {
 
 const STREAMS = ["stdin", "stdout", "stderr"] as const;
 
-/** Where streams lead: the device, or what the link of a descriptor looks like. */
-export function agreeOnStreams({ apps, pod }: Seen): void {
+/** Checks where streams lead: to a device, to where those of `run` lead, or to a pipe of its own. */
+export function agreeOnStreams({ apps, pod, program }: Seen): void {
   for (const { plan, pid } of apps) {
     STREAMS.forEach((stream, fd) => {
       const path = `/proc/${pid}/fd/${fd}`;
@@ -103,24 +111,32 @@ export function agreeOnStreams({ apps, pod }: Seen): void {
           return assertEquals([major, minor], [1, 3]);
         case "tty":
           return assertEquals(major, 136);
-        default:
-          assertMatch(Deno.readLinkSync(path), /^(pipe|socket):/);
+        default: {
+          const link = Deno.readLinkSync(path);
+          assertMatch(link, /^(pipe|socket):/);
+          const ofRun = Deno.readLinkSync(`/proc/${program.pid}/fd/${fd}`);
+          assertEquals(link === ofRun, target === "caller", stream);
+        }
       }
     });
-    const hasLog = [plan.stdio.stdout, plan.stdio.stderr].includes("log");
-    const logs = plan.stdio.stdout === "log";
-    if (logs) assertMatch(Deno.readTextFileSync(`${pod.dir}/log/${plan.name}.log`), /\bup$/m);
-    else if (!hasLog) assertEquals(isThere(`${pod.dir}/log/${plan.name}.log`), false);
+    const log = `${pod.dir}/log/${plan.name}.log`;
+    const isLogged = [plan.stdio.stdout, plan.stdio.stderr].includes("log");
+    if (isLogged) assertMatch(Deno.readTextFileSync(log), /\bup$/m);
+    else assertEquals(isThere(log), false);
   }
 }
 
-/** What a handler leaves of itself in the volume that all apps have at /seen. */
+/** Returns a handler that leaves what it is in the volume that its app has at /seen. */
 export function handler(name: string): string[] {
   const keep = (file: string) => `cat /proc/$$/${file} >/seen/${name}.${file}`;
   return ["/bin/sh", "-c", `${keep("cmdline")}; ${keep("status")}`];
 }
 
-/** A pre-start handler is `before`, a post-stop handler `after`. */
+/**
+ * Checks what a handler has left of itself.
+ *
+ * @param name `before` for a pre-start handler, `after` for a post-stop handler.
+ */
 export function agreeOnHandler(
   { apps, pod }: Seen,
   name: "before" | "after",
@@ -133,18 +149,17 @@ export function agreeOnHandler(
   assertEquals(parseArguments(read("cmdline")), planned!.exec);
   const root = { uid: 0, gid: 0, groups: [0] };
   assertEquals(idsIn(status), planned!.asRoot ? root : idsOf(app));
-  assertCapabilities(status, app.plan, idsIn);
+  assertCapabilities(status, app.plan);
   assertFilter(status, app.plan);
 }
 
 function assertCapabilities(
   status: Record<string, string>,
   { isolators, ids }: ExplainedApp,
-  idsOfStatus: (status: Record<string, string>) => Ids,
 ): void {
   const { capabilities } = isolators.privileges;
   const bounding = capabilities ? maskOf(capabilities.keep) & OWN_BOUNDING_SET : OWN_BOUNDING_SET;
-  const isRoot = idsOfStatus(status).uid === (ids?.shift ?? 0);
+  const isRoot = idsIn(status).uid === (ids?.shift ?? 0);
   const sets = ["CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb"];
   const own = isRoot ? bounding : 0n;
   assertEquals(

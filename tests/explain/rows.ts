@@ -49,7 +49,7 @@ export type Check = (seen: Seen) => void | Promise<void>;
 /** Spoils a pod, or changes it. */
 export type Edit = (pod: Pod, stage: Stage) => unknown;
 
-/** What is compared on a pod that runs, on one that is to end, and on one that has ended. */
+/** What is compared on a pod that runs, and when it has ended. */
 export interface Comparison {
   running?: Check;
   ended?: Check;
@@ -65,8 +65,9 @@ export interface Refused {
 }
 
 /**
- * How a row is compared: by what is seen of pods; by the error, which has to be the one of `run`; by a line about what
- * has no effect; or not at all, as nothing is to be seen: the plan is the same with the field as without.
+ * How a row is compared: by what is seen of pods; by the error, which has to be the one of `run`;
+ * by a line about what has no effect; or not at all, as nothing is to be seen: with the field or
+ * without, the plan is the same.
  */
 export type Row =
   | { seen: Partial<Record<SubjectName, Comparison>> }

@@ -51,40 +51,40 @@ function findApp(pid: number, app: string): number {
   throw new Error(`app ${app} has no process below ${pid}`);
 }
 
-/** The variables that a process began with. */
+/** Returns the variables that a process began with. */
 export function environmentOf(pid: number): Record<string, string> {
   return parseEnviron(Deno.readTextFileSync(`/proc/${pid}/environ`));
 }
 
-/** The arguments that a process began with. */
+/** Returns the arguments that a process began with. */
 export function argumentsOf(pid: number): string[] {
   return parseArguments(Deno.readTextFileSync(`/proc/${pid}/cmdline`));
 }
 
-/** Arguments as the kernel keeps them, with a zero after each. */
+/** Reads arguments as the kernel keeps them, with a zero after each. */
 export function parseArguments(text: string): string[] {
   return text.split("\0").slice(0, -1);
 }
 
-/** Which file a path leads to: the same text is the same file. */
+/** Tells which file a path leads to: the same text is the same file. */
 export function identityOf(path: string): string {
   const { dev, ino } = Deno.statSync(path);
   return `${dev}/${ino}`;
 }
 
-/** The path by which the host sees one of a process. */
+/** Returns the path by which the host sees one of a process. */
 export function inRootOf(pid: number, path: string): string {
   return `/proc/${pid}/root${path}`;
 }
 
-/** The mount of a process that begins at a path and hides all others there. */
+/** Finds the mount of a process that begins at a path and hides all others there. */
 export function mountAt(pid: number, path: string): Mount {
   const mount = readMounts(pid).findLast((it) => it.path === normalize(path));
   assert(mount !== undefined, `nothing is mounted on ${path}`);
   return mount;
 }
 
-/** A path without doubled and trailing slashes. */
+/** Returns a path without doubled and trailing slashes. */
 export function normalize(path: string): string {
   return `/${path.split("/").filter((part) => part !== "" && part !== ".").join("/")}`;
 }
