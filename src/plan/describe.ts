@@ -1,6 +1,6 @@
 /**
- * A plan in words: what `--debug` reports while the plan is carried out, and what `deno task
- * explain` prints without carrying it out.
+ * A plan in words: what `--debug` says while it is carried out, and what `deno task explain` prints
+ * without doing it.
  *
  * @module
  */

@@ -133,7 +133,7 @@ Deno.test("configurations of networks matter to a pod with a network of its own"
   assertEquals(["default", "lan,wan", "host"].map(needs), [true, true, false]);
 });
 
-Deno.test("questions about a pod are the same each time, and its manifests stay as they are", () => {
+Deno.test("asking twice is asking the same, and changes no manifest", () => {
   const content = { pod: { isolators: [{ name: "os/unix/sysctl", value: SETTINGS }] } };
   const pod = composePod(content);
   const first = planQuestions(pod, ARGUMENTS, "isolated");

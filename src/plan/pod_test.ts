@@ -156,7 +156,7 @@ Deno.test("the processes of an isolated pod are counted, those of others are not
   assertEquals(limits("host"), []);
 });
 
-Deno.test("the pod's bounds hold for the cgroup of its only app, and have their own above others", () => {
+Deno.test("the pod's bounds are in the cgroup of its only app, or in one above several", () => {
   const isolators = [{ name: "resource/memory", value: { limit: "16Mi" } }];
   const content = { image: { isolators: [MEMORY] }, pod: { isolators } };
   const maximum = (plan: PodPlan) =>
@@ -183,7 +183,7 @@ for (const flavor of ["host", "isolated"] as const) {
     ? "the app is in the host's network"
     : "this stage1 shapes no traffic";
 
-  Deno.test(`a pod's limit of traffic is said once for two apps, with one reason, ${flavor}`, () => {
+  Deno.test(`a pod's limit of traffic has one line for two apps, ${flavor}`, () => {
     const { notes } = plan({ ...apps("a", "b"), pod: { isolators: [NETWORK] } }, flavor);
     const devices =
       "devices of the host: no cgroup that can be reached here keeps the apps from them";
@@ -228,7 +228,7 @@ Deno.test("flags that the host's namespaces do not have are told there alone", (
   assertEquals(told("isolated"), []);
 });
 
-Deno.test("a setting is the pod's where it has a namespace for it, else it has to be so already", () => {
+Deno.test("a setting that is in no namespace of the pod's has to be so already", () => {
   const isolators = [{ name: "os/unix/sysctl", value: { "kernel.msgmax": "4096" } }];
   const content = { pod: { isolators } };
   const set = (args: Partial<RunArguments>, sysctls: [string, string][] = []) =>
@@ -243,7 +243,7 @@ Deno.test("a setting is the pod's where it has a namespace for it, else it has t
   );
 });
 
-Deno.test("ports lead to a pod with a network, and are told to have no effect in the host's", () => {
+Deno.test("ports lead to a pod with a network; in the host's they are ignored", () => {
   const content: PodContent = {
     image: { ports: [{ name: "http", protocol: "tcp", port: 80 }] },
     pod: { ports: [{ name: "http", hostPort: 8080 }] },
