@@ -63,8 +63,8 @@ export async function sideBySide<T, R>(
 }
 
 /**
- * Runs tests to their end, and prints a line about them; before it, what they printed if one
- * failed.
+ * Runs tests to their end, and prints a line about them; before it, if one failed, what they
+ * printed.
  *
  * @param showsAll Whether to print what they print in any case, as it comes.
  */
@@ -84,9 +84,7 @@ export function failedRun(title: string): RunEnd {
   return { title, tally: FAILURE, skipped: [] };
 }
 
-/**
- * Both streams of a program are one, so that what it says of a failure stands where it happened.
- */
+/** Both streams of a program are one: what it says of a failure stands where that happened. */
 async function run(
   command: readonly string[],
   showsAll: boolean,
