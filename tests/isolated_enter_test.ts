@@ -79,28 +79,33 @@ entering("signals to enter reach its command", async (pod) => {
   assertEquals([code, stdout], [4, "ready\nusr\nterm\n"]);
 });
 
+/** The command of an enter, by its last argument: what joined the pod for it may still be ending. */
+async function commandOf(program: Program, last: string): Promise<number> {
+  const find = () => childrenOf(program.pid).find(({ argv }) => argv.at(-1) === last)?.pid;
+  await eventually("the command", () => find() !== undefined);
+  return find()!;
+}
+
 entering("a command ends with an enter that is killed", async (pod) => {
   const program = pod.startEnter("app", ["/bin/sh", "-c", "echo up; exec sleep 77"]);
   await program.prints("up");
-  const [command] = childrenOf(program.pid);
-  assertEquals(command!.argv.at(-1), "77");
+  const command = await commandOf(program, "77");
   program.kill("SIGKILL");
   await program.result;
-  await eventually("the command's end", () => !isAlive(command!.pid));
+  await eventually("the command's end", () => !isAlive(command));
 }, { app: { user: "volo" } });
 
 const isStopped = (pid: number) => readStatus(pid)["State"]!.startsWith("T");
 
 entering("a command stops and goes on with enter", async (pod) => {
-  const program = pod.startEnter("app", ["/bin/sh", "-c", "echo up; read -r line; echo $line"], {
-    keepsStdin: true,
-  });
+  const script = "echo up; read -r line; echo $line";
+  const program = pod.startEnter("app", ["/bin/sh", "-c", script], { keepsStdin: true });
   await program.prints("up");
-  const [command] = childrenOf(program.pid);
+  const command = await commandOf(program, script);
   program.kill("SIGTSTP");
   await eventually(
     "the stop of both",
-    () => [program, command!].every(({ pid }) => isStopped(pid)),
+    () => [program.pid, command].every(isStopped),
   );
   program.kill("SIGCONT");
   await program.write("on\n");
@@ -108,10 +113,11 @@ entering("a command stops and goes on with enter", async (pod) => {
 });
 
 entering("enter minds its signals while its command is stopped", async (pod) => {
-  const program = pod.startEnter("app", ["/bin/sh", "-c", "echo up; kill -STOP $$; echo on"]);
+  const script = "echo up; kill -STOP $$; echo on";
+  const program = pod.startEnter("app", ["/bin/sh", "-c", script]);
   await program.prints("up");
-  const [command] = childrenOf(program.pid);
-  await eventually("the command's stop", () => isStopped(command!.pid));
+  const command = await commandOf(program, script);
+  await eventually("the command's stop", () => isStopped(command));
   program.kill("SIGTERM");
   assertEquals((await program.result).signal, "SIGTERM");
 });
