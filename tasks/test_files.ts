@@ -17,8 +17,14 @@ export const LONGEST: readonly string[] = [
   "hostile_test.ts",
   "hostile_pods_begin_test.ts",
   "hostile_pods_processes_test.ts",
+  "code_cache_test.ts",
+  "isolated_users_test.ts",
+  "isolated_stop_test.ts",
+  "several_apps_test.ts",
   "stalled_reader_test.ts",
-  "isolated_resources_test.ts",
+  "isolated_run_test.ts",
+  "privileges_test.ts",
+  "propagation_test.ts",
   "stop_test.ts",
 ];
 
