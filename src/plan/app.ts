@@ -26,7 +26,7 @@ import { refuseSocketActivation } from "./network/ports.ts";
 import { readPolicy } from "./policy.ts";
 import { requestUser, type UserRequest } from "./process/user.ts";
 import { planDevices } from "./rootfs/devices.ts";
-import { type Mask, planMasks } from "./rootfs/masked_paths.ts";
+import { type MaskedPath, planMaskedPaths } from "./rootfs/masked_paths.ts";
 import { type MountOptions, type MountPlan, planMounts } from "./rootfs/mounts.ts";
 import { matchVolumes, mountRulesOf, type VolumeMount } from "./rootfs/volumes.ts";
 import { CALLERS_STREAMS, placesOfStreamAnnotations, planStdio, type StdioPlan } from "./stdio.ts";
@@ -117,7 +117,7 @@ export function planApp(
     ...options,
     restrictDevices,
     readOnlyRoot: app.runtime.readOnlyRootFS ?? false,
-    protectKernelPaths: options.disablePaths ? undefined : policy.protectKernelPaths,
+    maskedPaths: options.disablePaths ? undefined : policy.maskedPaths,
   };
   const stdio = planStreams(pod, app, options, facts);
   const plan: AppPlan = {
@@ -155,10 +155,10 @@ export type MaskOptions = Pick<AppOptions, "flavor" | "hasNetwork" | "disablePat
  *
  * @throws {Error} when an annotation is neither `true` nor `false`.
  */
-export function planPodMasks(pod: Pod, options: MaskOptions): Mask[] {
-  const { protectKernelPaths } = readPolicy(pod, options.flavor);
-  if (options.flavor === "host" || options.disablePaths || !protectKernelPaths) return [];
-  return planMasks(protectKernelPaths, options);
+export function planPodMaskedPaths(pod: Pod, options: MaskOptions): MaskedPath[] {
+  const { maskedPaths } = readPolicy(pod, options.flavor);
+  if (options.flavor === "host" || options.disablePaths || !maskedPaths) return [];
+  return planMaskedPaths(maskedPaths, options);
 }
 
 function devicesAmong(volumes: readonly VolumeMount[], { sources }: HostFacts): DeviceNumber[] {

@@ -17,7 +17,7 @@ import { environmentEntries } from "./environment.ts";
 import type { NetworkPlan } from "./network/networks.ts";
 import type { PodPlan, SingleAppPlan, SupervisedPlan } from "./pod.ts";
 import { STANDARD_DEVICES } from "./rootfs/devices.ts";
-import type { Access, Mask } from "./rootfs/masked_paths.ts";
+import type { Access, MaskedPath } from "./rootfs/masked_paths.ts";
 import {
   type DirectoryStep,
   HIDDEN_DIRECTORY,
@@ -139,7 +139,7 @@ function access({ readOnly }: { readOnly: boolean }): string {
 }
 
 /** Describes how a path of the kernel's is masked. */
-export function describeMask({ target, access }: Mask): string {
+export function describeMask({ target, access }: MaskedPath): string {
   return `${MASK[access]} ${target}, if it is there`;
 }
 
@@ -277,7 +277,7 @@ function describeRoot(app: AppPlan): string[] {
 }
 
 /** Describes masks, which have to be made in their order, with few lines. */
-function describeMasks(masks: readonly Mask[]): string[] {
+function describeMasks(masks: readonly MaskedPath[]): string[] {
   const lines: string[] = [];
   masks.forEach(({ target, access }, i) => {
     const line = lines.at(-1);

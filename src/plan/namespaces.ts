@@ -24,8 +24,8 @@ export interface NamespacePlan {
 }
 
 /**
- * Tells whether `run` becomes the pod's only app: in the host's namespaces, where nothing is to run before the app or
- * after it.
+ * Tells whether `run` becomes the pod's only app: in the host's namespaces, where nothing is to run
+ * before the app or after it.
  */
 export function runBecomesApp({ apps }: Pod, flavor: Flavor): boolean {
   const [app, ...others] = apps;

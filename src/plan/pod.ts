@@ -11,7 +11,7 @@ import type { RunArguments } from "../stage1/arguments.ts";
 import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";
 import { metadataUrl } from "../stage1/runtime_config.ts";
-import { type AppOptions, type AppPlan, planApp, planPodMasks } from "./app.ts";
+import { type AppOptions, type AppPlan, planApp, planPodMaskedPaths } from "./app.ts";
 import { planOwnCgroups } from "./cgroup/own_cgroups.ts";
 import type { CgroupPlan } from "./cgroup/placement.ts";
 import { planPodCgroups, type PodCgroupPlan, PROCESS_LIMIT } from "./cgroup/pod_cgroups.ts";
@@ -24,7 +24,7 @@ import { hostnameOf, type NamespacePlan, planNamespaceKinds, runBecomesApp } fro
 import { planForwardedPorts } from "./network/forwarded_ports.ts";
 import { networkDirectory, type NetworkPlan, planNetworks } from "./network/networks.ts";
 import { tellIgnoredPorts } from "./network/ports.ts";
-import type { Mask } from "./rootfs/masked_paths.ts";
+import type { MaskedPath } from "./rootfs/masked_paths.ts";
 import { networkResolvConf } from "./rootfs/mounts.ts";
 import { planSysctls, type SysctlStep } from "./sysctl.ts";
 
@@ -42,7 +42,7 @@ interface CommonPlan {
   /** Settings of the kernel, written in the pod's namespaces. */
   sysctls: SysctlStep[];
   /** How paths of the pod's own /proc and /sys are masked. */
-  maskedPaths: Mask[];
+  maskedPaths: MaskedPath[];
   /** The token by which rkt's metadata service knows the pod; empty if it does not. */
   mdsToken: string;
   /** What has no effect, or only a part of it, and why: one line each. */
@@ -108,7 +108,7 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
     users,
     network: network.plan,
     sysctls: planSysctls(ofPod, ofApps, kinds, facts.sysctls),
-    maskedPaths: planPodMasks(pod, { flavor, hasNetwork, disablePaths: args.disablePaths }),
+    maskedPaths: planPodMaskedPaths(pod, { flavor, hasNetwork, disablePaths: args.disablePaths }),
     mdsToken: args.mdsToken,
     notes: unique([
       ...(isIsolated ? [] : ignoredArguments(args)),

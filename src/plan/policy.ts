@@ -10,14 +10,14 @@ import type { Pod } from "../stage1/pod.ts";
 
 /** The annotations that this stage1 reads. The value of each is `true` or `false`. */
 export const POLICY_ANNOTATIONS = {
-  protectKernelPaths: "stage1-volo/protect-kernel-paths",
+  maskedPaths: "stage1-volo/protect-kernel-paths",
   followVolumeLinks: "stage1-volo/follow-volume-links",
 } as const;
 
 /** What was asked for. Each field holds the annotation's place in the manifest, or is undefined. */
 export interface Policy {
   /** Whether paths of /proc and /sys that reach the whole machine are read-only or hidden. */
-  protectKernelPaths: string | undefined;
+  maskedPaths: string | undefined;
   /** Whether a volume's source may be, or lead through, a symbolic link. */
   followVolumeLinks: string | undefined;
 }
@@ -39,8 +39,8 @@ export function readPolicy({ manifest }: Pod, flavor: Flavor): Policy {
     );
   };
   return {
-    protectKernelPaths: find(
-      POLICY_ANNOTATIONS.protectKernelPaths,
+    maskedPaths: find(
+      POLICY_ANNOTATIONS.maskedPaths,
       flavor === "isolated" ? "the image isolates its pods" : undefined,
     ),
     followVolumeLinks: find(POLICY_ANNOTATIONS.followVolumeLinks),

@@ -4,7 +4,7 @@ import { POD, withField } from "../appc/manifest_testing.ts";
 import { parseManifest } from "../appc/parse.ts";
 import { POLICY_ANNOTATIONS, readPolicy } from "./policy.ts";
 
-const NONE = { protectKernelPaths: undefined, followVolumeLinks: undefined };
+const NONE = { maskedPaths: undefined, followVolumeLinks: undefined };
 
 function policyOf(...annotations: { name: string; value?: string }[]) {
   const text = JSON.stringify(withField(POD, ["annotations"], annotations));

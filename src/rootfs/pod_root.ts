@@ -38,7 +38,7 @@ import { TERMINAL_MODE } from "../linux/terminal.ts";
 import { describeMask } from "../plan/describe.ts";
 import type { Owner } from "../plan/id_range.ts";
 import { STANDARD_DEVICES } from "../plan/rootfs/devices.ts";
-import { type Access, expandPath, type Mask } from "../plan/rootfs/masked_paths.ts";
+import { type Access, expandPath, type MaskedPath } from "../plan/rootfs/masked_paths.ts";
 import { HIDDEN_DIRECTORY, type PodTreeStep } from "../plan/rootfs/mounts.ts";
 import { DEV_LIMITS, TMPFS_LIMITS } from "../plan/rootfs/tmpfs_limits.ts";
 import { withContext } from "../stage1/context.ts";
@@ -176,7 +176,7 @@ export function recordMoveInto({ mounts, root }: OwnRoot, script: CallScript): v
  */
 export function maskPodRoot(
   { mounts, root }: OwnRoot,
-  masks: readonly Mask[],
+  masks: readonly MaskedPath[],
   network: Fd | undefined,
   debug: Debug,
 ): void {
@@ -206,7 +206,7 @@ interface Masked {
   access: Access;
 }
 
-function findMasked({ target, access }: Mask): Masked[] {
+function findMasked({ target, access }: MaskedPath): Masked[] {
   return expandPath(target, listIfThere).flatMap((path) => {
     const kind = kindIfThere(path);
     if (kind === undefined) return [];

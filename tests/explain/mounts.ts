@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { expandPath, type Mask } from "../../src/plan/rootfs/masked_paths.ts";
+import { expandPath, type MaskedPath } from "../../src/plan/rootfs/masked_paths.ts";
 import type { MountStep } from "../../src/plan/rootfs/mounts.ts";
 import { type Mount, readMounts } from "../procfs.ts";
 import { identityOf, inRootOf, mountAt, normalize, type Seen, type SeenApp } from "./seen.ts";
@@ -150,7 +150,7 @@ function assertNoOthers({ plan, pid }: SeenApp): void {
   assertEquals(readMounts(pid).map(({ path }) => path).filter((path) => !isKnown(path)), []);
 }
 
-function assertMasks(pid: number, masks: readonly Mask[]): void {
+function assertMasks(pid: number, masks: readonly MaskedPath[]): void {
   const list = (directory: string) => listIfThere(inRootOf(pid, directory)) ?? [];
   // What is hidden with the directory that it is in is not there any more.
   const found = masks.flatMap(({ target, access }) =>

@@ -16,7 +16,7 @@ import type { Flavor } from "../../stage1/flavor.ts";
 export type Access = "hidden" | "read-only" | "read-write";
 
 /** How a path of the kernel's is masked, if it exists. */
-export interface Mask {
+export interface MaskedPath {
   /** The name of a directory may end in `*`, which stands for any number. */
   target: string;
   access: Access;
@@ -104,11 +104,11 @@ const MASKED_PATHS = [
  * @param pod Its flavor, because an isolated pod has a read-only /sys of its own; and whether it
  * has a network of its own.
  */
-export function planMasks(
+export function planMaskedPaths(
   field: string,
   { flavor, hasNetwork }: { flavor: Flavor; hasNetwork: boolean },
-): Mask[] {
-  const mask = (access: Access) => (target: string): Mask => ({ target, access, field });
+): MaskedPath[] {
+  const mask = (access: Access) => (target: string): MaskedPath => ({ target, access, field });
   return [
     mask("read-only")(SETTINGS),
     ...(hasNetwork ? [NETWORK_SETTINGS] : []).map(mask("read-write")),

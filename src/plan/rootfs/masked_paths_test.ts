@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { type Access, planMasks } from "./masked_paths.ts";
+import { type Access, planMaskedPaths } from "./masked_paths.ts";
 
 /** What each program hides, and what it makes read-only. */
 const OTHERS: Record<string, { hidden: string[]; readOnly: string[] }> = {
@@ -38,8 +38,11 @@ const OTHERS: Record<string, { hidden: string[]; readOnly: string[] }> = {
 const STRENGTH: Access[] = ["read-write", "read-only", "hidden"];
 
 /** What becomes of a path: the last mask that is on it, or above it. */
-function accessTo(path: string, options: Parameters<typeof planMasks>[1]): Access | undefined {
-  const masks = planMasks("field", options);
+function accessTo(
+  path: string,
+  options: Parameters<typeof planMaskedPaths>[1],
+): Access | undefined {
+  const masks = planMaskedPaths("field", options);
   return masks.findLast(({ target }) => path === target || path.startsWith(`${target}/`))?.access;
 }
 
@@ -55,7 +58,7 @@ for (const [program, { hidden, readOnly }] of Object.entries(OTHERS)) {
 
 Deno.test("an isolated pod has the same but for its /sys, which is read-only as a whole", () => {
   const targets = (flavor: "host" | "isolated") =>
-    planMasks("field", { flavor, hasNetwork: false }).map(({ target }) => target);
+    planMaskedPaths("field", { flavor, hasNetwork: false }).map(({ target }) => target);
   const ofPod = new Set(targets("isolated"));
   const missing = targets("host").filter((path) => !ofPod.has(path));
   assertEquals(missing.every((path) => /^\/sys\/[a-z]+$/.test(path)), true, missing.join(" "));
@@ -74,7 +77,7 @@ Deno.test("settings of the pod's own network can be written to, those of all net
 });
 
 Deno.test("no mask undoes one that has been made before", () => {
-  const masks = planMasks("field", { flavor: "host", hasNetwork: true });
+  const masks = planMaskedPaths("field", { flavor: "host", hasNetwork: true });
   masks.forEach(({ target, access }, i) => {
     const covered = masks.slice(0, i).filter((other) => other.target.startsWith(`${target}/`));
     assertEquals(covered, [], `${target} (${access}) covers what is masked already`);

@@ -12,7 +12,7 @@ import { withContext } from "../../stage1/context.ts";
 import type { Flavor } from "../../stage1/flavor.ts";
 import { POD_PATHS } from "../../stage1/pod_directory.ts";
 import { hostId, type IdRange, rootOf } from "../id_range.ts";
-import { type Mask, planMasks } from "./masked_paths.ts";
+import { type MaskedPath, planMaskedPaths } from "./masked_paths.ts";
 import { TMPFS_LIMITS } from "./tmpfs_limits.ts";
 import type { VolumeMount } from "./volumes.ts";
 
@@ -75,7 +75,7 @@ export interface PodTreeStep {
 }
 
 /** A path of the host's kernel file systems that is hidden or read-only in the app. */
-export interface MaskStep extends Mask {
+export interface MaskStep extends MaskedPath {
   kind: "mask";
 }
 
@@ -140,7 +140,7 @@ export interface MountOptions {
   /** Whether device files can be opened only in /dev, and where a volume is one. */
   restrictDevices: boolean;
   /** What asks for the kernel's paths to be masked; undefined if nothing does. */
-  protectKernelPaths: string | undefined;
+  maskedPaths: string | undefined;
 }
 
 /** Facts of a volume's source. */
@@ -204,8 +204,8 @@ function isInSys(target: string): boolean {
 
 /** The host's kernel file systems, and the masks of paths in them. */
 function hostFileSystems(options: MountOptions): (HostTreeStep | MaskStep)[] {
-  const { protectKernelPaths: field } = options;
-  const masks = field === undefined ? [] : planMasks(field, options);
+  const { maskedPaths: field } = options;
+  const masks = field === undefined ? [] : planMaskedPaths(field, options);
   return [
     ...KERNEL_TREES.map((target): HostTreeStep => ({ kind: "host-tree", target, field: target })),
     ...masks.map((mask): MaskStep => ({ kind: "mask", ...mask })),
@@ -213,7 +213,7 @@ function hostFileSystems(options: MountOptions): (HostTreeStep | MaskStep)[] {
 }
 
 /** In the pod's own kernel file systems, the paths that have to be are already masked. */
-function podFileSystems(hasSys: boolean, { protectKernelPaths: field }: MountOptions) {
+function podFileSystems(hasSys: boolean, { maskedPaths: field }: MountOptions) {
   const trees = KERNEL_TREES.filter((path) => hasSys || path !== "/sys");
   return [
     ...trees.map((path) => podTree(path, path, path === "/sys", path)),

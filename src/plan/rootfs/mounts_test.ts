@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { Volume } from "../../appc/manifest.ts";
 import type { Mount, Propagation } from "../../linux/mountinfo.ts";
-import { planMasks } from "./masked_paths.ts";
+import { planMaskedPaths } from "./masked_paths.ts";
 import { type BindStep, type MountFacts, type MountOptions, planMounts } from "./mounts.ts";
 import type { VolumeMount } from "./volumes.ts";
 
@@ -13,7 +13,7 @@ const OPTIONS: MountOptions = {
   dns: { resolv: "default", hosts: "default" },
   readOnlyRoot: false,
   restrictDevices: false,
-  protectKernelPaths: undefined,
+  maskedPaths: undefined,
 };
 const NOTHING: MountFacts = { mounts: [], sources: new Map() };
 
@@ -136,11 +136,14 @@ Deno.test("the host's OPTIONS files are read-only, the pod's own are not", () =>
 });
 
 Deno.test("the kernel's paths are protected when asked for, before anything can cover them", () => {
-  const options = { ...OPTIONS, protectKernelPaths: "annotations[0]" };
+  const options = { ...OPTIONS, maskedPaths: "annotations[0]" };
   const volume = volumeMount({ name: "v", kind: "empty" });
   const { mounts } = planMounts([volume], options, NOTHING);
   const masks = mounts.filter((step) => step.kind === "mask");
-  assertEquals(masks.map(({ kind: _, ...mask }) => mask), planMasks("annotations[0]", options));
+  assertEquals(
+    masks.map(({ kind: _, ...mask }) => mask),
+    planMaskedPaths("annotations[0]", options),
+  );
   assertEquals(mounts.slice(3, 3 + masks.length), masks);
   assertEquals(
     planMounts([volume], OPTIONS, NOTHING).mounts.some(({ kind }) => kind === "mask"),
@@ -149,7 +152,7 @@ Deno.test("the kernel's paths are protected when asked for, before anything can 
 });
 
 Deno.test("the kernel's paths of an isolated pod are no matter of each app's", () => {
-  const options = { ...OPTIONS, flavor: "isolated", protectKernelPaths: "annotations[0]" } as const;
+  const options = { ...OPTIONS, flavor: "isolated", maskedPaths: "annotations[0]" } as const;
   const { mounts } = planMounts([], options, NOTHING);
   assertEquals(mounts.filter(({ kind }) => kind === "mask"), []);
 });
