@@ -28,6 +28,8 @@ export interface Signal {
   pid: number;
   /** Whether the kernel sent it, as a terminal's signal to the whole process group: `SI_KERNEL`. */
   isKernels: boolean;
+  /** What the sender passed with it: sigqueue(3). 0 where it passed nothing. */
+  value: number;
 }
 
 /**
@@ -71,7 +73,7 @@ export function signalSet(signals: readonly number[]): Bytes {
   return asBytes(new BigUint64Array([bits]));
 }
 
-/** `struct signalfd_siginfo`: the number is at 0, the code at 8, the sender at 12. */
+/** `struct signalfd_siginfo`: the number is at 0, the code at 8, the sender at 12, the value at 44. */
 function decodeSignals(records: Bytes): Signal[] {
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
   const signals: Signal[] = [];
@@ -80,6 +82,7 @@ function decodeSignals(records: Bytes): Signal[] {
       number: view.getUint32(at, true),
       pid: view.getUint32(at + 12, true),
       isKernels: view.getInt32(at + 8, true) === SI_KERNEL,
+      value: view.getInt32(at + 44, true),
     });
   }
   return signals;

@@ -35,7 +35,12 @@ Deno.test("a signal waits to be read, with its sender", () => {
     assertEquals([waitForEvents(come, 0), readSignals(signals)], [[], []]);
     breakPipe();
     assertEquals(waitForEvents(come, 0), come);
-    assertEquals(readSignals(signals), [{ number: SIGPIPE, pid: Deno.pid, isKernels: false }]);
+    assertEquals(readSignals(signals), [{
+      number: SIGPIPE,
+      pid: Deno.pid,
+      isKernels: false,
+      value: 0,
+    }]);
     assertEquals(readSignals(signals), []);
   } finally {
     syscall("rt_sigprocmask", SIG_SETMASK, before, null, 8);

@@ -42,6 +42,7 @@ interface State extends Living {
 export class PodLife {
   readonly #apps: ReadonlyMap<string, State>;
   #stopping = false;
+  #isKilled = false;
   #status = 0;
 
   /** @param apps In the order in which they start. */
@@ -78,7 +79,7 @@ export class PodLife {
           ? [start(app, "running")]
           : this.#endOfApp(app, end, false);
       case "running":
-        return this.#endOfApp(app, end, app.hasPostStop);
+        return this.#endOfApp(app, end, app.hasPostStop && !this.#isKilled);
       case "post-stop":
       case "ended":
         app.phase = "ended";
@@ -94,6 +95,13 @@ export class PodLife {
   /** Kills the apps: they have been given the time to end, or it is not to be waited for. */
   patienceEnded(): Action[] {
     return this.#active().map(({ name }) => ({ do: "signal", app: name, signal: SIGKILL }));
+  }
+
+  /** Kills the apps by force: of none, a post-stop handler starts any more. */
+  kill(): Action[] {
+    this.#stopping = true;
+    this.#isKilled = true;
+    return this.patienceEnded();
   }
 
   #endOfApp(app: State, end: End, hasPostStop: boolean): Action[] {

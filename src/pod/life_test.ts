@@ -72,6 +72,15 @@ Deno.test("being asked twice, a pod does not wait", () => {
   assertEquals(life.stop(), [signal("a", SIGKILL)]);
 });
 
+Deno.test("a pod that is killed by force starts no handler any more", () => {
+  const life = pod({ name: "a", hasPreStart: false, hasPostStop: true });
+  life.begin();
+  assertEquals(life.kill(), [signal("a", SIGKILL)]);
+  assertEquals(life.ended("a", { signal: SIGKILL }), [saveStatus("a", 137)]);
+  assertEquals(life.status, 137);
+  assert(life.isOver);
+});
+
 Deno.test("handlers go before and after the app", () => {
   const life = pod({ name: "a", hasPreStart: true, hasPostStop: true });
   assertEquals(life.begin(), [start("a", "pre-start")]);

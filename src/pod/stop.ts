@@ -18,7 +18,7 @@ import { findAppProcesses, holdAppProcess, openAppMatcher } from "../process/app
 import type { HeldProcess } from "../process/held_process.ts";
 import { killAppProcesses } from "../process/kill_apps.ts";
 import { selfConfine } from "../process/self_confine.ts";
-import { findFirstProcess, findSupervisor } from "../process/supervisor_process.ts";
+import { BY_FORCE, findFirstProcess, findSupervisor } from "../process/supervisor_process.ts";
 import { parsePid, type StopArguments } from "../stage1/arguments.ts";
 import { type Debug, debugLog } from "../stage1/log.ts";
 import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
@@ -65,9 +65,9 @@ function askPod({ roots, pid, debug }: FoundPod): boolean {
 }
 
 /**
- * Kills the pod, in three steps: the processes in its cgroups, where the kernel misses none; its
- * first process, with which the kernel ends all others in the pod's PID namespace; and all other
- * processes of its apps.
+ * Kills the pod, in three steps, once its supervisor knows: the processes in its cgroups, where the
+ * kernel misses none; its first process, with which the kernel ends all others in the pod's PID
+ * namespace; and all other processes of its apps.
  *
  * The supervisor does the rest when its apps have ended: it saves their exit statuses, and gives
  * the caller's terminal back. If it does not end by itself, it is killed at last.
@@ -79,6 +79,8 @@ function killPod({ uuid, roots, pid, debug }: FoundPod): boolean {
   const leader = findLeader(roots, pid) ?? (pid === undefined ? undefined : findFirstProcess(pid));
   using apps = openAppMatcher(roots);
   selfConfine("stop", debug);
+  // Before any app ends, so that the supervisor starts no post-stop handler of it.
+  if (supervisor) signalHeld(supervisor, SIGTERM, debug, BY_FORCE);
   const hadCgroups = killInPodCgroups(uuid, debug);
   if (leader) signalHeld(leader, SIGKILL, debug);
   // In a pod without a supervisor, the app and what it has started keep the pod locked.
@@ -90,7 +92,6 @@ function killPod({ uuid, roots, pid, debug }: FoundPod): boolean {
 
 /** The supervisor may have been stopped, or wait for a reader of what apps have written. */
 function endSupervisor(supervisor: HeldProcess, debug: Debug): void {
-  signalHeld(supervisor, SIGTERM, debug);
   signalHeld(supervisor, SIGCONT, debug);
   const end = { fd: supervisor.process.number, events: POLLIN };
   if (waitForEvents([end], SUPERVISOR_PATIENCE).length > 0) return;
@@ -104,9 +105,14 @@ function findLeader(roots: readonly string[], pid: number | undefined): HeldProc
   return holdAppProcess(pid, apps);
 }
 
-function signalHeld({ pid, process }: HeldProcess, signal: number, debug: Debug): void {
+function signalHeld(
+  { pid, process }: HeldProcess,
+  signal: number,
+  debug: Debug,
+  value?: number,
+): void {
   debug(`signal ${signal} to ${pid}`);
-  signalProcess(process, signal);
+  signalProcess(process, signal, value);
 }
 
 function readPid(): number | undefined {

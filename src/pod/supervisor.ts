@@ -30,6 +30,7 @@ import {
 } from "../linux/signal_numbers.ts";
 import { openSignals, readSignals, unblockSignals } from "../linux/signals.ts";
 import { changeOf, type End, endOf } from "../linux/wait.ts";
+import { BY_FORCE } from "../process/supervisor_process.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import { type Debug, withLinesTo } from "../stage1/log.ts";
 import type { Streams } from "../stream/streams.ts";
@@ -273,12 +274,12 @@ class Supervisor {
   }
 
   #handleSignals(): void {
-    for (const { number, isKernels } of this.#kernel.readSignals(this.#signals)) {
+    for (const { number, isKernels, value } of this.#kernel.readSignals(this.#signals)) {
       // The kernel sends a terminal's signals to the apps in the caller's session as well.
       if (isKernels && this.#pod.streams.isShared) continue;
       if (number === SIGCHLD) this.#reapStrangers();
       if (number === SIGWINCH) this.#pod.streams.resize();
-      else if (ENDING.includes(number)) this.#stop();
+      else if (ENDING.includes(number)) value === BY_FORCE ? this.#kill() : this.#stop();
       else if (!OWN.includes(number)) this.#signalAll(number);
     }
   }
@@ -294,6 +295,11 @@ class Supervisor {
   #stop(): void {
     this.#isUrged = true;
     this.#perform(this.#life.stop());
+  }
+
+  #kill(): void {
+    this.#isUrged = true;
+    this.#perform(this.#life.kill());
   }
 
   #stopAtOnce(): void {

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { End } from "../linux/wait.ts";
+import { BY_FORCE } from "../process/supervisor_process.ts";
 import { DoubleOfPod } from "./supervisor_testing.ts";
 
 const [SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGCHLD, SIGCONT] = [1, 2, 9, 13, 15, 17, 18];
@@ -108,6 +109,18 @@ Deno.test("SIGTERM asks apps to end, and kills them after 30 seconds", () => {
     .at(40_000, { ended: "a", end: { signal: SIGKILL } });
   assertEquals(pod.run(), 137);
   assertEquals(pod.done("signal"), ["500 signal 15 a", "30500 signal 9 a"]);
+});
+
+Deno.test("SIGTERM by force kills apps, and starts no handler although an app has ended", () => {
+  const pod = new DoubleOfPod({ name: "a", hasPreStart: false, hasPostStop: true })
+    .at(
+      500,
+      { signal: SIGTERM, value: BY_FORCE },
+      { ended: "a", end: { signal: SIGKILL } },
+    );
+  assertEquals(pod.run(), 137);
+  assertEquals(pod.done("signal").length, 1);
+  assertEquals(pod.done("start"), ["0 start a: running"]);
 });
 
 for (const [name, signal] of [["SIGTERM", SIGTERM], ["SIGINT", SIGINT], ["SIGQUIT", 3]] as const) {

@@ -24,7 +24,7 @@ const FIRST_PID = 1000;
 
 /** Something that happens in a pod. */
 export type PodEvent =
-  | { signal: number; isKernels?: boolean }
+  | { signal: number; isKernels?: boolean; value?: number }
   | { ended: string; end: End }
   /** A child that nobody has started becomes known to be there. */
   | { stranger: number }
@@ -200,7 +200,7 @@ export class DoubleOfPod {
   /** Has an event happen, and returns the descriptor that it is seen by. */
   #take(event: PodEvent): number {
     if ("ended" in event) return this.#end(event.ended, event.end);
-    if ("signal" in event) return this.#send(event.signal, event.isKernels);
+    if ("signal" in event) return this.#send(event.signal, event.isKernels, event.value);
     if ("stranger" in event) {
       this.#strangers.add(event.stranger);
       return this.#send(SIGCHLD, true);
@@ -211,8 +211,8 @@ export class DoubleOfPod {
     return STREAM;
   }
 
-  #send(number: number, isKernels = false): number {
-    this.#signals.push({ number, pid: 0, isKernels });
+  #send(number: number, isKernels = false, value = 0): number {
+    this.#signals.push({ number, pid: 0, isKernels, value });
     return SIGNALS;
   }
 
