@@ -40,7 +40,7 @@ struct entry {
     word arguments[6];
     word how;
     word expected;
-    const char *complaint; /* what to say before the error, where nobody reads the report */
+    const char *failure_text; /* what precedes the error's text, where nobody reads the report */
 };
 
 /* The names of errors: so many bytes for each, at the place of its number. */
@@ -72,9 +72,9 @@ static void end(word status) {
     __builtin_trap();
 }
 
-static void complain(const char *complaint, word error) {
+static void report_failure(const char *failure_text, word error) {
     const char *text = script->error_texts[error < ERROR_COUNT ? error : 0];
-    struct iovec line[2] = {{complaint, length_of(complaint)}, {text, length_of(text)}};
+    struct iovec line[2] = {{failure_text, length_of(failure_text)}, {text, length_of(text)}};
     const word arguments[6] = {STDERR, (word)line, 2, 0, script->pass[0], script->pass[1]};
     make(WRITEV, arguments);
 }
@@ -100,7 +100,7 @@ static void carry_out(void) {
             if (may_go_on(entry, result)) continue;
             report->result = result;
             report->entry = entry - script->entries + 1;
-            if (entry->complaint) complain(entry->complaint, -result);
+            if (entry->failure_text) report_failure(entry->failure_text, -result);
             end(SCRIPT_FAILURE);
         }
         if ((entry->how & ONLY_AT_EXPECTED) && result != entry->expected) end(0);
