@@ -6,7 +6,8 @@
 
 import { type Bytes, concatenate } from "../linux/bytes.ts";
 
-const NEWLINE = 10;
+/** The byte that ends a line. */
+export const NEWLINE = 10;
 
 /** The longest line that is kept whole, in bytes: where systemd's journal cuts by default. */
 export const LINE_LIMIT = 48 * 1024;
