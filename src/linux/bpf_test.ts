@@ -6,7 +6,7 @@ import { removeCgroup } from "./cgroup_processes.ts";
 import { readMounts } from "./mount_table.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "./open.ts";
 
-/** Where version 2 is, to write to. */
+/** A directory of version 2 in which cgroups can be made. */
 const V2 = readMounts().find(({ type }) => type === "cgroup2")?.mountPoint;
 const LOOP_CONTROL = "/dev/loop-control";
 

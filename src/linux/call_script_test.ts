@@ -37,7 +37,7 @@ class Memory implements Disposable {
     return new TextDecoder().decode(this.bytesAt(address, length));
   }
 
-  /** Tells of a call, counted from 1, what `init` would. */
+  /** Writes the report of `init` that a call, counted from 1, has failed. */
   report(entry: number, result: number): void {
     const bytes = new Uint8Array(new BigInt64Array([BigInt(entry), BigInt(result)]).buffer);
     syscall("pwrite64", this.fd.number, bytes, bytes.length, 0);
@@ -111,7 +111,7 @@ Deno.test("texts, bytes and structures are passed by the address that they will 
   assertEquals(memory.word(2, 1), -100n);
 });
 
-/** A list of two calls, and what a report of it comes to. */
+/** A list of two calls, and what is read from a report of it. */
 function failureAt(entry: number, result: number): string | undefined {
   using memory = new Memory();
   const script = new CallScript();

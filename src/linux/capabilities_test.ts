@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { CAPABILITIES } from "./capabilities.ts";
 
-/** One from each of the header's ages. */
+/** One capability of each time at which the header grew. */
 const numbers: [name: typeof CAPABILITIES[number], number: number][] = [
   ["CAP_CHOWN", 0],
   ["CAP_SYS_ADMIN", 21],

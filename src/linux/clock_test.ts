@@ -5,7 +5,7 @@ import { readKernelFile } from "./read_write.ts";
 
 Deno.test("the clock counts microseconds, and never goes back", () => {
   const before = monotonicMicroseconds();
-  // A second's hundredths; suspension counts here, so it may only be more.
+  // In hundredths of a second. /proc/uptime includes suspension, so it may only be more.
   const uptime = Number(readKernelFile("/proc/uptime").split(" ")[0]) * 1_000_000;
   const after = monotonicMicroseconds();
   assertEquals(before <= after, true);

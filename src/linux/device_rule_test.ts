@@ -6,7 +6,7 @@ import {
   encodeInstructions,
 } from "./device_rule.ts";
 
-/** What is asked of a device, in the kernel's bits. */
+/** The kinds of access to a device, in the kernel's bits. */
 const ASKED = { mknod: 1, read: 2, write: 4 } as const;
 
 const NULL: DeviceRule = { kind: "character", major: 1, minor: 3, access: "rwm" };

@@ -67,7 +67,7 @@ const withoutPass: [what: string, record: (script: CallScript, pass: Pass) => vo
   }],
 ];
 
-/** As the words of the pass, but for one bit of the last one. */
+/** The words of the pass, except for one bit of the last one. */
 function makeOther({ words: [first, second] }: Pass): Pass["words"] {
   return [first, second ^ 1n << 63n];
 }

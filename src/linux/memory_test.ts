@@ -6,11 +6,11 @@ const MEBIBYTE = 1024 * 1024;
 
 Deno.test({
   name: "memory that is no longer needed is given back",
-  // It binds one more of libc's functions.
+  // The function under test binds another function of libc.
   sanitizeResources: false,
   fn() {
     const before = Deno.memoryUsage().rss;
-    // Small ones: large ones have memory of their own, which goes with them.
+    // Small texts: a large one has memory of its own, which is given back with it.
     let texts = Array.from({ length: 1_000_000 }, (_, i) => `${i}`.padStart(32));
     const most = Deno.memoryUsage().rss;
     assert(most - before > 10 * MEBIBYTE, `${texts.length} texts in ${most - before} bytes`);

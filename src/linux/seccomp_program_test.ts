@@ -33,7 +33,7 @@ function assemble(filter: NamedFilter, architecture: Architecture): Instruction[
   return assembleFilter(resolveFilter(filter, architecture), architecture);
 }
 
-/** Asks for a call by name, natively. */
+/** Returns what becomes of a native call, given by name. */
 function verdict(
   filter: NamedFilter,
   architecture: Architecture,
@@ -44,7 +44,7 @@ function verdict(
   return verdictOf(resolveFilter(filter, architecture), architecture, number, args);
 }
 
-/** Asks for a call by number, on x86-64. */
+/** Returns what becomes of a call on x86-64, given by number. */
 function ask(filter: SyscallFilter, number: number, ...args: bigint[]) {
   return interpret(assembleFilter(filter, "x86_64"), AUDIT_ARCH.x86_64, number, args);
 }
@@ -167,7 +167,7 @@ for (const architecture of ARCHITECTURES) {
       [0xff_ffffn, SECCOMP_RET_ALLOW],
       [0x100_0000n, SECCOMP_RET_ERRNO | EPERM],
       [0x8000_0000n, SECCOMP_RET_ERRNO | EPERM],
-      // What the kernel does not read decides nothing, in either direction.
+      // Bits that the kernel does not read decide nothing, either way.
       [ABOVE | 0x11n, SECCOMP_RET_ALLOW],
       [ABOVE | 0x8000_0011n, SECCOMP_RET_ERRNO | EPERM],
     ];

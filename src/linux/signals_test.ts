@@ -14,7 +14,7 @@ Deno.test("signal 1 is the lowest bit of a set, and 64 the highest", () => {
   assertEquals(signalSet([64]), Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 128));
 });
 
-/** SIGPIPE is the one signal that a thread sends to itself and no other can take. */
+/** A thread gets SIGPIPE from its own write, so no other thread can take the signal. */
 function breakPipe(): void {
   const { readEnd, writeEnd } = makeOutputPipe();
   using _write = writeEnd;
@@ -22,7 +22,7 @@ function breakPipe(): void {
   try {
     syscall("write", writeEnd.number, Uint8Array.of(1), 1);
   } catch {
-    // EPIPE, by which the signal goes.
+    // EPIPE, which comes with the signal.
   }
 }
 

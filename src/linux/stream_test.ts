@@ -19,7 +19,7 @@ const F_SETFL = 4;
 
 const bytes = (text: string): Bytes => new TextEncoder().encode(text);
 
-/** How many bytes go in before it says that there is no room. */
+/** How many bytes can be written before there is no room. */
 function fill(write: (bytes: Bytes) => number): number {
   const block = new Uint8Array(8192);
   let total = 0;
@@ -55,7 +55,7 @@ Deno.test("a pipe that cannot be opened again is written to as far as there is r
   assertEquals(fill((block) => writeShared(writeEnd.number, block)), 65_536);
 });
 
-/** Without the one by which they are listed. */
+/** Without the descriptor by which they are listed. */
 const openFds = () => listDirectory("/proc/self/fd").map(Number).filter(isOpen);
 
 Deno.test("a shared socket is written to without waiting", async () => {

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { ARCHITECTURE, SYSCALL_NUMBERS } from "./syscall_numbers.ts";
 import { isSyscall, syscallNumber } from "./syscall_table.ts";
 
-/** Some of each stretch between two gaps. */
+/** Some names of each range between two gaps. */
 const known: [name: string, x86_64: number | undefined, aarch64: number | undefined][] = [
   ["read", 0, 63],
   ["open", 2, undefined],

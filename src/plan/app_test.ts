@@ -139,7 +139,7 @@ Deno.test("an image converted from docker whose group repeats its user may mean 
   const image = { user: "web", group: "web" };
   assertEquals(groupMayBeUser({ annotations: FROM_DOCKER, image }), true);
   assertEquals(groupMayBeUser({ annotations: FROM_DOCKER, image, apps: { server: image } }), true);
-  // stage0's user may have chosen another user, and left the group as it came.
+  // The user of stage0 may have chosen another user, and left the image's group.
   const app = { user: "other", group: "web" };
   assertEquals(groupMayBeUser({ annotations: FROM_DOCKER, image, apps: { server: app } }), true);
 });

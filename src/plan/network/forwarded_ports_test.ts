@@ -7,7 +7,7 @@ import { planForwardedPorts } from "./forwarded_ports.ts";
 const WEB = { name: "web", protocol: "tcp", port: 8080 };
 const DNS = { name: "dns", protocol: "UDP", port: 53 };
 
-/** What comes of the ports of a pod with an app for each list of an app's ports. */
+/** The forwarded ports of a pod that has one app for each list of ports. */
 function plan(exposed: unknown[], ...ofApps: unknown[][]) {
   const manifest = parseManifest(
     JSON.stringify(withField(POD, ["ports"], exposed)),

@@ -6,7 +6,7 @@ import { refuseSocketActivation, tellIgnoredPorts } from "./ports.ts";
 
 const PORT = { name: "web", protocol: "tcp", port: 8080 };
 
-/** What is said of an app's ports, and of those that its pod exposes. */
+/** The notes on an app's ports, and on the ports that its pod exposes. */
 function check(ofApp: unknown[], ofPod: unknown[]): string[] {
   const ofImage = JSON.stringify(withField(IMAGE, ["app", "ports"], ofApp));
   const image = parseManifest(ofImage, ImageManifest(), "image");

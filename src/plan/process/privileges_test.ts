@@ -125,7 +125,7 @@ function verdict(isolators: Parameters<typeof planPrivileges>[0], name: string, 
   return verdictOf(resolveFilter(filter, "x86_64"), "x86_64", syscallNumber(name, "x86_64")!, args);
 }
 
-/** The sets that end up as the filter by default. */
+/** The sets that mean the default filter. */
 const DEFAULTS: [what: string, isolators: Parameters<typeof planPrivileges>[0]][] = [
   ["nothing", {}],
   ["@rkt/default-whitelist", seccomp("retain", ["@rkt/default-whitelist"])],
@@ -136,7 +136,7 @@ const DEFAULTS: [what: string, isolators: Parameters<typeof planPrivileges>[0]][
 
 const judged: [name: string, argument: bigint, verdict: number][] = [
   ["clone", SIGCHLD, ALLOWED],
-  // What the C libraries start a thread with.
+  // The flags with which C libraries start a thread.
   ["clone", 0x3d_0f00n, ALLOWED],
   ["clone", SIGCHLD | CLONE_NEWUSER, refusedWith("EPERM")],
   ["clone", SIGCHLD | CLONE_NEWUSER | 1n << 40n, refusedWith("EPERM")],
@@ -148,7 +148,7 @@ const judged: [name: string, argument: bigint, verdict: number][] = [
   ...[1n, 2n, 10n, 16n, 17n].map((family) =>
     ["socket", family, ALLOWED] as [string, bigint, number]
   ),
-  // AF_ISDN, AF_ALG, AF_VSOCK, AF_QIPCRTR, and what nobody knows yet.
+  // AF_ISDN, AF_ALG, AF_VSOCK, AF_QIPCRTR, and a family that does not exist yet.
   ...[34n, 38n, 40n, 42n, 46n, 0xffff_ffffn].flatMap((family): [string, bigint, number][] => [
     ["socket", family, refusedWith("EPERM")],
     ["socket", family | 1n << 32n, refusedWith("EPERM")],
@@ -170,7 +170,7 @@ for (const [what, isolators] of DEFAULTS) {
     for (const [name, argument, expected] of judged) {
       assertEquals(verdict(isolators, name, argument), expected, `${name}(${argument})`);
     }
-    // TCGETS, TIOCSTI, TIOCLINUX, and TIOCSTI as another word that the kernel takes for it.
+    // TCGETS, TIOCSTI, TIOCLINUX, and TIOCSTI with upper bits, which the kernel ignores.
     const ioctl = (request: bigint) => verdict(isolators, "ioctl", 0n, request);
     assertEquals([0x5401n, 0x5412n, 0x541cn, 0x1_0000_5412n].map(ioctl), [
       ALLOWED,

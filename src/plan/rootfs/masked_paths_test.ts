@@ -29,7 +29,7 @@ const OTHERS: Record<string, { hidden: string[]; readOnly: string[] }> = {
     readOnly: [
       ...["/proc/sys", "/proc/acpi", "/proc/apm", "/proc/asound", "/proc/bus", "/proc/fs"],
       ...["/proc/irq", "/proc/scsi"],
-      // There it is hidden: see the module.
+      // systemd-nspawn hides it: see the module's comment.
       "/proc/sysrq-trigger",
     ],
   },

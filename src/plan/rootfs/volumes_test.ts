@@ -15,7 +15,7 @@ interface Case {
   mounts?: AppMount[];
   /** The mount points of the app as it runs. */
   points?: MountPoint[];
-  /** The image's, where they differ. */
+  /** The image's mount points, where they differ. */
   imagePoints?: MountPoint[];
   annotations?: { name: string; value: string }[];
   rules?: MountRules;
