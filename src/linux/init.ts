@@ -76,8 +76,8 @@ export function startProcess({ init: path, fds, record, recordReexec }: ProcessB
   const reexec = recordReexec && prepareReexec(path, recordReexec, opened);
   const pipe = makePipe();
   opened.use(pipe.readEnd);
-  const ofReexec = reexec ? [reexec.init, reexec.memory] : [];
-  const passed = [pipe.writeEnd, ...ofReexec, ...beyondStderr(fds)];
+  const reexecFds = reexec ? [reexec.init, reexec.memory] : [];
+  const passed = [pipe.writeEnd, ...reexecFds, ...beyondStderr(fds)];
   const script = beginScript();
   for (const { number } of passed) closeAtExec(number, script.call);
   record(script, pipe.writeEnd);

@@ -1,5 +1,5 @@
 /**
- * Which namespaces a pod has for itself, and whether `run` stays with it.
+ * The namespaces that a pod has for itself, and whether `run` stays with it.
  *
  * @module
  */
@@ -14,18 +14,20 @@ import { networkKind } from "./network/networks.ts";
 /** The most bytes of a host name: sethostname(2). */
 const LONGEST_HOSTNAME = 64;
 
-/** The namespaces of an isolated pod. Each app has a mount namespace besides, in either flavor. */
+/** The namespaces of an isolated pod. In either flavor, each app also has a mount namespace. */
 export interface NamespacePlan {
   /** The kinds that the pod has for itself. */
   kinds: NamespaceKind[];
   hostname: string;
-  /** The bounding set of pid 1; left as it is where an app is not restricted. */
+  /**
+   * The bounding set of pid 1; undefined where it stays as it is, because an app is not restricted.
+   */
   capabilities: Capability[] | undefined;
 }
 
 /**
- * Tells whether `run` becomes the pod's only app: in the host's namespaces, where nothing is to run
- * before the app or after it.
+ * Tells whether `run` becomes the pod's only app: in the host's namespaces, if nothing has to run
+ * before or after the app.
  */
 export function runBecomesApp({ apps }: Pod, flavor: Flavor): boolean {
   const [app, ...others] = apps;
@@ -36,7 +38,7 @@ export function runBecomesApp({ apps }: Pod, flavor: Flavor): boolean {
  * Decides which kinds of namespaces a pod has for itself.
  *
  * @returns None for the flavor `host`.
- * @throws {Error} when `--net` makes no sense.
+ * @throws {Error} when `--net` is malformed.
  */
 export function planNamespaceKinds(args: RunArguments, flavor: Flavor): NamespaceKind[] {
   if (flavor === "host") return [];
