@@ -113,13 +113,14 @@ export function planApp(
   const isolators = planIsolators(ofApp, options.ofPod, options, facts.securityModules);
   const restrictDevices = options.flavor === "isolated" && !options.disablePaths;
   if (!policy.followVolumeLinks) refuseLinks(volumes, facts);
+  const stdio = planStreams(pod, app, options, facts);
   const mountOptions: MountOptions = {
     ...options,
     restrictDevices,
     readOnlyRoot: app.runtime.readOnlyRootFS ?? false,
     maskedPaths: options.disablePaths ? undefined : policy.maskedPaths,
+    hasTerminal: stdio.stdin === "tty",
   };
-  const stdio = planStreams(pod, app, options, facts);
   const plan: AppPlan = {
     ...planMounts(volumes, mountOptions, facts),
     field: app.field,

@@ -11,7 +11,7 @@ import { inOwnMounts, openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import type { AppPlan } from "../plan/app.ts";
 import { environmentEntries, forTerminal } from "../plan/environment.ts";
-import type { MountStep, PodTreeStep } from "../plan/rootfs/mounts.ts";
+import type { PodTreeStep } from "../plan/rootfs/mounts.ts";
 import { launch } from "../process/launch.ts";
 import type { MountTrees } from "../rootfs/app_mounts.ts";
 import { assembleRoot, moveIntoRoot } from "../rootfs/app_root.ts";
@@ -44,37 +44,26 @@ export interface AppProgram {
  * Builds an app's root, in a mount namespace of the app's own.
  *
  * @param hostTrees The clones of what the app gets of the host.
- * @param console The path, in the app's root, of what becomes /dev/console.
  * @param procsFds The open `cgroup.procs` or `tasks` of each cgroup that its processes join.
  * @throws {Error} which names the field of the manifest that could not be carried out.
  */
 export function buildApp(
   plan: AppPlan,
   hostTrees: MountTrees,
-  console: string,
   namespaces: PodNamespaces | undefined,
   procsFds: readonly Fd[],
   debug: Debug,
 ): BuiltApp {
-  const mounts = namespaces ? withConsole(plan.mounts, console) : plan.mounts;
-  const steps = mounts.filter((step): step is PodTreeStep => step.kind === "pod-tree");
+  const steps = plan.mounts.filter((step): step is PodTreeStep => step.kind === "pod-tree");
   const podTrees = namespaces ? clonePodTrees(namespaces.root, steps) : [];
   const trees = new Map([...hostTrees, ...podTrees]);
   const root = inOwnMounts(() => {
     const namespace = openNamespace("self", "mnt");
-    const root = assembleRoot({ ...plan, mounts }, trees, debug);
+    const root = assembleRoot(plan, trees, debug);
     moveIntoRoot(root, debug);
     return { mounts: namespace, root };
   });
   return { plan, root, credentials: resolveCredentials(root.root, plan.user, plan.ids), procsFds };
-}
-
-/** Mounts the console right after /dev, before anything in /dev is the app's. */
-function withConsole(mounts: readonly MountStep[], source: string): MountStep[] {
-  const [target, field] = ["/dev/console", "/dev/console"];
-  const step: PodTreeStep = { kind: "pod-tree", source, target, readOnly: true, field };
-  const dev = mounts.findIndex((it) => it.kind === "pod-tree" && it.target === "/dev");
-  return mounts.toSpliced(dev + 1, 0, step);
 }
 
 /**

@@ -68,8 +68,7 @@ export function createPod(plan: SupervisedPlan, context: PreparedContext): Creat
   const streams = undo.use(openStreams(plan, namespaces, lock));
   const build = (app: AppPlan) => {
     const trees = cloneHostTrees(app, sources);
-    const console = streams.consoleOf(app.name);
-    return buildApp(app, trees, console, namespaces, procsFds.get(app.name) ?? [], debug);
+    return buildApp(app, trees, namespaces, procsFds.get(app.name) ?? [], debug);
   };
   const apps = new Map(plan.apps.map((app) => [app.name, build(app)]));
   for (const [name, { credentials }] of apps) saveCredentials(name, credentials);

@@ -63,12 +63,6 @@ export class Streams implements Disposable {
     return !this.#isIsolated && [...this.#plans.values()].some((plan) => plan.stdin === "caller");
   }
 
-  /** Returns the path, in the pod's root, of what an app has as its console. */
-  consoleOf(app: string): string {
-    const hasTerminal = this.#plans.get(app)?.stdin === "tty";
-    return hasTerminal && this.#pty ? `/dev/pts/${this.#pty.number}` : "/dev/null";
-  }
-
   /**
    * Opens the streams of an app's process for as long as `act` takes to start it.
    *

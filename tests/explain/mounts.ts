@@ -139,12 +139,9 @@ function assertAccess(options: string[], readOnly: boolean, path: string): void 
   assertEquals(options.includes("ro"), readOnly, `${path}: ${options}`);
 }
 
-/**
- * What the plan does not name comes along with what it names. An app's console is another one at
- * each start.
- */
+/** What the plan does not name comes along with what it names. */
 function assertNoOthers({ plan, pid }: SeenApp): void {
-  const known = [...plan.mounts.map(({ target }) => normalize(target)), "/dev/console"];
+  const known = plan.mounts.map(({ target }) => normalize(target));
   const isKnown = (path: string) =>
     path === "/" || known.some((it) => path === it || path.startsWith(`${it}/`));
   assertEquals(readMounts(pid).map(({ path }) => path).filter((path) => !isKnown(path)), []);

@@ -141,6 +141,8 @@ export interface MountOptions {
   restrictDevices: boolean;
   /** What asks for the kernel's paths to be masked; undefined if nothing does. */
   maskedPaths: string | undefined;
+  /** Whether the app has a terminal of the pod's. */
+  hasTerminal: boolean;
 }
 
 /** Facts of a volume's source. */
@@ -212,11 +214,21 @@ function hostFileSystems(options: MountOptions): (HostTreeStep | MaskStep)[] {
   ];
 }
 
-/** In the pod's own kernel file systems, the paths that have to be are already masked. */
-function podFileSystems(hasSys: boolean, { maskedPaths: field }: MountOptions) {
-  const trees = KERNEL_TREES.filter((path) => hasSys || path !== "/sys");
+/** The pod's only terminal: the first one in its directory of terminals. */
+const POD_TERMINAL = "/dev/pts/0";
+
+/**
+ * In the pod's own kernel file systems, the paths that have to be are already masked. The console
+ * comes right after /dev, before anything in there is the app's.
+ */
+function podFileSystems(hasSys: boolean, options: MountOptions) {
+  const { maskedPaths: field, hasTerminal } = options;
+  const console = hasTerminal ? POD_TERMINAL : "/dev/null";
   return [
-    ...trees.map((path) => podTree(path, path, path === "/sys", path)),
+    podTree("/dev", "/dev", false, "/dev"),
+    podTree(console, "/dev/console", true, "/dev/console"),
+    podTree("/proc", "/proc", false, "/proc"),
+    ...(hasSys ? [podTree("/sys", "/sys", true, "/sys")] : []),
     // /sys/fs contains pid 1's view of the pod's cgroups.
     ...(hasSys && field ? [podTree(HIDDEN_DIRECTORY, "/sys/fs", true, field)] : []),
   ];

@@ -14,6 +14,7 @@ const OPTIONS: MountOptions = {
   readOnlyRoot: false,
   restrictDevices: false,
   maskedPaths: undefined,
+  hasTerminal: false,
 };
 const NOTHING: MountFacts = { mounts: [], sources: new Map() };
 
@@ -61,7 +62,7 @@ function volumeStep(mount: VolumeMount, known = facts("private", false)): BindSt
 
 Deno.test("an app has the kernel's file systems first: of the host, or of the pod", () => {
   const first = (flavor: MountOptions["flavor"]) =>
-    planMounts([], { ...OPTIONS, flavor }, NOTHING).mounts.slice(0, 3);
+    planMounts([], { ...OPTIONS, flavor }, NOTHING).mounts.slice(0, flavor === "host" ? 3 : 4);
   assertEquals(first("host").map(({ kind, target }) => [kind, target]), [
     ["host-tree", "/dev"],
     ["host-tree", "/proc"],
@@ -69,8 +70,24 @@ Deno.test("an app has the kernel's file systems first: of the host, or of the po
   ]);
   assertEquals(
     first("isolated").map((step) => step.kind === "pod-tree" && [step.source, step.target]),
-    [["/dev", "/dev"], ["/proc", "/proc"], ["/sys", "/sys"]],
+    [["/dev", "/dev"], ["/dev/null", "/dev/console"], ["/proc", "/proc"], ["/sys", "/sys"]],
   );
+});
+
+Deno.test("the console of an app with a terminal is that terminal", () => {
+  const { mounts } = planMounts(
+    [],
+    { ...OPTIONS, flavor: "isolated", hasTerminal: true },
+    NOTHING,
+  );
+  const [, console] = mounts;
+  assertEquals(console, {
+    kind: "pod-tree",
+    source: "/dev/pts/0",
+    target: "/dev/console",
+    readOnly: true,
+    field: "/dev/console",
+  });
 });
 
 Deno.test("a source that is a private mount of the host is shared", () => {
