@@ -8,7 +8,7 @@
 import { type Flavor, FLAVORS } from "../src/stage1/flavor.ts";
 import { type Host, olderHost, type OldKernel, thisHost } from "./host.ts";
 import { BUSYBOX, type ImageOptions, makeImage } from "./images.ts";
-import { compareTraces, newProcesses, takeTraces } from "./leftovers.ts";
+import { compareTraces, newProcesses, takeTraces, type Traces } from "./leftovers.ts";
 import { type App, type AppOptions, type Pod, type PodOptions, Stage0 } from "./stage0.ts";
 
 /** A pod of one busybox app. */
@@ -150,9 +150,13 @@ function hostWith(kernel: Kernel): Host {
 /** How many milliseconds a test may take, unless it says otherwise. */
 const PATIENCE = 60_000;
 
+/** What the test before this one left: nothing more than there was before it. */
+let unchanged: Traces | undefined;
+
 /** Why a test failed matters more than what it then left behind. */
 async function withoutLeftovers(test: () => Promise<void>, milliseconds: number): Promise<void> {
-  const before = takeTraces(TEMP_DIR);
+  const before = unchanged ?? takeTraces(TEMP_DIR);
+  unchanged = undefined;
   // Without its processes, a test that waits in vain goes on, and fails.
   const kill = () => killAll(newProcesses(before, takeTraces(TEMP_DIR)));
   const patience = setTimeout(kill, milliseconds);
@@ -163,6 +167,7 @@ async function withoutLeftovers(test: () => Promise<void>, milliseconds: number)
   if (outcome.status === "rejected") throw outcome.reason;
   const leftovers = compareTraces(before, after);
   if (leftovers.length > 0) throw new Error(`left behind:\n${leftovers.join("\n")}`);
+  unchanged = after;
 }
 
 /** So that the next test starts as this one did. */

@@ -65,7 +65,7 @@ export class Stage0 implements AsyncDisposable {
     try {
       const cache = options.cache ?? `${dir}/cache`;
       const stage1 = await openTree(options.stage1, cache);
-      return new Stage0(dir, cache, stage1, options, await mountsOverlays(dir));
+      return new Stage0(dir, cache, stage1, options, await canMountOverlays(dir));
     } catch (error) {
       await Deno.remove(dir, { recursive: true });
       throw error;
@@ -89,7 +89,17 @@ export class Stage0 implements AsyncDisposable {
   }
 }
 
+/** What has been found out, by the number of the file system. */
+const overlays = new Map<number, Promise<boolean>>();
+
 /** Overlays need support from the kernel, and from the file system that they lie on. */
+async function canMountOverlays(dir: string): Promise<boolean> {
+  const { dev } = await Deno.stat(dir);
+  const known = overlays.get(dev) ?? mountsOverlays(dir);
+  overlays.set(dev, known);
+  return await known;
+}
+
 async function mountsOverlays(dir: string): Promise<boolean> {
   const trial = `${dir}/trial`;
   for (const part of ["lower", "upper", "work", "merged"]) {
