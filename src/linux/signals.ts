@@ -73,7 +73,7 @@ export function signalSet(signals: readonly number[]): Bytes {
   return asBytes(new BigUint64Array([bits]));
 }
 
-/** `struct signalfd_siginfo`: the number is at 0, the code at 8, the sender at 12, the value at 44. */
+/** Reads `struct signalfd_siginfo`: number at 0, code at 8, sender at 12, value at 44. */
 function decodeSignals(records: Bytes): Signal[] {
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
   const signals: Signal[] = [];
