@@ -31,8 +31,7 @@ const SUMMARY = /^(?:ok|FAILED) \| (\d+) passed\b.*? \| (\d+) failed\b(?:.*? \| 
  * @param output All that it printed, in colours or not.
  * @param success Whether it ended with exit status 0.
  * @returns The numbers; a run that failed without failed tests, or that has no summary, counts as
- * one
- *   failure.
+ *   one failure.
  */
 export function readTally(output: string, success: boolean): Tally {
   const lines = stripVTControlCharacters(output).split("\n");

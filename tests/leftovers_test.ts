@@ -50,3 +50,14 @@ scenario("a process is reported, even when its parent has ended", async ({ dir }
   assertEquals(lines.length, 1);
   assertEquals(lines[0]!.startsWith(`process ${pid}:`), true);
 });
+
+scenario("a process of another file of tests is not reported", async ({ dir }) => {
+  let pid = 0;
+  // As seen from here: an orphan that holds nothing of this file's directory.
+  const lines = await reported(dir, async () => {
+    const text = "cd /; setsid sleep 100 </dev/null >/dev/null 2>&1 & echo $!";
+    pid = Number(await must(["sh", "-c", text]));
+  });
+  Deno.kill(pid, "SIGKILL");
+  assertEquals(lines, []);
+});
