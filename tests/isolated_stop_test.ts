@@ -126,7 +126,9 @@ scenario(
     const program = await pod.start();
     await program.prints("up");
     const members = family(program).filter((pid) => pid !== program.pid);
-    for (const pid of members) Deno.kill(pid, "SIGSTOP");
+    // Pid 1, the shell's program and its child stay; a process that was ending cannot be stopped.
+    const stopped = members.filter(stopIfThere);
+    assert(stopped.length >= 3, `only ${stopped.length} could be stopped`);
     assertQuiet(await pod.stop({ force: true }));
     await program.result;
     await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
@@ -223,3 +225,14 @@ scenario("stop says with --debug whom it signals", { flavor: "isolated" }, async
   assert(result.stderr.includes(`stop: signal 15 to ${program.pid}\n`), result.stderr);
   await program.result;
 });
+
+/** Stops a process, unless it has ended. */
+function stopIfThere(pid: number): boolean {
+  try {
+    Deno.kill(pid, "SIGSTOP");
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
