@@ -1,4 +1,4 @@
-/** Both images on a host of another processor: arm64, with cgroup v2 alone. */
+/** Tests of both images on a host with another processor: arm64, with cgroup v2 alone. */
 
 import { assertEquals } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet } from "./expect.ts";
@@ -8,16 +8,16 @@ import { ARM64 } from "./virtual_machine.ts";
 const MEMORY = { name: "resource/memory", value: { limit: "32Mi" } };
 const CAPABILITIES = { name: "os/linux/capabilities-retain-set", value: { set: ["CAP_KILL"] } };
 
-/** What this processor has in the place of mkdir(2). */
+/** Refuses the call that arm64 has instead of mkdir(2). */
 const NO_MKDIR = {
   name: "os/linux/seccomp-remove-set",
   value: { set: ["mkdirat"], errno: "EROFS" },
 };
 
-/** What an app or a command may do. */
+/** Prints the capabilities and the filter of an app or a command, and tries a system call. */
 const POWERS = "grep -e ^CapEff -e ^Seccomp: /proc/self/status; mkdir /tmp/made 2>&1";
 
-/** As {@linkcode POWERS} prints it. */
+/** What {@linkcode POWERS} prints for these capabilities. */
 function powers(capabilities: string): string[] {
   return [
     ...[`CapEff:\t${capabilities}`, "Seccomp:\t2"],
@@ -28,7 +28,7 @@ function powers(capabilities: string): string[] {
 /** Starts the pod, and waits for its app. */
 const START = "start >/tmp/app; until grep -q ready /tmp/app; do sleep .1; done";
 
-/** What comes of a pod whose app has ended by SIGTERM. */
+/** The exit code of `run` after its app has ended by SIGTERM. */
 const ENDED = { host: 143, isolated: 0 };
 
 for (const flavor of ["host", "isolated"] as const) {

@@ -1,4 +1,4 @@
-/** Manifests that no pod can be made of: `run` refuses in one line, and leaves nothing. */
+/** Tests of manifests that describe no valid pod: `run` refuses in one line and leaves nothing. */
 
 import { assertEquals } from "@std/assert";
 import { tellIgnored } from "../src/plan/fields.ts";
@@ -6,7 +6,7 @@ import { assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
-/** How a composed pod is spoiled. */
+/** Changes a composed pod so that `run` has to refuse it. */
 type Spoil = (pod: Pod) => unknown;
 
 /** Replaces the pod manifest. */
@@ -15,7 +15,7 @@ function manifest(text: string | Uint8Array): Spoil {
   return (pod) => Deno.writeFile(`${pod.dir}/pod`, bytes);
 }
 
-/** Replaces a field of the pod's one app. */
+/** Replaces a field of the pod's only app. */
 function appField(field: string, value: unknown): Spoil {
   return (pod) =>
     editJson(`${pod.dir}/pod`, (manifest) => {
@@ -23,7 +23,7 @@ function appField(field: string, value: unknown): Spoil {
     });
 }
 
-/** Replaces a field of the pod. */
+/** Replaces a field of the pod manifest. */
 function podField(field: string, value: unknown): Spoil {
   return (pod) =>
     editJson(`${pod.dir}/pod`, (manifest) => {

@@ -1,4 +1,7 @@
-/** The image on a host with cgroup v2 alone, with AppArmor, and still on the kernel's first root. */
+/**
+ * Tests of the host image on a host with cgroup v2 alone, with AppArmor, and whose first root file
+ * system is still in use.
+ */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused } from "./expect.ts";
@@ -17,7 +20,7 @@ const machineScenario = planMachine({
   machine: AMD64,
   security: {
     module: "apparmor",
-    // Everything is allowed but to read one file, wherever that is.
+    // Everything is allowed but reading files named `forbidden`.
     policy:
       "profile volo-test flags=(attach_disconnected) { file, capability, deny /**/forbidden r, }\n",
   },
@@ -26,7 +29,7 @@ const machineScenario = planMachine({
 const WHERE = "cat /proc/self/cgroup";
 const LABEL = "cat /proc/self/attr/current";
 
-/** An app's view of files of its own cgroup. */
+/** Returns the command by which an app reads files of its own cgroup. */
 function readLimits(...files: string[]): string {
   return `cd "/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)" && grep -H . ${files.join(" ")}`;
 }
@@ -136,7 +139,9 @@ machineScenario("a cgroup of threads has no pod below it", {
   assertPrints(result, "0::/volo-UUID\n");
 });
 
-/** Goes on in a container, whose first cgroup this one is. */
+/**
+ * Returns a command that runs others as in a container, whose root cgroup is this shell's cgroup.
+ */
 function inContainer(commands: string): string {
   const view = "umount /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup";
   return `/programs/unshare --cgroup --mount sh -c '${view}; . /stage0.sh; ${commands}'`;

@@ -1,6 +1,6 @@
 /**
- * V8's code cache, which comes with the image. One that cannot be used costs time, and nothing is
- * ever written in its place; one of the caller's is not looked at.
+ * Tests of V8's code cache, which comes with the image. A cache that cannot be used costs time, but
+ * nothing is ever written in its place. A cache directory of the caller's is not read.
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
@@ -14,13 +14,13 @@ import { ISOLATED_STAGE1, scenario, type Stage, STAGE1 } from "./scenario.ts";
 import { Stage0 } from "./stage0.ts";
 import { openTree } from "./stage0/tree.ts";
 
-/** The unpacked images of all tests. */
+/** The directory of unpacked images that all tests share. */
 const CACHE = Deno.env.get("STAGE1_CACHE")!;
 
 /** A pod's identifier, for programs that need no pod. */
 const UUID = "00000000-0000-0000-0000-000000000001";
 
-/** Arguments with which each entrypoint ends soon. */
+/** Arguments with which each entrypoint soon ends. */
 const ARGUMENTS: Record<typeof PROGRAMS[number], string[]> = {
   run: ["--net=none", UUID],
   enter: ["--pid=1", "--appname=app", "--", "/bin/true"],
@@ -28,7 +28,7 @@ const ARGUMENTS: Record<typeof PROGRAMS[number], string[]> = {
   stop: [UUID],
 };
 
-/** A copy of an image's tree, whose code cache can be changed, and where that is. */
+/** Copies an image's tree, so that its code cache can be changed, and returns the paths of both. */
 async function copyTree(image: string, dir: string): Promise<{ tree: string; caches: string }> {
   const { rootfs } = await openTree(image, CACHE);
   const tree = `${dir}/stage1`;
@@ -51,10 +51,12 @@ async function change(
   }
 }
 
-/** The length of what follows V8's data in a cache of one module: its type, name, and hashes. */
+/** How many bytes follow V8's data in the cache of one module: its type, name and hashes. */
 const END_LENGTH = 1 + "file:///proc/self/fd/63/deno-compile-/.js".length + 4 + 8 + 8;
 
-/** Has V8 see data of another program's, which Deno takes for this one's. */
+/**
+ * Puts another program's V8 data into a cache, with hashes that Deno takes for the program's own.
+ */
 async function exchangeData(caches: string): Promise<void> {
   const other = await Deno.readFile(`${caches}/${codeCacheFile("gc")}`);
   const data = other.slice(20, -END_LENGTH - 2 * "gc".length);
@@ -83,7 +85,7 @@ async function exchangeFiles(caches: string): Promise<void> {
   await Deno.rename(`${caches}/x`, `${caches}/${enter}`);
 }
 
-/** What is done to the caches, by what they then are. */
+/** Faults of a cache, by the name of what each makes it. */
 const FAULTS: Record<string, (caches: string) => Promise<void>> = {
   "in no directory": (caches) => Deno.remove(caches, { recursive: true }),
   "missing": async (caches) => void await must(["sh", "-c", 'rm "$1"/*', "rm", caches]),
@@ -96,7 +98,7 @@ const FAULTS: Record<string, (caches: string) => Promise<void>> = {
   "directories": putDirectories,
 };
 
-/** All files of a stage1 that are not a pod's, with their times. */
+/** Lists all files of a stage1 that do not belong to a pod, with their times. */
 async function describe(tree: string): Promise<string> {
   return await must(["find", tree, "-printf", "%p %y %s %m %T@ %C@\n"]);
 }
@@ -132,7 +134,7 @@ for (const fault of Object.keys(FAULTS)) {
   );
 }
 
-/** A program with one more flag of V8's. */
+/** Returns a program that has one more V8 flag. */
 function withFlag(program: Uint8Array, flag: string): Uint8Array<ArrayBuffer> {
   const start = programStart(program);
   const metadata = embeddedMetadata(program);
@@ -150,7 +152,10 @@ function withFlag(program: Uint8Array, flag: string): Uint8Array<ArrayBuffer> {
   return changed;
 }
 
-/** What V8 says of what it reads; this flag is the one by which a cache is not bound. */
+/**
+ * Runs an entrypoint with V8's report of what it deserializes. V8 does not count this flag among
+ * those that a cache depends on.
+ */
 async function profile(
   rootfs: string,
   name: typeof PROGRAMS[number],
@@ -188,7 +193,7 @@ scenario("V8 refuses what is not the program's", async ({ dir }) => {
   assertEquals(stdout.match(TAKEN), null);
 });
 
-/** Files that nobody could read to their end. */
+/** Makes pipes in the place of cache files: whoever reads one waits for ever. */
 async function plant(directory: string): Promise<void> {
   await Deno.mkdir(directory);
   for (const name of PROGRAMS) await must(["mkfifo", `${directory}/${codeCacheFile(name)}`]);
@@ -212,7 +217,7 @@ scenario("nor if the caller has taken the descriptor of the image's", async ({ d
     const start = 'exec 63<"$1" && cd "$2" && shift 2 && exec "$@"';
     const program = [`${rootfs}/${name}`, ...ARGUMENTS[name]];
     const argv = ["bash", "-c", start, "bash", `${dir}/planted`, dir, ...program];
-    // One that reads what is planted waits until it is killed.
+    // An entrypoint that reads a planted file waits until it is killed.
     assertEquals((await execute(argv)).signal, null);
   }
 });

@@ -1,7 +1,8 @@
 /**
- * Compiles the probe once for each entrypoint, exactly as that is compiled.
+ * Compiles the permission probe once for each entrypoint, exactly as the entrypoint is compiled.
  *
- * A program of its own, because the bundler starts processes that live as long as who called it.
+ * This is a program of its own, because the bundler starts processes that live as long as the
+ * program that calls it.
  *
  * `deno run -A tests/compile_probes.ts DIRECTORY`
  *

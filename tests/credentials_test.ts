@@ -1,11 +1,11 @@
-/** Whom the app runs as. */
+/** Tests of the user and groups that an app runs as. */
 
 import { assertEquals } from "@std/assert";
 import { assertCode, assertRefused } from "./expect.ts";
 import { scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
-/** The real, effective, saved and file system ids of a process, and its other groups. */
+/** The real, effective, saved and file system IDs of a process, and its supplementary groups. */
 interface Credentials {
   uid: number[];
   gid: number[];

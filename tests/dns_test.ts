@@ -1,4 +1,4 @@
-/** `/etc/resolv.conf` and `/etc/hosts`, in the modes of `--dns-conf-mode`. */
+/** Tests of `/etc/resolv.conf` and `/etc/hosts` in the modes of `--dns-conf-mode`. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { assertCode, assertPrints } from "./expect.ts";
@@ -23,7 +23,7 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-/** A pod that prints a file, or says that it is missing. */
+/** Composes a pod that prints a file, or says that the file is missing. */
 async function printing(stage: Stage, path: string, own: FileSpec): Promise<Pod> {
   const image = await stage.image({ files: { [path]: own } });
   return await stage.script(`cat ${path} 2>/dev/null || echo missing`, { image });

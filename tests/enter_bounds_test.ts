@@ -1,4 +1,7 @@
-/** A command in an app is bound as the app is: the kernel's view of both, side by side, with either image. */
+/**
+ * Tests that an entered command is restricted as its app is: the kernel's view of both is compared,
+ * with either image.
+ */
 
 import { assert, assertEquals } from "@std/assert";
 import { assertQuiet } from "./expect.ts";
@@ -8,7 +11,9 @@ import type { Program, RunFlags } from "./stage0.ts";
 
 const SLEEP = ["/bin/sh", "-c", "echo up; exec sleep 77"];
 
-/** Declares a test, for either image, on the processes of an app and of a command that was entered. */
+/**
+ * Declares a test, for either image, that compares the process of an app with that of a command.
+ */
 function comparing(
   name: string,
   app: NonNullable<SimplePod["app"]>,
@@ -26,14 +31,17 @@ function comparing(
   });
 }
 
-/** What a program was started for: one in a pod's own namespaces is a child, one in the host's it has become. */
+/**
+ * Finds the process that a program was started for: a child of it in a pod with its own namespaces,
+ * the program's own process in the host's.
+ */
 function processOf(program: Program): number {
   const sleeps = (argv: string[]) => argv.join(" ") === "sleep 77";
   const found = childrenOf(program.pid).find(({ argv }) => sleeps(argv));
   return found?.pid ?? program.pid;
 }
 
-/** What of a process the restrictions decide. */
+/** The fields of a process's status that restrictions decide. */
 const RESTRICTIONS = [
   "Uid",
   "Gid",

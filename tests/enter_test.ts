@@ -1,4 +1,4 @@
-/** Commands inside a running app. */
+/** Tests of commands inside a running app. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertRefused } from "./expect.ts";
@@ -12,7 +12,7 @@ import {
 } from "./scenario.ts";
 import type { EnterOptions, Pod, Program } from "./stage0.ts";
 
-/** Starts a pod, and waits until its app runs. */
+/** Starts a pod and waits until its app runs. */
 async function startPod({ script }: Stage, options: SimplePod = {}): Promise<[Pod, Program]> {
   const pod = await script("echo up; exec sleep 100", options);
   const program = await pod.start();
@@ -20,7 +20,7 @@ async function startPod({ script }: Stage, options: SimplePod = {}): Promise<[Po
   return [pod, program];
 }
 
-/** Declares a test that enters a pod which runs. */
+/** Declares a test that enters a running pod. */
 function entering(
   name: string,
   test: (pod: Pod, program: Program) => Promise<void>,

@@ -1,4 +1,4 @@
-/** The app's environment variables, as it sees them and as `enter` hands them on. */
+/** Tests of the app's environment variables, as the app sees them and as `enter` passes them on. */
 
 import { assertEquals } from "@std/assert";
 import { editJson, parseEnviron } from "./expect.ts";

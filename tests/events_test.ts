@@ -1,4 +1,4 @@
-/** Programs that run at moments of an app's life. */
+/** Tests of event handlers: programs that run before an app starts and after it has ended. */
 
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { assertCode, assertPrints, assertRefused } from "./expect.ts";

@@ -1,5 +1,5 @@
 /**
- * Assertions about programs, that say what a program complained about when it should not have.
+ * Assertions about ended programs; a failure shows what the program wrote to standard error.
  *
  * @module
  */
@@ -10,17 +10,17 @@ import type { Result } from "./host.ts";
 /** The exit code of an error inside a stage1. */
 export const REFUSED = 254;
 
-/** The program succeeded, and had nothing to warn about. */
+/** Asserts that the program succeeded without a warning. */
 export function assertQuiet(result: Result): void {
   assertEquals({ code: result.code, stderr: result.stderr }, { code: 0, stderr: "" });
 }
 
-/** The program ended with a code; its complaints are shown if it did not. */
+/** Asserts that the program ended with a code; a failure shows its standard error. */
 export function assertCode(result: Result, code: number): void {
   assertEquals(result.code, code, `exit code ${result.code}: ${result.stderr}`);
 }
 
-/** The program succeeded and printed exactly this. */
+/** Asserts that the program succeeded and printed exactly this. */
 export function assertPrints(result: Result, stdout: string): void {
   assertEquals(
     { code: result.code, stdout: result.stdout },
@@ -29,7 +29,10 @@ export function assertPrints(result: Result, stdout: string): void {
   );
 }
 
-/** The entrypoint refused, in one line for people that names the matter. */
+/**
+ * Asserts that the entrypoint refused in one line, which is written for people and names the
+ * matter.
+ */
 export function assertRefused(result: Result, entrypoint: string, matter: RegExp): void {
   const { code, stderr } = result;
   assertEquals(code, REFUSED, `exit code ${code}: ${stderr}`);
@@ -39,7 +42,7 @@ export function assertRefused(result: Result, entrypoint: string, matter: RegExp
   assert(stderr.length < 1000, `a message of ${stderr.length} characters`);
 }
 
-/** Variables as the kernel keeps them, with a zero after each. */
+/** Parses variables as the kernel keeps them, each followed by a zero byte. */
 export function parseEnviron(text: string): Record<string, string> {
   const pairs = text.split("\0").filter((pair) => pair !== "");
   return Object.fromEntries(pairs.map((pair) => {

@@ -1,12 +1,17 @@
-/** Each row of the table of fields has its test: which one, and that it is there. */
+/**
+ * Checks that each row of the table of fields names a test which proves it, and that the test
+ * exists.
+ */
 
 import { assert } from "@std/assert";
 import { FIELD_RULES, type FieldName } from "../src/plan/fields.ts";
 
-/** A test: the file beside this one, without its `_test.ts`, and the name. */
+/** A test: the name of its file without `_test.ts`, and its own name. */
 type Proof = `${string}: ${string}`;
 
-/** What proves each row, on the compiled programs. A row without a proof is an error of types. */
+/**
+ * The tests that prove each row, on compiled entrypoints. A row without a proof is a type error.
+ */
 const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
   "acKind, acVersion": [
     "bad_input: run refuses a pod manifest of another kind",
@@ -186,14 +191,17 @@ function fileOf(proof: Proof): string {
   return proof.slice(0, proof.indexOf(": "));
 }
 
-/** Where this machine lacks what a test needs, its name ends by saying so. */
+/**
+ * Tells whether a declared test is a proof. Where the machine lacks what a test needs, the end of
+ * its declared name says so.
+ */
 function isProof(declared: string, proof: Proof): boolean {
   return declared === proof || declared.startsWith(`${proof} (needs `);
 }
 
 /**
- * The tests that files declare, as a run of them would: names in their source may be put together. Here they
- * are only collected.
+ * Collects the tests that files declare without running them. The files are imported, as names in
+ * their source may be put together from parts.
  */
 async function collectTests(files: Iterable<string>): Promise<string[]> {
   const { test } = Deno;

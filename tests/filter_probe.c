@@ -1,6 +1,6 @@
 /*
- * filter_probe: makes calls that a filter judges by their arguments, and says of each what the kernel
- * answered: `NAME ok` or `NAME ERRNO`, one line each.
+ * filter_probe: makes calls that a filter judges by their arguments, and prints the kernel's answer
+ * to each on a line of its own: `NAME ok` or `NAME ERRNO`.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,7 +30,7 @@ static void report(const char *name, long result) {
   printf("%s %s\n", name, result >= 0 ? "ok" : strerrorname_np(errno));
 }
 
-/* A child that ends at once; -1 where there is none. */
+/* Makes a child that ends at once. Returns -1 when the kernel refuses. */
 static long child_of(unsigned long flags) {
   long pid = syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
   if (pid == 0) _exit(0);
@@ -48,7 +48,7 @@ static long child_of_clone3(unsigned long flags) {
 
 static void *return_argument(void *argument) { return argument; }
 
-/* What the functions of libc return is the error. */
+/* Sets errno for libc functions that return their error. Returns -1 if there is one, or else 0. */
 static long failure(int error) {
   errno = error;
   return error ? -1 : 0;

@@ -1,5 +1,5 @@
 /**
- * A program that an app runs to find out what its filter makes of calls with certain arguments:
+ * The program by which an app finds out how its filter judges calls with certain arguments:
  * `filter_probe.c`.
  *
  * @module
@@ -8,18 +8,18 @@
 import { must, which } from "./host.ts";
 import type { Need, Stage } from "./scenario.ts";
 
-/** What it takes to compile the program: an image holds no libraries. */
+/** What it takes to compile the program; static, as an image holds no libraries. */
 export const COMPILER: Need[] = [
   { what: "gcc, and libc's static library", met: which("gcc") !== undefined },
 ];
 
-/** Where the program is in the image. */
+/** The path of the program in the image. */
 export const FILTER_PROBE = "/bin/filter_probe";
 
-/** Calls that each program needs. */
+/** Attempts with calls that every program needs. */
 const USUAL = ["fork", "thread", "spawn", "socket-unix", "socket-inet", "socket-netlink"];
 
-/** What the program prints where the filter comes from a default whitelist. */
+/** What the program prints when the filter comes from a default whitelist. */
 export const BY_DEFAULT: Readonly<Record<string, string>> = {
   ...Object.fromEntries(USUAL.map((name) => [name, "ok"])),
   "clone-user": "EPERM",
@@ -54,7 +54,7 @@ export async function imageWithProbe(stage: Stage): Promise<string> {
   return image;
 }
 
-/** What the program printed, by the names of its attempts. */
+/** Parses what the program printed: the result of each attempt, by its name. */
 export function readAttempts(output: string): Record<string, string> {
   return Object.fromEntries(output.trim().split("\n").map((line) => line.split(" ")));
 }

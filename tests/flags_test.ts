@@ -1,4 +1,4 @@
-/** The arguments of `run`. */
+/** Tests of the arguments of `run`. */
 
 import { assertEquals } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused } from "./expect.ts";
@@ -45,7 +45,7 @@ for (const flag of ["-debug", "--debug", "--debug=true", "--debug=1"]) {
   });
 }
 
-/** What an app in the host's namespaces cannot have. */
+/** Flags without effect for an app in the host's namespaces, and how the report names each. */
 const reported: [flag: string, name: string][] = [
   ["--hostname=db1", "--hostname"],
   ["--private-users=65536:65536", "--private-users"],

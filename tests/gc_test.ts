@@ -1,4 +1,4 @@
-/** Collecting a pod that has ended. */
+/** Tests of `gc` on a pod that has ended. */
 
 import { assert, assertEquals } from "@std/assert";
 import { assertQuiet, assertRefused } from "./expect.ts";
@@ -7,7 +7,7 @@ import { inJail, MAKE_JAIL } from "./jail.ts";
 import { isAlive, mountsUnder, readMounts, readProcess } from "./procfs.ts";
 import { EVERY_KERNEL, scenario, type SimplePod } from "./scenario.ts";
 
-/** Enough mounts that there is something to leave behind. */
+/** Gives a pod so many mounts that some would be left if `gc` missed any. */
 function manyVolumes(dir: string): SimplePod {
   const names = ["a", "b", "c", "d"];
   return {

@@ -1,42 +1,42 @@
 /**
- * The machine that the tests run on: its programs, its mounts, and a stand-in for a whole host.
+ * The machine that tests run on: its programs, its mounts, and simulated hosts.
  *
  * @module
  */
 
-/** What a program left behind. */
+/** What is known of a program that has ended. */
 export interface Result {
   /** Exit code, or 128 and the number of the signal. */
   code: number;
   /** The signal that ended the program, if one did. */
   signal: Deno.Signal | null;
-  /** Everything that it printed. */
+  /** All of its standard output. */
   stdout: string;
-  /** Everything that it complained about. */
+  /** All of its standard error. */
   stderr: string;
 }
 
 /** Where programs are started: on this machine, or inside a {@linkcode SimulatedHost}. */
 export interface Host {
-  /** The command line that starts `argv` there. */
+  /** Returns the command line that starts `argv` there. */
   wrap(argv: readonly string[]): string[];
 }
 
 /** This machine. */
 export const thisHost: Host = { wrap: (argv) => [...argv] };
 
-/** Linux versions that this machine's kernel can be taken for, as far as system calls go. */
+/** Linux versions whose system calls this machine's kernel can be limited to. */
 export type OldKernel = "5.8" | "5.10" | "5.11";
 
-/** This machine, with an older kernel. */
+/** Returns this machine with the system calls of an older kernel. */
 export function olderHost(kernel: OldKernel): Host {
   const script = `${import.meta.dirname}/old_kernel.ts`;
-  // V8's compiler could change errno before it is looked at.
+  // Without --jitless, V8's compiler could change errno before the caller reads it.
   const program = [Deno.execPath(), "run", "--allow-all", "--v8-flags=--jitless", script, kernel];
   return { wrap: (argv) => [...program, ...argv] };
 }
 
-/** Runs a program to its end, whatever that is. */
+/** Runs a program to its end, whatever its exit code. */
 export async function execute(argv: readonly string[], host: Host = thisHost): Promise<Result> {
   const [program, ...args] = host.wrap(argv);
   const output = await new Deno.Command(program!, { args, stdin: "null" }).output();
@@ -49,7 +49,7 @@ export async function execute(argv: readonly string[], host: Host = thisHost): P
   };
 }
 
-/** Runs a program that has to succeed, and returns what it printed. */
+/** Runs a program that has to succeed, and returns its standard output. */
 export async function must(argv: readonly string[], host: Host = thisHost): Promise<string> {
   const result = await execute(argv, host);
   if (result.code !== 0) {
@@ -58,7 +58,7 @@ export async function must(argv: readonly string[], host: Host = thisHost): Prom
   return result.stdout;
 }
 
-/** A tmpfs, mounted on an existing or a new directory until it is disposed of. */
+/** Mounts a tmpfs on a directory, which is made where it is missing, until it is disposed of. */
 export async function mountTmpfs(
   path: string,
   host: Host = thisHost,
@@ -78,7 +78,7 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** Asks again and again until the answer is true; after ten seconds the wait is an error. */
+/** Asks again and again until the answer is true, and fails after ten seconds. */
 export async function eventually(
   what: string,
   ask: () => boolean | Promise<boolean>,
@@ -90,7 +90,7 @@ export async function eventually(
   }
 }
 
-/** The absolute path of a program on `PATH`, or undefined. */
+/** Finds a program on `PATH`, and returns its absolute path, or undefined. */
 export function which(program: string): string | undefined {
   for (const dir of (Deno.env.get("PATH") ?? "").split(":")) {
     const path = `${dir}/${program}`;
@@ -107,18 +107,21 @@ function isFile(path: string): boolean {
   }
 }
 
-/** What makes a network namespace a host: a loopback interface, and a place for what plugins keep. */
+/**
+ * Makes a new network namespace usable as a host's: a loopback interface, and a directory for the
+ * state of plugins.
+ */
 const OWN_NETWORK = [
   "ip link set lo up",
   "for dir in /run /var/lib; do mount -t tmpfs tmpfs $dir; done",
-  // Plugins of rkt's own, if there are any, would come before those of the distribution.
+  // rkt's own plugins, if there are any, would be found before the distribution's.
   "if test -d /usr/lib/rkt; then mount -t tmpfs tmpfs /usr/lib/rkt; fi",
 ];
 
 /**
- * A host of its own: a mount namespace whose `/` is shared, as systemd leaves it, or private, so that
- * what would reach the host can be watched without risk to the machine. Its mounts end with it, and its network, if
- * it has one.
+ * A host of its own: a mount namespace whose `/` is shared, as systemd leaves it, or private. Tests
+ * watch on it what would reach the host, without risk to the machine. Its mounts end with it, as
+ * does its network, if it has one of its own.
  */
 export class SimulatedHost implements Host, AsyncDisposable {
   readonly #holder: Deno.ChildProcess;
@@ -153,25 +156,27 @@ export class SimulatedHost implements Host, AsyncDisposable {
     return new SimulatedHost(holder);
   }
 
-  /** A process of the host, whose `/proc` entry describes it. */
+  /** The PID of a process of the host, whose `/proc` entry describes the host. */
   get pid(): number {
     return this.#holder.pid;
   }
 
-  /** The command line that starts `argv` on this host. */
+  /** Returns the command line that starts `argv` on this host. */
   wrap(argv: readonly string[]): string[] {
     const namespaces = ["mnt", "net"].map((kind) => `/proc/${this.pid}/ns/${kind}`);
     return ["nsenter", `--mount=${namespaces[0]}`, `--net=${namespaces[1]}`, "--", ...argv];
   }
 
-  /** Ends it, and with it its mounts. */
+  /** Ends the host, and with it its mounts. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#holder.stdin.close();
     await this.#holder.status;
   }
 }
 
-/** This machine, whose programs have a terminal, on which what they read is typed. */
+/**
+ * This machine with a terminal for its programs; what they are to read is typed on the terminal.
+ */
 export const TERMINAL: Host = {
   wrap: (argv) => {
     const quoted = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
@@ -179,5 +184,5 @@ export const TERMINAL: Host = {
   },
 };
 
-/** What {@linkcode TERMINAL} takes. */
+/** The program that {@linkcode TERMINAL} needs. */
 export const SCRIPT = { what: "script", met: which("script") !== undefined };

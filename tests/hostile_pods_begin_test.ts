@@ -1,6 +1,6 @@
 /**
- * Hostile pods: how a process begins. Whatever path an app gives to `run`, to its handlers or to
- * `enter`, it is walked when nothing of the host's is open.
+ * Tests of hostile pods: how a process begins. `run` and `enter` walk every path that an app names,
+ * for itself or its handlers, only when no descriptor leads to the host.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -23,10 +23,10 @@ import type { App, Pod } from "./stage0.ts";
 
 const UP = ["/bin/sh", "-c", "echo up; exec sleep 100"];
 
-/** Leaves the app's root from any directory of the host's. */
+/** Leads from any directory of the host to the host's root. */
 const CLIMB = "/..".repeat(11);
 
-/** Declares a test of each image; in the host's namespaces, of an app that is restricted. */
+/** Declares a test for each stance; the one in the host's namespaces is a restricted app. */
 function hostileScenario(
   name: string,
   test: (stage: Stage, stance: Stance) => Promise<void>,
@@ -42,7 +42,7 @@ function range(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
 
-/** Composes a pod of apps of one image. */
+/** Composes a pod whose apps have one image. */
 async function compose(
   { stage0 }: Stage,
   { app, ...stance }: Stance,
@@ -59,8 +59,8 @@ async function compose(
 }
 
 /**
- * The numbers under which `run` has descriptors that lead to the host while it starts such a pod,
- * the last ones first.
+ * Watches how `run` starts a pod, and returns the numbers of its descriptors that lead to the host,
+ * the highest first.
  */
 async function numbersOfRun(
   stage: Stage,
@@ -77,18 +77,18 @@ async function numbersOfRun(
     for (const number of await watchDescriptors(pod, 2)) numbers.add(number);
   }
   assert(numbers.size > 0, "not even the lock was seen");
-  // What is open only while a process begins has a high number.
+  // Descriptors that are open only while a process begins have high numbers.
   return [...numbers].sort((one, other) => other - one).slice(0, MOST_NUMBERS);
 }
 
-/** How many starts are watched: what is open for a moment may be missed in one. */
+/** How many starts are watched: one may miss what is open only for a moment. */
 const STARTS = 2;
 /** How many of the numbers are tried. */
 const MOST_NUMBERS = 24;
 
 // Where a process begins.
 
-/** A pod whose first app exchanges the second one's working directory. */
+/** Composes a pod whose first app exchanges the second one's working directory. */
 async function exchangedDirectory(
   { dir, stage0 }: Stage,
   { app, privateUsers }: Stance,
@@ -158,13 +158,11 @@ scenario("no app begins in a directory of run's", { needs: COMPILER }, async (st
 
 // What a process executes.
 
-/**
- * A file of the host's that is a program, and the ways by which a program of the app's names it.
- */
+/** A program of the host that must not run in a pod, though programs of the app name it. */
 interface Lure {
   /** The program's path on the host. */
   program: string;
-  /** Asserts that it never ran in the pod, and is what it was. */
+  /** Asserts that the program never ran in the pod, and was not changed. */
   assertIdle(pod: Pod, numbers: string): Promise<void>;
 }
 
@@ -186,7 +184,7 @@ function throughDescriptor(number: number, { program }: Lure): string {
   return `/proc/self/fd/${number}${CLIMB}${program}`;
 }
 
-/** Scripts, one for each number, whose interpreter is the host's program. */
+/** Makes scripts, one for each number, whose interpreter is the host's program. */
 function scripts(numbers: number[], lure: Lure): Record<string, FileSpec> {
   return Object.fromEntries(numbers.map((number): [string, FileSpec] => [
     `/scripts/${number}`,
@@ -194,10 +192,10 @@ function scripts(numbers: number[], lure: Lure): Record<string, FileSpec> {
   ]));
 }
 
-/** Room for a number in the interpreter's path of a program that is dynamically linked. */
+/** Room for a number in the path of a dynamically linked program's loader. */
 const PLACEHOLDER = "/proc/self/fd/////////";
 
-/** Puts programs into an image, one for each number, whose loader is the host's program. */
+/** Adds programs to an image, one for each number, whose loader is the host's program. */
 async function placeLinked(image: string, numbers: number[], lure: Lure, dir: string) {
   const source = `${dir}/linked.c`;
   const built = `${dir}/linked`;
@@ -216,7 +214,7 @@ async function placeLinked(image: string, numbers: number[], lure: Lure, dir: st
   }
 }
 
-/** What of an app names a program, and what it is then like. */
+/** The fields by which an app names a program, and the stances to try each with. */
 const FORMS: [what: string, fields: (exec: [string]) => Partial<App>, stances: Stance[]][] = [
   ["the program", (exec) => ({ exec }), [BY_DEFAULT, AS_USER, WITH_PRIVATE_USERS]],
   [

@@ -1,6 +1,6 @@
 /**
- * Hostile pods: their end. A pod counts as running for as long as it does, and nothing of it
- * outlives `stop` and `gc`.
+ * Tests of hostile pods: how they end. A pod counts as running until its last process has ended,
+ * and nothing of it outlives `stop` and `gc`.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -14,14 +14,14 @@ import { isAlive } from "./procfs.ts";
 import { scenario } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
 
-/** The process that a script has named behind `child `. */
+/** Reads the PID that a script has printed after `child `. */
 function childIn({ stdout }: Program): number {
   return Number(stdout.match(/^child (\d+)$/m)?.[1]);
 }
 
 // The lock.
 
-/** How many milliseconds the lock may be held when nothing of the pod is left. */
+/** How many milliseconds the lock may be held after the pod's last process has ended. */
 const LETS_GO = 1_000;
 
 async function assertLetsGo(pod: Pod): Promise<void> {
@@ -60,7 +60,7 @@ for (const { what, app } of LOCK_STANCES) {
 
 // Processes that hide.
 
-/** An app that has a child in a root of its own; whether the app stays. */
+/** Returns the script of an app that has a child in another root directory, and stays or ends. */
 function chrooted(stays: boolean): string {
   return "mkdir /jail; cp /bin/busybox /jail/busybox; " +
     "setsid chroot /jail /busybox sleep 100 >/dev/null 2>&1 & " +
@@ -75,7 +75,7 @@ const ENDS: [what: string, end: (pod: Pod) => Promise<unknown>][] = [
 for (const flavor of FLAVORS) {
   for (const stays of [true, false]) {
     for (const [what, end] of ENDS) {
-      // rkt collects what does not run.
+      // rkt collects only pods that do not run.
       if (what === "gc" && stays) continue;
       const whose = stays ? "an app" : "an app that has ended";
       scenario(
@@ -100,7 +100,7 @@ for (const flavor of FLAVORS) {
   }
 }
 
-/** How many processes follow one another, and for how many seconds if nobody ends them. */
+/** How many processes follow one another, and for how many seconds unless they are killed. */
 const BREED = ["20", "14"];
 
 for (const { what, flavor, app } of [RESTRICTED, BY_DEFAULT]) {
@@ -115,15 +115,15 @@ for (const { what, flavor, app } of [RESTRICTED, BY_DEFAULT]) {
     const first = pod.readNumber("pid")!;
     assertCode(await pod.stop({ force: true }), 0);
     await program.result;
-    // They are too short-lived to be looked for, but each of them holds the lock, or has gone with
-    // the first one.
+    // The processes are too short-lived to be looked for. Each of them holds the lock, or ends with
+    // the pod's first process.
     await eventually("the end of all", async () => !isAlive(first) && !await pod.isRunning());
   });
 }
 
 // Readers.
 
-/** A caller that reads nothing of what a program prints. */
+/** A caller that does not read what a program prints. */
 const STALLED: Host = {
   wrap: (argv) => ["sh", "-c", '"$@" 2>&1 | exec sleep 100', "sh", ...argv],
 };
@@ -134,7 +134,7 @@ scenario(
   async ({ script }) => {
     await using pod = await script("yes; true");
     const program = await pod.start({ host: STALLED });
-    // More than fits into all pipes.
+    // By then, the app has written more than all pipes hold.
     await sleep(1_000);
     assertCode(await pod.stop(), 0);
     const deadline = Date.now() + 8_000;
@@ -148,7 +148,7 @@ scenario(
 
 // Plugins.
 
-/** A network plugin that notes which descriptors, limits and variables it has. */
+/** A network plugin that records which descriptors, limits and variables it has. */
 const PLUGIN = [
   "#!/bin/sh",
   'ls -l /proc/self/fd >"${0%/*}/$CNI_COMMAND.fds"',
@@ -181,7 +181,7 @@ scenario(
         it !== null
       );
       assert(links.length > 3, listed);
-      // The directory that is listed, and the lock by which a pod's plugins take turns.
+      // The directory that the plugin lists, and the lock by which plugins of pods take turns.
       const others = links
         .filter(([, number, target]) =>
           Number(number) > 2 && !/\/fd$|\/networks\.lock$/.test(target!)

@@ -1,6 +1,6 @@
 /**
- * Hostile pods: those that are entered. A command has nothing of its caller's that the app could
- * reach by it, and is no more than the app is.
+ * Tests of hostile pods that are entered. A command has nothing of its caller's that the app could
+ * reach, and no more privileges than the app.
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
@@ -21,7 +21,7 @@ import type { App, Program } from "./stage0.ts";
 
 const UP = ["/bin/sh", "-c", "echo up; exec sleep 100"];
 
-/** The command of an `enter`, once it has said so. */
+/** Waits until the command of an `enter` is up, and returns its PID. */
 async function commandOf(program: Program): Promise<number> {
   await program.prints("up");
   const [command] = childrenOf(program.pid);
@@ -31,14 +31,14 @@ async function commandOf(program: Program): Promise<number> {
 
 // Credentials.
 
-/** An app's own list of users, which makes it root for whoever believes it. */
+/** Rewrites the app's own list of users, so that it makes the app's user root. */
 const REWRITE = `
 echo 'vic:x:0:0::/:/bin/sh' >/etc/passwd
 echo 'vic:x:0:' >/etc/group
 echo up
 exec sleep 100`;
 
-/** What makes a process whose it is. */
+/** Reads the credentials of a process. */
 function credentialsOf(pid: number): Record<string, string | undefined> {
   const { Uid, Gid, Groups, CapEff, CapPrm, CapBnd } = readStatus(pid);
   return { Uid, Gid, Groups, CapEff, CapPrm, CapBnd };
@@ -73,8 +73,8 @@ scenario(
 // The caller's process group and terminal.
 
 /**
- * A shell of the host's that calls a program, in a group of their own, and says that it has lived
- * on.
+ * A shell of the host that calls a program in a process group that both share, and reports that it
+ * has survived.
  */
 const CALLER: Host = {
   wrap: (argv) => ["setsid", "--wait", "sh", "-c", '"$@"; echo survived', "sh", ...argv],
@@ -91,7 +91,7 @@ scenario(
   },
 );
 
-/** The session of a process: proc_pid_stat(5). */
+/** Reads the session of a process: proc_pid_stat(5). */
 function sessionOf(pid: number): number {
   const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
   return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3]);
@@ -107,8 +107,8 @@ scenario("a command has a session of its own", { flavor: "either" }, async (stag
 });
 
 /**
- * The terminals that a process has, each as the file that it is: two file systems may number theirs
- * alike.
+ * Lists the terminals that a process has, by device and inode: two devpts instances may use the
+ * same number.
  */
 function terminalsOf(pid: number): string[] {
   return [...Deno.readDirSync(`/proc/${pid}/fd`)].flatMap(({ name }) => {
@@ -119,7 +119,7 @@ function terminalsOf(pid: number): string[] {
 
 const DEV_NULL = Deno.statSync("/dev/null").rdev;
 
-/** Which of an `enter`'s streams are its caller's terminal. */
+/** The streams of an `enter` that are its caller's terminal. */
 const REDIRECTIONS: [what: string, redirection: string, streams: number[]][] = [
   ["all streams", "", [0, 1, 2]],
   ["the input", ">$OUT 2>&1", [0]],
@@ -127,7 +127,7 @@ const REDIRECTIONS: [what: string, redirection: string, streams: number[]][] = [
   ["the errors", "</dev/null >$OUT", [2]],
 ];
 
-/** A host with a terminal, some of whose programs' streams lead elsewhere. */
+/** Makes a host whose programs have a terminal, but some streams of which lead elsewhere. */
 function terminal(redirection: string, output: string): Host {
   const quote = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
   return {
@@ -138,7 +138,7 @@ function terminal(redirection: string, output: string): Host {
   };
 }
 
-/** The `enter` below the one that made the terminal. */
+/** Finds `enter` below the program that made the terminal. */
 function findEnter(pid: number): number | undefined {
   for (const child of childrenOf(pid)) {
     if (child.argv[0]?.endsWith("/enter")) return child.pid;
@@ -163,12 +163,12 @@ for (const [what, redirection, streams] of REDIRECTIONS) {
     let command = 0;
     await eventually("the command", () => {
       enter = findEnter(program.pid) ?? 0;
-      // Who has prepared it may still be there, and has two arguments as well.
+      // The process that has prepared the command may still be there, but with other arguments.
       const isCommand = (argv: string[]) => argv.includes("100") && argv.length === 2;
       command = childrenOf(enter).find(({ argv }) => isCommand(argv))?.pid ?? 0;
       return command !== 0;
     });
-    // Until `enter` waits, it has the command's terminal beside the caller's.
+    // Until `enter` waits, it has the command's terminal beside its caller's.
     await eventually("no terminal in common", () => {
       const callers = terminalsOf(enter);
       assert(callers.length > 0, "the caller has a terminal");
@@ -185,7 +185,7 @@ for (const [what, redirection, streams] of REDIRECTIONS) {
 
 // The caller's keys.
 
-/** An app that no filter keeps from asking for keys. */
+/** Returns the fields of an app whose filter allows calls for keys. */
 function withKeys({ app }: Stance): Partial<App> {
   const all = { name: "os/linux/seccomp-retain-set", value: { set: ["@appc.io/all"] } };
   const others = (app.isolators ?? []).filter(({ name }) => !name.includes("seccomp"));

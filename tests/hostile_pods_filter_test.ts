@@ -1,6 +1,6 @@
 /**
- * Hostile pods: system calls. What leads out of the pod, or to parts of the kernel that no pod
- * needs, is refused.
+ * Tests of hostile pods: system calls. Filters refuse calls that lead out of the pod or to parts of
+ * the kernel that no pod needs.
  */
 
 import { assertEquals } from "@std/assert";
@@ -9,7 +9,7 @@ import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { AS_USER, BY_DEFAULT, WITH_PRIVATE_USERS, withCapability } from "./hostile_pods/stances.ts";
 import { scenario } from "./scenario.ts";
 
-/** What an app does that means no harm. */
+/** Calls of harmless apps, which are allowed. */
 const ALLOWED = [
   "socket_unix",
   "socket_inet",
@@ -22,15 +22,12 @@ const ALLOWED = [
   "forks",
 ];
 
-/**
- * The errors of calls that are refused, where not EPERM: libraries do without a call that is not
- * there.
- */
+/** Errors of refused calls other than EPERM. ENOSYS makes libraries do without the call. */
 const OTHER_ERRORS: Record<string, string> = { clone3_user: "ENOSYS", clone3_plain: "ENOSYS" };
 
 /**
- * What a filter may answer: that it is not allowed, or not there; or it ends who makes a call that
- * it does not list.
+ * The possible refusals of a filter: an error that says that the call is not allowed or does not
+ * exist, or the end of a process that makes an unlisted call.
  */
 const REFUSALS = ["EPERM", "EACCES", "ENOSYS", "EAFNOSUPPORT", "killed"];
 

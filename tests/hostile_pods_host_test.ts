@@ -1,6 +1,7 @@
 /**
- * Hostile pods in the host's namespaces: an app that is kept to its root sees the host's processes,
- * and gets through none of stage1's to the host's files. Nor can a process hide there.
+ * Tests of hostile pods in the host's namespaces. An app confined to its root sees the host's
+ * processes, but does not get through those of stage1 to the host's files. No process can hide
+ * there.
  */
 
 import { assertEquals } from "@std/assert";
@@ -15,7 +16,9 @@ import { scenario } from "./scenario.ts";
 
 const TRUE = ["/bin/true"];
 
-/** Who gives up capabilities has no more than such an app then. */
+/**
+ * The capabilities of an entrypoint that has confined itself are no more than those of this app.
+ */
 const MAY_SIGNAL = { isolators: retaining("CAP_KILL", "CAP_DAC_OVERRIDE") };
 
 scenario(

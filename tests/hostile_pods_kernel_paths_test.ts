@@ -1,6 +1,6 @@
 /**
- * Hostile pods: the kernel's file systems. Wherever an image leads /proc, /sys and /dev, no setting
- * of the host's can be written to, and what tells of the host is empty.
+ * Tests of hostile pods: the kernel's file systems. Wherever an image's links at /proc, /sys and
+ * /dev lead, no setting of the host can be written to, and files that tell of the host are empty.
  */
 
 import { assertEquals } from "@std/assert";
@@ -18,7 +18,7 @@ import { childrenOf, readMounts } from "./procfs.ts";
 import { scenario, type Stage } from "./scenario.ts";
 import type { Program } from "./stage0.ts";
 
-/** The same directories for both meanings of a path that climbs out of a link. */
+/** Makes the same directories for both meanings of a path that climbs out of a link. */
 function bothMeanings(mount: string): Record<string, FileSpec> {
   const directories = mount === "/proc"
     ? ["bus", "sys/net", "sys/kernel", "irq", "fs"]
@@ -37,7 +37,7 @@ function bothMeanings(mount: string): Record<string, FileSpec> {
   };
 }
 
-/** Where `/proc`, `/sys` or `/dev` of an image leads. */
+/** Targets of a link that an image has as `/proc`, `/sys` or `/dev`. */
 const LINKS: [what: string, target: string][] = [
   ["a link that means one thing to the kernel and another to who builds", "/tmp/x/../../fake"],
   ["a relative link", "fake"],
@@ -45,7 +45,7 @@ const LINKS: [what: string, target: string][] = [
   ["an absolute link", "/q/fake"],
 ];
 
-/** Writes to each setting of core files that there is, and stays. */
+/** Writes to the core file setting by every path to it, and then stays. */
 const WRITE_PATTERN = `
 for root in /proc /q/fake /fake /tmp/x/../../fake /q/r/fake /q/r/s; do
   echo ${HOSTILE_PATTERN} >$root/sys/kernel/core_pattern
@@ -53,7 +53,7 @@ done 2>/dev/null
 echo up
 exec sleep 100`;
 
-/** Waits until a pod's app is up, which it is unless the pod is refused. */
+/** Waits until a pod's app is up; returns false if `run` has refused the pod. */
 async function isUp(program: Program): Promise<boolean> {
   const up = program.prints("up").then(() => true, () => false);
   if (await up) return true;
@@ -62,8 +62,8 @@ async function isUp(program: Program): Promise<boolean> {
 }
 
 /**
- * File systems of the kernel's that the pod's processes can write to, other than where these
- * belong.
+ * Lists the kernel's file systems that the pod's processes can write to, other than at their usual
+ * paths.
  */
 function strayMounts(program: Program): string[] {
   const processes = [program, ...childrenOf(program.pid)];
@@ -73,11 +73,11 @@ function strayMounts(program: Program): string[] {
     .flatMap(({ pid }) => readMounts(pid))
     .filter(({ type, options }) => (type === "proc" || type === "sysfs") && options.includes("rw"))
     .map(({ path }) => path)
-    // In the host's namespaces, /sys is protected in parts.
+    // In the host's namespaces, only parts of /sys are protected.
     .filter((path) => !/^(\/proc|\/proc\/sys\/net|\/sys)$/.test(path));
 }
 
-/** Runs a pod of an image with such files, and has its app try. */
+/** Runs a pod whose image has these files, and whose app tries to write. */
 async function plant(
   stage: Stage,
   { app, privateUsers }: Stance,
@@ -119,8 +119,8 @@ for (const place of ["/proc", "/sys", "/dev"]) {
 }
 
 /**
- * What may be opened for writing: the app's own, settings of its own network, and what asks to be
- * told of pressure.
+ * Paths that may be opened for writing: the app's own, settings of its own network, and triggers
+ * that watch for pressure.
  */
 const WRITABLE = [
   /^\/proc\/(self|thread-self|\d+)\//,
@@ -128,7 +128,7 @@ const WRITABLE = [
   /^\/proc\/pressure\//,
 ];
 
-/** Of these, what is the host's all the same. */
+/** Paths among these that belong to the host all the same. */
 const NOT_OF_NETWORK = [/nf_hooks_lwtunnel$/];
 
 const STANCES = [BY_DEFAULT, WITH_PRIVATE_USERS, withCapability("CAP_DAC_READ_SEARCH")];
@@ -156,7 +156,7 @@ for (const stance of STANCES) {
   );
 }
 
-/** What tells of the host: files, and directories of such. */
+/** Files that tell of the host, and directories of such files. */
 const TELLING = [
   ...["keys", "timer_list", "interrupts", "kcore", "kallsyms", "config.gz"],
   ...["sched_debug", "latency_stats", "acpi", "scsi", "asound", "sysrq-trigger"],
@@ -169,7 +169,7 @@ const TELLING = [
   "/sys/kernel/tracing",
 ]);
 
-/** Prints each file that has something to read. */
+/** Prints each file that has content. */
 const READ = `find ${TELLING.join(" ")} -type f 2>/dev/null | while read -r file; do
   test "$(head -c 1 "$file" 2>/dev/null | wc -c)" = 0 || echo "$file"
 done`;

@@ -1,6 +1,6 @@
 /**
- * Hostile pods: processes that come into the pod. While they do, they show nothing of the host, and
- * whatever happens to them, `run` and `enter` go on, and the pod can be ended.
+ * Tests of hostile pods: processes that enter the pod. They show nothing of the host while they
+ * begin. Whatever an attacker does to them, `run` and `enter` go on, and the pod can be ended.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -29,7 +29,7 @@ const MAY_TRACE_OWN: Stance = {
   privateUsers: "200000:65536",
 };
 
-/** Composes a pod: its first app is the attacker, the others have the same stance. */
+/** Composes a pod whose first app is the attacker; the others have the same stance. */
 async function compose(
   stage: Stage,
   { app, privateUsers }: Stance,
@@ -49,12 +49,14 @@ const HANDLERS = [{ name: "pre-start", exec: TRUE }];
 
 // What processes show.
 
-/** Variables of the host's, of which nobody in a pod should know. */
+/** Returns variables of the host that no process of a pod may know. */
 function variables({ secret }: Bait): { env: Record<string, string> } {
   return { env: { VOLO_SECRET: secret } };
 }
 
-/** Asserts that the attacker got neither to the host nor to what a process was about to do. */
+/**
+ * Asserts that the attacker neither reached the host nor changed what a process was about to do.
+ */
 function assertHeldNothing(pod: Pod, bait: Bait): void {
   bait.assertUntouched(pod);
   assertEquals(spoilsOf(pod, "list"), undefined, "a list of calls can be changed");
@@ -109,7 +111,7 @@ scenario(
 
 // Processes that are stopped as they begin.
 
-/** All processes that descend from a program, itself included. */
+/** Lists all processes that descend from a program, and the program itself. */
 function family(program: Program): number[] {
   const withDescendants = (pid: number): number[] => [
     pid,
@@ -118,10 +120,10 @@ function family(program: Program): number[] {
   return withDescendants(program.pid);
 }
 
-/** How many milliseconds an attacker has for stopping a process. */
+/** How many milliseconds an attacker has to stop a process. */
 const WHILE = 1_200;
 
-/** How many milliseconds something may take that has nothing to wait for. */
+/** How many milliseconds something may take that waits for nothing. */
 const SOON = 4_000;
 
 async function isOver(program: Program, milliseconds: number): Promise<boolean> {
@@ -130,7 +132,7 @@ async function isOver(program: Program, milliseconds: number): Promise<boolean> 
   return program.ended;
 }
 
-/** What else than the attacker a pod may have to start, and what may be stopped. */
+/** What a pod has to start beside the attacker, and what the attacker may stop. */
 const VICTIMS: [what: string, others: Record<string, Partial<App>>][] = [
   [
     "an app",
@@ -153,7 +155,7 @@ for (const [victim, others] of VICTIMS) {
       async (stage) => {
         await using pod = await compose(stage, BY_DEFAULT, ["stop_next"], others);
         const program = await pod.launch();
-        // What the attacker prints is not passed on while run hangs.
+        // While run hangs, it does not pass on what the attacker prints.
         await sleep(WHILE);
         const all = family(program);
         await end(pod, program);
@@ -175,7 +177,7 @@ scenario("an enter whose command is stopped as it begins can be ended", {
     const program = pod.startEnter("app", ["/bin/sleep", "100"]);
     await sleep(WHILE / 2);
     program.kill("SIGTERM");
-    // It may have stopped as its command has.
+    // `enter` stops when its command stops.
     program.kill("SIGCONT");
     assert(await isOver(program, SOON), "enter hangs");
   }

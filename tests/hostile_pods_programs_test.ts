@@ -1,6 +1,6 @@
 /**
- * Hostile pods: the programs of stage1. No process that is the app's, or becomes so, has one of
- * them as its program in a way in which it could be changed or made useless.
+ * Tests of hostile pods: the programs of stage1. A process that an app can reach, now or later,
+ * never executes one of them in such a way that the app could change it or make it useless.
  */
 
 import { assertEquals } from "@std/assert";
@@ -20,18 +20,18 @@ import { ISOLATED_STAGE1, scenario, type Stage, STAGE1 } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
 import { openTree } from "./stage0/tree.ts";
 
-/** Commands that are tried while the attacker waits for a process. */
+/** How many commands are tried while the attacker waits for a process. */
 const TRIES = 8;
 
-/** How many milliseconds each may take: the attacker may stop it. */
+/** How many milliseconds each command may take: the attacker may stop it. */
 const PATIENCE = 1_500;
 
-/** A program that is the program of whoever executes it. */
+/** A script whose interpreter is the program of the process that executes it. */
 const EXECUTES_ITSELF = { "/evil": { text: "#!/proc/self/exe\n", mode: 0o755 } };
 
 /**
- * Returns what has been changed of a stage1 by what is done: of the pod's, and of the one that all
- * pods share.
+ * Lists the files of a stage1 that an action has changed, in the pod's tree and in the tree that
+ * all pods share.
  */
 async function changedBy(act: () => Promise<unknown>, pod: Pod, image: string): Promise<string[]> {
   const { rootfs } = await openTree(image, Deno.env.get("STAGE1_CACHE")!);
@@ -39,7 +39,7 @@ async function changedBy(act: () => Promise<unknown>, pod: Pod, image: string): 
   await act();
   const after = await describeStage1(pod, rootfs);
   const changed = before.filter((file) => !after.includes(file));
-  // It is not to be the next test's.
+  // The next test must not get the changed tree.
   if (changed.length > 0) await Deno.remove(rootfs.replace(/\/rootfs$/, ""), { recursive: true });
   return changed;
 }
@@ -60,7 +60,7 @@ async function enterFor(pod: Pod, milliseconds: number): Promise<void> {
   clearTimeout(patience);
 }
 
-/** Has the attacker at the programs of a pod's processes, and then ends the pod as usual. */
+/** Lets the attacker try the programs of a pod's processes, and then ends the pod as usual. */
 async function attack(
   stage: Stage,
   { app, privateUsers }: Stance,
@@ -101,7 +101,7 @@ for (const stance of [BY_DEFAULT, AS_USER, WITH_PRIVATE_USERS, withCapability("C
   );
 }
 
-/** What the programs of stage1 name as their loader. */
+/** The paths that the programs of stage1 name as their loader. */
 const LOADERS = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
 
 scenario(

@@ -1,6 +1,6 @@
 /**
- * Hostile pods: streams. What an app or a command has as descriptors 0 to 2 is no file of the
- * host's.
+ * Tests of hostile pods: streams. Descriptors 0 to 2 of an app or a command are never files of the
+ * host.
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
@@ -11,7 +11,7 @@ import { scenario } from "./scenario.ts";
 
 const UP = ["/bin/sh", "-c", "echo up; exec sleep 100"];
 
-/** A host whose programs have files for streams, as a shell gives them. */
+/** Makes a host whose programs have files for streams, as a shell redirects them. */
 function redirected(redirection: string): Host {
   return { wrap: (argv) => ["sh", "-c", `exec "$@" ${redirection}`, "sh", ...argv] };
 }
@@ -35,7 +35,9 @@ scenario(
     await startUp(pod);
     await Deno.writeTextFile(`${dir}/in`, "one\ntwo\n");
     const text = "readlink /proc/self/fd/0; read -r line; echo $line; readlink /proc/self/fd/1; " +
-      "echo lost >/proc/self/fd/0; chmod 4777 /proc/self/fd/1; cat /proc/self/fd/1 & echo err >&2";
+      "echo lost >/proc/self/fd/0; chmod 4777 /proc/self/fd/1; echo err >&2; sleep .5; " +
+      // What it leaves running reads what enter has yet to read.
+      "cat /proc/self/fd/1 & echo $! >/tmp/reader";
     const host = redirected(`<${dir}/in >${dir}/out 2>&1`);
     const { code } = await pod.enter("app", ["/bin/sh", "-c", text], { host });
     assertEquals(code, 0, await Deno.readTextFile(`${dir}/out`));
@@ -44,6 +46,7 @@ scenario(
     const out = await Deno.readTextFile(`${dir}/out`);
     assertMatch(out, /^pipe:\[\d+\]\none\npipe:\[\d+\]\n/);
     assertMatch(out, /^err$/m);
+    await pod.enter("app", ["/bin/sh", "-c", "kill $(cat /tmp/reader)"]);
   },
 );
 

@@ -1,4 +1,4 @@
-/** Hostile pods: volumes. What was checked of a volume's source is what is mounted. */
+/** Tests of hostile pods: volumes. `run` mounts the very source that it has checked. */
 
 import { COMPILER, HOSTILE, hostileImage, SPOILS } from "./hostile_pods/attackers.ts";
 import { layBait } from "./hostile_pods/bait.ts";
@@ -6,15 +6,15 @@ import { startUp } from "./pod_processes.ts";
 import { scenario, type Stage } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
-/** How often a pod is started while its volume's source changes. */
+/** How many times a pod is started while its volume's source changes. */
 const TRIES = 25;
 
-/** Copies what lies below a volume that is the host's root, and leaves something there. */
+/** Copies the content of a volume that may be the host's root, and leaves a file there. */
 function plunder(bait: string): string {
   return `cat /v${bait}/secret >>${SPOILS}/loot; touch /v${bait}/reached; true`;
 }
 
-/** A pod whose app has a directory of the host's as its volume. */
+/** Starts a pod whose app has a directory of the host as its volume. */
 async function withVolume(
   { stage0 }: Stage,
   image: string,
@@ -40,7 +40,7 @@ scenario("a volume whose source is exchanged is never the host's root", {
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const exec: [string, ...string[]] = ["/bin/sh", "-c", plunder(bait.path)];
     await using pod = await withVolume(stage, image, `${source}/work`, exec);
-    // That it is refused is as good.
+    // A refusal is as good.
     await pod.run();
     bait.assertUntouched(pod);
   }

@@ -1,6 +1,6 @@
 /**
- * Images that mean harm: whatever lies in an app's root, nothing outside of it is made, read, run or
- * covered by a mount.
+ * Tests of hostile images: whatever is in an app's root, `run` makes, reads, executes or covers
+ * nothing outside of it.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -9,13 +9,13 @@ import { must, type Result } from "./host.ts";
 import type { FileSpec } from "./images.ts";
 import { scenario, type SimplePod, type Stage } from "./scenario.ts";
 
-/** What only files outside of the root hold. */
+/** Text that only files outside of the root hold. */
 const SECRET = "secret-of-the-host";
 
-/** The user that only the passwd file outside of the root has. */
+/** A user that only the passwd file outside of the root has. */
 const SPY = "1914242419";
 
-/** Ways to point at a directory of the host from inside a root. */
+/** Ways to point from inside a root at a directory of the host. */
 const LINKS: Record<string, (outside: string) => string> = {
   "an absolute link": (outside) => outside,
   "a link that climbs": (outside) => `../../../../../../../../..${outside}`,
@@ -25,7 +25,7 @@ const LINKS: Record<string, (outside: string) => string> = {
   "a link to itself": () => "loop",
 };
 
-/** Places in a root that `run` looks at, what lies outside for them, and a pod that wants them. */
+/** Paths in a root that `run` looks at, what lies outside for each, and a pod that needs them. */
 const PLACES: Record<string, { file: string; outside?: string; pod?: (dir: string) => SimplePod }> =
   {
     "a volume's target": { file: "/data", pod: volume("/data") },
@@ -62,7 +62,7 @@ const PLACES: Record<string, { file: string; outside?: string; pod?: (dir: strin
     },
   };
 
-/** Runs a pod whose image has a link of that kind at that place. */
+/** Runs a pod whose image has a link of that kind at that path. */
 async function plant(stage: Stage, outside: string, kind: string, place: string): Promise<void> {
   const { file, outside: part = "", pod } = PLACES[place]!;
   const target = kind === "a link to itself" ? file.slice(1) : LINKS[kind]!(outside) + part;
@@ -86,7 +86,7 @@ for (const kind of Object.keys(LINKS)) {
   });
 }
 
-/** Has an error say which of many cases it is about. */
+/** Adds to an error which of many cases it is about. */
 async function about(what: string, act: () => Promise<void>): Promise<void> {
   try {
     await act();
@@ -95,7 +95,7 @@ async function about(what: string, act: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Roots that are odd in other ways; what to do to a root, and with which pod. */
+/** Other oddities of a root: how to make each, and the pod to run with it. */
 const ODDITIES: [what: string, spoil: (root: string) => Promise<unknown>, pod?: SimplePod][] = [
   ["a FIFO as /etc/passwd", (root) => special(root, "/etc/passwd", "p"), { app: { user: "volo" } }],
   ["a FIFO as /etc/group", (root) => special(root, "/etc/group", "p"), { app: { group: "volo" } }],
@@ -162,7 +162,7 @@ function fileVolume(path: string): (dir: string) => SimplePod {
   });
 }
 
-/** Files of the host that a hostile root points at, and a volume that is harmless. */
+/** Makes the files of the host that a hostile root points at, and a harmless volume. */
 async function makeOutside(dir: string): Promise<string> {
   const outside = `${dir}/outside`;
   await Deno.mkdir(outside);
@@ -176,7 +176,7 @@ async function makeOutside(dir: string): Promise<string> {
   return outside;
 }
 
-/** What a hostile app tries to show. */
+/** Commands by which a hostile app tries to show what lies outside of its root. */
 const LOOK = "id; pwd; ls; " +
   "for file in /data /data/* /etc/* /tmp/* ./*; do test -f $file && cat $file; done; true";
 

@@ -1,5 +1,5 @@
 /**
- * Small real images, made on the spot from the machine's own static busybox.
+ * Small real images, made on the spot from a static busybox.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { must, which } from "./host.ts";
 import type { App } from "./stage0.ts";
 
-/** A file of an image: its text, or more about it; null where there is to be none. */
+/** A file of an image: its text, or more about it. Null means that there is no such file. */
 export type FileSpec = null | string | {
   /** Text of a regular file. */
   text?: string;
@@ -23,22 +23,22 @@ export type FileSpec = null | string | {
   gid?: number;
 };
 
-/** What an image is to be. */
+/** Options of an image. */
 export interface ImageOptions {
-  /** The image's name; the app is called after its last part. */
+  /** The image's name; its last part is the app's name. */
   name?: string;
-  /** Fields that replace those of its `app`; null leaves the image without one. */
+  /** Fields that replace those of the image's `app`. Null leaves the image without one. */
   app?: Partial<App> | null;
   /** The busybox, which has to be static; by default this machine's. */
   busybox?: string;
-  /** Files over the usual ones, by absolute path. */
+  /** Files by absolute path; they replace the usual ones of the same path. */
   files?: Record<string, FileSpec>;
 }
 
-/** The busybox to copy: it has to be static, as an image holds no libraries. */
+/** The busybox to copy. It has to be static, as an image holds no libraries. */
 export const BUSYBOX: string | undefined = which("busybox");
 
-/** Users of every image, so that names can be looked up. */
+/** Files of every image, such as lists of users, so that names can be looked up. */
 const USUAL_FILES: Record<string, FileSpec> = {
   "/dev": { dir: true },
   "/proc": { dir: true },
@@ -74,10 +74,10 @@ export async function makeImage(dir: string, options: ImageOptions = {}): Promis
   return dir;
 }
 
-/** Packs an image's directory into an ACI, compressed as `tar` is told. */
+/** Packs an image's directory into an ACI; `compression` is an option of `tar`. */
 export async function packImage(dir: string, aci: string, compression: string): Promise<string> {
-  const members = ["--directory", dir, "manifest", "rootfs"];
-  await must(["tar", "--create", compression, "--file", aci, ...members]);
+  const entries = ["--directory", dir, "manifest", "rootfs"];
+  await must(["tar", "--create", compression, "--file", aci, ...entries]);
   return aci;
 }
 
@@ -95,7 +95,10 @@ function composeManifest({ name = "example.com/app", app }: ImageOptions) {
   };
 }
 
-/** Has the applets of this machine's: another processor's cannot be asked. */
+/**
+ * Links busybox under the names of its applets. This machine's busybox is asked for them, as one of
+ * another processor cannot run here.
+ */
 async function installBusybox(bin: string, busybox: string): Promise<void> {
   await Deno.mkdir(bin, { recursive: true });
   await Deno.copyFile(busybox, `${bin}/busybox`);

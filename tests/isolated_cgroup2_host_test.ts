@@ -1,4 +1,7 @@
-/** The isolated image on a host with cgroup v2 alone, and still on the kernel's first root. */
+/**
+ * Tests of the isolated image on a host with cgroup v2 alone, and whose first root file system is
+ * still in use.
+ */
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused } from "./expect.ts";
@@ -15,13 +18,16 @@ const machineScenario = planMachine({
   flavor: "isolated",
   security: {
     module: "apparmor",
-    // Everything is allowed but to read one file, wherever that is.
+    // Everything is allowed but reading files named `forbidden`.
     policy:
       "profile volo-test flags=(attach_disconnected) { file, capability, deny /**/forbidden r, }\n",
   },
 });
 
-/** The pod's cgroup, and all of its cgroups; `POD` stands for the name. */
+/**
+ * Shell functions that print the pod's cgroup, and its whole tree, in which `POD` replaces the
+ * name.
+ */
 const TREE = `
   pod() { find /sys/fs/cgroup -type d -name "machine-rkt*"; }
   tree() {
@@ -29,7 +35,7 @@ const TREE = `
       sed 's/machine-rkt[^/]*/POD/'
   }`;
 
-/** Starts the pod where nothing else is in the caller's cgroup. */
+/** Starts the pod in a cgroup that holds nothing else. */
 function startIn(cgroup: string): string {
   return `${TREE}
     rm -f /tmp/app

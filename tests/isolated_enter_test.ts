@@ -1,4 +1,4 @@
-/** Commands inside a running app whose pod has namespaces of its own: as the kernel sees them. */
+/** Tests of commands inside a running app of an isolated pod, as the kernel sees them. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertPrints, assertRefused } from "./expect.ts";
@@ -9,7 +9,7 @@ import type { EnterOptions, Pod, Program } from "./stage0.ts";
 
 const UP = "echo up; exec sleep 100";
 
-/** Starts a pod, and waits until its app runs. */
+/** Starts a pod and waits until its app runs. */
 async function startPod({ script }: Stage, options: SimplePod = {}): Promise<[Pod, Program]> {
   const pod = await script(UP, options);
   const program = await pod.start();
@@ -17,7 +17,7 @@ async function startPod({ script }: Stage, options: SimplePod = {}): Promise<[Po
   return [pod, program];
 }
 
-/** Declares a test that enters a pod which runs. */
+/** Declares a test that enters a running pod. */
 function entering(
   name: string,
   test: (pod: Pod, program: Program, stage: Stage) => Promise<void>,
@@ -79,7 +79,10 @@ entering("signals to enter reach its command", async (pod) => {
   assertEquals([code, stdout], [4, "ready\nusr\nterm\n"]);
 });
 
-/** The command of an enter, by its last argument: what joined the pod for it may still be ending. */
+/**
+ * Waits for the command of an enter, and returns its PID. The last argument tells it from a process
+ * that joined the pod for it and has not ended yet.
+ */
 async function commandOf(program: Program, last: string): Promise<number> {
   const find = () => childrenOf(program.pid).find(({ argv }) => argv.at(-1) === last)?.pid;
   await eventually("the command", () => find() !== undefined);
@@ -125,6 +128,8 @@ entering("enter minds its signals while its command is stopped", async (pod) => 
 entering("enter gives up all but the right to signal", async (pod) => {
   const program = pod.startEnter("app", ["/bin/sh", "-c", "echo up; exec sleep 77"]);
   await program.prints("up");
+  // The command may say so before enter has given up what it no longer needs.
+  await eventually("the confinement", () => readStatus(program.pid).Seccomp === "2");
   const { CapPrm, CapEff, NoNewPrivs, Seccomp } = readStatus(program.pid);
   const onlyKill = "0000000000000020";
   assertEquals({ CapPrm, CapEff, NoNewPrivs, Seccomp }, {

@@ -1,4 +1,4 @@
-/** Several apps at once, and their event handlers. */
+/** Tests of event handlers in isolated pods of several apps. */
 
 import { assertPrints, assertQuiet, assertRefused } from "./expect.ts";
 import { eventually } from "./host.ts";

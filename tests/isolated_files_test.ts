@@ -1,4 +1,7 @@
-/** What an app of an isolated pod finds below its root: devices, the kernel's files, volumes. */
+/**
+ * Tests of what an app of an isolated pod finds below its root: devices, the kernel's files,
+ * volumes.
+ */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertRefused, editJson } from "./expect.ts";
@@ -10,10 +13,10 @@ import type { Pod, RunFlags, Volume } from "./stage0.ts";
 
 const UP = "echo up; exec sleep 100";
 
-/** What lets an app do what no app does by itself. */
+/** Flags that allow an app what it may not do by default. */
 const UNRESTRICTED: RunFlags = { disable: ["capabilities-restriction", "seccomp"] };
 
-/** One entry of a directory: its kind, device number and permission bits, or where it leads. */
+/** Describes a directory's entry: its kind, device number and permission bits, or its target. */
 function describeEntry(path: string): string {
   const { isSymlink, isDirectory, isCharDevice, rdev, mode } = Deno.lstatSync(path);
   const bits = (mode! & 0o7777).toString(8);
@@ -57,7 +60,7 @@ scenario(
   },
 );
 
-/** What a mount is, as far as it decides what can be done with it. */
+/** Describes a mount by what decides how it can be used. */
 function outline({ path, type, options }: Mount): string {
   const kept = options.filter((option) => /^(ro|rw|no(suid|dev|exec))$/.test(option));
   return `${path} ${type} ${kept.join(",")}`;
@@ -131,7 +134,7 @@ scenario(
   },
 );
 
-/** The bytes that the machine has as memory. */
+/** Reads how many bytes of memory the machine has. */
 function memory(): number {
   const [, kibibytes] = /^MemTotal: +(\d+) kB$/m.exec(Deno.readTextFileSync("/proc/meminfo"))!;
   return Number(kibibytes) * 1024;
@@ -167,7 +170,7 @@ scenario("/dev is no place for files", { flavor: "isolated" }, async ({ script }
   assertMatch(stderr, /No space left on device/);
 });
 
-/** What the kernel lets an app do with it, without any other restriction. */
+/** Prints which of the kernel's paths an app with all privileges can use. */
 const TRY_KERNEL = [
   "mkdir /sys/kernel/new 2>/dev/null || echo /sys is read-only",
   "head -c 1 /proc/kallsyms 2>/dev/null | grep -q . && echo symbols",
@@ -200,7 +203,7 @@ scenario(
   },
 );
 
-/** Reads them, and writes nothing. */
+/** Reads the kernel's paths and writes to none. */
 const LOOK_AT_KERNEL = "head -c 1 /proc/kallsyms 2>/dev/null | grep -q . && echo symbols; " +
   "ls /sys/module | grep -q . && echo modules; " +
   "grep -c ' /proc/[^ ]* ro' /proc/self/mountinfo; true";
@@ -238,12 +241,12 @@ scenario(
   },
 );
 
-/** A volume and its mount. */
+/** Returns a volume and its mount. */
 function mounted(volume: Omit<Volume, "name">, path = "/data"): SimplePod {
   return { volumes: [{ name: "data", ...volume }], mounts: [{ volume: "data", path }] };
 }
 
-/** A directory of the host with one file. */
+/** Makes a directory of the host with one file. */
 async function makeSource(dir: string): Promise<string> {
   await Deno.mkdir(`${dir}/source`);
   await Deno.writeTextFile(`${dir}/source/file`, "from the host\n");
@@ -320,7 +323,7 @@ scenario(
   },
 );
 
-/** A pod whose image has a mount point that nothing meets, and a file there. */
+/** Prepares a pod whose image has mount points without a volume, and a file in one of them. */
 async function unmetPod(stage: Stage, app: SimplePod["app"] = {}): Promise<Pod> {
   const mountPoints = [
     { name: "data", path: "/data" },

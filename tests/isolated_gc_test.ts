@@ -1,4 +1,4 @@
-/** Collecting a pod that had namespaces of its own. */
+/** Tests of `gc` on a pod that had namespaces of its own. */
 
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertQuiet } from "./expect.ts";
@@ -72,7 +72,7 @@ scenario(
     await Deno.writeTextFile(`${pod.dir}/netns`, "");
     assertQuiet(await pod.gc({ extraFds: [5, 7] }));
     const seen = (await Deno.readTextFile(`${dir}/seen`)).trim().split("\n");
-    // The shell itself reads its script and writes what is seen.
+    // The plugin's shell reads its script from one of these and writes to the other.
     const own = [plugin, `${dir}/seen`];
     const given = seen.filter((path) => !own.includes(path) && !path.startsWith("pipe:"));
     assertEquals(given.toSorted(), [

@@ -1,4 +1,6 @@
-/** An interactive pod: the app has a terminal of its own, which is shown in the caller's. */
+/**
+ * Tests of interactive pods: the app has a terminal of its own, and the caller's terminal shows it.
+ */
 
 import { assert, assertEquals } from "@std/assert";
 import { assertRefused } from "./expect.ts";
@@ -7,7 +9,10 @@ import { childrenOf, type Process } from "./procfs.ts";
 import { scenario, type SimplePod, type Stage } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
 
-/** A host whose programs have a terminal of 33 rows and 77 columns, which says how it was before and after. */
+/**
+ * A host whose programs have a terminal of 33 rows and 77 columns. It prints `restored` if the
+ * terminal's settings are the same afterwards.
+ */
 const TERMINAL: Host = {
   wrap(argv) {
     const quoted = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
@@ -33,7 +38,7 @@ function onTerminal(
   });
 }
 
-/** What a terminal shows, without what was in it before the app. */
+/** Returns what a terminal shows, with plain line ends. */
 function shown({ stdout }: { stdout: string }): string {
   return stdout.replaceAll("\r\n", "\n");
 }
@@ -54,7 +59,7 @@ onTerminal(
   { user: "volo", group: "volo" },
 );
 
-/** The process that is `run`, below the one that made the terminal. */
+/** Finds `run` below the program that made the terminal. */
 function findRun(pid: number): Process | undefined {
   const isRun = ({ argv }: Process) => argv[0]!.endsWith("/stage1/rootfs/run");
   const children = childrenOf(pid);
@@ -123,7 +128,7 @@ onTerminal("a shell has job control", "exec /bin/sh -i", async (program) => {
   assert(!stdout.includes("job control"), stdout);
 });
 
-/** A shell's child that sleeps. */
+/** Finds the sleeping child of the app's shell. */
 function jobOf(program: Program): Process | undefined {
   const run = findRun(program.pid);
   const shells = run ? childrenOf(run.pid) : [];

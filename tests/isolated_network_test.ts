@@ -1,4 +1,4 @@
-/** An isolated pod in a network of its own, on a host that is nobody else's. */
+/** Tests of an isolated pod in a network of its own, on a host that only the test uses. */
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { existsSync } from "node:fs";
@@ -7,7 +7,7 @@ import { eventually, execute, type Host, must, SimulatedHost, which } from "./ho
 import { startUp } from "./pod_processes.ts";
 import { type Need, scenario } from "./scenario.ts";
 
-/** Where the plugins are that come with Debian's package containernetworking-plugins. */
+/** The directory of the plugins in Debian's package containernetworking-plugins. */
 const PLUGINS = "/usr/lib/cni";
 
 const NEEDS: Need[] = [
@@ -18,7 +18,7 @@ const NEEDS: Need[] = [
   })),
 ];
 
-/** What pods can leave on a host: interfaces, namespaces, rules, and addresses that are taken. */
+/** Lists what pods can leave on a host: interfaces, namespaces, rules, and taken addresses. */
 async function describeNetwork(host: Host): Promise<Record<string, string[]>> {
   const links: { ifname: string }[] = JSON.parse(await must(["ip", "-j", "link", "show"], host));
   const rules = (await must(["iptables-save"], host)).split("\n");

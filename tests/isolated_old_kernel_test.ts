@@ -1,4 +1,4 @@
-/** Isolated pods on a kernel that has no mount_setattr(2). */
+/** Tests of isolated pods on a kernel without mount_setattr(2). */
 
 import { assertPrints, assertQuiet } from "./expect.ts";
 import { scenario } from "./scenario.ts";

@@ -1,4 +1,4 @@
-/** What the apps of an isolated pod may do, and that no privilege leads out of the pod. */
+/** Tests of what the apps of an isolated pod may do, and that no privilege leads out of the pod. */
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints } from "./expect.ts";
@@ -17,21 +17,21 @@ import type { RunFlags } from "./stage0.ts";
 
 const UP = "echo up; exec sleep 100";
 
-/** What lets an app do all that root may. */
+/** Flags that allow an app all that root may do. */
 const UNRESTRICTED: RunFlags = { disable: ["capabilities-restriction", "seccomp", "paths"] };
 
-/** The capabilities of the spec's default set, as bits. */
+/** The specification's default set of capabilities, as bits. */
 const DEFAULT_SET = 0xa80425fbn;
 const CAP_CHOWN = 1n << 0n;
 const CAP_KILL = 1n << 5n;
 const CAP_MKNOD = 1n << 27n;
 
-/** What the kernel says of a process's privileges. */
+/** The privileges of a process, as the kernel reports them. */
 interface Privileges {
   permitted: bigint;
   effective: bigint;
   bounding: bigint;
-  /** What passes by the bounding set. */
+  /** The inheritable and the ambient set: what a program keeps when it executes another. */
   inherited: bigint;
   noNewPrivileges: boolean;
   filtered: boolean;
@@ -50,10 +50,12 @@ function privilegesOf(pid: number): Privileges {
   };
 }
 
-/** No app can have more than this test. */
+/** The capabilities of this test, beyond which no app can have any. */
 const OWN = privilegesOf(Deno.pid).bounding;
 
-/** What root has within a bounding set, and with a filter, unless something else is said. */
+/**
+ * Returns the privileges of a root app with a bounding set and a filter; `other` replaces fields.
+ */
 function within(bounding: bigint, other: Partial<Privileges> = {}): Privileges {
   const set = bounding & OWN;
   return {
@@ -67,7 +69,7 @@ function within(bounding: bigint, other: Partial<Privileges> = {}): Privileges {
   };
 }
 
-/** A user other than root: sets bound what its programs can get, and give nothing. */
+/** The privileges of another user: capability sets only bound what its programs can get. */
 const OF_USER = { permitted: 0n, effective: 0n, noNewPrivileges: true };
 
 function isolator(name: string, value: unknown) {
@@ -140,7 +142,7 @@ scenario(
   },
 );
 
-/** What apps do as root. */
+/** Commands that root of an app may run. */
 const USUAL = [
   "chown 1000 /tmp",
   "chmod 700 /tmp",
@@ -151,7 +153,10 @@ const USUAL = [
   "su volo -s /bin/true",
 ];
 
-/** What root is refused by the filter, and by the lack of capabilities where there is none. */
+/**
+ * Commands that fail for root of an app: the filter refuses them or, without a filter, the lack of
+ * a capability does.
+ */
 const REFUSED = [
   "mount -t tmpfs none /tmp",
   "umount /proc",
@@ -226,7 +231,7 @@ scenario(
     assertEquals(attempts, {
       ...BY_DEFAULT,
       "clone3": "ok",
-      // It may make user namespaces as far as the host lets anyone.
+      // The kernel decides, as the host may limit user namespaces.
       "clone3-user": attempts["clone3-user"]!,
       "personality-execute": "ok",
       "personality-foretold": "ok",
@@ -275,7 +280,7 @@ scenario(
   },
 );
 
-/** Everything of pid 1 that leads somewhere. */
+/** Tries everything of pid 1 that leads to files. */
 const LOOK_AT_FIRST = [
   "ls /proc/1/root/",
   "ls /proc/1/cwd/",
@@ -317,7 +322,7 @@ scenario(
   "an app's signals reach its pod, but for pid 1",
   { flavor: "isolated" },
   async ({ script }) => {
-    // Where there are more processes than that, they are not the pod's.
+    // If there are more processes than that, the test sees others than the pod's, and kills none.
     const text =
       "sleep 100 & test $(ps | wc -l) -lt 10 && kill -9 1 -1; wait; kill -0 1 && echo on";
     await using pod = await script(text);
@@ -331,7 +336,7 @@ scenario(
   async ({ script }) => {
     await using pod = await script(UP);
     const program = await startUp(pod);
-    await eventually("the fence", () => privilegesOf(program.pid).filtered);
+    await eventually("the confinement", () => privilegesOf(program.pid).filtered);
     const { permitted, noNewPrivileges } = privilegesOf(program.pid);
     assertEquals(noNewPrivileges, true);
     const CAP_SYS_ADMIN = 1n << 21n;

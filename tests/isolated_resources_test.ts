@@ -1,4 +1,4 @@
-/** What the apps of an isolated pod may use of the machine, and what the kernel says about it. */
+/** Tests of the resources that apps of an isolated pod may use, and of what the kernel reports. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
@@ -16,7 +16,7 @@ interface Isolator {
 const MEMORY: Isolator = { name: "resource/memory", value: { request: "16Mi", limit: "32Mi" } };
 const CPU: Isolator = { name: "resource/cpu", value: { request: "250m", limit: "500m" } };
 
-/** The mount of version 1 that has a controller. */
+/** Finds the mount of cgroup v1 that has a controller. */
 function v1(controller: string): string | undefined {
   return readMounts().find(({ type, path }) =>
     type === "cgroup" && path.split("/").at(-1)!.split(",").includes(controller)
@@ -27,34 +27,34 @@ function v1Need(controller: string): Need {
   return { what: `the controller ${controller} in cgroup v1`, met: v1(controller) !== undefined };
 }
 
-/** Where version 2 is mounted. */
+/** The mount of cgroup v2, if it can be written to. */
 const V2 = readMounts().find(({ type, options }) => type === "cgroup2" && options.includes("rw"))
   ?.path;
 
-/** Where all of a pod's processes are found. */
+/** The hierarchy in which all of a pod's processes are found. */
 const TRACKER = v1("freezer") ?? V2;
 const TRACKER_NEED: Need = {
   what: "the controller freezer in cgroup v1, or cgroup v2 to write to",
   met: TRACKER !== undefined,
 };
 
-/** The topmost cgroups of a pod, wherever. */
+/** Finds all cgroups of a pod that have its UUID in their name. */
 async function cgroups({ uuid }: Pod): Promise<string[]> {
   const escaped = uuid.replaceAll("-", "\\\\x2d");
   const names = ["-name", `*${escaped}*`, "-o", "-name", `*${uuid}*`];
-  // Those of others come and go meanwhile, which it complains about.
+  // `find` fails when cgroups of others go meanwhile, so its exit code is not looked at.
   const found = await execute(["find", "/sys/fs/cgroup", "-type", "d", ...names]);
   return found.stdout.split("\n").filter((path) => path !== "");
 }
 
-/** The pod's cgroup in a hierarchy. */
+/** Finds the pod's cgroup in a hierarchy. */
 async function cgroup(pod: Pod, hierarchy: string): Promise<string> {
   const path = (await cgroups(pod)).find((it) => it.startsWith(`${hierarchy}/`));
   assert(path !== undefined, `no cgroup in ${hierarchy}`);
   return path;
 }
 
-/** Cgroups outlive a test that fails. */
+/** Collects a pod when its test ends: its cgroups would outlive a test that fails. */
 function collecting(pod: Pod): AsyncDisposable {
   return {
     async [Symbol.asyncDispose]() {
@@ -178,7 +178,7 @@ scenario(
   },
 );
 
-/** What becomes of each attempt to use, or make, a device. */
+/** Returns a command that tries to use or make a device, and prints what came of it. */
 function tryDevice(name: string, command: string): string {
   return `if (${command}) 2>/dev/null; then echo ${name}: yes; else echo ${name}: no; fi`;
 }

@@ -1,4 +1,6 @@
-/** A pod with namespaces of its own: what its processes share, how it ends, and what it leaves. */
+/**
+ * Tests of pods with namespaces of their own: what processes share, how pods end, what they leave.
+ */
 
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertPrints, assertRefused, parseEnviron } from "./expect.ts";
@@ -21,7 +23,7 @@ scenario(
     assertEquals(sharedNamespaces(one, pod.readNumber("pid")!), allButMounts);
     assertEquals(sharedNamespaces(one, "self"), ["user"]);
     assertEquals(sharedNamespaces(program.pid, "self"), [...NAMESPACES]);
-    // The other app's processes are seen, but not its files.
+    // The app sees the other one's processes, but not its files.
     const { stdout } = await pod.enter("one", ["/bin/sh", "-c", "ps; ls /proc"]);
     assertEquals(stdout.match(/sleep 100/g)?.length, 2, stdout);
     assert(!stdout.includes(`\n${Deno.pid}\n`));
@@ -55,7 +57,7 @@ scenario(
   },
 );
 
-/** Kibibytes that `run` may have for itself, once nothing more happens. */
+/** The kibibytes of private memory that an idle `run` may have. */
 const LEAN = 18 * 1024;
 
 scenario(
@@ -226,7 +228,7 @@ scenario(
     await using pod = await script(text, { app: { workingDirectory: "/home" } });
     const result = await pod.run({ extraFds: [5, 7], limits: ["-S -n 321"] });
     const umask = Deno.umask().toString(8).padStart(4, "0");
-    // 3 is the directory that ls itself reads; the lock is run's alone.
+    // 3 is the directory that ls itself reads; no app has the lock, which only `run` holds.
     assertPrints(result, `0\n1\n2\n3\n1\n321\n${umask}\n/home\n`);
   },
 );
@@ -235,7 +237,7 @@ scenario(
   "an app starts with no signal ignored or blocked",
   { flavor: "isolated" },
   async ({ pod: prepare }) => {
-    // A shell would ignore SIGQUIT for its children.
+    // A shell would make its children ignore SIGQUIT.
     const exec = ["/bin/grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"];
     await using pod = await prepare({ app: { exec } });
     const result = await pod.run({ ignoredSignals: ["HUP", "PIPE", "CHLD", "QUIT"] });

@@ -1,4 +1,4 @@
-/** Ending a pod that has namespaces of its own, and nothing but that pod. */
+/** Tests that `stop` ends an isolated pod, and nothing else. */
 
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
@@ -8,11 +8,11 @@ import { REGROWING } from "./regrowing.ts";
 import { scenario } from "./scenario.ts";
 import type { Program } from "./stage0.ts";
 
-/** An app that says which signal it got. */
+/** An app that prints which signal it got. */
 const TRAP = "trap 'echo terminated; exit 0' TERM; echo up; while :; do sleep .01; done";
 const STUBBORN = "trap '' TERM; echo up; while :; do sleep .05; done";
 
-/** All processes that descend from a program, itself included. */
+/** Lists all processes that descend from a program, and the program itself. */
 function family(program: Program): number[] {
   const withDescendants = (pid: number): number[] => [
     pid,
@@ -39,13 +39,13 @@ scenario(
     await using pod = await script(`sleep 100 & ${STUBBORN}`);
     const program = await pod.start();
     await program.prints("up");
-    const members = family(program);
-    assert(members.length >= 4, `${members}`);
+    const processes = family(program);
+    assert(processes.length >= 4, `${processes}`);
     assertQuiet(await pod.stop());
     assertEquals(program.ended, false);
     assertQuiet(await pod.stop({ force: true }));
     await program.result;
-    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+    await eventually("the end of all", () => processes.every((pid) => !isAlive(pid)));
     assertEquals(await pod.isRunning(), false);
   },
 );
@@ -57,10 +57,10 @@ scenario(
     await using pod = await script(STUBBORN);
     const program = await pod.start();
     await program.prints("up");
-    const members = family(program);
+    const processes = family(program);
     program.kill("SIGKILL");
     await program.result;
-    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+    await eventually("the end of all", () => processes.every((pid) => !isAlive(pid)));
     for (const force of [false, true]) {
       assertRefused(await pod.stop({ force }), "stop", /no process/);
     }
@@ -74,15 +74,15 @@ scenario(
     await using pod = await script(`sleep 100 & ${STUBBORN}`);
     const program = await pod.start();
     await program.prints("up");
-    const members = family(program).filter((pid) => pid !== program.pid);
-    // Pid 1 ends with run, unless it is kept from seeing that.
+    const processes = family(program).filter((pid) => pid !== program.pid);
+    // Pid 1 ends with `run`, unless it is stopped and so does not see the end of `run`.
     const first = pod.readNumber("pid")!;
     Deno.kill(first, "SIGSTOP");
     program.kill("SIGKILL");
     await program.result;
     assert(isAlive(first), "pid 1 does not know");
     assertQuiet(await pod.stop({ force: true }));
-    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+    await eventually("the end of all", () => processes.every((pid) => !isAlive(pid)));
     assertRefused(await pod.stop({ force: true }), "stop", /no process/);
   },
 );
@@ -95,10 +95,10 @@ scenario(
     const program = await pod.start();
     await program.prints("up");
     await sleep(200);
-    const members = family(program);
+    const processes = family(program);
     assertQuiet(await pod.stop({ force: true }));
     await program.result;
-    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+    await eventually("the end of all", () => processes.every((pid) => !isAlive(pid)));
   },
 );
 
@@ -109,11 +109,11 @@ scenario(
     await using pod = await script(STUBBORN);
     const program = await pod.start();
     await program.prints("up");
-    const members = family(program);
+    const processes = family(program);
     program.kill("SIGSTOP");
     assertQuiet(await pod.stop({ force: true }));
     await program.result;
-    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+    await eventually("the end of all", () => processes.every((pid) => !isAlive(pid)));
     assertEquals(await Deno.readTextFile(`${pod.stage1Rootfs}/rkt/status/app`), "137\n");
   },
 );
@@ -125,13 +125,13 @@ scenario(
     await using pod = await script("sleep 100 & echo up; exec sleep 100");
     const program = await pod.start();
     await program.prints("up");
-    const members = family(program).filter((pid) => pid !== program.pid);
+    const processes = family(program).filter((pid) => pid !== program.pid);
     // Pid 1, the shell's program and its child stay; a process that was ending cannot be stopped.
-    const stopped = members.filter(stopIfThere);
+    const stopped = processes.filter(stopIfThere);
     assert(stopped.length >= 3, `only ${stopped.length} could be stopped`);
     assertQuiet(await pod.stop({ force: true }));
     await program.result;
-    await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+    await eventually("the end of all", () => processes.every((pid) => !isAlive(pid)));
   },
 );
 
@@ -145,11 +145,11 @@ for (const force of [false, true]) {
       await using pod = await script("echo up; exec sleep 100");
       const program = await pod.start();
       await program.prints("up");
-      const members = family(program);
+      const processes = family(program);
       await Deno.remove(`${pod.dir}/pid`);
       assertQuiet(await pod.stop({ force }));
       await program.result;
-      await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+      await eventually("the end of all", () => processes.every((pid) => !isAlive(pid)));
     },
   );
 

@@ -1,4 +1,7 @@
-/** Pods with users of their own: who their apps are to the kernel, inside and on the host. */
+/**
+ * Tests of pods with users of their own: who their apps are to the kernel, in the pod and on the
+ * host.
+ */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { existsSync } from "node:fs";
@@ -33,7 +36,7 @@ async function run({ script }: Stage, text: string, app: SimplePod["app"] = {}):
   return result.stdout;
 }
 
-/** Starts such a pod, and waits for its app. */
+/** Starts a pod with users of its own and waits for its app. */
 async function start({ script }: Stage, app: SimplePod["app"] = {}): Promise<[Pod, Program]> {
   const pod = await script("echo up; exec sleep 100", { ...PRIVATE, app });
   const program = await pod.start();
@@ -45,7 +48,7 @@ function retaining(...set: string[]): NonNullable<SimplePod["app"]> {
   return { isolators: [{ name: "os/linux/capabilities-retain-set", value: { set } }] };
 }
 
-/** The host's number of an app's process. */
+/** Returns the host's PID of an app's process. */
 function appPid(pod: Pod, program: Program): number {
   return childrenOf(program.pid).find(({ pid: it }) => it !== pod.readNumber("pid"))!.pid;
 }
@@ -121,7 +124,7 @@ usersScenario("all that a pod begins with is its own", async (stage) => {
   const result = await pod.run();
   assertQuiet(result);
   const foreign = result.stdout.trim().split("\n").filter((line) => !line.endsWith(" 0:0"));
-  // It is a setting of the kernel's.
+  // The file shows a setting of the kernel's, which the host owns.
   assertEquals(foreign, ["/etc/hostname 65534:65534"]);
 });
 
@@ -238,7 +241,10 @@ usersScenario("a pod's namespaces belong to its users, but for the mounts", asyn
   );
 }, NEEDS_LSNS);
 
-/** A host with nothing in its network; once a program has ended, it is as after a restart. */
+/**
+ * A host with an empty network. It ends with each program: to the next one, it is as after a
+ * reboot.
+ */
 const OTHER_HOST: Host = {
   wrap: (argv) => ["unshare", "--net", "--mount", "--propagation", "private", ...argv],
 };
@@ -265,7 +271,7 @@ usersScenario("in the host's network the pod's root has no say", async ({ script
   assertPrints(result, "down\nnot up\nno port\n");
 });
 
-/** A host that lets nobody make a user namespace. */
+/** A host that does not allow user namespaces. */
 const NO_USER_NAMESPACES: Host = {
   wrap: (argv) => {
     const limit = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"';
@@ -279,7 +285,10 @@ usersScenario("a host without user namespaces cannot give a pod its own", async 
   assertRefused(await pod.run({ host: NO_USER_NAMESPACES }), "run", matter);
 });
 
-/** Becomes root without any privilege, as a restricted app in the host's namespaces is, and joins a namespace. */
+/**
+ * Becomes root without any privilege, as a restricted app in the host's namespaces is, and joins a
+ * namespace.
+ */
 const POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "nsenter"];
 
 usersScenario(

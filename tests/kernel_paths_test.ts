@@ -1,6 +1,6 @@
 /**
- * The paths of /proc and /sys that reach the whole machine: hidden or read-only, whatever an image
- * has in their place.
+ * Tests of the paths in /proc and /sys that affect the whole machine: they are hidden or read-only,
+ * whatever an image has in their place.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -12,10 +12,10 @@ import type { Pod } from "./stage0.ts";
 
 const UP = "echo up; exec sleep 100";
 
-/** What an app may do with a path. */
+/** The ways in which an app may use a path. */
 type Access = "hidden" | "read-only" | "writable";
 
-/** Each kernel has but some of them, all have the keys, the timers and the interrupts. */
+/** Each kernel has only some of these paths; {@linkcode EVERYWHERE} names those that all have. */
 const HIDDEN = [
   ...["/proc/acpi", "/proc/asound", "/proc/config.gz", "/proc/interrupts", "/proc/kallsyms"],
   ...["/proc/kcore", "/proc/keys", "/proc/kmem", "/proc/kpagecount", "/proc/latency_stats"],
@@ -39,7 +39,7 @@ const EVERYWHERE = [
   "/sys/power",
 ];
 
-/** What a process may do with those paths that are there, as the kernel tells. */
+/** Finds out what a process may do with those paths that exist. */
 function accesses(pid: number, paths: string[]): Record<string, Access> {
   const mounts = readMounts(pid);
   const isReadOnly = (path: string) => {
@@ -74,7 +74,10 @@ function assertProtected(pid: number, inOnesThatAreNot: string[]): void {
   assertEquals(accesses(pid, readOnly!), all(readOnly!, "read-only"));
 }
 
-/** Pid 1 has a view of the pod's cgroups where programs that watch pods look for it, and nothing else there. */
+/**
+ * Asserts that pid 1 has a read-only view of the pod's cgroups, where programs that watch pods look
+ * for it, and nothing beside it in that directory.
+ */
 function assertShowsCgroupsAlone(pid: number): void {
   const path = "/sys/fs";
   assertEquals(accesses(pid, [path]), { [path]: "read-only" });
@@ -89,7 +92,8 @@ function all(paths: string[], access: Access): Record<string, Access> {
 }
 
 /**
- * The paths that an app has that is not kept from them; the test sees to it that there are some.
+ * Returns those paths that exist for an unrestricted app, and asserts that none is hidden and some
+ * exist on every kernel.
  */
 function pathsThere(pid: number): string[] {
   const found = accesses(pid, [...HIDDEN, ...READ_ONLY]);
@@ -163,7 +167,7 @@ scenario(
   },
 );
 
-/** Tries to write what is there already. */
+/** Returns a command that tries to write a file's own content to it. */
 function rewrite(path: string): string {
   return `(v=$(cat ${path}) && echo "$v" >${path}) 2>&1 | sed "s/.*: //"; echo ${path}`;
 }
@@ -199,8 +203,8 @@ scenario(
 );
 
 /**
- * What an image can have in the way of what comes after /proc, and what that is: it leads into
- * /proc.
+ * Files with which an image leads /tmp into /proc: what `run` makes there after it has mounted
+ * /proc would be made in /proc.
  */
 const DETOURS = {
   "/tmp": { link: "/proc/sys/kernel" },

@@ -1,5 +1,5 @@
 /**
- * What a test may not leave behind: mounts, processes, and files.
+ * The check that a test leaves nothing behind: mounts, processes, and files.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import {
   readProcesses,
 } from "./procfs.ts";
 
-/** The machine, as far as the tests can change it. */
+/** What tests can change of the machine. */
 export interface Traces {
   /** Mounts of the tests' namespace. */
   mounts: Set<string>;
@@ -23,7 +23,7 @@ export interface Traces {
   files: Set<string>;
 }
 
-/** Looks at the machine. */
+/** Records what tests can change of the machine. */
 export function takeTraces(tempDir: string): Traces {
   return {
     mounts: new Set(readMounts().map(describeMount)),
@@ -32,7 +32,7 @@ export function takeTraces(tempDir: string): Traces {
   };
 }
 
-/** What is there now, and was not before, one line each. */
+/** Lists what is new or gone since the first record, one line each. */
 export function compareTraces(before: Traces, after: Traces): string[] {
   return [
     ...[...after.mounts].filter((mount) => !before.mounts.has(mount)).map((it) => `mount: ${it}`),
@@ -44,18 +44,23 @@ export function compareTraces(before: Traces, after: Traces): string[] {
   ];
 }
 
-/** Processes that outlived what started them. */
+/** Lists new processes, which have outlived the program that started them. */
 export function newProcesses(before: Traces, after: Traces): [pid: number, line: string][] {
   return [...after.processes].filter(([pid]) => !before.processes.has(pid) && isAlive(pid));
 }
 
-/** Peer groups have numbers that say nothing; that there is one, is part of what a host is like. */
+/**
+ * Describes a mount without the numbers of its peer groups, which differ each time; whether it has
+ * a peer group matters.
+ */
 function describeMount({ id, path, propagation }: Mount): string {
   const kinds = propagation.map((group) => group.split(":")[0]);
   return `${path} (${[`mount ${id}`, ...kinds].join(", ")})`;
 }
 
-/** What the tests started, and what was orphaned, but holds something of the temporary directory. */
+/**
+ * Lists processes that the tests started, and orphans that hold a file of the temporary directory.
+ */
 function ownProcesses(tempDir: string): Process[] {
   const all = new Map(readProcesses().map((process) => [process.pid, process]));
   return [...all.values()].filter((process) =>

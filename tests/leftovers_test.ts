@@ -1,11 +1,11 @@
-/** The guarantee that every scenario gives: it notices what is left behind. */
+/** Tests that a scenario notices what is left behind. */
 
 import { assertEquals } from "@std/assert";
 import { mountTmpfs, must } from "./host.ts";
 import { compareTraces, takeTraces } from "./leftovers.ts";
 import { scenario } from "./scenario.ts";
 
-/** What a look from now on would report, once something is done. */
+/** Returns what a scenario would report after an action. */
 async function reported(dir: string, act: () => void | Promise<void>): Promise<string[]> {
   const before = takeTraces(dir);
   await act();

@@ -1,6 +1,6 @@
 /**
- * Limits of the caller's. The entrypoints need more than some callers have; what they become or
- * start has what the caller has.
+ * Tests of the caller's limits. Entrypoints raise those that the runtime needs; apps, handlers and
+ * commands have the caller's again.
  */
 
 import { assertEquals } from "@std/assert";
@@ -10,12 +10,15 @@ import { startUp } from "./pod_processes.ts";
 import { readStatus } from "./procfs.ts";
 import { scenario } from "./scenario.ts";
 
-/** Below what the runtime needs, and enough for a shell: address space, data, stack, files, a file. */
+/**
+ * Limits that are too low for the runtime but enough for a shell: address space, data, stack, open
+ * files, file size.
+ */
 const LOW = ["-S -v 4000000", "-S -d 300000", "-S -s 200", "-S -n 21", "-S -f 1000"];
 
 const SHOW = ["/bin/cat", "/proc/self/limits"];
 
-/** What a program sees that has these limits beside the rest of this one's. */
+/** Returns the limits that a program sees with these, and with this process's for all others. */
 async function limitsUnder(limits: readonly string[]): Promise<string> {
   const lowering = limits.map((limit) => `ulimit ${limit} && `).join("");
   return await must(["sh", "-c", `${lowering}exec ${SHOW.join(" ")}`]);
@@ -52,10 +55,10 @@ scenario("a command has the limits of enter's caller", { flavor: "either" }, asy
   assertPrints(await pod.enter("app", SHOW, { limits: LOW }), await limitsUnder(LOW));
 });
 
-/** The capability that it takes to raise a hard limit: capabilities(7). */
+/** The capability that allows raising a hard limit: capabilities(7). */
 const CAP_SYS_RESOURCE = 1n << 24n;
 
-/** Hard limits with which no program of Deno's begins, and what is said of them. */
+/** Hard limits that are too low for the runtime, and the error for each. */
 const HARD: Record<string, RegExp> = {
   "-v 4000000": /^run: the runtime needs ulimit -v 67108864: .* CAP_SYS_RESOURCE/,
   "-s 100": /^run: the runtime needs ulimit -s 1024: .* CAP_SYS_RESOURCE/,

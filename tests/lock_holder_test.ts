@@ -1,11 +1,11 @@
-/** How a pod stays locked whose app may not have the lock. */
+/** Tests that a pod stays locked though its app may not have the lock. */
 
 import { assert, assertEquals } from "@std/assert";
 import { eventually } from "./host.ts";
 import { childrenOf, isAlive } from "./procfs.ts";
 import { scenario, type SimplePod } from "./scenario.ts";
 
-/** Ways to be less than the root of the host. */
+/** Ways in which an app has less than the privileges of the host's root. */
 const RESTRICTED: Record<string, SimplePod> = {
   "a user": { app: { user: "1000", group: "1000" } },
   "one capability": isolated("os/linux/capabilities-retain-set", { set: ["CAP_CHOWN"] }),
@@ -25,7 +25,7 @@ for (const [what, options] of Object.entries(RESTRICTED)) {
     const { stdout } = await pod.run();
     assert(!stdout.includes("/pods/run"), stdout);
     assert(!stdout.includes("rootfs"), stdout);
-    // Three streams, and what has taken the lock's place.
+    // The three streams, and the pipe that the app has instead of the lock.
     assertEquals(stdout.match(/^pipe:/gm)?.length, 4, stdout);
   });
 

@@ -1,6 +1,6 @@
 /**
- * Tests on a host that this machine is not: virtual ones boot for the first test of a file that is run,
- * and work through all of them.
+ * Tests on other hosts than this machine: virtual machines boot for the first test of a file that
+ * runs, and work through all tests of the file.
  *
  * @module
  */
@@ -18,35 +18,38 @@ import {
   type Security,
 } from "./virtual_machine.ts";
 
-/** What a test does in the machine, and with which pod. */
+/** The pod of a test, and what the machine does with it. */
 export interface MachineTest {
   /** The script of the pod's app. */
   script: string;
   /** Fields of the pod's `app` section. */
   app?: Partial<App>;
-  /** What is done with the pod, in the words of `virtual_machine/stage0.sh`; by default, it is run. */
+  /**
+   * Shell lines that use the functions of `virtual_machine/stage0.sh`; by default, they run the
+   * pod.
+   */
   commands?: string;
 }
 
-/** Declares a test; in what comes of it, `UUID` stands for the pod's. */
+/** Declares a test. In its results, `UUID` replaces the pod's. */
 export type MachineScenario = (
   name: string,
   test: MachineTest,
   check: (result: Result) => void,
 ) => void;
 
-/** In milliseconds: emulating a machine takes long. */
+/** Milliseconds for all tests of a file, as emulating a machine is slow. */
 const PATIENCE = 600_000;
 
-/** A machine, and what it enforces, if anything. */
+/** A virtual machine, and the security policy that it enforces, if any. */
 export interface MachinePlan {
   machine: Machine;
   security?: Security;
-  /** Whether its pods have namespaces of their own; by default, they are in the host's. */
+  /** The flavor of the image; by default, `host`. */
   flavor?: Flavor;
 }
 
-/** Plans a machine for the tests of a file. */
+/** Plans machines for the tests of a file, and returns the function that declares them. */
 export function planMachine(plan: MachinePlan): MachineScenario {
   const { machine, flavor = "host" } = plan;
   const options = {
@@ -86,7 +89,7 @@ async function runTests(
   return results.map((result, number) => withoutUuid(result, cases[number]!.pod.uuid));
 }
 
-/** Has as many machines work through the cases as this one has processors for, but no more than two. */
+/** Divides the cases among as many machines as this one has processors, but at most two. */
 async function shareOut(
   cases: Case[],
   boot: (share: Case[], name: string) => Promise<Result[]>,
@@ -96,7 +99,7 @@ async function shareOut(
     { length: count },
     (_, i) => boot(cases.filter((_, number) => number % count === i), `machine-${i}`),
   );
-  // Whatever becomes of one, none is left running.
+  // All machines have ended before the first error is thrown.
   await Promise.allSettled(shares);
   const results = await Promise.all(shares);
   return cases.map((_, number) => results[number % count]![Math.floor(number / count)]!);

@@ -1,4 +1,4 @@
-/** What every app finds in its root: `/dev`, `/proc`, `/sys`, `/tmp`. */
+/** Tests of what every app finds in its root: `/dev`, `/proc`, `/sys`, `/tmp`. */
 
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertPrints, assertRefused } from "./expect.ts";
@@ -51,7 +51,7 @@ scenario("directories that the image lacks are made", async ({ image, script }) 
 });
 
 /**
- * Where a link in the place of a file system of the kernel's may lead; the last place moves when
+ * Targets of a link that replaces `/dev`, `/proc` or `/sys`. The last one's meaning changes when
  * /tmp is mounted.
  */
 const LINKS = ["/srv/real", "srv/real", "../../../srv/real", "/missing", "/tmp/x/../../srv/real"];

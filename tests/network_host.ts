@@ -1,9 +1,9 @@
 /**
- * A host for tests of pods' networks: a network namespace and a mount namespace in which plugins can do what
- * they do, down to the last rule of iptables, and the machine sees nothing of it.
+ * A program that tests pods' networks in a network namespace and a mount namespace of its own. Real
+ * plugins work there down to the last rule of iptables, and the machine is not affected.
  *
- * `unshare --net --mount --propagation private deno run -A tests/network_host.ts CASE`, with an empty
- * working directory, which becomes the pod's.
+ * `unshare --net --mount --propagation private deno run -A tests/network_host.ts CASE`, with an
+ * empty working directory, which becomes the pod's.
  *
  * @module
  */
@@ -22,12 +22,12 @@ import { describeError } from "../src/stage1/entrypoint.ts";
 const UUID = "6733c088-a507-4694-aabf-edbe4fc5266f";
 const OTHER_UUID = "00000000-a507-4694-aabf-edbe4fc5266f";
 
-/** rkt's local configuration. */
+/** The directory that rkt calls its local configuration. */
 const LOCAL_CONFIG = `${Deno.cwd()}/local`;
 const DIRECTORY = `${LOCAL_CONFIG}/net.d`;
 const POD_NETWORK = `cni-${UUID}`;
 
-/** How often, and after how many milliseconds, a server is looked for again. */
+/** How often to try to reach a server, and how long to wait in between. */
 const PATIENCE = { attempts: 50, milliseconds: 100 };
 
 const CASES: Record<string, () => void> = {
@@ -85,7 +85,7 @@ function reachPortOfOneAddress(): void {
   tearDown();
 }
 
-/** Its fields are spelt as Go programs may spell them. */
+/** Spells the fields in capitals, as Go programs may. */
 function joinBridge(): void {
   configure("10-lan.conf", {
     Name: "lan",
@@ -120,7 +120,7 @@ function joinMacvlan(): void {
   tearDown(["outside"]);
 }
 
-/** The list's own plugin for ports is told of them, and no other is added. */
+/** Forwards a port by the list's own plugin for ports, so that `run` adds none. */
 function joinList(): void {
   configure("10-list.conflist", {
     cniVersion: "1.0.0",
@@ -142,7 +142,7 @@ function joinList(): void {
   tearDown();
 }
 
-/** The result of a plugin of the user's own. */
+/** The result that a user's plugin prints. */
 const NAMES_RESULT = {
   ip4: { ip: "10.1.1.2/24" },
   dns: { nameservers: ["1.2.3.4"], search: ["a b"] },
@@ -189,7 +189,9 @@ function tellResult(): void {
   assertEquals(JSON.parse(heard("DEL.stdin")), { ...configuration, prevResult: NAMES_RESULT });
 }
 
-/** A plugin of the user's own, beside its configuration, notes what it is told. */
+/**
+ * Writes a configuration and a user's plugin, which records its environment and input, beside it.
+ */
 function configureNames(configuration: unknown): void {
   const plugin = [
     "#!/bin/sh",
@@ -226,7 +228,9 @@ function refuseMissingPlugin(): void {
   assertNothingLeft();
 }
 
-/** A host that has been started anew has no namespaces, and no links; addresses are still taken. */
+/**
+ * Takes away what a reboot takes: namespaces and rules. Taken addresses stay, as they are files.
+ */
 function leaveAfterRestart(): void {
   setUp("default");
   must("umount", `/run/netns/${POD_NETWORK}`);
@@ -237,7 +241,7 @@ function leaveAfterRestart(): void {
   tearDown();
 }
 
-/** As when `run` is killed while it waits for a plugin. */
+/** Leaves the record as it is when `run` is killed while it waits for a plugin. */
 function leaveAfterKill(): void {
   const copy = "record-as-it-was";
   setUp("default", [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }], UUID, () => {
@@ -248,7 +252,7 @@ function leaveAfterKill(): void {
   tearDown();
 }
 
-/** As when a plugin is killed while `run` takes down what it cannot use. */
+/** Leaves a network as when a plugin is killed while `run` takes the network down. */
 function leaveToGc(): void {
   setUp("default");
   const killed = () => ({ status: 137, stdout: "" });
@@ -256,7 +260,7 @@ function leaveToGc(): void {
   tearDown();
 }
 
-/** @returns What the set-up found, and the pod's address in its first network. */
+/** @returns The networks that the pod has joined, and the pod's address on `eth0`. */
 function setUp(
   net: string,
   ports: PortMapping[] = [],
@@ -276,7 +280,7 @@ function setUp(
   return { ...joined, podIP: netInfo().find(({ ifName }) => ifName === "eth0")?.ip };
 }
 
-/** @param links What plugins leave on purpose, for the next pod. */
+/** @param links Interfaces that plugins leave on purpose for the next pod. */
 function tearDown(links: string[] = []): void {
   const tearDownOnce = () => tearDownBy(runProgram, true);
   assertEquals(tearDownOnce(), []);
@@ -307,7 +311,7 @@ function linkNames(): string[] {
   );
 }
 
-/** The plugin `host-local` keeps a file for each address. */
+/** Lists taken addresses: the plugin `host-local` keeps a file for each. */
 function takenAddresses(): string[] {
   const networks = "/var/lib/cni/networks";
   const found = runProgram({
@@ -331,7 +335,7 @@ function configure(name: string, configuration: unknown): void {
   Deno.writeTextFileSync(`${DIRECTORY}/${name}`, JSON.stringify(configuration));
 }
 
-/** Greets whoever connects, until disposed of. */
+/** Greets every client in the pod's network until it is disposed of. */
 function serveInPod(port: number): Disposable {
   const args = ["netns", "exec", POD_NETWORK];
   const server = ["busybox", "nc", "-ll", "-p", String(port), "-e", "echo", "hello"];
@@ -378,10 +382,10 @@ function runProgram({ path, argv, environment, stdin }: ProgramRun): ProgramEnd 
   }
 }
 
-/** Where rkt may have plugins of its own, which would come before those of the distribution. */
+/** The directory of rkt's own plugins, which would be found before the distribution's. */
 const RKT_DIRECTORY = "/usr/lib/rkt";
 
-/** All places of the host's where something could be left, or found, are this host's own. */
+/** Mounts empty file systems where networks could leave or find files. */
 function prepareHost(): void {
   const hidden = existsSync(RKT_DIRECTORY) ? [RKT_DIRECTORY] : [];
   for (const directory of ["/run", "/var/lib", ...hidden]) {

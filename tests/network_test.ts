@@ -7,7 +7,10 @@ import { scenario } from "./scenario.ts";
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 const HOST = new URL("network_host.ts", import.meta.url).pathname;
 
-/** What each case of the host's is about. Each ends with a look at what is left on the host: nothing. */
+/**
+ * Names of the tests by the cases of `network_host.ts`. Each ends with the check that nothing is
+ * left on the host.
+ */
 const CASES: Record<string, string> = {
   default: "a pod in the default network has an address, a route, the host at its other end",
   ports: "a port of the host leads to the pod, by all addresses of the host",

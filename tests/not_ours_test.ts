@@ -1,4 +1,4 @@
-/** Fields that stage0 has acted on, or that others read: a pod runs with them, and nothing is said. */
+/** Tests of fields that stage0 has acted on or other programs read: `run` ignores them silently. */
 
 import { assertEquals } from "@std/assert";
 import { editJson } from "./expect.ts";
@@ -8,7 +8,7 @@ const LABELS = [{ name: "version", value: "2.0.0" }, { name: "channel", value: "
 const NOTES = [{ name: "example.com/note", value: "for whoever reads it" }];
 const DIGEST = `sha512-${"0123456789abcdef".repeat(8)}`;
 
-/** What a manifest gets, beside or in place of what it has. */
+/** Fields to add to a manifest, or to replace in it. */
 type Fields = Record<string, unknown>;
 
 const ofPod: [what: string, fields: Fields][] = [
@@ -41,7 +41,7 @@ const ofImage: [what: string, fields: Fields][] = [
 // deno-lint-ignore no-explicit-any -- a manifest as JSON
 type Part = (manifest: any) => Fields;
 
-/** Declares a test for each of a table: the fields go to one part of one file. */
+/** Declares a test for each row of a table; its fields go to one part of a file. */
 function silent(table: [what: string, fields: Fields][], file: string, part: Part): void {
   for (const [what, fields] of table) {
     scenario(`run says nothing about ${what}`, async ({ script }) => {

@@ -1,6 +1,6 @@
 /**
- * Becomes another program, for which this machine's kernel lacks what came after an older one. It says so as
- * that one would, by ENOSYS or EINVAL.
+ * Executes a program and filters its system calls, so that the kernel seems to be an older one:
+ * what came later fails with ENOSYS or EINVAL, as it would there.
  *
  * `deno run -A tests/old_kernel.ts VERSION PROGRAM [ARGUMENT…]`
  *
@@ -14,7 +14,7 @@ import { prepareFilter } from "../src/linux/seccomp.ts";
 import { resetSignals } from "../src/linux/signal_actions.ts";
 import { ARCHITECTURE } from "../src/linux/syscall_numbers.ts";
 
-/** Calls that neither 5.8 nor 5.10 has; 5.11 has the first. */
+/** Calls that 5.8 and 5.10 lack; 5.11 has only the first. */
 const AFTER_5_10 = [
   ...["epoll_pwait2", "mount_setattr", "quotactl_fd", "landlock_create_ruleset"],
   ...["landlock_add_rule", "landlock_restrict_self", "memfd_secret", "process_mrelease"],
@@ -22,7 +22,7 @@ const AFTER_5_10 = [
   ...["futex_wake", "futex_wait", "futex_requeue", "statmount", "listmount"],
 ];
 
-/** What each version refuses. */
+/** The calls that fail in each version. */
 const REFUSED: Record<string, NamedFilter[]> = {
   "5.8": [
     {
@@ -32,7 +32,7 @@ const REFUSED: Record<string, NamedFilter[]> = {
     },
   ],
   "5.10": [
-    // There is the call, but not yet the flag that it is made with here.
+    // 5.10 has the call, but not the flag that stage1 uses.
     { mode: "deny", syscalls: ["close_range"], errno: "EINVAL" },
     { mode: "deny", syscalls: AFTER_5_10, errno: "ENOSYS" },
   ],
@@ -49,7 +49,7 @@ requireMissing();
 resetSignals();
 syscall("execve", path, [path, ...args, null], [...environment, null]);
 
-/** A test on a kernel that is not old would prove nothing. */
+/** Throws an error if the kernel still has a later call: a test on it would prove nothing. */
 function requireMissing(): void {
   try {
     syscall("mount_setattr", -1, "", 0, null, 0);

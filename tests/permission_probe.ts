@@ -1,5 +1,5 @@
 /**
- * A program that tries everything that a stage1 may need or abuse, and prints how each went.
+ * A program that tries everything that a stage1 may need or abuse, and prints the outcome of each.
  * Compiled with an entrypoint's permissions, it shows what that entrypoint could do.
  *
  * @module
@@ -11,7 +11,7 @@ const LIBC = [
   "/lib64/libc.so.6",
 ];
 
-/** What is tried, in a pod directory, by name. */
+/** The attempts, by name; the working directory is a pod's. */
 const attempts: Record<string, () => unknown> = {
   "read pod": () => Deno.readTextFileSync("pod"),
   "read the app's root": () => Deno.readTextFileSync("stage1/rootfs/file"),
@@ -51,7 +51,9 @@ const attempts: Record<string, () => unknown> = {
   "kill": () => Deno.kill(Deno.pid, "SIGCONT"),
 };
 
-/** Whichever this machine has; the first that is refused ends the search. */
+/**
+ * Opens the machine's libc by the first path that exists. A path that is refused ends the search.
+ */
 function openLibc(): void {
   for (const path of LIBC) {
     try {

@@ -1,14 +1,14 @@
-/** What each entrypoint could do, if untrusted input made it do anything at all. */
+/** Tests of what each entrypoint could do if untrusted input took control of it. */
 
 import { assertEquals } from "@std/assert";
 import { PROGRAMS } from "../tasks/project.ts";
 import { must } from "./host.ts";
 import { scenario } from "./scenario.ts";
 
-/** Compiles the probe with the permissions of each entrypoint. */
+/** The program that compiles the probe with the permissions of each entrypoint. */
 const COMPILER = `${import.meta.dirname}/compile_probes.ts`;
 
-/** What the probe may do beside nothing, with each entrypoint's permissions. */
+/** The attempts that succeed with each entrypoint's permissions. */
 const ALLOWED: Record<typeof PROGRAMS[number], string[]> = {
   run: [
     "read pod",
@@ -32,7 +32,7 @@ const ALLOWED: Record<typeof PROGRAMS[number], string[]> = {
   stop: ["read pod", "read the app's root", "dlopen libc"],
 };
 
-/** A pod directory, as far as the probe looks at it, beside something that it must not touch. */
+/** Makes what the probe looks at of a pod directory, beside a file that it must not touch. */
 async function makePodDir(dir: string): Promise<string> {
   const pod = `${dir}/pod`;
   await Deno.mkdir(`${pod}/stage1/rootfs`, { recursive: true });

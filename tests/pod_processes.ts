@@ -1,5 +1,5 @@
 /**
- * The processes of a pod that `run` stays with.
+ * The processes of a pod whose `run` supervises it.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { Pod, Program, RunOptions } from "./stage0.ts";
 /** Every kind of namespace. */
 export const NAMESPACES = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"] as const;
 
-/** Starts a pod, and waits until each of its apps has printed `up`. */
+/** Starts a pod and waits until each of its apps has printed `up`. */
 export async function startUp(pod: Pod, apps = 1, options: RunOptions = {}): Promise<Program> {
   const program = await pod.start(options);
   await eventually("every app", () => {
@@ -22,19 +22,19 @@ export async function startUp(pod: Pod, apps = 1, options: RunOptions = {}): Pro
   return program;
 }
 
-/** The process of an app that `run` started, as the host numbers it. */
+/** Returns the host's PID of an app's process that `run` started. */
 export function processOf({ pid }: Program, app = "app"): number {
   const found = childrenOf(pid).find((child) => nameIn(child.pid) === app);
   if (found === undefined) throw new Error(`run has no process of the app ${app}`);
   return found.pid;
 }
 
-/** The pod's first process has no environment. */
+/** Reads the app's name from a process's environment; the pod's first process has none. */
 function nameIn(pid: number): string | undefined {
   return parseEnviron(Deno.readTextFileSync(`/proc/${pid}/environ`))["AC_APP_NAME"];
 }
 
-/** The namespaces that two processes have in common. */
+/** Lists the kinds of namespace that two processes share. */
 export function sharedNamespaces(one: number | "self", other: number | "self"): string[] {
   const of = (pid: number | "self", kind: string) => Deno.readLinkSync(`/proc/${pid}/ns/${kind}`);
   return NAMESPACES.filter((kind) => of(one, kind) === of(other, kind));

@@ -1,4 +1,4 @@
-/** What the app may do: capabilities, system calls, new privileges. */
+/** Tests of what an app may do: capabilities, system calls, new privileges. */
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused } from "./expect.ts";
@@ -12,7 +12,7 @@ import {
 import { scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
-/** What the kernel says of a process's privileges, its sets as 64-bit masks. */
+/** The privileges of a process, as the kernel reports them; sets are 64-bit masks. */
 interface Privileges {
   inheritable: bigint;
   permitted: bigint;
@@ -26,7 +26,7 @@ interface Privileges {
 const PRINT = ["/bin/cat", "/proc/self/status"];
 const USERS: [user: string, uid: number][] = [["0", 0], ["volo", 1000]];
 
-/** The capabilities of the spec's default set, as bits. */
+/** The specification's default set of capabilities, as bits. */
 const DEFAULT_SET = 0xa80425fbn;
 const CAP_CHOWN = 1n << 0n;
 const CAP_KILL = 1n << 5n;
@@ -46,7 +46,7 @@ function parsePrivileges(status: string): Privileges {
   };
 }
 
-/** Those of this test: no app can have more. */
+/** Reads the privileges of this test, beyond which no app can have any. */
 function ownPrivileges(): Privileges {
   return parsePrivileges(Deno.readTextFileSync("/proc/self/status"));
 }
@@ -57,7 +57,7 @@ async function privileges(pod: Pod, flags: string[] = []): Promise<Privileges> {
   return parsePrivileges(result.stdout);
 }
 
-/** What a user has whose bounding set this is, and who is restricted in nothing else. */
+/** Returns the privileges of a user who is restricted only by a bounding set. */
 function within(bounding: bigint, uid: number): Privileges {
   const own = uid === 0 ? bounding : 0n;
   return {

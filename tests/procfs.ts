@@ -1,5 +1,5 @@
 /**
- * What `/proc` says about mounts and processes.
+ * Reads what `/proc` says about mounts and processes.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export interface Mount {
   path: string;
   /** The options of this mount, such as `ro`. */
   options: string[];
-  /** Its peer groups, such as `shared:12`. */
+  /** The tags of its propagation, such as the peer group `shared:12`. */
   propagation: string[];
   /** The type of file system. */
   type: string;
@@ -22,7 +22,7 @@ export interface Mount {
   superOptions: string[];
 }
 
-/** The mounts of a process, in the kernel's order; without a pid, of the tests themselves. */
+/** Reads the mounts of a process, in the kernel's order; without a PID, those of the tests. */
 export function readMounts(pid: number | "self" = "self"): Mount[] {
   const text = Deno.readTextFileSync(`/proc/${pid}/mountinfo`);
   return text.split("\n").filter((line) => line !== "").map(parseMount);
@@ -43,7 +43,7 @@ function parseMount(line: string): Mount {
   };
 }
 
-/** Space, tab, newline and backslash are written as octal numbers. */
+/** Decodes a path, in which octal numbers replace space, tab, newline and backslash. */
 function unescape(path: string): string {
   return path.replace(
     /\\([0-7]{3})/g,
@@ -51,26 +51,26 @@ function unescape(path: string): string {
   );
 }
 
-/** The mounts at or below a directory, in the kernel's order. */
+/** Lists the mounts at or below a directory, in the kernel's order. */
 export function mountsUnder(dir: string, pid: number | "self" = "self"): Mount[] {
   return readMounts(pid).filter(({ path }) => path === dir || path.startsWith(`${dir}/`));
 }
 
 /** A running process. */
 export interface Process {
-  /** Its number. */
+  /** Its PID. */
   pid: number;
-  /** The process that started it, or took it over. */
+  /** The PID of the process that started it or has adopted it. */
   parent: number;
   /** The process group that it belongs to. */
   group: number;
-  /** Whether it has ended, and waits for its parent to notice. */
+  /** Whether it has ended and its parent has not yet waited for it. */
   zombie: boolean;
   /** Its arguments. */
   argv: string[];
 }
 
-/** All processes that can be seen. */
+/** Reads all processes that can be seen. */
 export function readProcesses(): Process[] {
   return [...Deno.readDirSync("/proc")]
     .filter(({ name }) => /^\d+$/.test(name))
@@ -78,12 +78,12 @@ export function readProcesses(): Process[] {
     .filter((process) => process !== undefined);
 }
 
-/** One process, or undefined if there is none of that number. */
+/** Reads one process; undefined if there is none of that PID. */
 export function readProcess(pid: number): Process | undefined {
   try {
     const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
     const argv = Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0").slice(0, -1);
-    // The second field is the program's name in parentheses, and may hold anything.
+    // The second field is the program's name in parentheses, which may hold anything.
     const [state, parent, group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return { pid, argv, zombie: state === "Z", parent: Number(parent), group: Number(group) };
   } catch {
@@ -91,17 +91,17 @@ export function readProcess(pid: number): Process | undefined {
   }
 }
 
-/** The children of a process. */
+/** Lists the children of a process. */
 export function childrenOf(pid: number): Process[] {
   return readProcesses().filter(({ parent }) => parent === pid);
 }
 
-/** Fields of `/proc/PID/status`, by their names. */
+/** Reads the fields of `/proc/PID/status`, by their names. */
 export function readStatus(pid: number): Record<string, string> {
   return parseStatus(Deno.readTextFileSync(`/proc/${pid}/status`));
 }
 
-/** The same, from its text. */
+/** Parses the text of `/proc/PID/status` into fields, by their names. */
 export function parseStatus(text: string): Record<string, string> {
   const lines = text.split("\n").filter((line) => line !== "");
   return Object.fromEntries(lines.map((line) => {
@@ -110,12 +110,12 @@ export function parseStatus(text: string): Record<string, string> {
   }));
 }
 
-/** Whether a process runs; one that has ended, but is not yet reaped, does not. */
+/** Tells whether a process runs. A zombie does not. */
 export function isAlive(pid: number): boolean {
   return readProcess(pid)?.zombie === false;
 }
 
-/** The paths that a process holds on to: open files, its directories, its program. */
+/** Lists the paths that a process holds: its open files, its directories, its program. */
 export function pathsHeldBy(pid: number): string[] {
   const proc = `/proc/${pid}`;
   return [`${proc}/cwd`, `${proc}/root`, `${proc}/exe`, ...list(`${proc}/fd`)]
@@ -123,7 +123,7 @@ export function pathsHeldBy(pid: number): string[] {
     .filter((path) => path !== undefined);
 }
 
-/** Processes may end while they are looked at: what is gone is empty. */
+/** Lists a directory of `/proc`; empty if its process has ended meanwhile. */
 function list(dir: string): string[] {
   try {
     return [...Deno.readDirSync(dir)].map(({ name }) => `${dir}/${name}`);

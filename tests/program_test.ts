@@ -1,4 +1,4 @@
-/** Which program the app is, and where it starts. */
+/** Tests of which program an app executes, and in which directory. */
 
 import { assertEquals } from "@std/assert";
 import { assertPrints, assertRefused } from "./expect.ts";

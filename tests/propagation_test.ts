@@ -1,4 +1,4 @@
-/** Mounts that travel between the host and a pod, and those that must not. */
+/** Tests of mounts that propagate between the host and a pod, and of those that must not. */
 
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertPrints } from "./expect.ts";
@@ -8,7 +8,7 @@ import { EVERY_KERNEL, scenario, type SimplePod } from "./scenario.ts";
 
 const PROPAGATIONS = ["shared", "private"] as const;
 
-/** The mounts of a host, and with whom they are shared. */
+/** Lists the mounts of a host and their propagation. */
 function describeMounts(host: SimulatedHost): string[] {
   return readMounts(host.pid).map(({ id, path, propagation }) => `${id} ${path} ${propagation}`);
 }

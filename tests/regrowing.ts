@@ -1,10 +1,10 @@
 /**
- * A pod that defends itself: some hundred processes, each of which starts its children again when they end.
+ * A pod that resists its end: some hundred processes, which restart their children when they end.
  *
  * @module
  */
 
-/** A shell script that says `up` when they begin. */
+/** A shell script that starts the processes and prints `up`. */
 export const REGROWING = [
   "tree() {",
   "  while :; do",

@@ -1,4 +1,4 @@
-/** What the app may use of the machine, and what the kernel says about it. */
+/** Tests of the resources that an app may use, and of what the kernel reports. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
@@ -17,7 +17,7 @@ const MEMORY: Isolator = { name: "resource/memory", value: { request: "16Mi", li
 const CPU: Isolator = { name: "resource/cpu", value: { request: "250m", limit: "500m" } };
 const SHARES: Isolator = { name: "os/linux/cpu-shares", value: 2048 };
 
-/** Where a limit is, in version 1 and in version 2, and what it is there. */
+/** The files and values of each limit, in version 1 and in version 2. */
 const LIMITS: Record<string, [v1: Record<string, string>, v2: Record<string, string>]> = {
   memory: [
     { "memory.limit_in_bytes": "33554432", "memory.soft_limit_in_bytes": "16777216" },
@@ -29,7 +29,7 @@ const LIMITS: Record<string, [v1: Record<string, string>, v2: Record<string, str
   ],
 };
 
-/** The mount of version 1 that has a controller, or that of version 2. */
+/** Finds the mount of version 1 that has a controller, or the mount of version 2. */
 function hierarchy(controller: string): { path: string; version: 1 | 2 } | undefined {
   const v1 = readMounts().find(({ type, path }) =>
     type === "cgroup" && path.split("/").at(-1)!.split(",").includes(controller)
@@ -42,7 +42,7 @@ function hierarchy(controller: string): { path: string; version: 1 | 2 } | undef
     : undefined;
 }
 
-/** Containers may have the controllers, but not be allowed to use them. */
+/** Tells whether a hierarchy can be written to: in a container, it may be mounted but read-only. */
 function isWritable(path: string): boolean {
   return readMounts().findLast((mount) => mount.path === path)?.options.includes("rw") ?? false;
 }
@@ -57,14 +57,14 @@ function controllerNeed(controller: string): Need {
 
 const CONTROLLERS = ["memory", "cpu"].map(controllerNeed);
 
-/** Every cgroup of a pod, wherever. */
+/** Finds every cgroup of a pod. */
 async function cgroups(pod: Pod): Promise<string[]> {
-  // Those of others come and go meanwhile, which it complains about.
+  // `find` fails when cgroups of others go meanwhile, so its exit code is not looked at.
   const found = await execute(["find", "/sys/fs/cgroup", "-type", "d", "-name", `*${pod.uuid}*`]);
   return found.stdout.split("\n").filter((path) => path !== "");
 }
 
-/** The pod's cgroup that has a controller. */
+/** Finds the pod's cgroup that has a controller. */
 async function cgroup(pod: Pod, controller: string): Promise<{ path: string; version: 1 | 2 }> {
   const { path: root, version } = hierarchy(controller)!;
   const path = (await cgroups(pod)).find((it) => it.startsWith(`${root}/`));
@@ -72,7 +72,7 @@ async function cgroup(pod: Pod, controller: string): Promise<{ path: string; ver
   return { path, version };
 }
 
-/** Cgroups outlive a test that fails. */
+/** Collects a pod when its test ends: its cgroups would outlive a test that fails. */
 function collecting(pod: Pod): AsyncDisposable {
   return {
     async [Symbol.asyncDispose]() {
@@ -190,7 +190,7 @@ for (const [name, v1] of BLOCK_LIMITS) {
     const limits = Deno.readTextFileSync(`${path}/${version === 1 ? v1 : "io.max"}`);
     const limited = limits.split("\n").filter((line) => /[ =]1000( |$)/.test(line));
     assertEquals(limited.length, [...Deno.readDirSync("/sys/block")].length);
-    // What version 1 does not limit is said.
+    // `run` warns about what version 1 cannot limit.
     assertEquals(/page cache/.test(program.stderr), version === 1);
   });
 }
@@ -217,7 +217,7 @@ scenario("oom_score_adj is the app's", async ({ script }) => {
   assertPrints(await pod.run(), "321\n");
 });
 
-/** Whether this process may lower what it has for an `oom_score_adj`: capabilities(7), bit 24. */
+/** Tells whether this process may lower its own `oom_score_adj`: capabilities(7), bit 24. */
 function maySpareItself(): boolean {
   const [, bits] = Deno.readTextFileSync("/proc/self/status").match(/^CapEff:\t([0-9a-f]+)$/m)!;
   return (BigInt(`0x${bits}`) >> 24n & 1n) === 1n;

@@ -1,4 +1,4 @@
-/** The image under rkt itself, where there is one. */
+/** Tests of the image under rkt itself, where it is installed. */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { eventually, execute, type Result, which } from "./host.ts";
@@ -21,7 +21,7 @@ function isThere(path: string): boolean {
   }
 }
 
-/** An rkt with a data directory and a configuration of its own. */
+/** rkt with a data directory and a configuration of its own. */
 class Rkt implements AsyncDisposable {
   readonly #dir: string;
 
@@ -29,7 +29,7 @@ class Rkt implements AsyncDisposable {
     this.#dir = `${dir}/rkt`;
   }
 
-  /** The command line of one of rkt's commands. */
+  /** Returns the command line of a command of rkt. */
   argv(...args: string[]): string[] {
     const options = [
       `--dir=${this.#dir}/data`,
@@ -39,17 +39,19 @@ class Rkt implements AsyncDisposable {
     return [RKT!, ...options, ...args];
   }
 
-  /** Runs one of rkt's commands. */
+  /** Runs a command of rkt. */
   call(...args: string[]): Promise<Result> {
     return execute(this.argv(...args));
   }
 
-  /** The arguments that run an image with the stage1 under test, neither of which is verified. */
+  /**
+   * Returns the arguments that run an image with the stage1 under test, without verifying either.
+   */
   runArgv(image: string, ...rest: string[]): string[] {
     return this.argv("--insecure-options=image", "run", `--stage1-path=${STAGE1}`, image, ...rest);
   }
 
-  /** What is mounted in the data directory. */
+  /** Lists the mounts in the data directory. */
   mounts(): string[] {
     return mountsUnder(this.#dir).map(({ path }) => path);
   }
@@ -65,7 +67,7 @@ async function packScript({ dir, image }: Stage, text: string): Promise<string> 
   return await packImage(await image({ app }), `${dir}/app.aci`, "--gzip");
 }
 
-/** A pod that rkt runs in the background, from the moment that it has a UUID and a pid. */
+/** Starts a pod by rkt in the background, and waits until it has a UUID and a PID. */
 async function startUnderRkt(rkt: Rkt, stage: Stage, image: string) {
   const file = `${stage.dir}/uuid`;
   const [program, ...args] = rkt.runArgv(image, `--uuid-file-save=${file}`);

@@ -1,4 +1,4 @@
-/** The app's own root, and the kernel's paths in it. */
+/** Tests of the app's own root, and of the kernel's paths in it. */
 
 import { assertPrints, assertRefused, editJson } from "./expect.ts";
 import { EVERY_KERNEL, scenario } from "./scenario.ts";

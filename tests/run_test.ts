@@ -1,4 +1,4 @@
-/** The app as a process: what it prints, how it ends, and what it inherits. */
+/** Tests of the app as a process: what it prints, how it ends, and what it inherits. */
 
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";

@@ -1,10 +1,12 @@
-/** The image on a host with SELinux, which enforces a policy of the tests' own. */
+/** Tests of the image on a host that enforces an SELinux policy written for these tests. */
 
 import { assertPrints, assertQuiet, assertRefused } from "./expect.ts";
 import { planMachine } from "./machine_scenario.ts";
 import { AMD64 } from "./virtual_machine.ts";
 
-/** What the kernel finds by their number, in its order: refpolicy's `policy/flask/initial_sids`. */
+/**
+ * Contexts that the kernel finds by number, in its order: refpolicy's `policy/flask/initial_sids`.
+ */
 const INITIAL_SIDS = [
   ...["kernel", "security", "unlabeled", "fs", "file", "file_labels", "init", "any_socket"],
   ...["port", "netif", "netmsg", "node", "igmp_packet", "icmp_socket", "tcp_socket"],
@@ -12,7 +14,7 @@ const INITIAL_SIDS = [
   ...["sysctl_vm", "sysctl_dev", "kmod", "policy", "scmp_packet", "devnull"],
 ];
 
-/** Nothing is forbidden, but to become what is not named here. */
+/** A policy that allows everything but transitions to contexts that it does not name. */
 const POLICY = [
   "class process",
   ...INITIAL_SIDS.map((sid) => `sid ${sid}`),
@@ -22,7 +24,7 @@ const POLICY = [
   "category c0;",
   "category c1;",
   "level s0:c0.c1;",
-  // A policy with levels has to have a rule of them.
+  // A policy with levels must have at least one rule about them.
   "mlsconstrain process transition (h1 dom h2 or h1 domby h2);",
   ...["host_t", "app_t", "other_t"].map((type) => `type ${type};`),
   "role volo_r;",
@@ -38,7 +40,7 @@ const machineScenario = planMachine({
   security: { module: "selinux", policy: POLICY },
 });
 
-/** The kernel ends a context with a zero. */
+/** Prints the process's context without the zero byte that ends it. */
 const CONTEXT = "tr -d '\\0' </proc/self/attr/current";
 
 function inContext(type: string) {

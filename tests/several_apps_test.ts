@@ -1,4 +1,7 @@
-/** Pods of several apps, with either image: they live and die together, and are told apart. */
+/**
+ * Tests of pods of several apps, with either image: apps start and end together, and their lines
+ * and statuses are kept apart.
+ */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
@@ -11,19 +14,19 @@ import type { App, Pod } from "./stage0.ts";
 
 const UP = "echo up; exec sleep 100";
 
-/** A script that ends by itself once it is asked to, and says so. */
+/** Returns a script that ends when it gets SIGTERM, and prints that it does. */
 function ending(name: string, status = 0): string {
   return `trap 'echo ${name} was asked; exit ${status}' TERM; echo up; while :; do sleep .02; done`;
 }
 
-/** What `run` has kept of each app's end. */
+/** Reads the exit statuses of apps, as `run` has recorded them. */
 function statuses(pod: Pod, ...apps: string[]): Record<string, string> {
   const read = (app: string) =>
     Deno.readTextFileSync(`${pod.stage1Rootfs}/rkt/status/${app}`).trim();
   return Object.fromEntries(apps.map((app) => [app, read(app)]));
 }
 
-/** The lines of an output, without what precedes each: when it was, and which process it was of. */
+/** Splits output into lines, and strips each one's prefix but for the app's name. */
 function linesOf(output: string): string[] {
   const lines = output.split("\n");
   assertEquals(lines.pop(), "");
@@ -33,7 +36,7 @@ function linesOf(output: string): string[] {
   });
 }
 
-/** Composes a pod of several apps with all that an app can have. */
+/** Composes a pod of several apps with any fields of `app`. */
 async function compose({ stage0, image }: Stage, apps: Record<string, Partial<App>>): Promise<Pod> {
   const tree = await image({});
   return await stage0.prepare({
@@ -97,7 +100,7 @@ scenario("an app that is killed has the others end", { flavor: "either" }, async
   Deno.kill(processOf(program, "one"), "SIGKILL");
   assertCode(await program.result, 137);
   assertEquals(isAlive(two), false);
-  // Ending as one is asked to is no failure.
+  // An app that ends because `run` has asked it to has not failed.
   assertEquals(statuses(pod, "one", "two"), { one: "137", two: "0" });
 });
 
@@ -312,7 +315,7 @@ scenario(
     const many = "for i in $(seq 200); do (sleep .1 &); done; echo up; exec sleep 100";
     await using pod = await stage.scripts({ one: many, two: UP });
     const program = await startUp(pod, 2);
-    // In a pod of its own namespaces pid 1 takes over what is orphaned, else the host's does.
+    // In an isolated pod, pid 1 adopts orphans; in the host's namespaces, the host's init does.
     const parents = new Set([program.pid, pod.readNumber("pid")!, processOf(program, "one")]);
     const children = () => [...parents].flatMap(childrenOf).map(({ argv }) => argv.join(" "));
     const first = pod.readNumber("pid") === program.pid ? [] : [`init`];

@@ -1,8 +1,8 @@
 /**
- * The soak: many pods at once, entered, stopped and collected, while processes of theirs are killed at random. Nothing may
- * be left of them.
+ * The soak: runs, enters, stops and collects many pods at once, while it kills processes of theirs
+ * at random. Nothing may be left of them.
  *
- * It needs a host that it may do anything to: see {@linkcode privateHost}.
+ * The soak may do anything to its host, so it needs one of its own: see {@linkcode soakCommand}.
  *
  * @module
  */
@@ -17,15 +17,18 @@ import { liveThrough, type Outcome, type Site } from "./soak/life.ts";
 import { planSoak, type PodPlan } from "./soak/plan.ts";
 import { Stage0 } from "./stage0.ts";
 
-/** Where rkt may have plugins of its own, which come before those of the host: old ones leave much when they are killed. */
+/**
+ * The directory of rkt's own plugins, which would be found before the host's. Old plugins leave
+ * much when they are killed.
+ */
 const RKTS_PLUGINS = "/usr/lib/rkt/plugins";
 
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 
-/** How a soak is asked for. */
+/** The size and the seed of a soak. */
 export interface SoakArguments {
   pods: number;
-  /** How many of them live at the same time. */
+  /** How many pods live at the same time. */
   atOnce: number;
   seed: number;
   /** Whether there are pods with networks, which needs plugins and iptables. */
@@ -33,15 +36,16 @@ export interface SoakArguments {
 }
 
 /**
- * The command line of a soak on a host of its own: mounts, network and processes are not the machine's, so that
- * all that is there can be told. It is to have `TMPDIR` and `STAGE1_CACHE`.
+ * Returns the command line of a soak on a host of its own, whose mounts, network and processes are
+ * not the machine's, so that everything left there can be found. The command needs the variables
+ * `TMPDIR` and `STAGE1_CACHE`.
  */
 export function soakCommand({ pods, atOnce, seed, networks }: SoakArguments): string[] {
   return [
     "unshare",
     ...["--mount", "--propagation", "private", "--net"],
     ...["--pid", "--fork", "--kill-child", "--mount-proc"],
-    // The first process of the namespace has to reap orphans, which Deno does not.
+    // The namespace's first process has to reap orphans, which Deno does not do.
     ...["sh", "-c", '"$@"; exit $?', "soak"],
     ...[
       Deno.execPath(),
@@ -56,7 +60,7 @@ export function soakCommand({ pods, atOnce, seed, networks }: SoakArguments): st
   ];
 }
 
-/** The private host has its own places for what is not in a pod's directory. */
+/** Mounts empty file systems where pods leave files outside of their directories. */
 async function prepareHost(networks: boolean): Promise<void> {
   for (const directory of ["/run", "/var/lib", RKTS_PLUGINS]) {
     if (existsSync(directory)) await must(["mount", "-t", "tmpfs", "tmpfs", directory]);
@@ -70,7 +74,7 @@ async function soak({ pods, atOnce, seed, networks }: SoakArguments): Promise<Ou
   await using isolated = await Stage0.open({ stage1: ISOLATED_STAGE1, cache, net: "none" });
   await using host = await Stage0.open({ stage1: STAGE1, cache });
   const site = { stage0: { isolated, host }, app: await makeImage(`${directory}/image`) };
-  // What one pod leaves on purpose for the next is there before all others.
+  // These pods leave what plugins keep on purpose for later pods, before the host is recorded.
   for (const image of ["isolated", "host"] as const) {
     await liveThrough(firstPod(image, networks), site);
   }

@@ -1,4 +1,4 @@
-/** A small soak: see `deno task soak` for a large one. */
+/** Runs a small soak; `deno task soak` runs a large one. */
 
 import { assertCode } from "./expect.ts";
 import { execute } from "./host.ts";

@@ -22,26 +22,29 @@ export { type EndOptions, type EnterOptions, Pod, type RunOptions } from "./stag
 export type { PodOptions } from "./stage0/pod_dir.ts";
 export { type LaunchOptions, Program } from "./stage0/program.ts";
 
-/** What a stage0 needs to know. */
+/** What a stage0 is opened with. */
 export interface Stage0Options {
   /** The stage1: an ACI file, or a directory with `manifest` and `rootfs`. */
   stage1: string;
-  /** Where ACIs are unpacked, for later use too; by default a place that is disposed of. */
+  /**
+   * The directory where ACIs are unpacked for later use too; by default, one that ends with the
+   * stage0.
+   */
   cache?: string;
-  /** The kernel that entrypoints find; by default this machine's. */
+  /** The kernel that entrypoints find; by default, this machine's. */
   kernel?: Host;
-  /** What is passed as `--net` where a test says nothing; by default what rkt passes. */
+  /** The value of `--net` where a test gives none; by default, what rkt passes. */
   net?: string;
 }
 
-/** A stage0, with a data directory of its own. */
+/** A stage0 with a data directory of its own. */
 export class Stage0 implements AsyncDisposable {
   readonly #dir: string;
   readonly #cache: string;
   readonly #stage1: Tree;
   readonly #kernel: Host;
   readonly #net: string;
-  /** Whether the kernel mounts overlays over the data directory. */
+  /** Whether overlays can be mounted over the data directory. */
   readonly overlay: boolean;
 
   private constructor(
@@ -59,7 +62,7 @@ export class Stage0 implements AsyncDisposable {
     this.overlay = overlay;
   }
 
-  /** Opens a stage1, below the temporary directory. */
+  /** Opens a stage1; the data directory is made below the temporary directory. */
   static async open(options: Stage0Options): Promise<Stage0> {
     const dir = await Deno.makeTempDir({ prefix: "stage0-" });
     try {
@@ -89,10 +92,10 @@ export class Stage0 implements AsyncDisposable {
   }
 }
 
-/** What has been found out, by the number of the file system. */
+/** Whether overlays can be mounted, by the device number of the file system. */
 const overlays = new Map<number, Promise<boolean>>();
 
-/** Overlays need support from the kernel, and from the file system that they lie on. */
+/** Tells whether overlays can be mounted over a directory; each file system is tried once. */
 async function canMountOverlays(dir: string): Promise<boolean> {
   const { dev } = await Deno.stat(dir);
   const known = overlays.get(dev) ?? mountsOverlays(dir);
@@ -100,6 +103,7 @@ async function canMountOverlays(dir: string): Promise<boolean> {
   return await known;
 }
 
+/** Tries to mount an overlay: the kernel and the directory's file system must support it. */
 async function mountsOverlays(dir: string): Promise<boolean> {
   const trial = `${dir}/trial`;
   for (const part of ["lower", "upper", "work", "merged"]) {

@@ -1,4 +1,4 @@
-/** The stand-in itself: what it leaves on disk is what rkt would. */
+/** Tests of the stand-in for stage0: what it writes to disk is what rkt would. */
 
 import { assertEquals } from "@std/assert";
 import { assertPrints } from "./expect.ts";

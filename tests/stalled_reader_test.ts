@@ -1,4 +1,4 @@
-/** A caller that no longer reads what `run` writes: the pod can be ended all the same. */
+/** Tests of a caller that does not read what `run` writes: the pod can still be ended. */
 
 import { assertEquals } from "@std/assert";
 import { assertQuiet } from "./expect.ts";
@@ -10,17 +10,17 @@ import type { Pod, Program } from "./stage0.ts";
 /** An app that writes without end. */
 const FLOOD = "yes";
 
-/** Such an app that does not end when it is asked to. */
+/** An app that writes without end and ignores SIGTERM. */
 const STUBBORN = "trap '' TERM; yes";
 
-/** What a pipe holds: pipe(7). */
+/** The bytes that a pipe holds: pipe(7). */
 const PIPE_SIZE = 65_536;
 
-/** Where programs write to a pipe that nobody reads. */
+/** Makes a host whose programs write to a pipe that nobody reads. */
 async function stalledHost(dir: string, isFull = false): Promise<Host & Disposable> {
   const path = `${dir}/pipe`;
   await must(["mkfifo", path]);
-  // With a reader that does not read, opening the other end does not wait.
+  // Opening a FIFO to write waits for a reader; this one is open but reads nothing.
   const reader = Deno.openSync(path, { read: true, write: true });
   if (isFull) reader.writeSync(new Uint8Array(PIPE_SIZE));
   return {
@@ -29,14 +29,14 @@ async function stalledHost(dir: string, isFull = false): Promise<Host & Disposab
   };
 }
 
-/** Starts a pod, and waits until nothing more can be written. */
+/** Starts a pod and waits until its pipe is full. */
 async function startStalled(pod: Pod, host: Host): Promise<Program> {
   const program = await pod.start({ host, flags: { debug: true } });
   await sleep(500);
   return program;
 }
 
-/** Declares a test for each way in which `run` stays with a pod. */
+/** Declares a test for each kind of pod that `run` supervises. */
 function stalledScenario(name: string, app: string, test: (pod: Pod, host: Host) => Promise<void>) {
   const compose = async (stage: Stage, prepare: () => Promise<Pod>) => {
     using host = await stalledHost(stage.dir);

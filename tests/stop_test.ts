@@ -1,4 +1,4 @@
-/** Ending a pod, and nothing but that pod. */
+/** Tests that `stop` ends a pod, and nothing else. */
 
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
@@ -9,21 +9,21 @@ import { REGROWING } from "./regrowing.ts";
 import { EVERY_KERNEL, scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
-/** An app that says which signal it got. */
+/** An app that prints which signal it got. */
 const TRAP = "trap 'echo terminated; exit 5' TERM; echo up; while :; do sleep .01; done";
 
-/** An app that ends, and leaves a process. */
+/** An app that ends and leaves a process. */
 const ORPHAN = "sleep 100 >/dev/null 2>&1 & echo $!";
 
-/** The same, and that process has called chroot(2). */
+/** An app that ends and leaves a process that has called chroot(2). */
 const JAILED_ORPHAN = `${MAKE_JAIL}; ${inJail("sleep 100")} >/dev/null 2>&1 & echo $!`;
 
-/** The same, in a mount namespace of its own below the app's. */
+/** An app that ends and leaves a process in a chroot and in a mount namespace below the app's. */
 const REMOTE_ORPHAN = `${MAKE_JAIL}; unshare -m ${
   inJail("sleep 100")
 } >/dev/null 2>&1 & sleep .1; echo $!`;
 
-/** A process that belongs to no pod, but to the tests' own process group. */
+/** Starts a process that belongs to no pod, but to the tests' own process group. */
 function startBystander(): { pid: number } & AsyncDisposable {
   const child = new Deno.Command("sleep", { args: ["100"], stdin: "null" }).spawn();
   return {
@@ -124,11 +124,11 @@ scenario("stop --force ends a pod of several whose run has been stopped", async 
   await using pod = await scripts({ one: "echo up; exec sleep 100", two: "sleep 100" });
   const program = await pod.start();
   await program.prints("up");
-  const members = childrenOf(program.pid).map(({ pid }) => pid);
+  const processes = childrenOf(program.pid).map(({ pid }) => pid);
   program.kill("SIGSTOP");
   assertQuiet(await pod.stop({ force: true }));
   await program.result;
-  await eventually("the end of all", () => members.every((pid) => !isAlive(pid)));
+  await eventually("the end of all", () => processes.every((pid) => !isAlive(pid)));
 });
 
 scenario("stop --force kills processes that start each other again", async ({ script }) => {
@@ -138,7 +138,7 @@ scenario("stop --force kills processes that start each other again", async ({ sc
   await sleep(200);
   assertQuiet(await pod.stop({ force: true }));
   await program.result;
-  // Each of them has the pod's lock.
+  // Each process of the pod holds the pod's lock.
   await eventually("the end of all", async () => !await pod.isRunning());
 });
 

@@ -1,4 +1,4 @@
-/** Volumes that are neither plain files nor plain directories, or that go to unusual places. */
+/** Tests of volumes that are neither plain files nor plain directories, or have unusual paths. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { assertCode, assertPrints } from "./expect.ts";

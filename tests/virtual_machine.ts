@@ -1,7 +1,7 @@
 /**
- * A virtual machine whose kernel is Debian's own, for hosts that this machine is not: one with cgroup v2
- * alone, with AppArmor or SELinux, or of another processor, and with its first root file system still in
- * use. It is emulated by software, so that it is the same everywhere, and slow.
+ * A virtual machine with Debian's own kernel, for hosts that this machine is not: with cgroup v2
+ * alone, with AppArmor or SELinux, with another processor, or with the first root file system still
+ * in use. Software emulates it, so that it is the same everywhere, but slow.
  *
  * `tasks/setup.mjs` brings what it takes, when it is asked to.
  *
@@ -16,31 +16,31 @@ import { BUSYBOX } from "./images.ts";
 import { ISOLATED_STAGE1, type Need, STAGE1 } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
-/** Its own scripts. */
+/** The directory of the scripts that run in the machine. */
 const SCRIPTS = new URL("virtual_machine", import.meta.url).pathname;
 
-/** Programs that the machine's busybox has not, or in a version that can do less. */
+/** Programs that the machine's busybox lacks, or has in a version that can do less. */
 const PROGRAMS = ["flock", "unshare"];
 
-/** A machine that can be had. */
+/** A kind of machine. */
 export interface Machine {
   /** Its processor, in Debian's spelling. */
   readonly processor: keyof typeof MACHINES;
-  /** The images that pods in it are made with. */
+  /** The images of stage1 for this processor. */
   readonly stage1: ReturnType<typeof imagesFor>;
-  /** Options of qemu that say what it is. */
+  /** Options of qemu that describe the machine. */
   readonly model: readonly string[];
-  /** The kernel's name of its first serial port, on which the kernel speaks. */
+  /** The kernel's name of the first serial port, to which the kernel writes. */
   readonly console: string;
-  /** Its second serial port: a device of qemu's, and the kernel's name of it. */
+  /** The second serial port: qemu's device, and the kernel's name of it. */
   readonly results: { readonly device: string; readonly name: string };
-  /** The dynamic loader and the libraries, in its packages. */
+  /** The dynamic loader and the libraries, in the unpacked packages. */
   readonly libraries: readonly string[];
   /** How many seconds a case may take. */
   readonly patience: number;
 }
 
-/** A PC, which has the images under test. */
+/** A PC; its images are the ones under test. */
 export const AMD64: Machine = {
   processor: "amd64",
   stage1: { host: STAGE1, isolated: ISOLATED_STAGE1 },
@@ -51,7 +51,7 @@ export const AMD64: Machine = {
   patience: 60,
 };
 
-/** A board with an early processor: what later ones have besides takes longer to emulate. */
+/** A board with an early processor: emulating a later one takes longer. */
 export const ARM64: Machine = {
   processor: "arm64",
   stage1: imagesFor(architecture("aarch64")),
@@ -62,7 +62,7 @@ export const ARM64: Machine = {
   patience: 180,
 };
 
-/** What it takes to have a machine. */
+/** Lists what this machine needs to emulate a machine. */
 export function machineNeeds(machine: Machine): Need[] {
   const { emulator, hosts } = MACHINES[machine.processor];
   const cpu = Deno.build.arch === "x86_64" ? "x64" : "arm64";
@@ -74,28 +74,28 @@ export function machineNeeds(machine: Machine): Need[] {
   ];
 }
 
-/** The busybox of a machine, for images of pods in it. */
+/** Returns the path of a machine's busybox, for images of pods in it. */
 export function machineBusybox({ processor }: Machine): string {
   return `${machineDirectory(processor)}/bin/busybox`;
 }
 
-/** What is done in the machine, with a pod of its own. */
+/** Commands to run in the machine, with a pod of their own. */
 export interface Case {
   pod: Pod;
-  /** Lines for a shell, which has the functions of `virtual_machine/stage0.sh`. */
+  /** Shell lines that use the functions of `virtual_machine/stage0.sh`. */
   commands: string;
 }
 
-/** What the machine is, and what it holds beside its cases. */
+/** The kind of the machine, and its security module. */
 export interface MachineOptions {
   machine: Machine;
   /** A directory for its files, which must exist. */
   dir: string;
-  /** Without it, the machine has Debian's module, which enforces nothing. */
+  /** By default, the machine has Debian's module, which enforces nothing. */
   security?: Security | undefined;
 }
 
-/** The machine's security module, and what it enforces: apparmor.d(5), or the language of checkpolicy(8). */
+/** A security module and its policy, in the language of apparmor.d(5) or checkpolicy(8). */
 export interface Security {
   module: "apparmor" | "selinux";
   policy: string;
@@ -113,13 +113,13 @@ export async function bootMachine(cases: Case[], options: MachineOptions): Promi
   await furnish(root, packages, machine.libraries);
   if (security) await compilePolicy(security, packages, `${dir}/policy`, `${root}/policy`);
   for (const [number, it] of cases.entries()) await addCase(root, number, it);
-  // Programs that pods share are links to one file, in the archive as well.
+  // cpio keeps the programs that pods share as links to one file.
   const pack = 'cd "$1" && find . | "$2" cpio -o -H newc > "$3"';
   await must(["sh", "-c", pack, "pack", root, BUSYBOX!, `${dir}/initramfs`]);
   return await readResults(dir, cases.length, await emulate(packages, options));
 }
 
-/** Everything but what is given. */
+/** Puts everything into the machine's root but the cases and the policy. */
 async function furnish(root: string, packages: string, libraries: readonly string[]) {
   for (const name of ["bin", "programs", "cases", "pods/run"]) {
     await Deno.mkdir(`${root}/${name}`, { recursive: true });
@@ -145,7 +145,7 @@ function findKernel(packages: string): { image: string; modules: string } {
   };
 }
 
-/** Compiled for a kernel that the compiler takes for granted, whatever this machine's is. */
+/** Compiles a policy for the options' kernel version, whatever this machine's kernel is. */
 async function compilePolicy(
   { module, policy }: Security,
   packages: string,
@@ -167,7 +167,10 @@ async function addCase(root: string, number: number, { pod, commands }: Case): P
   await Deno.writeTextFile(`${root}/cases/${String(number).padStart(3, "0")}`, script);
 }
 
-/** KVM would be faster, but what it can do is not the same everywhere, and seldom anything in a container. */
+/**
+ * Runs the machine in qemu without KVM, whose features differ between machines and which few
+ * containers offer.
+ */
 async function emulate(
   packages: string,
   { machine, dir, security }: MachineOptions,
@@ -179,13 +182,16 @@ async function emulate(
     ...["-nodefaults", "-no-user-config", "-display", "none", "-serial", `file:${dir}/console`],
     ...["-chardev", `file,id=results,path=${dir}/results`],
     ...["-device", `${results.device},chardev=results`],
-    // A machine that panics restarts, and one that restarts ends.
+    // A machine that panics restarts, and qemu ends instead of a restart.
     ...["-no-reboot", "-kernel", findKernel(packages).image, "-initrd", `${dir}/initramfs`],
     ...["-append", commandLine(machine, security)],
   ]);
 }
 
-/** The kernel's; names that it does not know become variables of `init.sh`. */
+/**
+ * Returns the kernel's command line. The kernel makes names that it does not know variables of
+ * `init.sh`.
+ */
 function commandLine({ console, results, patience }: Machine, security?: Security): string {
   return [
     ...[`console=${console}`, "quiet", "panic=-1", "mitigations=off"],
@@ -201,7 +207,7 @@ async function readResults(dir: string, count: number, { stderr }: Result): Prom
   throw new Error(`the machine ended after ${lines.length} of ${count} cases:\n${said}`);
 }
 
-/** The exit code, and what was printed on either way, in base 64. */
+/** Parses a line of results: the exit code, and both outputs in base 64. */
 function readResult(line: string): Result {
   const [code, stdout = "", stderr = ""] = line.trimEnd().split(" ");
   const decode = (field: string) => new TextDecoder().decode(Uint8Array.fromBase64(field));

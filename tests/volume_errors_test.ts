@@ -1,4 +1,4 @@
-/** Volumes that cannot be mounted as asked: `run` says so, and leaves nothing. */
+/** Tests of volumes that cannot be mounted as asked: `run` says so and leaves nothing. */
 
 import { assertEquals } from "@std/assert";
 import { assertRefused } from "./expect.ts";
@@ -6,7 +6,7 @@ import type { ImageOptions } from "./images.ts";
 import { scenario, type SimplePod } from "./scenario.ts";
 import type { Volume, VolumeMount } from "./stage0.ts";
 
-/** What is wrong, and how `run` has to call it. */
+/** A mistake, and the error for it. */
 interface Mistake {
   what: string;
   volumes?: Volume[];

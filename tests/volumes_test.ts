@@ -1,4 +1,4 @@
-/** Volumes: what the app sees of them, and where they may go. */
+/** Tests of volumes: what the app sees of them, and where they may be mounted. */
 
 import { assertEquals } from "@std/assert";
 import { assertCode, assertPrints, assertRefused, editJson } from "./expect.ts";
@@ -7,19 +7,19 @@ import { mountsUnder, readMounts } from "./procfs.ts";
 import { EVERY_KERNEL, scenario, type SimplePod } from "./scenario.ts";
 import type { Volume } from "./stage0.ts";
 
-/** A volume and its mount. */
+/** Returns a volume and its mount. */
 function mounted(volume: Omit<Volume, "name">, path = "/data"): SimplePod {
   return { volumes: [{ name: "data", ...volume }], mounts: [{ volume: "data", path }] };
 }
 
-/** A directory of the host with one file. */
+/** Makes a directory of the host with one file. */
 async function makeSource(dir: string): Promise<string> {
   await Deno.mkdir(`${dir}/source`);
   await Deno.writeTextFile(`${dir}/source/file`, "from the host\n");
   return `${dir}/source`;
 }
 
-/** A source with a mount inside. */
+/** Mounts a file system inside a source. */
 async function mountInside(source: string, options?: string): Promise<AsyncDisposable> {
   const mount = await mountTmpfs(`${source}/inner`, undefined, options);
   await Deno.writeTextFile(`${source}/inner/deep`, "from a mount\n");
@@ -261,7 +261,7 @@ scenario(
     );
     const program = await pod.start();
     await program.prints("up");
-    // Of two mounts on one path, the latter counts: nothing leads to the other.
+    // Of two mounts on one path, only the latter is visible.
     const visible = new Map(mountsUnder("/data", program.pid).map((mount) => [mount.path, mount]));
     assertEquals([...visible.keys()], ["/data", "/data/inner", "/data/inner/most"]);
     for (const { path, options, propagation } of visible.values()) {

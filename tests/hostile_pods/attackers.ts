@@ -1,5 +1,5 @@
 /**
- * Attackers: small C programs, and images that have them.
+ * Attackers: small C programs, and images that hold them.
  *
  * @module
  */
@@ -13,27 +13,30 @@ export const COMPILER: Need[] = [
   { what: "gcc, and libc's static library", met: which("gcc") !== undefined && hasStaticLibc() },
 ];
 
-/** The compiler says the path of a library that it has, and the name alone of others. */
+/**
+ * Asks the compiler for libc's static library: it prints a path if it has the file, or else the
+ * bare name.
+ */
 function hasStaticLibc(): boolean {
   const { stdout } = new Deno.Command("gcc", { args: ["-print-file-name=libc.a"] }).outputSync();
   return new TextDecoder().decode(stdout).startsWith("/");
 }
 
-/** The program with all attackers, in every hostile image. */
+/** The path of the program with all attackers in every hostile image. */
 export const HOSTILE = "/hostile";
 
-/** Where an app, whoever it is, leaves what it found; see `hostile.h`. */
+/** The directory where an app of any user leaves what it found; see `hostile.h`. */
 export const SPOILS = "/spoils";
 
-/** What runs on the host, or without a libc. */
+/** Sources of programs that run on the host or without libc, and so are built apart. */
 const APART = ["host_program.c", "loader.c", "watch_descriptors.c", "with_key.c"];
 
 const SOURCES: string = import.meta.dirname!;
 
-/** What is built once for all tests. */
+/** The directory of programs that are built once for all tests. */
 const CACHE = `${Deno.env.get("STAGE1_CACHE")}/hostile-pods`;
 
-/** The program of all attackers, built for the first test that wants it. */
+/** Builds the program with all attackers, once for all tests, and returns its path. */
 export async function hostileProgram(): Promise<string> {
   const attacks = [...Deno.readDirSync(SOURCES)]
     .map(({ name }) => name)
@@ -41,22 +44,22 @@ export async function hostileProgram(): Promise<string> {
   return await build("hostile", attacks.map((name) => `${SOURCES}/${name}`));
 }
 
-/** The program that only the host has; it leaves `host-program-ran` where it runs. */
+/** Builds the program that only the host has; it leaves a file `host-program-ran` where it runs. */
 export async function hostProgram(): Promise<string> {
   return await build("host-program", ["-nostdlib", `${SOURCES}/host_program.c`]);
 }
 
-/** What stands in for the dynamic loader in an app's root, and spoils what it is to load. */
+/** Builds the program that stands in for an app's dynamic loader and spoils what it is to load. */
 export async function loaderProgram(): Promise<string> {
   return await build("loader", ["-nostdlib", `${SOURCES}/loader.c`]);
 }
 
-/** The program that sees which descriptors an entrypoint has. */
+/** Builds the program that watches which descriptors an entrypoint has. */
 export async function descriptorWatcher(): Promise<string> {
   return await build("watch-descriptors", [`${SOURCES}/watch_descriptors.c`]);
 }
 
-/** The program that gives another one a session keyring with a key in it. */
+/** Builds the program that runs another one in a session keyring with a key in it. */
 export async function keyGiver(): Promise<string> {
   return await build("with-key", [`${SOURCES}/with_key.c`]);
 }
@@ -70,7 +73,7 @@ async function build(name: string, args: string[]): Promise<string> {
   return program;
 }
 
-/** Makes an image with all attackers in it. */
+/** Makes an image that holds all attackers. */
 export async function hostileImage({ dir }: Stage, options: ImageOptions = {}): Promise<string> {
   const spoils = { [SPOILS]: { dir: true, mode: 0o777 } };
   const image = await makeImage(`${dir}/hostile-${crypto.randomUUID()}`, {

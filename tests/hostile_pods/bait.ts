@@ -1,5 +1,5 @@
 /**
- * What an attacker is after: a directory of the host's, and how to tell whether it was reached.
+ * The bait for attackers: a directory of the host, and checks whether an attacker reached it.
  *
  * @module
  */
@@ -8,27 +8,27 @@ import { assertEquals } from "@std/assert";
 import type { Pod } from "../stage0.ts";
 import { SPOILS } from "./attackers.ts";
 
-/** A directory of the host's that no pod has any business with. */
+/** A directory of the host that no pod may reach. */
 export interface Bait {
   /** Its path on the host. */
   path: string;
-  /** What the file in it holds, and nobody else knows. */
+  /** The content of the file in the directory; nothing else holds this text. */
   secret: string;
   /**
-   * Asserts that it was neither written to nor read: nobody made a file in it, and none of these
-   * apps has a copy of its secret.
+   * Asserts that no attacker reached the directory: nothing was made in it, and none of these apps
+   * has a copy of the secret.
    */
   assertUntouched(pod: Pod, ...apps: string[]): void;
 }
 
-/** Where all that tests make lies; it goes with them, whatever its mode. */
+/** The directory of everything that tests make. It is removed afterwards, whatever its mode. */
 const TEMP_DIR = Deno.env.get("TMPDIR") ?? "/tmp/";
 
-/** Lays out a bait in a test's directory, where everyone who gets there may read and make files. */
+/** Makes a bait in a test's directory; everyone who gets there may read it and make files in it. */
 export async function layBait(dir: string): Promise<Bait> {
   const path = `${dir}/bait`;
   const secret = crypto.randomUUID();
-  // A user that is not root has to get here, if it gets out.
+  // A user other than root must be able to get here from outside of its root.
   for (let up = dir; up.startsWith(TEMP_DIR); up = up.slice(0, up.lastIndexOf("/"))) {
     await Deno.chmod(up, 0o755);
   }
@@ -50,7 +50,7 @@ export async function layBait(dir: string): Promise<Bait> {
   };
 }
 
-/** What an app has left for the host to see, or undefined. */
+/** Reads a file that an app has left for the host to see; undefined if there is none. */
 export function spoilsOf(pod: Pod, name: string, app = "app"): string | undefined {
   try {
     return Deno.readTextFileSync(`${pod.appRootfs(app)}${SPOILS}/${name}`);

@@ -1,5 +1,5 @@
-/* System calls for programs without libc, which may run in the place of the dynamic loader, with
-   another program's headers. */
+/* System calls for programs without libc. Such a program may run in the place of the dynamic
+   loader, with the ELF headers of another program. */
 #ifndef BARE_H
 #define BARE_H
 

@@ -1,5 +1,5 @@
-/* breed COUNT SECONDS: so many processes, each of which is soon followed by a child of it in a
-   session of its own; for so long, should nobody end them. */
+/* breed COUNT SECONDS: starts COUNT processes. Each soon ends and leaves a child in a session of
+   its own, which does the same; this goes on for SECONDS unless the processes are killed. */
 #define _GNU_SOURCE
 #include "hostile.h"
 

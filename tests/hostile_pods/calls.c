@@ -1,5 +1,5 @@
-/* calls: makes each system call of a list in a process of its own, and prints its name and what
-   came of it: `ok`, the error's name, or `killed`. What a call gives is given back with its process. */
+/* calls: makes each system call of a list in a process of its own, and prints its name and the
+   result: `ok`, the error's name, or `killed`. What a call acquires goes with its process. */
 #define _GNU_SOURCE
 #include "hostile.h"
 

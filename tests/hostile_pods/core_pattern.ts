@@ -1,19 +1,20 @@
 /**
- * The setting by which root of the pod becomes root of the host: what the kernel does with core
- * files.
+ * The setting by which root of a pod could become root of the host: the kernel starts the program
+ * that it names, as root of the host, for each core file.
  *
  * @module
  */
 
-/** Where it is. */
+/** The setting's path. */
 export const CORE_PATTERN = "/proc/sys/kernel/core_pattern";
 
-/** What a core file is called where an attacker could say so: a name, and no program. */
+/** The value that attackers write: the name of a file, which starts no program. */
 export const HOSTILE_PATTERN = "core.hostile";
 
 /**
- * Runs what may set it, and returns what it was before and is then; it is put back in any case. One
- * at a time does so, of all files of tests: the next one would take what this one left for what was.
+ * Runs something that may change the setting, returns the values before and after, and restores the
+ * first. A lock lets one test of all files do so at a time: a second one would take the first one's
+ * value for the original.
  */
 export async function patternAround(
   act: () => Promise<void>,

@@ -1,6 +1,6 @@
 /**
- * Under which numbers an entrypoint has descriptors that lead to the host's root, as the host sees
- * it.
+ * Finds the numbers of an entrypoint's descriptors that lead to the host's root, as the host sees
+ * them.
  *
  * @module
  */
@@ -10,8 +10,9 @@ import type { Pod, Program } from "../stage0.ts";
 import { descriptorWatcher } from "./attackers.ts";
 
 /**
- * Starts a pod whose apps each print `up`, watches `run` and its children until they have, and
- * returns the numbers: these are what a path through `/proc/self/fd` would use.
+ * Starts a pod whose apps each print `up`, and watches `run` and its children until all have.
+ * Returns the numbers of the descriptors seen: an attacker's path through `/proc/self/fd` needs
+ * them.
  */
 export async function watchDescriptors(pod: Pod, apps: number): Promise<number[]> {
   const watcher = await descriptorWatcher();

@@ -1,5 +1,5 @@
-/* exchange DIR TARGET: for ever exchanges DIR/work, a directory, with DIR/evil, a link to TARGET.
-   exchange_late DIR TARGET: does so once, as soon as the next process appears in the pod. */
+/* exchange DIR TARGET: exchanges the directory DIR/work with DIR/evil, a link to TARGET, without
+   end. exchange_late DIR TARGET: exchanges them once, when the next process appears in the pod. */
 #define _GNU_SOURCE
 #include "hostile.h"
 

@@ -1,5 +1,5 @@
-/* hold BAIT: takes hold of each process that appears in the pod, by everything of it that leads
-   somewhere, and tries the host's directory BAIT from there. */
+/* hold BAIT: looks at each process that appears in the pod, and tries to reach the host's directory
+   BAIT by everything of it that leads to files. */
 #define _GNU_SOURCE
 #include "hostile.h"
 
@@ -14,7 +14,7 @@ static void try_path(const char *path, const char *bait) {
   close(dir);
 }
 
-/* The secret may be in what the process remembers of its caller. */
+/* Looks for the secret in a process's text, which may come from its caller. */
 static void try_text(const char *path) {
   static char text[65536];
   int file = open(path, O_RDONLY);
@@ -27,7 +27,7 @@ static void try_text(const char *path) {
   close(loot);
 }
 
-/* What a process is about to do may stand in a file in memory: whether it can be changed. */
+/* Checks whether a file in memory, which may hold what a process is about to do, can be changed. */
 static void try_memory_file(const char *path) {
   int file = open(path, O_RDWR | O_NONBLOCK);
   if (file < 0) return;

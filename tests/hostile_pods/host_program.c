@@ -1,4 +1,4 @@
-/* A program that only the host has. Where it runs, it leaves a file. */
+/* A program that only the host has; it leaves a file where it runs. */
 #include "bare.h"
 
 enum { O_WRONLY_CREAT = 0101 };

@@ -1,4 +1,5 @@
-/* hostile ATTACK ARGUMENT...: one static program with all attackers, so that an image needs no library. */
+/* hostile ATTACK ARGUMENT...: all attackers in one static program, so that an image needs no
+   library. */
 #include "hostile.h"
 
 #include <stdio.h>

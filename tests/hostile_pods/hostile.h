@@ -1,16 +1,16 @@
-/* What attackers have in common. */
+/* What attackers share. */
 #ifndef HOSTILE_H
 #define HOSTILE_H
 
-/* A directory of the app's root that everyone may write to: what is found is left there. */
+/* A directory of the app's root where everyone may write: attackers leave there what they found. */
 #define SPOILS "/spoils"
 
-/* From a directory of whatever file system, tries the bait: the host's directory BAIT holds a file
-   `secret`, which is copied to SPOILS, and room for a file `reached`, which is made.
-   Returns 1 if either worked. */
+/* Tries to reach the bait from a directory of any file system. The host's directory BAIT holds a
+   file `secret`, which is copied to SPOILS, and lets everyone make a file `reached`. Returns 1 if
+   either worked. */
 int reach(int dir, const char *bait);
 
-/* The process id that the kernel gave last in this pid namespace. */
+/* Returns the process ID that the kernel gave last in this PID namespace. */
 int last_pid(void);
 
 int breed(int argc, char **argv);

@@ -1,4 +1,4 @@
-/* leaderless: lives on in a second thread, so that /proc tells little of its first one. */
+/* leaderless: ends its first thread, of which /proc then tells little, and lives on in a second. */
 #include "hostile.h"
 
 #include <pthread.h>

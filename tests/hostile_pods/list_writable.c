@@ -1,6 +1,6 @@
 /* list_writable DIR...: prints each regular file below the directories that can be opened for
-   writing. Nothing is written. Files that nobody may write to are left out: the kernel has root
-   open them, and has no use for what is written. */
+   writing, and writes nothing. Files without any write permission are left out: the kernel lets
+   root open them, but ignores what is written. */
 #define _GNU_SOURCE
 #include "hostile.h"
 

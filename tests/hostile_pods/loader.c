@@ -1,4 +1,5 @@
-/* Stands in for the dynamic loader of the app's root: makes the program that is to be loaded useless. */
+/* Stands in for the dynamic loader of the app's root, and makes the program useless that it is to
+   load. */
 #include "bare.h"
 
 void _start(void) {

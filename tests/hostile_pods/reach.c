@@ -1,5 +1,5 @@
-/* reach BAIT: tries the host's directory BAIT from where the process begins: its directory, and
-   every descriptor that it was given. */
+/* reach BAIT: tries to reach the host's directory BAIT from the working directory and from every
+   descriptor that the process was given. */
 #define _GNU_SOURCE
 #include "hostile.h"
 
@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Enough to climb out of any directory of a test. */
+/* Enough steps to climb out of any directory of a test. */
 #define UP "../../../../../../../../../../../.."
 
 int reach(int dir, const char *bait) {

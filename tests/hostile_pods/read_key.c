@@ -1,4 +1,4 @@
-/* read_key: copies the host's key, if it is in the session keyring, to SPOILS. */
+/* read_key: copies the host's key to SPOILS if the session keyring has it. */
 #define _GNU_SOURCE
 #include "hostile.h"
 

@@ -1,4 +1,4 @@
-/* siblings: makes children for who started it, `run`, which end at once. */
+/* siblings: makes processes that end at once and are children of its own parent, `run`. */
 #define _GNU_SOURCE
 #include "hostile.h"
 

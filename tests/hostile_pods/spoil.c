@@ -1,5 +1,5 @@
-/* spoil WORD: makes the program of each process that appears in the pod, and has WORD in its command
-   line, useless. In the host's namespaces the word keeps it from processes that are nobody's business. */
+/* spoil WORD: makes the program useless of each process that appears in the pod and has WORD in its
+   command line. In the host's namespaces, WORD keeps it from processes outside of the pod. */
 #define _GNU_SOURCE
 #include "hostile.h"
 
@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How many processes may have begun since the last one that is known of. */
+/* How many processes may have begun since the last known one. */
 enum { AHEAD = 3 };
 
 static int is_called(int pid, const char *word) {
@@ -24,7 +24,7 @@ static int is_called(int pid, const char *word) {
   return size > 0 && memmem(line, size, word, strlen(word)) != NULL;
 }
 
-/* Programs of the app's own are not worth it, and it needs them. */
+/* Tells whether a program is the app's own: these are no target, and the attacker needs them. */
 static int is_own(const struct stat *file) {
   struct stat own;
   static const char *const OWN[] = {"/hostile", "/bin/busybox"};
@@ -34,7 +34,7 @@ static int is_own(const struct stat *file) {
   return 0;
 }
 
-/* The mode goes at once; the bytes when nobody executes them any more. */
+/* Takes away the program's mode at once, and changes its bytes when nobody executes it any more. */
 static int spoil(int pid) {
   struct stat file;
   char path[64];
@@ -66,7 +66,7 @@ static void spin(long nanoseconds) {
   while ((now.tv_sec - start.tv_sec) * 1000000000 + now.tv_nsec - start.tv_nsec < nanoseconds);
 }
 
-/* It is stopped again and again, so that none of its programs is over before it was looked at. */
+/* Stops the process again and again, so that each program that it executes is looked at. */
 static void step_through(int pid, const char *word) {
   for (long step = 0; is_called(pid, word); step++) {
     kill(pid, SIGSTOP);

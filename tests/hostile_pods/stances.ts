@@ -1,5 +1,5 @@
 /**
- * What a hostile app starts with: who it is, and which capabilities it has.
+ * The users and capabilities with which hostile apps start.
  *
  * @module
  */
@@ -7,19 +7,19 @@
 import type { Flavor } from "../../src/stage1/flavor.ts";
 import type { App } from "../stage0.ts";
 
-/** A user and privileges that one would reasonably give to an app. */
+/** A user and privileges that an operator could reasonably give to an app. */
 export interface Stance {
-  /** How a test's name says it. */
+  /** The words for it in a test's name. */
   what: string;
-  /** The image that is attacked with it, unless a test says otherwise. */
+  /** The flavor of the image that it attacks, unless a test says otherwise. */
   flavor: Flavor;
   /** Fields of the app. */
   app: Partial<App>;
-  /** The pod's own users, if it has such. */
+  /** The pod's own users, if it has any. */
   privateUsers?: string;
 }
 
-/** The capabilities that the spec gives where a manifest says nothing. */
+/** The capabilities that the specification grants where a manifest names none. */
 const DEFAULT_SET = [
   ...["AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD"],
   ...["NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"],
@@ -35,7 +35,7 @@ export const AS_USER: Stance = {
   app: { user: "1000", group: "1000" },
 };
 
-/** Root of users of the pod's own. */
+/** Root in a pod with users of its own. */
 export const WITH_PRIVATE_USERS: Stance = {
   what: "with private users",
   flavor: "isolated",
@@ -43,7 +43,7 @@ export const WITH_PRIVATE_USERS: Stance = {
   privateUsers: "200000:65536",
 };
 
-/** Root with one capability more than the default ones. */
+/** Returns the stance of root with one capability beside the default ones. */
 export function withCapability(name: string): Stance {
   return {
     what: `with ${name}`,
@@ -52,12 +52,12 @@ export function withCapability(name: string): Stance {
   };
 }
 
-/** The isolator that leaves an app these capabilities. */
+/** Returns the isolator that leaves an app these capabilities alone. */
 export function retaining(...set: string[]): NonNullable<App["isolators"]> {
   return [{ name: "os/linux/capabilities-retain-set", value: { set } }];
 }
 
-/** An app in the host's namespaces that is kept from most. */
+/** An app in the host's namespaces with few privileges. */
 export const RESTRICTED: Stance = {
   what: "with one capability and a filter",
   flavor: "host",

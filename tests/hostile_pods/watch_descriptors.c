@@ -1,6 +1,6 @@
-/* watch_descriptors PID: until SIGTERM looks under which numbers a process of the host's, or a child
-   of it, has a directory open from which the host's root can be reached; then prints them. It looks
-   all the time, since some are open only for a moment. */
+/* watch_descriptors PID: until SIGTERM, looks for directories that a process of the host or a child
+   of it has open, and from which the host's root can be reached; then prints the descriptors'
+   numbers. It looks without a pause, since some are open only for a moment. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dirent.h>
@@ -59,7 +59,7 @@ static void end(int signal) {
 int main(int argc, char **argv) {
   if (argc != 2 || stat("/", &host) != 0) return 2;
   int pid = atoi(argv[1]);
-  // What is open for a millisecond is missed by who has to wait for a processor.
+  // A watcher that waits for a processor would miss what is open for a millisecond.
   setpriority(PRIO_PROCESS, 0, -5);
   signal(SIGTERM, end);
   puts("up");

@@ -1,5 +1,5 @@
-/* with_key SECRET PROGRAM ARGUMENT...: executes a program of the host's in a session keyring with a
-   key in it, as who logs in may have one. */
+/* with_key SECRET PROGRAM ARGUMENT...: executes a program of the host in a session keyring with a
+   key in it, as a user's login may leave one. */
 #define _GNU_SOURCE
 #include <linux/keyctl.h>
 #include <string.h>

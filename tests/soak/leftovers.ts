@@ -1,5 +1,5 @@
 /**
- * What the soak's pods may not leave on their host, which is a private one: see `tests/soak.ts`.
+ * Finds what the soak's pods leave on their host, which is a private one: see `tests/soak.ts`.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { must, which } from "../host.ts";
 import { pathsHeldBy, readMounts, readProcesses } from "../procfs.ts";
 import type { Pod } from "../stage0.ts";
 
-/** Where the pods' directories are. */
+/** The directory in which the pods' directories are. */
 const TEMP_DIR = Deno.env.get("TMPDIR") ?? "/tmp";
 
-/** Where plugins keep what they know of the addresses that are taken, and of results. */
+/** The directory where plugins record taken addresses and results. */
 const STATE = "/var/lib/cni";
 
-/** What is left of a pod that has been collected, one line each. */
+/** Lists what is left of a pod that has been collected, one line each. */
 export async function findLeftovers(pod: Pod): Promise<string[]> {
   const { uuid } = pod;
   const isOfPod = (text: string) => text.includes(uuid) || text.includes(chainName(uuid));
@@ -36,7 +36,7 @@ export async function findLeftovers(pod: Pod): Promise<string[]> {
   ];
 }
 
-/** What plugins call the pod's chain of the network `default`. */
+/** Returns the name that plugins give to the pod's chain of the network `default`. */
 function chainName(uuid: string): string {
   return `CNI-${createHash("sha512").update(`default${uuid}`).digest("hex").slice(0, 24)}`;
 }
@@ -45,7 +45,9 @@ function isPinned(path: string, uuid: string): boolean {
   return path === `/run/netns/cni-${uuid}`;
 }
 
-/** All cgroups that have a pod's UUID in their name, as `volo-UUID` or as systemd spells it. */
+/**
+ * Lists all cgroups that have a pod's UUID in their name, as `volo-UUID` or as systemd spells it.
+ */
 export function findPodCgroups(uuids: readonly string[]): string[] {
   const isOfPods = (name: string) =>
     uuids.some((uuid) => name.replaceAll("\\x2d", "-").includes(uuid));
@@ -55,15 +57,15 @@ export function findPodCgroups(uuids: readonly string[]): string[] {
   );
 }
 
-/** The host as a whole. */
+/** The state of the whole host. */
 export interface HostState {
-  /** What can be counted or listed, one line each. */
+  /** Everything that can be listed, one line each. */
   lines: ReadonlySet<string>;
-  /** How many namespaces processes are in. */
+  /** How many different namespaces processes are in or hold open. */
   namespaces: number;
 }
 
-/** Looks at all that pods could change on their host. */
+/** Records all that pods could change on their host. */
 export async function readHost(): Promise<HostState> {
   const lines = new Set([
     ...readMounts().map(({ path, type }) => `mount: ${type} on ${path}`),
@@ -81,7 +83,7 @@ export async function readHost(): Promise<HostState> {
   return { lines, namespaces: listNamespaces().size };
 }
 
-/** What is there now, and was not before, and the other way round. */
+/** Lists what is new or gone since the first record, one line each. */
 export function compareHosts(before: HostState, after: HostState): string[] {
   return [
     ...[...after.lines].filter((line) => !before.lines.has(line)).map((line) => `left: ${line}`),
@@ -92,11 +94,11 @@ export function compareHosts(before: HostState, after: HostState): string[] {
   ];
 }
 
-/** What a link to a namespace reads as: namespaces(7). */
+/** The target of a link to a namespace: namespaces(7). */
 const NAMESPACE =
   /^(cgroup|ipc|mnt|net|pid|pid_for_children|time|time_for_children|user|uts):\[\d+\]$/;
 
-/** Those that processes are in, and those that they hold open. */
+/** Lists the namespaces that processes are in or hold open. */
 function listNamespaces(): Set<string> {
   const links = readProcesses().filter(({ zombie }) => !zombie).flatMap(({ pid }) =>
     [`/proc/${pid}/ns`, `/proc/${pid}/fd`].flatMap(readLinks)
@@ -114,13 +116,13 @@ function readLinks(directory: string): string[] {
   });
 }
 
-/** Counters change, and say nothing. */
+/** Lists the rules of iptables without their counters, which change all the time. */
 async function listRules(): Promise<string[]> {
   const lines = await listLines(["iptables-save"], (line) => line.replace(/ \[\d+:\d+\]$/, ""));
   return lines.filter((line) => /^-A|^:CNI/.test(line));
 }
 
-/** Of a program that this host may not have: without it there is nothing to list. */
+/** Lists a program's output; empty if this host lacks the program. */
 async function listLines(argv: string[], form: (line: string) => string): Promise<string[]> {
   if (which(argv[0]!) === undefined) return [];
   return (await must(argv)).split("\n").filter((line) => line !== "").map(form);
@@ -144,7 +146,7 @@ function listNames(directory: string): string[] {
   return listEntries(directory).map(({ name }) => name);
 }
 
-/** Much of this comes and goes while it is looked at. */
+/** Lists a directory; empty if it has gone meanwhile. */
 function listEntries(directory: string): Deno.DirEntry[] {
   try {
     return [...Deno.readDirSync(directory)];

@@ -12,35 +12,35 @@ import { findLeftovers } from "./leftovers.ts";
 import { type Kill, type PodPlan, PROGRAMS, type Victim } from "./plan.ts";
 import { findVictims, type Programs } from "./victims.ts";
 
-/** Where the pods are made. */
+/** The stage0s and the image that pods are made with. */
 export interface Site {
-  /** By the image. */
+  /** By the image's flavor. */
   stage0: Readonly<Record<PodPlan["image"], Stage0>>;
   /** The image of all apps. */
   app: string;
 }
 
-/** What became of a pod. */
+/** How a pod's life went. */
 export interface Outcome {
   plan: PodPlan;
   uuid: string;
-  /** Whose processes were killed. */
+  /** The kinds of its processes that were killed. */
   killed: Victim[];
-  /** How `run` ended. */
+  /** The exit code of `run`. */
   code: number;
-  /** What its programs complained about. */
+  /** The standard error of its programs. */
   words: string;
-  /** What is wrong, one line each. */
+  /** The faults that were found, one line each. */
   faults: string[];
 }
 
-/** How many milliseconds something may take. What hangs is told, and killed. */
+/** How many milliseconds something may take. What takes longer is reported and killed. */
 const PATIENCE = { begin: 20_000, end: 20_000, entrypoint: 20_000, leave: 5_000 };
 
-/** How often victims are looked for, in milliseconds. */
+/** How many milliseconds pass between two looks for victims. */
 const GLANCE = 2;
 
-/** An isolator for each way to limit. */
+/** The isolators of pods with limits. */
 const LIMITS = [
   { name: "resource/memory", value: { limit: "256Mi" } },
   { name: "resource/cpu", value: { limit: "500m" } },
@@ -86,7 +86,7 @@ async function preparePod(plan: PodPlan, { stage0, app: image }: Site): Promise<
   return pod;
 }
 
-/** A port of the host's for each pod. */
+/** The lowest port of the host that pods get; each has one of its own. */
 const FIRST_PORT = 20_000;
 
 async function runPod(
@@ -127,7 +127,7 @@ async function end(plan: PodPlan, pod: Pod, run: Program, faults: string[]): Pro
   }
 }
 
-/** Once more where `gc` was killed: the second time it has to do it all. */
+/** Collects a pod, and again if `gc` was killed: a later attempt has to do all that is left. */
 async function collect(pod: Pod, programs: Programs, faults: string[]): Promise<void> {
   for (let attempt = 0; attempt < 3; attempt++) {
     const gc = programs.gc = await pod.startGc();
@@ -140,7 +140,7 @@ async function collect(pod: Pod, programs: Programs, faults: string[]): Promise<
   faults.push("gc: killed again and again");
 }
 
-/** Kills one process, once there is one; never, if there is none until it is over. */
+/** Kills a process of a kind once there is one. Returns undefined if the pod's life ends before. */
 async function killWhenSeen(
   { victim, after, which }: Kill,
   programs: Programs,
@@ -185,7 +185,7 @@ async function inTime<T>(what: string, work: Promise<T>, faults: string[]): Prom
   }
 }
 
-/** The system call that a process waits in, and its first arguments: proc_pid_syscall(5). */
+/** Reads the system call that a process waits in, and its first arguments: proc_pid_syscall(5). */
 function whereabouts(pid: number): string {
   try {
     return Deno.readTextFileSync(`/proc/${pid}/syscall`).split(" ").slice(0, 4).join(" ").trim();
@@ -203,7 +203,7 @@ async function waitFor(ask: () => boolean, milliseconds: number): Promise<boolea
   return true;
 }
 
-/** What is killed ends on its own time. */
+/** Waits until nothing is left, or patience ends: killed processes may take a moment to end. */
 async function settle(find: () => Promise<string[]>): Promise<string[]> {
   const deadline = Date.now() + PATIENCE.leave;
   for (;;) {

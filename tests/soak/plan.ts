@@ -1,17 +1,18 @@
 /**
- * What the soak does: which pods there are, and what becomes of each. Decided by a seed before any is started.
+ * The plan of the soak: which pods there are, and what becomes of each. A seed decides everything
+ * before any pod starts.
  *
  * @module
  */
 
 import { Random } from "./random.ts";
 
-/** What an app of the soak's is: a shell script. */
+/** Shell scripts for the soak's apps. */
 export const PROGRAMS = {
   ends: "sleep 0.2",
   fails: "sleep 0.2; exit 3",
   stays: "exec sleep 1000",
-  /** The end of its first process is not the end of the others. */
+  /** The other processes outlive the first one. */
   forks: "sleep 1000 & (sleep 1000 & exec sleep 1000) & wait",
   daemon: "setsid sh -c 'sleep 1000 & exec sleep 1000' & sleep 0.2",
   stubborn: "trap '' TERM; sleep 1000 & while :; do sleep 0.2; done",
@@ -20,12 +21,13 @@ export const PROGRAMS = {
 /** The name of one of {@linkcode PROGRAMS}. */
 export type ProgramName = keyof typeof PROGRAMS;
 
-/** Those that end by themselves. */
+/** The programs that end by themselves. */
 const ENDING: readonly ProgramName[] = ["ends", "fails", "daemon"];
 
 /**
- * Whose processes are killed: those of an entrypoint, of the apps, or plugins that add the pod to a network, with what
- * they have started. What a plugin has begun to undo when it is killed, only that plugin could go on with.
+ * The kind of process to kill: one of an entrypoint, of an app, or of a plugin that adds the pod to
+ * a network. Plugins that remove the pod are spared: no other program could finish what they have
+ * begun.
  */
 export type Victim = "run" | "init" | "app" | "enter" | "plugin" | "gc";
 
@@ -34,33 +36,36 @@ export interface Kill {
   victim: Victim;
   /** How many milliseconds after the first such process has been seen. */
   after: number;
-  /** Which one, where there are several: from 0 for the first to 1 for what would follow the last. */
+  /** Which of several processes: 0 for the first, towards 1 for the last. It is always below 1. */
   which: number;
 }
 
-/** How a pod comes to its end. */
+/** What ends a pod. */
 export type Ending = "by itself" | "stop" | "stop twice" | "stop --force" | "killed";
 
 /** A pod, and what becomes of it. */
 export interface PodPlan {
-  /** From 0. */
+  /** The pod's number, from 0. */
   number: number;
   image: "host" | "isolated";
   net: "host" | "none" | "default";
-  /** Whether a port of the host leads to it. */
+  /** Whether a port of the host is forwarded to the pod. */
   hasPort: boolean;
   apps: readonly ProgramName[];
   hasHandlers: boolean;
   hasLimits: boolean;
-  /** Commands in its apps: how many milliseconds after its start, and whether they end by themselves. */
+  /**
+   * Commands entered into its apps: how many milliseconds after the pod's start, and whether they
+   * end by themselves.
+   */
   enters: readonly { after: number; ends: boolean }[];
   ending: Ending;
-  /** How many milliseconds after its start it is ended. */
+  /** How many milliseconds after its start the pod is ended. */
   endAfter: number;
   kills: readonly Kill[];
 }
 
-/** What the plan depends on. */
+/** What decides the plan. */
 export interface SoakOptions {
   pods: number;
   seed: number;
@@ -106,7 +111,10 @@ function planProgram(random: Random): ProgramName {
   return random.pick(["ends", "fails", "stays", "stays", "forks", "daemon", "stubborn"]);
 }
 
-/** A pod that would not end is not waited for, nor one that takes half a minute to give up. */
+/**
+ * Chooses an ending that comes soon: a pod that would never end, or only after half a minute, is
+ * killed.
+ */
 function planEnding(
   random: Random,
   apps: readonly ProgramName[],
@@ -114,7 +122,7 @@ function planEnding(
 ): Ending {
   const isOver = apps.every((app) => ENDING.includes(app)) && !apps.includes("fails");
   if (isOver && random.chance(0.5)) return "by itself";
-  // Without a supervisor, there is nobody who would lose patience.
+  // Without a supervisor, nothing follows a SIGTERM that the app ignores.
   if (apps.includes("stubborn") && !isSupervised) return random.pick(["stop --force", "killed"]);
   return apps.includes("stubborn")
     ? random.pick(["stop twice", "stop --force", "killed"])
@@ -130,7 +138,7 @@ function planKills(random: Random, net: PodPlan["net"]): Kill[] {
   });
 }
 
-/** How long, in milliseconds, something may yet happen to each of them. */
+/** How many milliseconds after a process of each kind has been seen a kill may come. */
 const LONGEST: Readonly<Record<Victim, number>> = {
   run: 300,
   init: 40,

@@ -1,5 +1,5 @@
 /**
- * Numbers that look random, and are the same for the same seed.
+ * Random-looking numbers that are the same for the same seed.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export class Random {
     this.#state = seed | 0;
   }
 
-  /** At least 0, less than 1. */
+  /** Returns a number of at least 0 and less than 1. */
   next(): number {
     this.#state = (this.#state + 0x6d2b_79f5) | 0;
     let word = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -21,17 +21,17 @@ export class Random {
     return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** An integer that is at least 0, and less than the limit. */
+  /** Returns an integer of at least 0 and less than the limit. */
   below(limit: number): number {
     return Math.floor(this.next() * limit);
   }
 
-  /** Whether something of this probability happens. */
+  /** Returns true with this probability. */
   chance(probability: number): boolean {
     return this.next() < probability;
   }
 
-  /** One of several, all of them equally likely. */
+  /** Returns one of several, all equally likely. */
   pick<T>(choices: readonly [T, ...T[]]): T {
     return choices[this.below(choices.length)]!;
   }

@@ -1,5 +1,5 @@
 /**
- * The processes that the soak kills: all that descend from a pod's programs, told apart by what they are.
+ * Finds the processes that the soak kills: all descendants of a pod's programs, by kind.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface Programs {
   gc?: Program;
 }
 
-/** The processes that are such victims now, each before those that it has started. */
+/** Lists the living processes of a kind, each before its descendants. */
 export function findVictims(victim: Victim, programs: Programs): number[] {
   switch (victim) {
     case "run":
@@ -43,14 +43,14 @@ function descendants(pid: number): number[] {
   return readChildren(pid).flatMap((child) => [child, ...descendants(child)]);
 }
 
-/** Of all threads: plugins have several. */
+/** Lists the children of all of a process's threads: a plugin starts children from several. */
 function readChildren(pid: number): number[] {
   try {
     return [...Deno.readDirSync(`/proc/${pid}/task`)]
       .map(({ name }) => Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`))
       .flatMap((text) => text.split(" ").filter((word) => word !== "").map(Number));
   } catch {
-    // It has ended.
+    // The process has ended.
     return [];
   }
 }
@@ -64,7 +64,9 @@ function kindOf(pid: number): "init" | "plugin" | "app" | undefined {
   return command === undefined ? "app" : undefined;
 }
 
-/** Plugins are told what to do in their environment, and pass it on to what they start. */
+/**
+ * Reads what a plugin was told to do; its environment says so, also in processes that it starts.
+ */
 function pluginCommand(pid: number): string | undefined {
   try {
     return Deno.readTextFileSync(`/proc/${pid}/environ`).match(/\0CNI_COMMAND=(\w*)\0/)?.[1];

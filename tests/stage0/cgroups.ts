@@ -1,5 +1,5 @@
 /**
- * The cgroups of a pod that is taken away without `gc`, as most tests do.
+ * Removes the cgroups of a pod that is removed without `gc`, as in most tests.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { eventually } from "../host.ts";
 
 /**
- * Removes the cgroups that a pod's record names, which no process is in any more.
+ * Removes the cgroups that a pod's record names, once no process is in them any more.
  *
  * @param dir The pod's directory.
  * @throws {Error} when a process stays in one of them.
@@ -27,7 +27,7 @@ async function readRecord(file: string): Promise<string[]> {
   }
 }
 
-/** @returns Whether it is gone. What else is in a cgroup goes with it. */
+/** @returns Whether the cgroup is gone, with all below it. */
 function removeTree(cgroup: string): boolean {
   try {
     const below = [...Deno.readDirSync(cgroup)].filter(({ isDirectory }) => isDirectory);

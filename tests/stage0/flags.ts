@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What the user asked of `rkt run`, as far as a stage1 hears of it. */
+/** The options of `rkt run` that a stage1 gets to know. */
 export interface RunFlags {
   /** `--debug` */
   debug?: boolean;
@@ -24,16 +24,16 @@ export interface RunFlags {
   dns?: DnsModes;
   /** The restrictions that `--insecure-options` lifts. */
   disable?: ("capabilities-restriction" | "paths" | "seccomp")[];
-  /** Whether apps come and go. */
+  /** Whether apps can be added and removed while the pod runs. */
   mutable?: boolean;
   /** `--ipc` */
   ipc?: string;
 }
 
-/** The same with all that rkt always passes. */
+/** All options that rkt passes in any case. */
 export type AllRunFlags = RunFlags & { net: string };
 
-/** Who writes the files by which an app resolves names. */
+/** The sources of the files by which an app resolves names. */
 export interface DnsModes {
   /** For `/etc/resolv.conf`. */
   resolv?: "host" | "stage0" | "none" | "default";
@@ -41,10 +41,10 @@ export interface DnsModes {
   hosts?: "host" | "stage0" | "default";
 }
 
-/** A flag, and the version of the interface that brought it. */
+/** A flag, and the version of the stage1 interface that introduced it. */
 type Flag = [since: number, text: string | false];
 
-/** Spells the flags in rkt's order; those that the stage1 does not know yet are left out. */
+/** Spells the flags in rkt's order, without those that are newer than the stage1's interface. */
 export function spellFlags(flags: AllRunFlags, interfaceVersion: number): string[] {
   return allFlags(flags)
     .filter(([since]) => since <= interfaceVersion)

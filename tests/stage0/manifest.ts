@@ -1,5 +1,5 @@
 /**
- * The manifests that stage0 reads and writes, as far as it has to understand them.
+ * The fields that stage0 reads and writes in manifests.
  *
  * @module
  */
@@ -8,9 +8,9 @@
 export interface App {
   /** Program and arguments. */
   exec?: string[];
-  /** Number, name, or a path whose owner is meant. */
+  /** Number, name, or a path whose owner is the user. */
   user: string;
-  /** Number, name, or a path whose group is meant. */
+  /** Number, name, or a path whose group is the group. */
   group: string;
   /** Further groups, by number. */
   supplementaryGIDs?: number[];
@@ -18,19 +18,19 @@ export interface App {
   workingDirectory?: string;
   /** Variables, in order. */
   environment?: NameValue[];
-  /** Where the image expects volumes. */
+  /** Mount points for volumes. */
   mountPoints?: { name: string; path: string; readOnly?: boolean }[];
-  /** Programs that run at moments of its life. */
+  /** Programs that run before the app starts or after it has ended. */
   eventHandlers?: { name: string; exec: string[] }[];
   /** Limits and privileges. */
   isolators?: { name: string; value: unknown }[];
 }
 
-/** A pair as used by labels, annotations and variables. */
+/** A label, an annotation or a variable. */
 export interface NameValue {
-  /** What is set. */
+  /** Its name. */
   name: string;
-  /** What it is set to. */
+  /** Its value. */
   value: string;
 }
 
@@ -38,25 +38,25 @@ export interface NameValue {
 export interface ImageManifest {
   /** The image's name. */
   name: string;
-  /** Among others its architecture and operating system. */
+  /** Labels, such as the architecture and the operating system. */
   labels?: NameValue[];
-  /** Among others a stage1's entrypoints. */
+  /** Annotations, such as a stage1's entrypoints. */
   annotations?: NameValue[];
-  /** What runs by default. */
+  /** The app that runs by default. */
   app?: App;
 }
 
 /** A volume of a pod. */
 export interface Volume {
-  /** What mounts refer to. */
+  /** The name by which mounts refer to it. */
   name: string;
-  /** A path of the host's, or a new directory. */
+  /** `host` for a path of the host, `empty` for a new directory. */
   kind: "host" | "empty";
   /** The host's path. */
   source?: string;
-  /** Whether the app may write. */
+  /** Whether apps may only read it. */
   readOnly?: boolean;
-  /** Whether mounts below the source come along. */
+  /** Whether mounts below the source are mounted too. */
   recursive?: boolean;
   /** Mode of an empty volume. */
   mode?: string;
@@ -66,7 +66,7 @@ export interface Volume {
   gid?: number;
 }
 
-/** Where a volume appears in an app. */
+/** The place of a volume in an app. */
 export interface VolumeMount {
   /** The volume's name. */
   volume: string;
@@ -78,17 +78,17 @@ export interface VolumeMount {
 export interface AppOptions {
   /** An ACI file, or a directory with `manifest` and `rootfs`. */
   image: string;
-  /** Its name in the pod; without one, the last part of the image's name. */
+  /** Its name in the pod; by default, the last part of the image's name. */
   name?: string;
   /** Fields that replace those of the image's `app`. */
   app?: Partial<App>;
-  /** Where volumes are mounted. */
+  /** Mounts of volumes. */
   mounts?: VolumeMount[];
   /** Whether its root file system is read-only. */
   readOnlyRootFS?: boolean;
 }
 
-/** The name that an app gets from its image: what follows the last slash. */
+/** Returns the name that an app gets from its image: the part after the last slash. */
 export function appNameOf(image: ImageManifest): string {
   return image.name.split("/").at(-1)!;
 }
@@ -97,15 +97,15 @@ export function appNameOf(image: ImageManifest): string {
 export interface RuntimeApp extends Omit<AppOptions, "image"> {
   /** The app's name. */
   name: string;
-  /** Which image it is of. */
+  /** The image that it has. */
   image: { name: string; id: string; labels?: NameValue[] };
 }
 
 /** A pod manifest. */
 export interface PodManifest {
-  /** The schema's version, or what rkt takes for it. */
+  /** The schema's version; rkt writes its own. */
   acVersion: string;
-  /** What it is. */
+  /** The kind of manifest. */
   acKind: "PodManifest";
   /** The apps. */
   apps: RuntimeApp[];
@@ -113,7 +113,7 @@ export interface PodManifest {
   volumes: Volume[] | null;
   /** Limits of the pod as a whole. */
   isolators: null;
-  /** Notes, among others to stage1. */
+  /** Annotations, such as those for a stage1. */
   annotations: NameValue[];
   /** Ports of the host. */
   ports: [];
@@ -132,8 +132,8 @@ export function composeApp(options: AppOptions, image: ImageManifest, id: string
 }
 
 /**
- * A pod manifest with rkt's peculiarities: its own version stands where the schema's belongs, and
- * an empty list is `null`.
+ * Composes a pod manifest with rkt's peculiarities: rkt's own version replaces the schema's, and an
+ * empty list is `null`.
  */
 export function composePod(apps: RuntimeApp[], volumes: Volume[] = []): PodManifest {
   return {
@@ -147,7 +147,7 @@ export function composePod(apps: RuntimeApp[], volumes: Volume[] = []): PodManif
   };
 }
 
-/** The value of an annotation, or undefined. */
+/** Returns the value of an annotation, or undefined. */
 export function annotation(manifest: ImageManifest, name: string): string | undefined {
   return manifest.annotations?.find((entry) => entry.name === name)?.value;
 }

@@ -1,5 +1,5 @@
 /**
- * A pod, as rkt handles it after composing its directory.
+ * A pod, as rkt handles it once its directory is composed.
  *
  * @module
  */
@@ -13,31 +13,33 @@ import { entrypoint, mountStage1, removeTree } from "./pod_dir.ts";
 import { type LaunchOptions, Program } from "./program.ts";
 import type { Tree } from "./tree.ts";
 
-/** How a pod is run. */
+/** Options of `run`. */
 export interface RunOptions extends LaunchOptions {
-  /** What the user asked for. */
+  /** The user's options. */
   flags?: RunFlags;
-  /** The arguments instead, UUID and all. */
+  /** Arguments that replace all others, including the UUID. */
   args?: string[];
 }
 
-/** How a running pod is entered. */
+/** Options of `enter`. */
 export interface EnterOptions extends LaunchOptions {
-  /** The process to enter, instead of the one that the pod names. */
+  /** The process to enter; by default, the one that the pod's `pid` file names. */
   pid?: number | string;
-  /** Flags before the others. */
+  /** Flags that precede the others. */
   flags?: string[];
 }
 
-/** How a pod is stopped or collected. */
+/** Options of `stop` and `gc`. */
 export interface EndOptions extends LaunchOptions {
-  /** `--force` of `stop`. */
+  /** Whether `stop` gets `--force`. */
   force?: boolean;
-  /** The arguments instead, UUID and all. */
+  /** Arguments that replace all others, including the UUID. */
   args?: string[];
 }
 
-/** The descriptor that carries the lock; the shell that takes it knows only those of one digit. */
+/**
+ * The descriptor of the lock. The shell that takes the lock knows only descriptors of one digit.
+ */
 export const LOCK_FD = 9;
 
 /** A composed pod. */
@@ -47,7 +49,7 @@ export class Pod implements AsyncDisposable {
   readonly #stage1: Tree;
   readonly #overlay: boolean;
   readonly #kernel: Host;
-  /** What is passed as `--net` where a test says nothing. */
+  /** The value of `--net` where a test gives none. */
   readonly net: string;
   readonly #privateUsers: string;
   readonly #programs: Program[] = [];
@@ -69,34 +71,34 @@ export class Pod implements AsyncDisposable {
     this.#overlay = overlay;
   }
 
-  /** Its directory; it moves when the pod becomes garbage. */
+  /** The pod's directory; it moves when the pod becomes garbage. */
   get dir(): string {
     return this.#dir;
   }
 
-  /** The root file system of its stage1. */
+  /** The root file system of the pod's stage1. */
   get stage1Rootfs(): string {
     return `${this.#dir}/stage1/rootfs`;
   }
 
-  /** The root file system of an app. */
+  /** Returns the root file system of an app. */
   appRootfs(app = "app"): string {
     return `${this.stage1Rootfs}/opt/stage2/${app}/rootfs`;
   }
 
-  /** Runs it to its end. */
+  /** Runs the pod to its end. */
   async run(options: RunOptions = {}): Promise<Result> {
     return await (await this.#launchRun(options)).result;
   }
 
-  /** Spells what `run` is passed before the UUID. */
+  /** Spells the arguments of `run` that precede the UUID. */
   spellFlags(flags: RunFlags = {}): string[] {
     const version = annotation(this.#stage1.manifest, "coreos.com/rkt/stage1/interface-version");
     const usual = { net: this.net, privateUsers: this.#privateUsers };
     return spellFlags({ ...usual, ...flags }, Number(version ?? 1));
   }
 
-  /** Runs it in the background, from the moment that it names its process. */
+  /** Runs the pod in the background, and returns once the pod has recorded its PID. */
   async start(options: RunOptions = {}): Promise<Program> {
     const program = await this.#launchRun(options);
     await eventually("the pod's pid file", () => {
@@ -106,37 +108,37 @@ export class Pod implements AsyncDisposable {
     return program;
   }
 
-  /** Runs it in the background, at whatever stage it may be. */
+  /** Runs the pod in the background, and returns at once. */
   async launch(options: RunOptions = {}): Promise<Program> {
     return await this.#launchRun(options);
   }
 
-  /** Runs a command in one of its apps, to its end. */
+  /** Runs a command in an app, to its end. */
   enter(app: string, command: string[], options: EnterOptions = {}): Promise<Result> {
     return this.startEnter(app, command, options).result;
   }
 
-  /** Runs a command in one of its apps, in the background. */
+  /** Runs a command in an app in the background. */
   startEnter(app: string, command: string[], options: EnterOptions = {}): Program {
     const pid = options.pid ?? this.readNumber("pid") ?? 0;
     const flags = [...options.flags ?? [], `--pid=${pid}`, `--appname=${app}`];
-    // rkt starts this one from the tree that pods share, not through the pod's own mount.
+    // rkt starts `enter` from the tree that pods share, not through the pod's own mount.
     const program = entrypoint(this.#stage1, this.#stage1.rootfs, "enter");
     return this.#launch([program, ...flags, "--", ...command], options);
   }
 
-  /** Asks it to end. */
+  /** Runs `stop`. */
   stop(options: EndOptions = {}): Promise<Result> {
     const args = options.args ?? [...options.force ? ["--force"] : [], this.uuid];
     return this.#launch([this.#own("stop"), ...args], options).result;
   }
 
-  /** Moves it to the garbage, where stage0 puts pods that have ended, and lets stage1 clean up. */
+  /** Moves the pod to the garbage, as stage0 does with pods that have ended, and runs `gc`. */
   async gc(options: EndOptions = {}): Promise<Result> {
     return await (await this.startGc(options)).result;
   }
 
-  /** The same in the background. */
+  /** Moves the pod to the garbage and runs `gc` in the background. */
   async startGc(options: EndOptions = {}): Promise<Program> {
     await this.#moveToGarbage();
     if (this.#overlay && mountsUnder(this.stage1Rootfs).length === 0) {
@@ -146,13 +148,13 @@ export class Pod implements AsyncDisposable {
     return this.#launch([this.#own("gc"), ...args], options);
   }
 
-  /** Whether somebody holds its lock, as `rkt list` finds out. */
+  /** Tells whether a process holds the pod's lock, as `rkt list` does. */
   async isRunning(): Promise<boolean> {
     using dir = await Deno.open(this.#dir);
     return !await dir.tryLock(false);
   }
 
-  /** A number that a file of its directory holds, or undefined. */
+  /** Reads a number from a file of the pod's directory; undefined if there is none. */
   readNumber(file: "pid" | "ppid" | "pgid"): number | undefined {
     try {
       return Number(Deno.readTextFileSync(`${this.#dir}/${file}`));
@@ -161,14 +163,14 @@ export class Pod implements AsyncDisposable {
     }
   }
 
-  /** What is mounted below its directory beside the overlays that stage0 made. */
+  /** Lists the mounts below the pod's directory, without the overlays that stage0 made. */
   foreignMounts(): Mount[] {
     return mountsUnder(this.#dir).filter(({ type, path }) =>
       type !== "overlay" || !path.endsWith("/rootfs")
     );
   }
 
-  /** Ends what still runs, unmounts and removes everything. */
+  /** Kills what still runs, and unmounts and removes everything of the pod. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const program of this.#programs) program.kill("SIGKILL");
     await Promise.all(this.#programs.map((program) => program.result));
@@ -212,10 +214,10 @@ export class Pod implements AsyncDisposable {
   }
 }
 
-/** What stage0 writes where it has the name servers from the command line. */
+/** The file that stage0 writes when the command line names name servers. */
 export const STAGE0_RESOLV_CONF = "# Generated by rkt run\n\nnameserver 192.0.2.53\n";
 
-/** What stage0 writes where it has the hosts from the command line. */
+/** The file that stage0 writes when the command line names hosts. */
 export const STAGE0_HOSTS = "127.0.0.1 localhost\n192.0.2.7 database\n";
 
 const CLEAN_ENV = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root" };

@@ -1,5 +1,5 @@
 /**
- * The pod directory, composed on disk the way rkt does it.
+ * Composes the pod directory on disk, as rkt does.
  *
  * @module
  */
@@ -16,29 +16,36 @@ import {
 } from "./manifest.ts";
 import { openTree, type Tree } from "./tree.ts";
 
-/** What a pod is made of. */
+/** The parts of a pod. */
 export interface PodOptions {
   /** Its apps. */
   apps: AppOptions[];
   /** Its volumes. */
   volumes?: Volume[];
-  /** The pod manifest itself: text as it is, anything else as JSON. Without it, one is composed. */
+  /**
+   * The pod manifest itself, as text or as a value to write as JSON; by default, it is composed.
+   */
   manifest?: unknown;
-  /** Whether trees are overlays, as rkt prefers, or copies; by default what the kernel allows. */
+  /**
+   * Whether trees are overlays, as rkt prefers, or copies; by default, overlays where they work.
+   */
   overlay?: boolean;
-  /** The pod's own users, as `--private-users` has them: its trees are copies then, and belong to these. */
+  /**
+   * The pod's own users, as `--private-users` spells them. Its trees are then copies that belong to
+   * these users.
+   */
   privateUsers?: string;
 }
 
-/** Where a pod is to be composed, and from what. */
+/** What a pod directory is composed with. */
 export interface Site {
-  /** The directory, which must not exist. */
+  /** The path of the directory, which must not exist. */
   dir: string;
   /** The stage1. */
   stage1: Tree;
-  /** Where ACIs are unpacked. */
+  /** The directory where ACIs are unpacked. */
   cache: string;
-  /** Whether the kernel mounts overlays there. */
+  /** Whether overlays can be mounted there. */
   overlay: boolean;
 }
 
@@ -59,7 +66,7 @@ export async function composePodDir(site: Site, options: PodOptions): Promise<vo
   await write(`${dir}/pod.lck`, "");
   await write(`${dir}/pod-created`, "");
   if (overlay) await write(`${dir}/overlay-prepared`, "");
-  // rkt gives the pod's users all of a stage1, which here is shared by links.
+  // rkt gives all of a stage1 to the pod's users. Here its programs are links that pods share.
   if (options.privateUsers) {
     await must([
       "chown",
@@ -69,7 +76,7 @@ export async function composePodDir(site: Site, options: PodOptions): Promise<vo
   }
 }
 
-/** Whether a pod's trees are overlays: where not, they can have owners of their own. */
+/** Tells whether a pod's trees are overlays. Copies can have owners of their own. */
 export function usesOverlay(site: Pick<Site, "overlay">, options: PodOptions): boolean {
   return options.overlay ?? (site.overlay && !options.privateUsers);
 }
@@ -78,7 +85,7 @@ function appRootfs(dir: string, app: string): string {
   return `${dir}/stage1/rootfs/opt/stage2/${app}/rootfs`;
 }
 
-/** Gives each file to who is its owner in a pod with users of its own. */
+/** Shifts each file's owner into the pod's own range of users. */
 async function shiftOwners(rootfs: string, privateUsers: string): Promise<void> {
   const shift = parseInt(privateUsers);
   const owners = (await must(["find", rootfs, "-printf", "%U:%G\n"])).trim().split("\n");
@@ -105,14 +112,16 @@ async function placeStage1(dir: string, tree: Tree, overlay: boolean): Promise<v
   await (overlay ? mountStage1(dir, tree) : copyStage1(dir, tree));
 }
 
-/** Mounts the stage1 tree; gc may find it unmounted after a reboot, and calls this again. */
+/** Mounts the stage1 tree. `gc` calls this too, as a reboot unmounts the tree. */
 export async function mountStage1(dir: string, tree: Tree): Promise<void> {
   await mountOverlay(tree.rootfs, `${dir}/overlay/${tree.id}`, "", `${dir}/stage1/rootfs`);
-  // rkt reads exit codes from the upper layer, where a directory appears only once it is changed.
+  // rkt reads exit codes from the upper layer, which has the directory only once it has changed.
   await Deno.utime(`${dir}/stage1/rootfs/rkt/status`, new Date(), new Date());
 }
 
-/** The programs are a hundred megabytes each, and nobody writes to them: links will do. */
+/**
+ * Copies a stage1, but links its programs: each has a hundred megabytes, and nobody writes to them.
+ */
 async function copyStage1(dir: string, tree: Tree): Promise<void> {
   const target = `${dir}/stage1/rootfs`;
   const linked = await execute(["cp", "--archive", "--link", tree.rootfs, target]);
@@ -147,7 +156,7 @@ async function mountOverlay(lower: string, dir: string, app: string, target: str
   await must(["mount", "-t", "overlay", "overlay", "-o", layers, target]);
 }
 
-/** Gives an app with an `/etc`, but no `/etc/mtab`, the one that programs expect. */
+/** Gives an app that has `/etc` but no `/etc/mtab` the link that programs expect. */
 async function linkMtab(etc: string): Promise<void> {
   try {
     await Deno.symlink("../proc/self/mounts", `${etc}/mtab`);
@@ -159,20 +168,20 @@ async function linkMtab(etc: string): Promise<void> {
   }
 }
 
-/** The absolute path of an entrypoint below a stage1's root, as its manifest names it. */
+/** Returns the absolute path of an entrypoint, which the stage1's manifest names, below a root. */
 export function entrypoint(stage1: Tree, rootfs: string, name: string): string {
   const path = annotation(stage1.manifest, `coreos.com/rkt/stage1/${name}`);
   if (path === undefined) throw new Error(`the stage1 has no entrypoint ${JSON.stringify(name)}`);
   return `${rootfs}/${path.replace(/^\/+/, "")}`;
 }
 
-/** Unmounts whatever is mounted below a directory, and removes it. */
+/** Unmounts everything below a directory, and removes the directory. */
 export async function removeTree(dir: string): Promise<void> {
   const paths = mountsUnder(dir).map(({ path }) => path).reverse();
-  // Shared copies of /dev would take the host's /dev/pts with them. Recursively, because a mount
-  // may lie under another on the same path, where only this reaches it.
+  // Without this, unmounting a shared copy of /dev would unmount the host's /dev/pts. It is done
+  // recursively, because a mount may be covered by another one on the same path.
   for (const path of paths) await must(["mount", "--make-rprivate", path]);
-  // Lazily, as rkt does: a process that was left behind is not to keep the rest from going.
+  // Lazily, as rkt does: a process that is left keeps its mount busy, which must not keep the rest.
   for (const path of paths) await must(["umount", "--lazy", path]);
   await Deno.remove(dir, { recursive: true });
 }

@@ -1,45 +1,44 @@
 /**
- * Programs that stage0 starts: with the lock, the limits and the signals that a caller would leave
- * them.
+ * Programs that stage0 starts with a caller's lock, limits and ignored signals.
  *
  * @module
  */
 
 import { eventually, type Host, type Result, thisHost } from "../host.ts";
 
-/** How a program is started. */
+/** Options of a program's start. */
 export interface LaunchOptions {
-  /** Variables over a clean environment; undefined removes one. */
+  /** Variables to add to a clean environment; undefined removes one. */
   env?: Record<string, string | undefined>;
   /** What the program reads; by default nothing. */
   stdin?: string;
-  /** Whether more can be written to it, until it ends. */
+  /** Whether the program's input stays open for more. */
   keepsStdin?: boolean;
-  /** Whether it has the terminal of the tests, instead of pipes. */
+  /** Whether the program has the terminal of the tests instead of pipes. */
   terminal?: boolean;
-  /** Further descriptors of one digit that the caller forgot to close. */
+  /** Descriptors of one digit that the caller has left open by mistake. */
   extraFds?: number[];
-  /** Limits that the caller has, in the words of the shell's `ulimit`, such as `-S -n 321`. */
+  /** The caller's limits, as options of the shell's `ulimit`, such as `-S -n 321`. */
   limits?: string[];
-  /** Signals that the caller ignores, as the shell's `trap` spells them. */
+  /** Signals that the caller ignores, by the names of the shell's `trap`. */
   ignoredSignals?: string[];
-  /** Whether it leads a session of its own, as one that a shell puts into the background. */
+  /** Whether the program leads a session of its own, as a shell's background job may. */
   detached?: boolean;
-  /** Where it is started. */
+  /** The host to start it on. */
   host?: Host;
 }
 
-/** What is started. */
+/** The program to start. */
 export interface Command {
   /** The program and its arguments. */
   argv: string[];
   /** Its working directory. */
   dir: string;
-  /** Its variables, before those of the options. */
+  /** Its variables; those of the options replace them. */
   env: Record<string, string>;
-  /** A descriptor by which it holds its working directory, locked. */
+  /** The descriptor by which it holds its working directory locked. */
   lockFd?: number;
-  /** The kernel that it has, on whatever host. */
+  /** The kernel that it finds, on whatever host. */
   kernel: Host;
 }
 
@@ -65,22 +64,22 @@ export class Program {
     );
   }
 
-  /** Its process, which the shell that took the lock has become. */
+  /** The program's PID; the shell that took the lock has become the program. */
   get pid(): number {
     return this.#child.pid;
   }
 
-  /** What it has printed so far. */
+  /** The program's standard output so far. */
   get stdout(): string {
     return this.#out.text;
   }
 
-  /** What it has complained about so far. */
+  /** The program's standard error so far. */
   get stderr(): string {
     return this.#err.text;
   }
 
-  /** Waits until it has printed a text; that it ends without is an error. */
+  /** Waits until the program has printed a text, and fails if it ends without. */
   async prints(text: string): Promise<void> {
     await eventually(`${JSON.stringify(text)} printed`, () => {
       if (this.stdout.includes(text)) return true;
@@ -89,14 +88,14 @@ export class Program {
     });
   }
 
-  /** Writes to what it reads, which has to be kept open. */
+  /** Writes to the program's input, which `keepsStdin` has kept open. */
   async write(text: string): Promise<void> {
     const writer = this.#child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(text));
     writer.releaseLock();
   }
 
-  /** Sends a signal, unless it has ended. */
+  /** Sends the program a signal, unless it has ended. */
   kill(signal: Deno.Signal): void {
     if (!this.ended) this.#child.kill(signal);
   }
@@ -130,8 +129,8 @@ function spawn(
 }
 
 /**
- * What happens in the process before it becomes the program. Only a shell can hand a descriptor
- * on, and it is the program's process that must have taken the lock.
+ * Returns shell commands that run before the program in its process. Only a shell can pass on a
+ * descriptor, and the process that takes the lock must be the program's.
  */
 function prelude(lockFd: number | undefined, options: LaunchOptions): string {
   const { extraFds = [], limits = [], ignoredSignals = [] } = options;
@@ -150,7 +149,7 @@ function withoutUndefined(env: Record<string, string | undefined>): Record<strin
   return Object.fromEntries(set) as Record<string, string>;
 }
 
-/** A program that ends before it has read everything is none of the caller's business. */
+/** Writes a program's input, and ignores the error if the program ends before it has read all. */
 async function feed(stdin: WritableStream<Uint8Array>, text: string): Promise<void> {
   const writer = stdin.getWriter();
   try {
@@ -161,9 +160,9 @@ async function feed(stdin: WritableStream<Uint8Array>, text: string): Promise<vo
   }
 }
 
-/** Collects what comes out of a pipe. */
+/** Collects the output of a pipe. */
 class Capture {
-  /** What has come so far. */
+  /** The output so far. */
   text = "";
   readonly #reader: ReadableStreamDefaultReader<string> | undefined;
   readonly #done: Promise<void>;
@@ -173,7 +172,9 @@ class Capture {
     this.#done = this.#collect();
   }
 
-  /** Waits for the end; not for long, as a process that was left behind may hold the pipe open. */
+  /**
+   * Waits for the end of the pipe, but not long: a process that is left behind may hold it open.
+   */
   async close(): Promise<void> {
     const patience = setTimeout(() => this.#reader?.cancel(), 500);
     await this.#done;

@@ -9,17 +9,17 @@ import type { ImageManifest } from "./manifest.ts";
 
 /** An image on disk. */
 export interface Tree {
-  /** A name for the tree, of the form of an image ID. */
+  /** The tree's name, in the form of an image ID. */
   id: string;
-  /** The manifest, byte for byte. */
+  /** The manifest's text, byte for byte. */
   manifestText: string;
-  /** The manifest, read. */
+  /** The manifest, parsed. */
   manifest: ImageManifest;
   /** The absolute path of its root file system. */
   rootfs: string;
 }
 
-/** Opens an image; an ACI is unpacked below `cache`, unless that was done before. */
+/** Opens an image. An ACI is unpacked below `cache`, unless it already is. */
 export async function openTree(path: string, cache: string): Promise<Tree> {
   const image = await Deno.realPath(path);
   const dir = (await Deno.stat(image)).isDirectory ? image : await unpackOnce(image, cache);
@@ -39,7 +39,7 @@ async function unpackOnce(aci: string, cache: string): Promise<string> {
   return tree;
 }
 
-/** The tree appears under its name only when it is complete. */
+/** Unpacks an ACI. The tree appears under its name only when it is complete. */
 async function unpack(aci: string, tree: string): Promise<void> {
   const partial = `${tree}.partial`;
   await Deno.mkdir(partial, { recursive: true });
@@ -57,7 +57,9 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Not the digest of an archive, which a directory has not: it only has to tell trees apart. */
+/**
+ * Computes an ID that tells trees apart. It is not an archive's digest, as a directory has none.
+ */
 async function imageId(dir: string, manifest: string): Promise<string> {
   return `sha512-${await digest(`${dir}\0${manifest}`)}`;
 }

@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The first program of the virtual machine: it makes a host with cgroup v2 alone, works through the
+# The first program of the virtual machine. It makes a host with cgroup v2 alone, works through the
 # cases, and writes one line about each to the second serial port, $RESULTS.
 
 /bin/busybox mkdir -p /proc /sys /dev /tmp /etc
@@ -10,9 +10,9 @@ mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 
-# A disk of 16 MiB of memory.
+# Adds a block device: 16 MiB of memory.
 insmod /brd.ko rd_nr=1
-# The kernel takes a policy in one write only.
+# Loads a policy, which the kernel takes only in one write.
 load() { dd if=/policy of="$1" bs=1M 2>/dev/null; }
 if [ ! -e /policy ]; then :
 elif [ -d /sys/fs/selinux ]; then

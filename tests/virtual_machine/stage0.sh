@@ -1,22 +1,22 @@
-# What stage0 does with the pod of a case, `$uuid`, in the words of a shell.
+# What stage0 does with the pod of a case, `$uuid`, as shell functions.
 
 dir=/pods/run/$uuid
 
-# Becomes an entrypoint, as rkt does: in the pod's directory.
+# Executes an entrypoint in the pod's directory, as rkt does.
 become() {
   entrypoint=stage1/rootfs/$1
   shift
   cd "$dir" && exec "$entrypoint" "$@"
 }
 
-# Runs the pod to its end. Where this is in a shell of its own, that shell is not left beside it.
+# Runs the pod to its end. In a subshell, `run` replaces the subshell, so that none is left.
 run() {
   cd "$dir" && exec 9<. && flock 9 || exit 125
   export RKT_LOCK_FD=9
   become run "$@" "--net=$net" --local-config=/etc/rkt "$uuid"
 }
 
-# Runs the pod in the background, from the moment that it names its process.
+# Runs the pod in the background, and returns once the pod has recorded its PID.
 start() {
   run "$@" &
   pod=$!
@@ -30,14 +30,14 @@ stop() { (become stop "$@" "$uuid"); }
 
 enter() { (become enter "--pid=$(cat "$dir/pid")" --appname=app -- "$@"); }
 
-# Moves the pod to the garbage, and has stage1 clean up.
+# Moves the pod to the garbage and runs `gc`.
 collect() {
   mkdir -p /pods/garbage && mv "$dir" /pods/garbage/ && dir=/pods/garbage/$uuid
   (become gc --local-config=/etc/rkt "$uuid")
 }
 
-# Every cgroup of the pod.
+# Lists every cgroup of the pod.
 cgroups() { find /sys/fs/cgroup -type d -name "*$uuid*"; }
 
-# Moves this shell, or a part of it in parentheses, to a cgroup, which is made.
+# Moves this shell, or a subshell, to a cgroup, which is made if it is missing.
 join() { mkdir -p "/sys/fs/cgroup/$1" && echo 0 >"/sys/fs/cgroup/$1/cgroup.procs"; }
