@@ -23,7 +23,7 @@ const USAGE = `Usage: deno task explain --permissions
   --fields       what becomes of each field of the manifests, as Markdown
   --json         print the plan as JSON
   POD_DIRECTORY  what \`run\` would do with a pod, in that order; nothing is done
-  FLAGS OF RUN   as rkt passes them, such as --net=none (see docs/fields.md)
+  FLAGS OF RUN   as rkt passes them, such as --net=none
   --debug        show where an error comes from`;
 
 async function explainPermissions(): Promise<void> {
