@@ -1,13 +1,7 @@
-/** How comments are written, and that no two modules export one name. */
+/** How comments are sources, and that no two modules export one name. */
 
 import { assertEquals } from "@std/assert";
 import { ROOT } from "./project.ts";
-
-/** The exceptions for now: files by how their paths begin, and names that two modules export. */
-const TO_DO: Readonly<Record<"comments" | "names", readonly string[]>> = {
-  comments: ["tests/explain", "tests/main.ts", "tests/scenario.ts"],
-  names: [],
-};
 
 /** The most columns of a comment. A line with an address may have more. */
 const COLUMNS = 100;
@@ -30,10 +24,6 @@ interface Source {
 
 const sources = ["entry", "image", "src", "tasks", "tests"].flatMap(sourcesIn);
 
-const written = sources.filter(({ path }) =>
-  !TO_DO.comments.some((start) => path.startsWith(start))
-);
-
 function sourcesIn(directory: string): Source[] {
   return [...Deno.readDirSync(`${ROOT}/${directory}`)].flatMap(({ name, isDirectory }) => {
     const path = `${directory}/${name}`;
@@ -45,7 +35,7 @@ function sourcesIn(directory: string): Source[] {
 
 /** Finds lines, and returns the path and number of each. */
 function linesWhere(isWrong: (line: string, next: string) => boolean): string[] {
-  return written.flatMap(({ path, text }) => {
+  return sources.flatMap(({ path, text }) => {
     const lines = text.split("\n");
     return lines.flatMap((line, i) => isWrong(line, lines[i + 1] ?? "") ? `${path}:${i + 1}` : []);
   });
@@ -64,7 +54,7 @@ Deno.test("each `@throws` says when", () => {
 });
 
 Deno.test("the comment of an exported function begins with what the function does", () => {
-  const wrong = written.flatMap(({ path, text }) =>
+  const wrong = sources.flatMap(({ path, text }) =>
     [...text.matchAll(FUNCTION)]
       .filter(([, comment]) => NO_VERBS.test(comment!.replace(/^[\s*]+/, "")))
       .map(([, , name]) => `${path}: ${name}`)
@@ -79,6 +69,6 @@ Deno.test("no two modules export one name", () => {
       places.set(name!, (places.get(name!) ?? new Set()).add(path));
     }
   }
-  const twice = [...places].filter(([name, { size }]) => size > 1 && !TO_DO.names.includes(name));
+  const twice = [...places].filter(([, { size }]) => size > 1);
   assertEquals(twice.map(([name, paths]) => `${name}: ${[...paths].join(", ")}`), []);
 });

@@ -56,7 +56,10 @@ const BASIC_NEEDS: Need[] = [
   { what: "a static busybox", met: BUSYBOX !== undefined },
 ];
 
-/** The images under test: that whose pods are in the host's namespaces, and that whose pods have their own. */
+/**
+ * The images under test: that whose pods are in the host's namespaces, and that whose pods have
+ * their own.
+ */
 export const STAGE1: string = imageUnderTest("STAGE1", "stage1-volo.aci");
 export const ISOLATED_STAGE1: string = imageUnderTest(
   "STAGE1_ISOLATED",
@@ -105,7 +108,8 @@ interface Subject {
 /**
  * Declares a test of the whole system, once for each flavor and kernel.
  *
- * @param name Which behaviour is shown. Tests of isolated pods and with older kernels add that to it.
+ * @param name Which behaviour is shown. Tests of isolated pods and with older kernels add that to
+ * it.
  * @param options What is otherwise than usual; may be left out.
  * @param test Works with pods, and asserts.
  */

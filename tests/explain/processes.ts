@@ -99,7 +99,9 @@ export function agreeOnOomScores({ apps }: Seen): void {
 
 const STREAMS = ["stdin", "stdout", "stderr"] as const;
 
-/** Checks where streams lead: to a device, to where those of `run` lead, or to a pipe of its own. */
+/**
+ * Checks where streams lead: to a device, to where those of `run` lead, or to a pipe of its own.
+ */
 export function agreeOnStreams({ apps, pod, program }: Seen): void {
   for (const { plan, pid } of apps) {
     STREAMS.forEach((stream, fd) => {
