@@ -71,6 +71,36 @@ for (const propagation of PROPAGATIONS) {
   });
 }
 
+const TRACEFS = {
+  what: "debugfs, in which the kernel mounts tracefs on demand",
+  met: ["debugfs", "tracefs"].every((name) =>
+    Deno.readTextFileSync("/proc/filesystems").includes(`\t${name}\n`)
+  ),
+};
+
+scenario(
+  "a volume in a mount that the host makes on the way to it is shared",
+  { needs: [TRACEFS] },
+  async ({ dir, script }) => {
+    const debug = `${dir}/debug`;
+    await Deno.mkdir(debug);
+    await using pod = await script(
+      "echo up; sleep 100",
+      recursiveVolume(`${debug}/tracing/events`),
+    );
+    await using host = await SimulatedHost.open("private");
+    await must(["mount", "-t", "debugfs", "debugfs", debug], host);
+    const mounts = () => mountsUnder(`${debug}/tracing`, host.pid);
+    assertEquals(mounts(), []);
+    const program = await pod.start({ host });
+    await program.prints("up");
+    const isShared = mounts().map(({ propagation }) =>
+      propagation.some((it) => /^shared/.test(it))
+    );
+    assertEquals(isShared, [true]);
+  },
+);
+
 scenario(
   "what the app mounts outside its volumes stays inside",
   { kernels: EVERY_KERNEL },

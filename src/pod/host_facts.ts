@@ -36,13 +36,15 @@ export function lookAtHost(
   { localConfig }: RunArguments,
   sources: VolumeSources,
 ): HostFacts {
+  // Before the mount table is read: to walk to a source may mount what is automounted on the way.
+  const sourceFacts = new Map(
+    questions.sources.map(({ path, field }) => [path, lookAtSource(path, field, sources)]),
+  );
   const needsMounts = questions.sources.length > 0 || questions.needsCgroups;
   const mounts = needsMounts ? readMounts() : [];
   return {
     mounts,
-    sources: new Map(
-      questions.sources.map(({ path, field }) => [path, lookAtSource(path, field, sources)]),
-    ),
+    sources: sourceFacts,
     cgroups: questions.needsCgroups ? readCgroups(mounts) : { v1: [], v2: [] },
     blockDevices: questions.needsBlockDevices ? listBlockDevices() : [],
     sysctls: new Map(
