@@ -56,8 +56,24 @@ export function planOf(directory: string, flags: readonly string[]): PodPlan {
 
 function explainPod(directory: string, flags: readonly string[], asJson: boolean): void {
   const plan = planOf(directory, flags);
-  if (asJson) say(JSON.stringify(toJson(plan), null, 2));
+  if (asJson) say(escapeControls(JSON.stringify(toJson(plan), null, 2)));
   else describePlan(plan).forEach((line) => say(line));
+}
+
+/**
+ * Escapes the control characters that JSON allows in strings: a terminal takes them for commands.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(escapeControls('"\x9b2J\x7f"'), '"\\u009b2J\\u007f"');
+ * ```
+ */
+export function escapeControls(json: string): string {
+  return json.replace(
+    /[\x7f-\x9f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 async function main(args: string[]): Promise<void> {
