@@ -13,7 +13,7 @@ import { isLocked } from "../linux/file_lock.ts";
 import { signalProcess } from "../linux/pidfd.ts";
 import { POLLIN, waitForEvents } from "../linux/poll.ts";
 import { listProcesses } from "../linux/proc.ts";
-import { SIGCONT, SIGKILL, SIGTERM } from "../linux/signal_numbers.ts";
+import { SIGCONT, SIGINT, SIGKILL, SIGTERM } from "../linux/signal_numbers.ts";
 import { findAppProcesses, holdAppProcess, openAppMatcher } from "../process/app_processes.ts";
 import type { HeldProcess } from "../process/held_process.ts";
 import { killAppProcesses } from "../process/kill_apps.ts";
@@ -79,8 +79,9 @@ function killPod({ uuid, roots, pid, debug }: FoundPod): boolean {
   const leader = findLeader(roots, pid) ?? (pid === undefined ? undefined : findFirstProcess(pid));
   using apps = openAppMatcher(roots);
   selfConfine("stop", debug);
-  // Before any app ends, so that the supervisor starts no post-stop handler of it.
-  if (supervisor) signalHeld(supervisor, SIGTERM, debug, BY_FORCE);
+  // Before any app ends, so that the supervisor starts no post-stop handler of it. A SIGTERM would
+  // be lost, where one of an earlier `stop` is still pending.
+  if (supervisor) signalHeld(supervisor, SIGINT, debug, BY_FORCE);
   const hadCgroups = killInPodCgroups(uuid, debug);
   if (leader) signalHeld(leader, SIGKILL, debug);
   // In a pod without a supervisor, the app and what it has started keep the pod locked.

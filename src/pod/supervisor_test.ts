@@ -111,11 +111,11 @@ Deno.test("SIGTERM asks apps to end, and kills them after 30 seconds", () => {
   assertEquals(pod.done("signal"), ["500 signal 15 a", "30500 signal 9 a"]);
 });
 
-Deno.test("SIGTERM by force kills apps, and starts no handler although an app has ended", () => {
+Deno.test("SIGINT by force kills apps, and starts no handler although an app has ended", () => {
   const pod = new DoubleOfPod({ name: "a", hasPreStart: false, hasPostStop: true })
     .at(
       500,
-      { signal: SIGTERM, value: BY_FORCE },
+      { signal: SIGINT, value: BY_FORCE },
       { ended: "a", end: { signal: SIGKILL } },
     );
   assertEquals(pod.run(), 137);

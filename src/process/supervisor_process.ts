@@ -11,7 +11,7 @@ import { listProcesses, parentOf } from "../linux/proc.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { type HeldProcess, holdProcess, identityIfThere } from "./held_process.ts";
 
-/** The value of the SIGTERM by which `stop --force` asks: no handler is to start any more. */
+/** The value of the SIGINT by which `stop --force` asks: no handler is to start any more. */
 export const BY_FORCE = 1;
 
 /** What tells the supervisor, in the form of {@linkcode FileStatus.identity}. */

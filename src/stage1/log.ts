@@ -5,18 +5,19 @@
  */
 
 /**
- * Escapes control characters and line separators, by which a manifest could deceive the reader at a
- * terminal.
+ * Escapes control characters, line separators, and what changes the direction of text: a manifest
+ * could deceive the reader at a terminal by them.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
  * assertEquals(printable("a\x1b[2Jb\n"), "a\\x1b[2Jb\\x0a");
+ * assertEquals(printable("a\u202eb"), "a\\x202eb");
  * ```
  */
 export function printable(text: string): string {
   return text.replace(
-    /[\p{Cc}\u2028\u2029]/gu,
+    /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
 }
