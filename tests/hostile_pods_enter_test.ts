@@ -21,12 +21,15 @@ import type { App, Program } from "./stage0.ts";
 
 const UP = ["/bin/sh", "-c", "echo up; exec sleep 100"];
 
-/** Waits until the command of an `enter` is up, and returns its PID. */
+/**
+ * Waits until the command of an `enter` is up, and returns its PID. Beside it, a process that
+ * prepared it may not have ended yet.
+ */
 async function commandOf(program: Program): Promise<number> {
   await program.prints("up");
-  const [command] = childrenOf(program.pid);
-  assert(command !== undefined, "enter has no command");
-  return command.pid;
+  const find = () => childrenOf(program.pid).find(({ argv }) => argv[0] === "sleep")?.pid;
+  await eventually("the command", () => find() !== undefined);
+  return find()!;
 }
 
 // Credentials.

@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
 import { eventually, sleep } from "./host.ts";
+import { signalIfThere } from "./pod_processes.ts";
 import { childrenOf, isAlive, readProcess } from "./procfs.ts";
 import { REGROWING } from "./regrowing.ts";
 import { scenario } from "./scenario.ts";
@@ -127,7 +128,7 @@ scenario(
     await program.prints("up");
     const processes = family(program).filter((pid) => pid !== program.pid);
     // Pid 1, the shell's program and its child stay; a process that was ending cannot be stopped.
-    const stopped = processes.filter(stopIfThere);
+    const stopped = processes.filter((pid) => signalIfThere(pid, "SIGSTOP"));
     assert(stopped.length >= 3, `only ${stopped.length} could be stopped`);
     assertQuiet(await pod.stop({ force: true }));
     await program.result;
@@ -225,14 +226,3 @@ scenario("stop says with --debug whom it signals", { flavor: "isolated" }, async
   assert(result.stderr.includes(`stop: signal 15 to ${program.pid}\n`), result.stderr);
   await program.result;
 });
-
-/** Stops a process, unless it has ended. */
-function stopIfThere(pid: number): boolean {
-  try {
-    Deno.kill(pid, "SIGSTOP");
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}

@@ -39,3 +39,14 @@ export function sharedNamespaces(one: number | "self", other: number | "self"): 
   const of = (pid: number | "self", kind: string) => Deno.readLinkSync(`/proc/${pid}/ns/${kind}`);
   return NAMESPACES.filter((kind) => of(one, kind) === of(other, kind));
 }
+
+/** Signals a process, and tells whether it was still there. */
+export function signalIfThere(pid: number, signal: Deno.Signal): boolean {
+  try {
+    Deno.kill(pid, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

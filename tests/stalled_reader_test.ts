@@ -3,6 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { assertQuiet } from "./expect.ts";
 import { eventually, type Host, must, sleep } from "./host.ts";
+import { signalIfThere } from "./pod_processes.ts";
 import { childrenOf, isAlive } from "./procfs.ts";
 import { scenario, type Stage } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
@@ -74,7 +75,8 @@ for (const force of [false, true]) {
     async (pod, host) => {
       const program = await startStalled(pod, host);
       const children = childrenOf(program.pid).map(({ pid }) => pid);
-      for (const pid of children) Deno.kill(pid, "SIGKILL");
+      // A process that prepared an app may have ended meanwhile.
+      for (const pid of children) signalIfThere(pid, "SIGKILL");
       await eventually("the apps' end", () => !children.some(isAlive));
       await sleep(500);
       assertEquals(program.ended, false);
