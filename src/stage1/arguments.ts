@@ -1,6 +1,5 @@
 /**
- * The arguments of the four entrypoints: rkt's stage1 implementor's guide, interface version 5. The
- * flags of version 6 are known too, so that an image of that version could share these entrypoints.
+ * The arguments of the four entrypoints: rkt's stage1 implementor's guide, interface version 6.
  *
  * @module
  */
