@@ -8,7 +8,6 @@
  * @module
  */
 
-import { readIsolators } from "../appc/isolators.ts";
 import type { Cgroups } from "../linux/cgroup_paths.ts";
 import type { Mount } from "../linux/mountinfo.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
@@ -16,6 +15,7 @@ import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
 import { needBlockDevices, needCgroups } from "./cgroup/resources.ts";
+import { isolatorsOfApp, isolatorsOfPod } from "./isolators.ts";
 import { planNamespaceKinds, runBecomesApp } from "./namespaces.ts";
 import type { ConfigurationFile } from "./network/configuration.ts";
 import { needSecurityModules, type SecurityModules } from "./process/security_label.ts";
@@ -66,10 +66,8 @@ export interface HostQuestions {
  */
 export function planQuestions(pod: Pod, args: RunArguments, flavor: Flavor): HostQuestions {
   const kinds = planNamespaceKinds(args, flavor);
-  const ofPod = readIsolators(pod.manifest.isolators, "isolators");
-  const ofApps = pod.apps.map(({ app, field }) =>
-    readIsolators(app.isolators, `${field}.app.isolators`)
-  );
+  const ofPod = isolatorsOfPod(pod);
+  const ofApps = pod.apps.map(isolatorsOfApp);
   const isolators = [...ofApps, ofPod];
   return {
     sources: pod.apps.flatMap((app) => matchVolumes(pod, app, mountRulesOf(flavor)))

@@ -5,8 +5,9 @@
  * @module
  */
 
-import type { Isolators } from "../appc/isolators.ts";
+import { type Isolators, readIsolators } from "../appc/isolators.ts";
 import type { Flavor } from "../stage1/flavor.ts";
+import type { Pod, PodApp } from "../stage1/pod.ts";
 import { type OomScorePlan, planOomScore } from "./cgroup/resources.ts";
 import { tellIgnored } from "./fields.ts";
 import { planPrivileges, type PrivilegePlan } from "./process/privileges.ts";
@@ -26,6 +27,24 @@ export interface IsolatorOptions {
   disableCapabilities: boolean;
   /** `--disable-seccomp`. */
   disableSeccomp: boolean;
+}
+
+/**
+ * Reads the isolators of an app's manifest.
+ *
+ * @throws {Error} when one is wrong; the message names its field.
+ */
+export function isolatorsOfApp({ app, field }: PodApp): Isolators {
+  return readIsolators(app.isolators, `${field}.app.isolators`);
+}
+
+/**
+ * Reads the isolators of a pod's manifest: those that its apps share.
+ *
+ * @throws {Error} when one is wrong; the message names its field.
+ */
+export function isolatorsOfPod({ manifest }: Pod): Isolators {
+  return readIsolators(manifest.isolators, "isolators");
 }
 
 /**

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Isolators, readIsolators } from "../appc/isolators.ts";
+import type { Isolators } from "../appc/isolators.ts";
 import type { Capability } from "../linux/capabilities.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
 import type { Flavor } from "../stage1/flavor.ts";
@@ -19,7 +19,7 @@ import { notesOnNetworkLimits } from "./cgroup/resources.ts";
 import type { HostFacts } from "./host_facts.ts";
 import { type IdRange, parsePrivateUsers } from "./id_range.ts";
 import { ignoredArguments } from "./ignored_arguments.ts";
-import { notesOnUnknownIsolators } from "./isolators.ts";
+import { isolatorsOfApp, isolatorsOfPod, notesOnUnknownIsolators } from "./isolators.ts";
 import { hostnameOf, type NamespacePlan, planNamespaceKinds, runBecomesApp } from "./namespaces.ts";
 import { planForwardedPorts } from "./network/forwarded_ports.ts";
 import { networkDirectory, type NetworkPlan, planNetworks } from "./network/networks.ts";
@@ -82,10 +82,8 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
   const hasNetwork = kinds.includes("net");
   const users = isIsolated ? parsePrivateUsers(args.privateUsers) : undefined;
   const network = planNetwork(pod, args, flavor, facts);
-  const ofPod = readIsolators(pod.manifest.isolators, "isolators");
-  const ofApps = pod.apps.map(({ app, field }) =>
-    readIsolators(app.isolators, `${field}.app.isolators`)
-  );
+  const ofPod = isolatorsOfPod(pod);
+  const ofApps = pod.apps.map(isolatorsOfApp);
   const options: AppOptions = {
     ...args,
     flavor,

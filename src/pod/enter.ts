@@ -5,13 +5,13 @@
  * @module
  */
 
-import { readIsolators } from "../appc/isolators.ts";
 import { clearInherited } from "../linux/capability_sets.ts";
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_PATH, openFile, openInRoot } from "../linux/open.ts";
 import { isDevpts } from "../linux/terminal.ts";
 import { hostId, parsePrivateUsers } from "../plan/id_range.ts";
+import { isolatorsOfApp, isolatorsOfPod } from "../plan/isolators.ts";
 import { planPrivileges, type PrivilegePlan } from "../plan/process/privileges.ts";
 import { type LabelPlan, needSecurityModules, planLabels } from "../plan/process/security_label.ts";
 import { openAppEntry } from "../process/app_entry.ts";
@@ -95,9 +95,9 @@ function openTerminals(root: Fd): Fd {
 }
 
 /** Plans the restrictions of a command as `run` planned the app's. `run` has printed the notes. */
-function planRestrictions({ manifest }: Pod, { app, field }: PodApp): Restrictions {
-  const ofApp = readIsolators(app.isolators, `${field}.app.isolators`);
-  const ofPod = readIsolators(manifest.isolators, "isolators");
+function planRestrictions(pod: Pod, app: PodApp): Restrictions {
+  const ofApp = isolatorsOfApp(app);
+  const ofPod = isolatorsOfPod(pod);
   const options = { ...loadDisabledIsolators(), restrictByDefault: readFlavor() === "isolated" };
   const modules = lookAtSecurityModules(needSecurityModules([ofApp, ofPod]));
   return {
