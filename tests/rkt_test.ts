@@ -4,7 +4,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { eventually, execute, type Result, which } from "./host.ts";
 import { packImage } from "./images.ts";
 import { mountsUnder } from "./procfs.ts";
-import { scenario, type Stage, STAGE1 } from "./scenario.ts";
+import { ISOLATED_STAGE1, scenario, type Stage, STAGE1 } from "./scenario.ts";
 import { removeTree } from "./stage0/pod_dir.ts";
 
 const RKT = Deno.env.get("RKT") ?? which("rkt");
@@ -48,7 +48,12 @@ class Rkt implements AsyncDisposable {
    * Returns the arguments that run an image with the stage1 under test, without verifying either.
    */
   runArgv(image: string, ...rest: string[]): string[] {
-    return this.argv("--insecure-options=image", "run", `--stage1-path=${STAGE1}`, image, ...rest);
+    return this.runArgvWith(STAGE1, image, ...rest);
+  }
+
+  /** Returns the arguments that run an image with this stage1, without verifying either. */
+  runArgvWith(stage1: string, ...rest: string[]): string[] {
+    return this.argv("--insecure-options=image", "run", `--stage1-path=${stage1}`, ...rest);
   }
 
   /** Lists the mounts in the data directory. */
@@ -110,6 +115,36 @@ scenario("rkt lists, enters, stops and collects a pod", { needs: NEEDS }, async 
   assertEquals((await rkt.call("list", "--no-legend")).stdout.trim(), "");
   assertEquals(rkt.mounts(), []);
 });
+
+const shapes: [what: string, stage1: string, apps: number][] = [
+  ["of one app", STAGE1, 1],
+  ["of two apps", STAGE1, 2],
+  ["with namespaces of its own", ISOLATED_STAGE1, 1],
+];
+
+for (const [what, stage1, apps] of shapes) {
+  scenario(`rkt status --wait-ready returns for a pod ${what}`, { needs: NEEDS }, async (stage) => {
+    await using rkt = new Rkt(stage.dir);
+    const image = await packScript(stage, "exec sleep 100");
+    const file = `${stage.dir}/uuid`;
+    const images = Array.from({ length: apps }, (_, i) => [image, `--name=app${i}`]).flat();
+    const flags = ["--net=none", `--uuid-file-save=${file}`];
+    const argv = stage1 === STAGE1 ? flags.slice(1) : flags;
+    const [program, ...args] = rkt.runArgvWith(stage1, ...argv, ...images);
+    const pipes = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
+    const child = new Deno.Command(program!, { args, ...pipes }).spawn();
+    const output = child.output();
+    await eventually("the pod's UUID", () => isThere(file));
+    const uuid = await Deno.readTextFile(file);
+    const { code, stdout, stderr } = await rkt.call("status", "--wait-ready=30s", uuid);
+    assertEquals(code, 0, stderr);
+    assertMatch(stdout, /^state=running$/m);
+    assertMatch(stdout, /^pid=\d+$/m);
+    assertEquals((await rkt.call("stop", "--force", uuid)).code, 0);
+    await output;
+    assertEquals((await rkt.call("gc", "--grace-period=0s")).code, 0);
+  });
+}
 
 scenario("rkt stop --force ends a pod that will not", { needs: NEEDS }, async (stage) => {
   await using rkt = new Rkt(stage.dir);

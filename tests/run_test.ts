@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
+import { eventually } from "./host.ts";
 import { isAlive, readProcess } from "./procfs.ts";
 import { EVERY_KERNEL, scenario } from "./scenario.ts";
 import { LOCK_FD } from "./stage0/pod.ts";
@@ -111,6 +112,26 @@ scenario("pid and pgid are decimal text that rkt can read", async ({ script }) =
   for (const file of ["pid", "pgid"]) {
     assert(/^\d+\n?$/.test(await Deno.readTextFile(`${pod.dir}/${file}`)), file);
   }
+});
+
+scenario("a pod of one app is ready when the app runs", { flavor: "either" }, async (stage) => {
+  await using pod = await stage.script("echo up; sleep 100");
+  const program = await pod.start();
+  await program.prints("up");
+  const link = `${pod.stage1Rootfs}/rkt/supervisor-status`;
+  await eventually(
+    "readiness",
+    async () => (await Deno.readLink(link).catch(() => "")) === "ready",
+  );
+});
+
+scenario("a pod that cannot start is not ready", { flavor: "either" }, async ({ pod: prepare }) => {
+  await using pod = await prepare({ app: { exec: ["/missing"] } });
+  assertRefused(await pod.run(), "run", /missing/);
+  assertEquals(
+    await Deno.readLink(`${pod.stage1Rootfs}/rkt/supervisor-status`).catch(() => ""),
+    "",
+  );
 });
 
 scenario("the pod is running while its app is, and not after", async ({ script }) => {

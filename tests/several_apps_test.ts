@@ -44,6 +44,15 @@ async function compose({ stage0, image }: Stage, apps: Record<string, Partial<Ap
   });
 }
 
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function shell(text: string): string[] {
   return ["/bin/sh", "-c", text];
 }
@@ -271,6 +280,30 @@ scenario(
       "one: one runs",
       "one: after one",
     ]);
+  },
+);
+
+/** Where rkt looks whether a pod is ready. */
+function readiness(pod: Pod): string {
+  return `${pod.stage1Rootfs}/rkt/supervisor-status`;
+}
+
+scenario(
+  "a pod is ready when its last app has been started, and not before",
+  { flavor: "either" },
+  async (stage) => {
+    const wait = "echo waiting; until test -e /go; do sleep .02; done";
+    await using pod = await compose(stage, {
+      one: { exec: shell(UP), eventHandlers: [{ name: "pre-start", exec: shell(wait) }] },
+      two: { exec: shell(UP) },
+    });
+    const program = await startUp(pod, 1);
+    await program.prints("waiting");
+    assertEquals(await isThere(readiness(pod)), false);
+    await Deno.writeTextFile(`${pod.appRootfs("one")}/go`, "");
+    await eventually("readiness", () => isThere(readiness(pod)));
+    assertEquals(await Deno.readLink(readiness(pod)), "ready");
+    assertEquals(pod.readNumber("pid") !== undefined, true);
   },
 );
 

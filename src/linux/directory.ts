@@ -77,6 +77,16 @@ export function makeLink(target: string, path: string): void {
 }
 
 /**
+ * Makes a symbolic link in a directory: symlinkat(2).
+ *
+ * @param target The text of the link.
+ * @throws {SyscallError} `EEXIST` when something has this name.
+ */
+export function makeLinkAt(directory: Fd, target: string, name: string): void {
+  syscall("symlinkat", target, directory.number, name);
+}
+
+/**
  * Removes a file if it is there: unlink(2).
  *
  * @throws {SyscallError} `EISDIR` for a directory, or when the file cannot be removed.

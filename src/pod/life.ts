@@ -36,6 +36,8 @@ export const STOP_PATIENCE = 30_000;
 /** One app's state. */
 interface State extends Living {
   phase: Phase;
+  /** Whether its own program has been started, not only a handler. */
+  hasRun: boolean;
 }
 
 /** The life of a pod's apps. Each method takes an event, and returns the actions, in order. */
@@ -47,12 +49,17 @@ export class PodLife {
 
   /** @param apps In the order in which they start. */
   constructor(apps: readonly Living[]) {
-    this.#apps = new Map(apps.map((app) => [app.name, { ...app, phase: "ended" }]));
+    this.#apps = new Map(apps.map((app) => [app.name, { ...app, phase: "ended", hasRun: false }]));
   }
 
   /** Whether every app has ended. */
   get isOver(): boolean {
     return this.#states.every(({ phase }) => phase === "ended");
+  }
+
+  /** Whether every app's own program has been started. Some may have ended since. */
+  get isReady(): boolean {
+    return this.#states.every(({ hasRun }) => hasRun);
   }
 
   /** The pod's exit status: that of the app that failed first, 0 when none did. */
@@ -143,6 +150,7 @@ export class PodLife {
 
 function start(app: State, phase: ActivePhase): Action {
   app.phase = phase;
+  app.hasRun ||= phase === "running";
   return { do: "start", app: app.name, phase };
 }
 

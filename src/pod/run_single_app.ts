@@ -28,6 +28,7 @@ import { withContext } from "../stage1/context.ts";
 import { saveCredentials } from "../stage1/credentials_file.ts";
 import { warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { markReady } from "../stage1/readiness.ts";
 import type { PodContext } from "./context.ts";
 import { saveRun } from "./save_run.ts";
 
@@ -36,7 +37,8 @@ import { saveRun } from "./save_run.ts";
  *
  * The order matters. What is looked up in the root, or needs the host's files, comes before the
  * host is out of sight. The cgroups come as late as possible, so that little of what this process
- * uses counts as the app's. The pid file comes last of all that `enter` relies on.
+ * uses counts as the app's. The pid file comes last of all that `enter` relies on, and behind it
+ * the mark of a ready pod: only `execve` is left to fail then.
  *
  * @throws {Error} when anything stands in the way; nothing is left mounted then.
  */
@@ -74,6 +76,7 @@ export function runSingleApp(
   const notes = [...oomNotes, ...enterOwnCgroups(cgroups, cgroupDirectories, debug)];
   for (const line of notes) warn("run", line);
   replaceFileAt(lock, POD_PATHS.pid, `${Deno.pid}\n`);
+  markReady(lock);
   debug(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
   debug(`execute ${program.path}`);
   // What is inherited passes by the bounding set.

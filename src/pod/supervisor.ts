@@ -60,6 +60,11 @@ export interface SupervisorHooks {
    */
   begun(): void;
   /**
+   * Called once, after `begun`, when every app's own program has been started. It is never called
+   * for a pod of which a pre-start handler fails.
+   */
+  ready(): void;
+  /**
    * Ends every process of the pod, and returns when none is left. Called once, when all apps have
    * ended, or one could not be started.
    */
@@ -180,6 +185,8 @@ class Supervisor {
   #deadline: number | undefined;
   /** Whether somebody has asked the pod to end. */
   #isUrged = false;
+  /** Whether it has been told that every app has been started. */
+  #hasToldReady = false;
   /** Whether the memory that was needed to build the pod has been given back. */
   #isLean = false;
 
@@ -201,6 +208,7 @@ class Supervisor {
   begin(): void {
     this.#perform(this.#life.begin());
     this.#pod.begun();
+    this.#tellReady();
   }
 
   /** Waits for something to happen, and handles it. */
@@ -218,6 +226,7 @@ class Supervisor {
     // descriptor that has just been closed.
     const ended = [...this.#running].filter(([fd]) => fds.has(fd));
     for (const [, running] of ended) this.#reap(running);
+    this.#tellReady();
     if (this.#remaining() === 0) this.#giveUpWaiting();
   }
 
@@ -241,6 +250,12 @@ class Supervisor {
       }
       streams.onReady(ready);
     }
+  }
+
+  #tellReady(): void {
+    if (this.#hasToldReady || !this.#life.isReady) return;
+    this.#hasToldReady = true;
+    this.#pod.ready();
   }
 
   #interests(): PollEvents[] {

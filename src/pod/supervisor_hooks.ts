@@ -18,6 +18,7 @@ import { withOomScore } from "../process/oom_score.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import { warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { markReady } from "../stage1/readiness.ts";
 import type { Stdio } from "../stream/stdio.ts";
 import { type AppProgram, type BuiltApp, startProgram } from "./app.ts";
 import type { CreatedPod } from "./create_pod.ts";
@@ -54,8 +55,10 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
     fieldOf: (name, phase) => programOf(apps.get(name)!, phase).field,
     sweep: (name) => killApp(cgroups, name, debug),
     saveStatus: (name, status) => replaceFileAt(statuses, name, `${status}\n`),
-    begun() {
-      replaceFileAt(lock, POD_PATHS.pid, `${namespaces?.pid ?? Deno.pid}\n`);
+    begun: () => replaceFileAt(lock, POD_PATHS.pid, `${namespaces?.pid ?? Deno.pid}\n`),
+    ready() {
+      // With a user namespace, the link's directory may be the pod's users'.
+      markReady(lock);
       // In the host's namespaces, this process keeps what it needs to find the pod's processes.
       if (namespaces && !hasMoreToStart(pod)) selfConfine("waiting", debug);
     },

@@ -16,6 +16,7 @@ Deno.test("apps start in order, and the pod is over with the last of them", () =
     "0 start a: running",
     "0 start b: running",
     "0 begun",
+    "0 ready",
     "10 sweep b",
     "10 save b: 0",
     "20 sweep a",
@@ -70,6 +71,24 @@ Deno.test("the pod has begun once, although an app still waits for its pre-start
     "10 start a: running",
   ]);
   assertEquals(pod.done("begun"), ["0 begun"]);
+});
+
+Deno.test("a pod is ready once every app's own program has been started", () => {
+  const pod = new DoubleOfPod({ name: "a", hasPreStart: true, hasPostStop: false }, "b")
+    .at(10, { ended: "b", end: OK })
+    .at(20, { ended: "a", end: OK })
+    .at(30, { written: "hello" })
+    .at(40, { ended: "a", end: OK });
+  pod.run();
+  assertEquals(pod.done("ready"), ["20 ready"]);
+});
+
+Deno.test("a pod whose app is never started is never ready", () => {
+  const pod = new DoubleOfPod({ name: "a", hasPreStart: true, hasPostStop: false }, "b")
+    .at(10, { ended: "a", end: { status: 3 } })
+    .at(20, { ended: "b", end: { signal: SIGTERM } });
+  pod.run();
+  assertEquals(pod.done("ready"), []);
 });
 
 Deno.test("a handler's failure is said, and its app is not started", () => {

@@ -106,6 +106,7 @@ export class DoubleOfPod {
       sweep: (app) => this.#note(`sweep ${app}`),
       saveStatus: (app, status) => this.#note(`save ${app}: ${status}`),
       begun: () => this.#note("begun"),
+      ready: () => this.#note("ready"),
       end: () => this.#note("end"),
       firstProcess: FIRST_PROCESS,
       streams: this.#makeStreams(),

@@ -27,6 +27,8 @@ export const POD_PATHS = {
   init: "stage1/rootfs/init",
   run: "stage1/rootfs/run",
   statuses: "stage1/rootfs/rkt/status",
+  /** A link to `ready`, once all apps have been started: `rkt status --wait-ready` looks for it. */
+  readiness: "stage1/rootfs/rkt/supervisor-status",
   environments: "stage1/rootfs/rkt/env",
   credentials: "stage1/rootfs/rkt/credentials",
   resolvConf: "stage1/rootfs/etc/rkt-resolv.conf",
