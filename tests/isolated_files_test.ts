@@ -82,7 +82,6 @@ scenario(
         "/dev/mqueue mqueue rw,nosuid,nodev,noexec",
         "/proc proc rw,nosuid,nodev,noexec",
         "/sys sysfs ro,nosuid,nodev,noexec",
-        "/tmp tmpfs rw,nodev",
       ]
     ) assert(outlines.includes(expected), `${expected}: not among\n${outlines.join("\n")}`);
     assertEquals(mounts.flatMap(({ propagation }) => propagation), []);
@@ -141,20 +140,54 @@ function memory(): number {
 }
 
 scenario(
-  "/tmp and /dev/shm hold a tenth of the memory, and 400k files",
+  "/dev/shm holds a tenth of the memory, and 400k files",
   { flavor: "isolated" },
   async (stage) => {
-    await using pod = await stage.script("stat -f -c '%b %S %c' /tmp /dev/shm");
+    await using pod = await stage.script("stat -f -c '%b %S %c' /dev/shm");
     const result = await pod.run();
     assertCode(result, 0);
-    const lines = result.stdout.trimEnd().split("\n");
-    assertEquals(lines.length, 2, result.stdout);
-    for (const line of lines) {
-      const [blocks, blockSize, files] = line.split(" ").map(Number);
-      const share = blocks! * blockSize! / memory();
-      assert(share > 0.099 && share < 0.101, `${share} of the memory`);
-      assertEquals(files, 400 * 1024);
-    }
+    const [blocks, blockSize, files] = result.stdout.split(" ").map(Number);
+    const share = blocks! * blockSize! / memory();
+    assert(share > 0.099 && share < 0.101, `${share} of the memory`);
+    assertEquals(files, 400 * 1024);
+  },
+);
+
+scenario(
+  "an app has its image's /tmp, files and all",
+  { flavor: "isolated" },
+  async ({ image, script }) => {
+    const files = { "/tmp": { dir: true, mode: 0o1755 }, "/tmp/of-the-image": "kept\n" } as const;
+    await using pod = await script(
+      "cat /tmp/of-the-image; stat -c %a /tmp; grep -c ' /tmp ' /proc/mounts; true",
+      {
+        image: await image({ files }),
+      },
+    );
+    assertPrints(await pod.run(), "kept\n1755\n0\n");
+  },
+);
+
+scenario(
+  "an app whose image has no /tmp gets one that everybody can use",
+  { flavor: "isolated" },
+  async ({ image, script }) => {
+    await using pod = await script("stat -c '%a %u:%g' /tmp; echo x >/tmp/mine && cat /tmp/mine", {
+      image: await image({ files: { "/tmp": null } }),
+      app: { user: "volo", group: "volo" },
+    });
+    assertPrints(await pod.run(), "1777 0:0\nx\n");
+  },
+);
+
+scenario(
+  "a link at /tmp stays, wherever it leads",
+  { flavor: "isolated" },
+  async ({ image, script }) => {
+    await using pod = await script("readlink /tmp; ls -d /var/temporary 2>/dev/null; true", {
+      image: await image({ files: { "/tmp": { link: "var/temporary" } } }),
+    });
+    assertPrints(await pod.run(), "var/temporary\n");
   },
 );
 
@@ -230,14 +263,28 @@ scenario(
 );
 
 scenario(
-  "a read-only root cannot be written to, /tmp and volumes can",
+  "a read-only root cannot be written to, its /tmp neither, volumes can",
   { flavor: "isolated" },
   async (stage) => {
     await using pod = await stage.script(
-      "touch /new 2>/dev/null || echo refused; touch /tmp/new /dev/shm/new /data/new && echo written",
+      "touch /new 2>/dev/null || echo refused; touch /tmp/new 2>/dev/null || echo refused; " +
+        "touch /dev/shm/new /data/new && echo written",
       { readOnlyRootFS: true, ...mounted({ kind: "empty" }) },
     );
-    assertPrints(await pod.run(), "refused\nwritten\n");
+    assertPrints(await pod.run(), "refused\nrefused\nwritten\n");
+  },
+);
+
+scenario(
+  "a volume at /tmp is the /tmp of a read-only root",
+  { flavor: "isolated" },
+  async (stage) => {
+    await using pod = await stage.script("echo x >/tmp/new && stat -c '%a %U' /tmp /tmp/new", {
+      readOnlyRootFS: true,
+      app: { user: "volo", group: "volo" },
+      ...mounted({ kind: "empty", mode: "1777" }, "/tmp"),
+    });
+    assertPrints(await pod.run(), "1777 root\n644 volo\n");
   },
 );
 

@@ -97,6 +97,18 @@ scenario(
   },
 );
 
+scenario(
+  "an app may write more to /tmp than it may have memory",
+  { flavor: "isolated", needs: [v1Need("memory")] },
+  async ({ script }) => {
+    await using pod = await script("head -c 50000000 /dev/zero >/tmp/big && stat -c %s /tmp/big", {
+      app: { isolators: [MEMORY] },
+    });
+    await using _ = collecting(pod);
+    assertPrints(await pod.run(), "50000000\n");
+  },
+);
+
 scenario("a pod has so many processes and no more, by default", {
   flavor: "isolated",
   needs: [v1Need("pids")],

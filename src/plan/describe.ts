@@ -72,7 +72,7 @@ export function toJson(plan: object): unknown {
 
 /** Describes a directory of an `empty` volume. */
 export function describeDirectory({ path, mode, uid, gid }: DirectoryStep): string {
-  return `make directory ${path} (mode ${mode.toString(8).padStart(4, "0")}, owner ${uid}:${gid})`;
+  return `make directory ${path} (mode ${octal(mode)}, owner ${uid}:${gid})`;
 }
 
 /** Describes a change to the host's mount table. */
@@ -92,11 +92,9 @@ export function describeShare({ mountPoint }: ShareStep): string {
  *     kind: "tmpfs",
  *     target: "/tmp",
  *     options,
- *     readOnly: false,
- *     noDevices: true,
  *     field: "/tmp",
  *   }),
- *   "mount tmpfs on /tmp (mode=1777, rw, nodev)",
+ *   "mount tmpfs on /tmp (mode=1777)",
  * );
  * ```
  */
@@ -113,12 +111,7 @@ export function describeMount(step: MountStep): string {
     }
     case "tmpfs": {
       const options = Object.entries(step.options).map(([key, value]) => `${key}=${value}`);
-      const how = [
-        ...options,
-        step.readOnly ? "ro" : "rw",
-        ...(step.noDevices ? ["nodev"] : []),
-      ];
-      return `mount tmpfs on ${step.target} (${how.join(", ")})`;
+      return `mount tmpfs on ${step.target} (${options.join(", ")})`;
     }
     case "host-tree":
       return `mount the host's ${step.target} (rbind, host's later mounts come in)`;
@@ -129,9 +122,15 @@ export function describeMount(step: MountStep): string {
       return describeMask(step);
     case "rebind":
       return `make ${step.target} a mount of its own (${access(step)})`;
+    case "directory":
+      return `make directory ${step.target} (mode ${octal(step.mode)}) if the app has none`;
     case "file":
       return `write ${step.target} if the app has none`;
   }
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, "0");
 }
 
 function access({ readOnly }: { readOnly: boolean }): string {

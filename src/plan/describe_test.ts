@@ -57,7 +57,7 @@ Deno.test("a pod with namespaces of its own is told in the order in which it is 
     "of the kernel's paths",
     "make cgroup /cg/pids/machine-rkt",
     'make a mount namespace for app "server"',
-    "mount tmpfs on /tmp",
+    "make directory /tmp (mode 1777) if the app has none",
     'start the processes of app "server"',
     "join the app's cgroups",
     "begin in /",

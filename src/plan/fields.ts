@@ -32,7 +32,9 @@ export const FIELD_RULES = {
   "pod: apps[].name": honoured("`AC_APP_NAME`, and the name that `enter` takes"),
   "pod: apps[].image": notOurs(STAGE0),
   "pod: apps[].app": honoured("in place of the image's"),
-  "pod: apps[].readOnlyRootFS": honoured("the app's root is read-only; /tmp and volumes are not"),
+  "pod: apps[].readOnlyRootFS": honoured(
+    "the app's root is read-only; volumes are not, nor /tmp in the host's namespaces",
+  ),
   "pod: apps[].mounts": honoured("volumes at paths; `appVolume` goes before the pod's volumes"),
   "pod: apps[].annotations": honoured(
     "coreos.com/rkt/stage2/stdin, stdout, stderr; others are for readers",

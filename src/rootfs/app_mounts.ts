@@ -26,7 +26,13 @@ import {
   type TmpfsStep,
 } from "../plan/rootfs/mounts.ts";
 import { type KernelTrees, maskPath } from "./app_masks.ts";
-import { type AppRoot, openRootDirectory, openTarget, writeIfMissing } from "./target.ts";
+import {
+  type AppRoot,
+  makeRootDirectory,
+  openRootDirectory,
+  openTarget,
+  writeIfMissing,
+} from "./target.ts";
 
 /** An app's root, with the mounts that are in place by now. */
 export interface MountedRoot extends AppRoot {
@@ -48,6 +54,8 @@ export function placeMount(root: MountedRoot, step: MountStep, trees: MountTrees
   switch (step.kind) {
     case "file":
       return writeIfMissing(root, step.target, step.text);
+    case "directory":
+      return makeRootDirectory(root, step.target, step.mode);
     case "rebind":
       return rebind(root, step);
     case "mask":
@@ -115,10 +123,11 @@ function rebind(root: AppRoot, { target, readOnly }: RebindStep): void {
 
 function changeOf(step: BindStep | HostTreeStep | PodTreeStep | TmpfsStep): TreeChange {
   if (step.kind === "host-tree") return { propagation: "slave" };
+  if (step.kind === "tmpfs") return {};
   const { readOnly } = step;
   if (step.kind === "pod-tree") return { readOnly, propagation: "private" };
   const { noDevices } = step;
-  if (step.kind === "tmpfs" || step.propagation === "as-source") return { readOnly, noDevices };
+  if (step.propagation === "as-source") return { readOnly, noDevices };
   return { readOnly, noDevices, propagation: step.propagation };
 }
 

@@ -9,9 +9,11 @@ import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import {
   O_CREAT,
+  O_DIRECTORY,
   O_EXCL,
   O_NOFOLLOW,
   O_PATH,
+  O_RDONLY,
   O_WRONLY,
   openAt,
   openInRoot,
@@ -83,6 +85,21 @@ export function openRootDirectory(root: AppRoot, path: string): Fd {
     fd[Symbol.dispose]();
     throw error;
   }
+}
+
+/**
+ * Makes a directory right below the root, unless something has its name: a directory, file or link
+ * of the image's stays as it is.
+ *
+ * @param path The directory's path, such as `/tmp`.
+ * @throws {SyscallError} when it cannot be made.
+ */
+export function makeRootDirectory(root: AppRoot, path: string, mode: number): void {
+  const name = path.slice(1);
+  if (lstatAt(root.fd, name) !== undefined) return;
+  makeAt(root, root.fd, name, "directory");
+  using made = openAt(root.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  setMode(made, mode);
 }
 
 /**

@@ -5,6 +5,7 @@ import { statFd } from "../linux/stat.ts";
 import { withRoot } from "./root_testing.ts";
 import {
   type AppRoot,
+  makeRootDirectory,
   openRootDirectory,
   openTarget,
   type TargetKind,
@@ -141,6 +142,21 @@ Deno.test("what is made belongs to the root's owner, and what was there to whom 
     const made = ["there/made", "there/made/target", "there/text"];
     assertEquals(made.map(owner), made.map(() => [5000, 5001]));
     assertEquals(owner("there"), [Deno.uid(), Deno.gid()]);
+  });
+});
+
+Deno.test("makeRootDirectory() gives a new directory its mode, and leaves what is there", () => {
+  withRoot(({ root, path }) => {
+    Deno.symlinkSync("missing", `${path}/link`);
+    Deno.mkdirSync(`${path}/there`, { mode: 0o700 });
+    const owner = { uid: 5000, gid: 5001 };
+    for (const name of ["/link", "/there", "/made"]) {
+      makeRootDirectory({ ...own(root), owner }, name, 0o1777);
+    }
+    assertEquals(Deno.readLinkSync(`${path}/link`), "missing");
+    assertEquals(Deno.statSync(`${path}/there`).mode! & 0o7777, 0o700);
+    const { mode, uid, gid } = Deno.statSync(`${path}/made`);
+    assertEquals([mode! & 0o7777, uid, gid], [0o1777, 5000, 5001]);
   });
 });
 

@@ -50,7 +50,11 @@ const CONTROLLERS = [
 ];
 
 /** Blocks without a process of its own, so that the shell stays what the manifest says. */
-const WAIT = "mkfifo /tmp/never && echo up && read -r line </tmp/never";
+function waitIn(directory: string): string {
+  return `mkfifo ${directory}/never && echo up && read -r line <${directory}/never`;
+}
+
+const WAIT = waitIn("/tmp");
 
 /** Fails once, and the app says how. */
 const TRY_CALL = `mkdir /tmp/refused 2>&1; ${WAIT}`;
@@ -178,12 +182,12 @@ async function composeSeveral({ image, stage0 }: Stage): Promise<Composed> {
 async function composeIsolated({ image, pod: prepare }: Stage): Promise<Composed> {
   const mountPoints = [
     { name: "kept", path: "/kept" },
-    { name: "own", path: "/tmp/own", readOnly: true },
+    { name: "own", path: "/dev/own", readOnly: true },
   ];
   const pod = await prepare({
     image: await image({ files: { "/kept/file": "of the image\n" }, app: { mountPoints } }),
     app: {
-      exec: shell(WAIT),
+      exec: shell(waitIn("/dev/shm")),
       mountPoints,
       isolators: [MEMORY, CPU, SHARES, OOM_SCORE, ...DISKS, NETWORK],
       eventHandlers: HANDLERS!,

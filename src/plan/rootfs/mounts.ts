@@ -11,9 +11,8 @@ import type { DnsConfMode } from "../../stage1/arguments.ts";
 import { withContext } from "../../stage1/context.ts";
 import type { Flavor } from "../../stage1/flavor.ts";
 import { POD_PATHS } from "../../stage1/pod_directory.ts";
-import { hostId, type IdRange, rootOf } from "../id_range.ts";
+import { hostId, type IdRange } from "../id_range.ts";
 import { type MaskedPath, planMaskedPaths } from "./masked_paths.ts";
-import { TMPFS_LIMITS } from "./tmpfs_limits.ts";
 import type { VolumeMount } from "./volumes.ts";
 
 /** A mount of the host that is made shared, so that mounts propagate between it and the app. */
@@ -92,8 +91,14 @@ export interface TmpfsStep {
   kind: "tmpfs";
   target: string;
   options: Record<string, string>;
-  readOnly: boolean;
-  noDevices: boolean;
+  field: string;
+}
+
+/** A directory to make right in the app's root if nothing is there. */
+export interface NewDirectoryStep {
+  kind: "directory";
+  target: string;
+  mode: number;
   field: string;
 }
 
@@ -113,6 +118,7 @@ export type MountStep =
   | MaskStep
   | RebindStep
   | TmpfsStep
+  | NewDirectoryStep
   | FileStep;
 
 /** All that is done to the host's and the app's file systems, in order. */
@@ -188,7 +194,7 @@ export function planMounts(
     directories: uniqueBy(volumes.flatMap((mount) => directoryFor(mount, ids)), "path"),
     mounts: [
       ...(flavor === "isolated" ? podFileSystems(hasSys, options) : hostFileSystems(options)),
-      tmpfs("/tmp", options),
+      flavor === "isolated" ? TMP_DIRECTORY : HOST_TMPFS,
       ...fallbackFiles(dns, hostname),
       ...(hostname === undefined ? [] : [HOSTNAME_FILE]),
       ...volumes.map((mount) => bindVolume(mount, restrictDevices && !isDevice(mount, facts))),
@@ -238,22 +244,21 @@ function podTree(source: string, target: string, readOnly: boolean, field: strin
   return { kind: "pod-tree", source, target, readOnly, field };
 }
 
-function tmpfs(target: string, { flavor, restrictDevices, ids }: MountOptions): TmpfsStep {
-  const { uid, gid } = rootOf(ids);
-  const options = {
-    mode: "1777",
-    ...(flavor === "isolated" ? TMPFS_LIMITS : {}),
-    ...(ids ? { uid: `${uid}`, gid: `${gid}` } : {}),
-  };
-  return {
-    kind: "tmpfs",
-    target,
-    options,
-    readOnly: false,
-    noDevices: restrictDevices,
-    field: target,
-  };
-}
+/** As in rkt's fly. */
+const HOST_TMPFS: TmpfsStep = {
+  kind: "tmpfs",
+  target: "/tmp",
+  options: { mode: "1777" },
+  field: "/tmp",
+};
+
+/** As in rkt's default stage1, an isolated app has its image's own, in the app's root. */
+const TMP_DIRECTORY: NewDirectoryStep = {
+  kind: "directory",
+  target: "/tmp",
+  mode: 0o1777,
+  field: "/tmp",
+};
 
 function isDevice({ volume }: VolumeMount, { sources }: MountFacts): boolean {
   return volume.kind === "host" && sources.get(volume.source)?.device !== undefined;

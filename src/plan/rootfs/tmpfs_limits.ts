@@ -20,7 +20,7 @@ export interface TmpfsLimits {
   nr_inodes: string;
 }
 
-/** For each app's /tmp, and the pod's /dev/shm: the limits of systemd-nspawn. */
+/** For the pod's /dev/shm: the limits of systemd-nspawn. */
 export const TMPFS_LIMITS: Readonly<TmpfsLimits> = { size: "10%", nr_inodes: "400k" };
 
 /** For file systems with devices, links and directories, and hardly a file. */

@@ -125,7 +125,7 @@ function mountOfPoint(
 }
 
 /** Directories where an app does not see its image's files. */
-const NOT_OF_IMAGE = ["dev", "proc", "sys", "tmp"];
+const NOT_OF_IMAGE = ["dev", "proc", "sys"];
 
 /**
  * An image of docker's expects its own files there to be in the volume as well. They stay where
