@@ -49,14 +49,14 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
   ],
   "pod: volumes (host)": [
     "volumes: a directory of the host is the same inside and outside",
+    "volumes: a source behind a link is what the link leads to",
     "volumes: the kernel calls every mount of a read-only volume so",
     "volumes: mounts inside a volume with recursive=true",
     "volumes: mounts inside a volume with recursive=undefined",
     "volumes: mounts inside a volume with recursive=false",
   ],
   "pod: volumes (host) behind a link": [
-    "volumes: a source behind a link is refused, with what the link means",
-    "volumes: a source behind a link is followed where the pod asks for it",
+    "volumes: a source behind a link is refused where the pod asks for that, with what the link means",
   ],
   "pod: volumes (empty)": ["volumes: an empty volume has the mode and owner that it asks for"],
   "pod: isolators": [
@@ -64,7 +64,7 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
     "resources: a kernel setting is refused unless it is so already",
   ],
   "pod: annotations": [
-    "volumes: a source behind a link is followed where the pod asks for it",
+    "volumes: a source behind a link is refused where the pod asks for that, with what the link means",
     "root: the kernel's paths are hidden or read-only where a pod asks",
     "not_ours: run says nothing about annotations of the pod",
   ],

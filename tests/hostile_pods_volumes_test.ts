@@ -1,10 +1,11 @@
 /** Tests of hostile pods: volumes. `run` mounts the very source that it has checked. */
 
+import { editJson } from "./expect.ts";
 import { COMPILER, HOSTILE, hostileImage, SPOILS } from "./hostile_pods/attackers.ts";
 import { layBait } from "./hostile_pods/bait.ts";
 import { startUp } from "./pod_processes.ts";
 import { scenario, type Stage } from "./scenario.ts";
-import type { Pod } from "./stage0.ts";
+import type { Pod, Volume } from "./stage0.ts";
 
 /** How many times a pod is started while its volume's source changes. */
 const TRIES = 25;
@@ -14,34 +15,64 @@ function plunder(bait: string): string {
   return `cat /v${bait}/secret >>${SPOILS}/loot; touch /v${bait}/reached; true`;
 }
 
-/** Starts a pod whose app has a directory of the host as its volume. */
+/** Composes a pod whose app has a directory of the host as its volume. */
 async function withVolume(
   { stage0 }: Stage,
   image: string,
-  source: string,
+  source: Omit<Volume, "name" | "kind">,
   exec: [string, ...string[]],
 ): Promise<Pod> {
   return await stage0.prepare({
     apps: [{ image, name: "app", app: { exec }, mounts: [{ volume: "v", path: "/v" }] }],
-    volumes: [{ name: "v", kind: "host", source }],
+    volumes: [{ name: "v", kind: "host", ...source }],
   });
 }
 
-scenario("a volume whose source is exchanged is never the host's root", {
-  flavor: "either",
-  needs: COMPILER,
-}, async (stage) => {
+/**
+ * Has an attacker exchange a directory for a link to the host's root, all the time, and starts pods
+ * that have it as their volume, one after another.
+ *
+ * @param refusesLinks Whether these pods ask for links to be refused.
+ * @param text What their apps do.
+ */
+async function exchangeSource(
+  stage: Stage,
+  volume: Partial<Volume>,
+  refusesLinks: boolean,
+  text: (bait: string) => string,
+): Promise<void> {
   const bait = await layBait(stage.dir);
   const image = await hostileImage(stage);
   const source = `${stage.dir}/source`;
   await Deno.mkdir(source);
-  await using attacker = await withVolume(stage, image, source, [HOSTILE, "exchange", "/v", "/"]);
+  const exchange: [string, ...string[]] = [HOSTILE, "exchange", "/v", "/"];
+  await using attacker = await withVolume(stage, image, { source }, exchange);
   await startUp(attacker);
   for (let attempt = 0; attempt < TRIES; attempt++) {
-    const exec: [string, ...string[]] = ["/bin/sh", "-c", plunder(bait.path)];
-    await using pod = await withVolume(stage, image, `${source}/work`, exec);
+    const work = { ...volume, source: `${source}/work` };
+    await using pod = await withVolume(stage, image, work, ["/bin/sh", "-c", text(bait.path)]);
+    if (refusesLinks) {
+      await editJson(`${pod.dir}/pod`, (manifest) => {
+        manifest.annotations = [{ name: "stage1-volo/follow-volume-links", value: "false" }];
+      });
+    }
     // A refusal is as good.
     await pod.run();
     bait.assertUntouched(pod);
   }
-});
+}
+
+scenario("where links are refused, a volume whose source is exchanged is never the host's root", {
+  flavor: "either",
+  needs: COMPILER,
+}, async (stage) => await exchangeSource(stage, {}, true, plunder));
+
+/** Tries to leave a file in a volume that may be the host's root. */
+function spoil(bait: string): string {
+  return `touch /v${bait}/reached; true`;
+}
+
+scenario("where links are followed, a read-only volume is read-only whatever it is exchanged for", {
+  flavor: "either",
+  needs: COMPILER,
+}, async (stage) => await exchangeSource(stage, { readOnly: true }, false, spoil));

@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { assertCode, assertPrints, assertRefused, editJson } from "./expect.ts";
+import { assertCode, assertPrints, editJson } from "./expect.ts";
 import { mountTmpfs, must, SimulatedHost } from "./host.ts";
 import { processOf, startUp } from "./pod_processes.ts";
 import { type Mount, mountsUnder, readMounts } from "./procfs.ts";
@@ -492,20 +492,6 @@ scenario("a pod's mounts never reach its host", { flavor: "isolated" }, async ({
   await program.result;
   assertEquals(look(), before);
 });
-
-scenario(
-  "a volume's source behind a link is refused",
-  { flavor: "isolated" },
-  async ({ dir, script }) => {
-    await Deno.symlink(await makeSource(dir), `${dir}/link`);
-    await using pod = await script("true", mounted({ kind: "host", source: `${dir}/link` }));
-    assertRefused(
-      await pod.run(),
-      "run",
-      /mounts\[0\]: source of the volume: .* symbolic link to /,
-    );
-  },
-);
 
 scenario(
   "name resolution is decided as for any pod",

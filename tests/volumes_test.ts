@@ -1,11 +1,11 @@
 /** Tests of volumes: what the app sees of them, and where they may be mounted. */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { assertCode, assertPrints, assertRefused, editJson } from "./expect.ts";
 import { mountTmpfs, SimulatedHost } from "./host.ts";
 import { mountsUnder, readMounts } from "./procfs.ts";
 import { EVERY_KERNEL, scenario, type SimplePod } from "./scenario.ts";
-import type { Volume } from "./stage0.ts";
+import type { Pod, Volume } from "./stage0.ts";
 
 /** Returns a volume and its mount. */
 function mounted(volume: Omit<Volume, "name">, path = "/data"): SimplePod {
@@ -44,31 +44,76 @@ scenario("a file of the host can be a volume", async ({ dir, script }) => {
   assertEquals(await Deno.readTextFile(source), "new\n");
 });
 
-scenario("a source behind a link is refused, with what the link means", async (stage) => {
-  const { dir, script } = stage;
-  await Deno.symlink(await makeSource(dir), `${dir}/link`);
-  for (const source of [`${dir}/link`, `${dir}/link/../link`]) {
-    await using pod = await script("true", mounted({ kind: "host", source }));
-    assertRefused(
-      await pod.run(),
-      "run",
-      /mounts\[0\]: source of the volume: .* symbolic link to /,
+scenario(
+  "a source behind a link is what the link leads to",
+  { flavor: "either" },
+  async ({ dir, script }) => {
+    await makeSource(dir);
+    await Deno.symlink(".", `${dir}/here`);
+    await Deno.symlink("source", `${dir}/link`);
+    for (const source of [`${dir}/link`, `${dir}/link/`, `${dir}/here/link/../here/source`]) {
+      await using pod = await script("cat /data/file", mounted({ kind: "host", source }));
+      assertPrints(await pod.run(), "from the host\n");
+    }
+    await using pod = await script(
+      "cat /data",
+      mounted({ kind: "host", source: `${dir}/link/file` }),
     );
-  }
-});
+    const { stderr } = await pod.run({ flags: { debug: true } });
+    const real = `${await Deno.realPath(dir)}/source/file`;
+    assertStringIncludes(stderr, `mount ${dir}/link/file (which is ${real}) on /data`);
+  },
+);
 
 scenario(
-  "a source behind a link is followed where the pod asks for it",
+  "mounts inside a source behind a link come along, and are read-only if it is",
+  { kernels: EVERY_KERNEL },
+  async ({ dir, script }) => {
+    const source = await makeSource(dir);
+    await using _inner = await mountInside(source);
+    await Deno.symlink(source, `${dir}/link`);
+    await using pod = await script(
+      "cat /data/inner/deep; touch /data/inner/new 2>/dev/null || echo refused",
+      mounted({ kind: "host", source: `${dir}/link`, readOnly: true }),
+    );
+    await using host = await SimulatedHost.open();
+    assertPrints(await pod.run({ host }), "from a mount\nrefused\n");
+  },
+);
+
+/** Has a pod refuse links on the way to its volumes' sources. */
+async function refuseLinks(pod: Pod): Promise<void> {
+  await editJson(`${pod.dir}/pod`, (manifest) => {
+    manifest.annotations = [{ name: "stage1-volo/follow-volume-links", value: "false" }];
+  });
+}
+
+scenario(
+  "a source behind a link is refused where the pod asks for that, with what the link means",
+  { flavor: "either" },
   async ({ dir, script }) => {
     await Deno.symlink(await makeSource(dir), `${dir}/link`);
-    await using pod = await script(
-      "cat /data/file",
-      mounted({ kind: "host", source: `${dir}/link` }),
-    );
-    await editJson(`${pod.dir}/pod`, (manifest) => {
-      manifest.annotations = [{ name: "stage1-volo/follow-volume-links", value: "true" }];
-    });
-    assertPrints(await pod.run(), "from the host\n");
+    for (const source of [`${dir}/link`, `${dir}/link/../link`]) {
+      await using pod = await script("true", mounted({ kind: "host", source }));
+      await refuseLinks(pod);
+      assertRefused(
+        await pod.run(),
+        "run",
+        /mounts\[0\]: source of the volume: .* symbolic link to /,
+      );
+    }
+  },
+);
+
+scenario(
+  "a source that is one of run's own descriptors or directories is refused",
+  { flavor: "either" },
+  async ({ dir, script }) => {
+    await Deno.symlink("/proc/self/cwd/sharedVolumes", `${dir}/link`);
+    for (const source of ["/proc/self/fd/0", "/proc/self/root/etc", `${dir}/link`]) {
+      await using pod = await script("true", mounted({ kind: "host", source }));
+      assertRefused(await pod.run(), "run", /source of the volume: .*ELOOP/);
+    }
   },
 );
 
@@ -87,6 +132,7 @@ scenario(
           "ls /data",
           mounted({ kind: "host", source: `${shared}/sub` }),
         );
+        await refuseLinks(pod);
         const result = await pod.run();
         if (result.code === 0) assertPrints(result, "inside\n");
         else assertRefused(result, "run", /source of the volume: .*(symbolic link|ENOENT)/);

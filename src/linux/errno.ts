@@ -71,7 +71,7 @@ const MEANING: Partial<Record<Errno, string>> = {
   EROFS: "read-only file system",
   ENAMETOOLONG: "name too long",
   ENOSYS: "not in this kernel (Linux 5.8 or later is needed)",
-  ELOOP: "too many symbolic links",
+  ELOOP: "too many symbolic links, or a magic link of /proc",
   E2BIG: "argument list too long",
 };
 

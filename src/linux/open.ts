@@ -45,6 +45,17 @@ export function openFile(path: string, flags: number, mode = 0): Fd {
 }
 
 /**
+ * Opens a file by a path of the operator's: openat2(2) with `RESOLVE_NO_MAGICLINKS`. Links are
+ * followed, but for the magic ones of /proc (`/proc/self/fd/3`, `/proc/1/root`): these stand for
+ * what a process has open, mostly this one, which is not what the operator can have meant.
+ *
+ * @throws {SyscallError} when the file cannot be opened; `ELOOP` at a magic link.
+ */
+export function openNamed(path: string, flags: number): Fd {
+  return openAt2(AT_FDCWD, path, flags, RESOLVE_NO_MAGICLINKS);
+}
+
+/**
  * Opens a file of a directory with `O_CLOEXEC`: openat(2).
  *
  * @throws {SyscallError} when the file cannot be opened.

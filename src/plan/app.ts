@@ -13,7 +13,7 @@ import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod, PodApp } from "../stage1/pod.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
 import { composeEnvironment } from "./environment.ts";
-import { refuseField, tellIgnored } from "./fields.ts";
+import { tellIgnored } from "./fields.ts";
 import type { HostFacts } from "./host_facts.ts";
 import { type IdRange, podId } from "./id_range.ts";
 import {
@@ -28,6 +28,7 @@ import { requestUser, type UserRequest } from "./process/user.ts";
 import { planDevices } from "./rootfs/devices.ts";
 import { type MaskedPath, planMaskedPaths } from "./rootfs/masked_paths.ts";
 import { type MountOptions, type MountPlan, planMounts } from "./rootfs/mounts.ts";
+import { refuseLinks } from "./rootfs/source_links.ts";
 import { matchVolumes, mountRulesOf, type VolumeMount } from "./rootfs/volumes.ts";
 import { CALLERS_STREAMS, placesOfStreamAnnotations, planStdio, type StdioPlan } from "./stdio.ts";
 
@@ -112,7 +113,7 @@ export function planApp(
   const policy = readPolicy(pod, options.flavor);
   const isolators = planIsolators(ofApp, options.ofPod, options, facts.securityModules);
   const restrictDevices = options.flavor === "isolated" && !options.disablePaths;
-  if (!policy.followVolumeLinks) refuseLinks(volumes, facts);
+  if (!policy.followsVolumeLinks) refuseLinks(volumes, facts.sources);
   const stdio = planStreams(pod, app, options, facts);
   const mountOptions: MountOptions = {
     ...options,
@@ -232,27 +233,4 @@ function findHandler(
   const [program, ...args] = handler.exec;
   if (!program) throw new Error(`${place}.exec: no program to run`);
   return { exec: [program, ...args], field: place, asRoot: flavor === "isolated" };
-}
-
-function refuseLinks(volumes: readonly VolumeMount[], { sources }: HostFacts): void {
-  for (const { volume, field } of volumes) {
-    if (volume.kind !== "host") continue;
-    const { source } = volume;
-    const realPath = sources.get(source)?.realPath;
-    if (realPath === undefined || realPath === normalize(source)) continue;
-    throw refuseField(
-      "pod: volumes (host) behind a link",
-      `${field}: source of the volume: ${source} leads through a symbolic link to ${realPath}`,
-    );
-  }
-}
-
-/** Returns the path without doubled and trailing slashes and dots, as if there were no links. */
-function normalize(path: string): string {
-  const parts: string[] = [];
-  for (const part of path.split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== "" && part !== ".") parts.push(part);
-  }
-  return `/${parts.join("/")}`;
 }

@@ -107,7 +107,10 @@ export function describeMount(step: MountStep): string {
         ...(step.noDevices ? ["nodev"] : []),
         PROPAGATION[step.propagation],
       ];
-      return `mount ${step.source} on ${step.target} (${how.join(", ")})`;
+      const source = step.leadsTo === undefined
+        ? step.source
+        : `${step.source} (which is ${step.leadsTo})`;
+      return `mount ${source} on ${step.target} (${how.join(", ")})`;
     }
     case "tmpfs": {
       const options = Object.entries(step.options).map(([key, value]) => `${key}=${value}`);

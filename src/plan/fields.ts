@@ -42,9 +42,11 @@ export const FIELD_RULES = {
   "pod: apps[].annotations, one app in the host's namespaces": ignored(
     "the app has the caller's streams",
   ),
-  "pod: volumes (host)": honoured("`source`, `readOnly`, `recursive` (recursive if not said)"),
+  "pod: volumes (host)": honoured(
+    "`source` (links are followed), `readOnly`, `recursive` (recursive if not said)",
+  ),
   "pod: volumes (host) behind a link": refused(
-    "unless the pod's annotation stage1-volo/follow-volume-links is true",
+    "where the pod's annotation stage1-volo/follow-volume-links is false",
   ),
   "pod: volumes (empty)": honoured("a directory of the pod with `mode`, `uid`, `gid`"),
   "pod: isolators": honoured("bound the app's own, as below"),

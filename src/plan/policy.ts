@@ -14,12 +14,15 @@ export const POLICY_ANNOTATIONS = {
   followVolumeLinks: "stage1-volo/follow-volume-links",
 } as const;
 
-/** What was asked for. Each field holds the annotation's place in the manifest, or is undefined. */
+/** What was asked for. */
 export interface Policy {
-  /** Whether paths of /proc and /sys that reach the whole machine are read-only or hidden. */
+  /**
+   * What asks for paths of /proc and /sys that reach the whole machine to be read-only or hidden:
+   * the annotation's place in the manifest, or the image's flavor.
+   */
   maskedPaths: string | undefined;
   /** Whether a volume's source may be, or lead through, a symbolic link. */
-  followVolumeLinks: string | undefined;
+  followsVolumeLinks: boolean;
 }
 
 /**
@@ -43,6 +46,6 @@ export function readPolicy({ manifest }: Pod, flavor: Flavor): Policy {
       POLICY_ANNOTATIONS.maskedPaths,
       flavor === "isolated" ? "the image isolates its pods" : undefined,
     ),
-    followVolumeLinks: find(POLICY_ANNOTATIONS.followVolumeLinks),
+    followsVolumeLinks: find(POLICY_ANNOTATIONS.followVolumeLinks, "the default") !== undefined,
   };
 }

@@ -4,7 +4,7 @@ import { POD, withField } from "../appc/manifest_testing.ts";
 import { parseManifest } from "../appc/parse.ts";
 import { POLICY_ANNOTATIONS, readPolicy } from "./policy.ts";
 
-const NONE = { maskedPaths: undefined, followVolumeLinks: undefined };
+const NONE = { maskedPaths: undefined, followsVolumeLinks: true };
 
 function policyOf(...annotations: { name: string; value?: string }[]) {
   const text = JSON.stringify(withField(POD, ["annotations"], annotations));
@@ -21,13 +21,21 @@ Deno.test("a pod without our annotations asks for nothing", () => {
   assertEquals(policyOf({ name: "stage1-volo/other", value: "maybe" }), NONE);
 });
 
-for (const [key, name] of Object.entries(POLICY_ANNOTATIONS)) {
-  Deno.test(`${name} is asked for with true, at its place, and not with false`, () => {
-    const other = { name: "created", value: "2020-02-29T12:00:00Z" };
-    assertEquals(policyOf(other, { name, value: "true" }), { ...NONE, [key]: "annotations[1]" });
-    assertEquals(policyOf(other, { name, value: "false" }), NONE);
-  });
+Deno.test("masks are asked for with true, at the annotation's place, and not with false", () => {
+  const name = POLICY_ANNOTATIONS.maskedPaths;
+  const other = { name: "created", value: "2020-02-29T12:00:00Z" };
+  const asked = policyOf(other, { name, value: "true" });
+  assertEquals(asked, { ...NONE, maskedPaths: "annotations[1]" });
+  assertEquals(policyOf(other, { name, value: "false" }), NONE);
+});
 
+Deno.test("links to volumes are followed unless the pod says otherwise", () => {
+  const name = POLICY_ANNOTATIONS.followVolumeLinks;
+  assertEquals(policyOf({ name, value: "true" }), NONE);
+  assertEquals(policyOf({ name, value: "false" }), { ...NONE, followsVolumeLinks: false });
+});
+
+for (const name of Object.values(POLICY_ANNOTATIONS)) {
   for (const value of ["", "True", "1", "yes", " true", "true\n"]) {
     Deno.test(`${name} cannot be ${JSON.stringify(value)}`, () => {
       const message = `annotations[0].value: ${JSON.stringify(value)} is neither true nor false`;

@@ -155,8 +155,6 @@ const CONTENT: fc.Arbitrary<Content> = fc.record({
   text: TEXT,
 });
 
-const FOLLOW_LINKS = { name: "stage1-volo/follow-volume-links", value: "true" };
-
 /** Manifests that say all that a plan can be made of, and are right as far as their content is. */
 function compose({ ofApp, ofPod, source, protect, text }: Content): Manifests {
   const image = fill(IMAGE, [
@@ -178,7 +176,7 @@ function compose({ ofApp, ofPod, source, protect, text }: Content): Manifests {
       [["apps", 0, "mounts", 0, "path"], text],
       [["isolators"], ofPod],
       [["volumes", 0, "source"], source],
-      [["annotations"], [...POD.annotations, policy, FOLLOW_LINKS]],
+      [["annotations"], [...POD.annotations, policy]],
     ]),
   };
 }

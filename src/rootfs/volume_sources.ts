@@ -6,7 +6,7 @@
  */
 
 import { AT_FDCWD, type Fd } from "../linux/fd.ts";
-import { O_PATH, O_RDONLY, openBeneath, openFile } from "../linux/open.ts";
+import { O_PATH, O_RDONLY, openBeneath, openNamed } from "../linux/open.ts";
 
 /** The descriptors of a plan's sources, by the paths that the plan has of them. */
 export class VolumeSources implements Disposable {
@@ -15,8 +15,8 @@ export class VolumeSources implements Disposable {
   /**
    * Opens a source, or returns the descriptor that an earlier call with the same path has opened.
    *
-   * @param path An absolute path on the host, whose symbolic links are followed; or a path relative
-   * to the pod directory, which may have none.
+   * @param path An absolute path on the host, whose symbolic links are followed, but for magic ones
+   * of /proc; or a path relative to the pod directory, which may have none.
    * @returns A descriptor, open until this object is disposed of.
    * @throws {SyscallError} when the source cannot be opened.
    */
@@ -24,7 +24,7 @@ export class VolumeSources implements Disposable {
     const known = this.#opened.get(path);
     if (known !== undefined) return known;
     const fd = path.startsWith("/")
-      ? openFile(path, O_PATH)
+      ? openNamed(path, O_PATH)
       : openBeneath(AT_FDCWD, path, O_RDONLY);
     this.#opened.set(path, fd);
     return fd;

@@ -46,6 +46,16 @@ Deno.test("a path of the host may lead through links, one of the pod directory m
   });
 });
 
+Deno.test("a source is nothing that a process has open", () => {
+  inDirectory((path) => {
+    using sources = new VolumeSources();
+    Deno.symlinkSync("/proc/self/cwd/real", "link");
+    for (const source of ["/proc/self/cwd", "/proc/self/root/etc", "/dev/fd/0", `${path}/link`]) {
+      assertThrows(() => sources.open(source), Error, "ELOOP");
+    }
+  });
+});
+
 Deno.test("a source is open for as long as it may be needed, and no longer", () => {
   inDirectory((path) => {
     const sources = new VolumeSources();

@@ -145,8 +145,7 @@ async function composeSingle(
   });
   await editJson(`${pod.dir}/pod`, (manifest) => {
     manifest.isolators = [isolator("resource/memory", { limit: "24Mi" })];
-    manifest.annotations = ["follow-volume-links", "protect-kernel-paths"]
-      .map((name) => ({ name: `stage1-volo/${name}`, value: "true" }));
+    manifest.annotations = [{ name: "stage1-volo/protect-kernel-paths", value: "true" }];
     manifest.apps[0].annotations = STREAMS;
     manifest.apps[0].app.ports = [{ name: "http", protocol: "tcp", port: 80 }];
     manifest.ports = [{ name: "http", hostPort: 8080 }];

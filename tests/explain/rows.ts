@@ -196,6 +196,7 @@ export const ROWS: Record<FieldName, Row> = {
         await Deno.symlink("/srv", `${dir}/link`);
         await ofPod((manifest) => {
           manifest.volumes = [{ name: "data", kind: "host", source: `${dir}/link` }];
+          manifest.annotations = [{ name: "stage1-volo/follow-volume-links", value: "false" }];
           manifest.apps[0].mounts = [{ volume: "data", path: "/data" }];
         })(pod, undefined!);
       },

@@ -13,6 +13,7 @@ import type { Flavor } from "../../stage1/flavor.ts";
 import { POD_PATHS } from "../../stage1/pod_directory.ts";
 import { hostId, type IdRange } from "../id_range.ts";
 import { type MaskedPath, planMaskedPaths } from "./masked_paths.ts";
+import { leadsTo } from "./source_links.ts";
 import type { VolumeMount } from "./volumes.ts";
 
 /** A mount of the host that is made shared, so that mounts propagate between it and the app. */
@@ -36,6 +37,8 @@ export interface BindStep {
   kind: "bind";
   /** On the host; relative to the pod directory unless absolute. */
   source: string;
+  /** Where the source really is, if links lead there. */
+  leadsTo: string | undefined;
   target: string;
   recursive: boolean;
   readOnly: boolean;
@@ -197,7 +200,7 @@ export function planMounts(
       flavor === "isolated" ? TMP_DIRECTORY : HOST_TMPFS,
       ...fallbackFiles(dns, hostname),
       ...(hostname === undefined ? [] : [HOSTNAME_FILE]),
-      ...volumes.map((mount) => bindVolume(mount, restrictDevices && !isDevice(mount, facts))),
+      ...volumes.map((mount) => bindVolume(mount, restrictDevices, facts)),
       ...dnsFiles(dns, restrictDevices),
     ],
     readOnlyRoot,
@@ -260,25 +263,25 @@ const TMP_DIRECTORY: NewDirectoryStep = {
   field: "/tmp",
 };
 
-function isDevice({ volume }: VolumeMount, { sources }: MountFacts): boolean {
-  return volume.kind === "host" && sources.get(volume.source)?.device !== undefined;
-}
-
 function bindVolume(
   { volume, target, readOnly, field }: VolumeMount,
-  noDevices: boolean,
+  restrictDevices: boolean,
+  { sources }: MountFacts,
 ): BindStep | RebindStep {
   if (volume.kind === "own") return { kind: "rebind", target, readOnly, field };
   const recursive = volume.kind === "host" && isRecursive(volume);
+  const source = volume.kind === "host" ? volume.source : emptyVolumePath(volume);
+  const facts = sources.get(source);
   return {
     kind: "bind",
-    source: volume.kind === "host" ? volume.source : emptyVolumePath(volume),
+    source,
+    leadsTo: facts && leadsTo(source, facts.realPath),
     target,
     recursive,
     readOnly,
     // Later mounts would come in writable, so a read-only volume gets none.
     propagation: readOnly || volume.kind === "empty" ? "private" : "as-source",
-    noDevices,
+    noDevices: restrictDevices && facts?.device === undefined,
     field,
   };
 }
@@ -379,6 +382,7 @@ function fileBind(source: string, target: string, field: string): Omit<BindStep,
   return {
     kind: "bind",
     source,
+    leadsTo: undefined,
     target,
     recursive: false,
     readOnly: false,
