@@ -80,6 +80,17 @@ function joinMounts(namespace: Fd): void {
 }
 
 /**
+ * Makes the root of this thread's mount namespace its root and working directory, where chroot(2)
+ * had given it another root.
+ *
+ * @throws {SyscallError} `EPERM` without CAP_SYS_ADMIN and CAP_SYS_CHROOT.
+ */
+export function leaveChroot(): void {
+  using own = openNamespace("thread-self", "mnt");
+  joinMounts(own);
+}
+
+/**
  * Makes a network namespace that contains only a loopback interface, which is down. This thread
  * stays in its own.
  *
@@ -131,6 +142,16 @@ export function inOwnMounts<T>(act: () => T): T {
  */
 export function inMounts<T>(mounts: Fd, act: () => T): T {
   return elsewhere(() => joinMounts(mounts), act);
+}
+
+/**
+ * Calls a function with this thread in the root of its own mount namespace, also in a chroot(2),
+ * and comes back.
+ *
+ * @throws {SyscallError} `EPERM` without CAP_SYS_ADMIN and CAP_SYS_CHROOT.
+ */
+export function outsideOfChroot<T>(act: () => T): T {
+  return elsewhere(leaveChroot, act);
 }
 
 /**

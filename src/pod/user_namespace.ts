@@ -9,7 +9,7 @@
  */
 
 import type { CallScript } from "../linux/call_script.ts";
-import { CLONE_NEWNET, CLONE_NEWUSER } from "../linux/clone_flags.ts";
+import { CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER } from "../linux/clone_flags.ts";
 import { takeCredentials } from "../linux/credentials.ts";
 import { ERRNO, failedWith } from "../linux/errno.ts";
 import { type Fd, LAST_FD } from "../linux/fd.ts";
@@ -47,14 +47,18 @@ const SECBIT_NO_SETUID_FIXUP = 1 << 2;
  */
 export function makePodUsers(ids: IdRange, debug: Debug): PodUsers {
   debug(`user namespace: ids 0 to ${ids.count - 1} are the host's from ${ids.shift} on`);
+  using mounts = openNamespace("self", "mnt");
   const record = (script: CallScript) => {
+    // The kernel makes no user namespace for a process in a chroot. This leads out of it, unless
+    // the mounts belong to users above this process's own.
+    script.try("setns", mounts.number, CLONE_NEWNS);
     script.call("prctl", PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0);
     // A host that is in a user namespace itself may lack the id. Then writing the map fails.
     script.allowing(ERRNO.EINVAL, "setresuid", ids.shift, ids.shift, ids.shift);
     script.call("unshare", CLONE_NEWUSER);
   };
   try {
-    const namespace = makeInHolder([], record, (holder) => openMapped(holder, ids));
+    const namespace = makeInHolder([mounts], record, (holder) => openMapped(holder, ids));
     return { ids, namespace };
   } catch (error) {
     // ENOSPC: /proc/sys/user/max_user_namespaces; EINVAL: a kernel without them.

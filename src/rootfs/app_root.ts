@@ -19,7 +19,7 @@ import {
   setPropagation,
   setPropagationOf,
 } from "../linux/mount.ts";
-import { changeRoot, unshareMounts } from "../linux/namespaces.ts";
+import { changeRoot, leaveChroot, outsideOfChroot, unshareMounts } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openBeneath } from "../linux/open.ts";
 import { setMode, setOwner } from "../linux/ownership.ts";
 import { statFd } from "../linux/stat.ts";
@@ -91,9 +91,8 @@ export function cloneHostTrees({ mounts }: AppPlan, sources: VolumeSources): Mou
  * @throws {Error} when a mount cannot be made; it names the manifest's field.
  */
 export function assembleRoot(plan: AppPlan, trees: MountTrees, debug: Debug): Fd {
-  // All mounts of this namespace become slaves, so that nothing propagates to the host from here
-  // on. The volumes' clones are not in place yet, and so stay in the host's peer groups.
-  setPropagation("/", "slave", true);
+  // The volumes' clones are not in place yet, and so stay in the host's peer groups.
+  detachPropagation("slave");
 
   const root = attachRoot(plan);
   for (const step of plan.mounts) {
@@ -106,11 +105,25 @@ export function assembleRoot(plan: AppPlan, trees: MountTrees, debug: Debug): Fd
 }
 
 /**
- * Makes a built root the root of this process, and detaches the host's file systems.
+ * Keeps the mounts of this namespace, which has to be a new copy of the host's, from propagating to
+ * the host: all of them, also those that rkt does not see where it runs in a chroot.
+ *
+ * @throws {SyscallError} without CAP_SYS_ADMIN and CAP_SYS_CHROOT.
+ */
+export function detachPropagation(propagation: "slave" | "private"): void {
+  // A chroot's root need not be a mount.
+  outsideOfChroot(() => setPropagation("/", propagation, true));
+}
+
+/**
+ * Makes a built root the root of this process and of its mount namespace, and detaches the host's
+ * file systems, also those outside of a chroot that rkt runs in.
  *
  * @throws {SyscallError} when this process can neither pivot to the root nor change to it.
  */
 export function moveIntoRoot(root: Fd, debug: Debug): void {
+  // In a chroot, what it hides would stay in the namespace, and setns(2) would lead there.
+  leaveChroot();
   try {
     debug("pivot_root to the app's root");
     pivotRoot(root);

@@ -22,7 +22,6 @@ import {
   MS_NOSUID,
   MS_RDONLY,
   remountBind,
-  setPropagation,
 } from "../linux/mount.ts";
 import {
   changeRoot,
@@ -44,7 +43,7 @@ import { DEV_LIMITS, TMPFS_LIMITS } from "../plan/rootfs/tmpfs_limits.ts";
 import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import { moveIntoRoot } from "./app_root.ts";
+import { detachPropagation, moveIntoRoot } from "./app_root.ts";
 
 /** A root in a mount namespace of its own. */
 export interface OwnRoot {
@@ -96,7 +95,7 @@ const STRICT = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 export function makePodRoot(owner: Owner, debug: Debug): PodRoot {
   return inOwnMounts(() => {
     const mounts = openNamespace("self", "mnt");
-    setPropagation("/", "private", true);
+    detachPropagation("private");
     const options = { mode: "755", ...DEV_LIMITS, ...mountOwner(owner) };
     const root = mountNew("tmpfs", POD_PATHS.stage1Rootfs, options);
     moveIntoRoot(root, debug);
