@@ -24,10 +24,12 @@
 #define SCRIPT_FAILURE 254
 
 /* How a call is made, and what its result means. */
-#define MAY_FAIL 1         /* go on after an error: any, or the one in the bits above */
+#define MAY_FAIL 1         /* go on after an error: any, or one of those in the bytes above */
 #define ONLY_AT_EXPECTED 2 /* at any other result, end with status 0 */
 #define TAKES_RESULT 4     /* the first argument is the result of the previous call */
+#define ALTERNATIVE 8      /* if the last one fails, report an EACCES of one before it */
 #define ALLOWED_ERROR_SHIFT 8
+#define EACCES 13
 
 #define PROT_READ_WRITE 3
 #define MAP_SHARED_FIXED 0x11
@@ -61,9 +63,11 @@ struct report {
 static struct script *const script = (struct script *)SCRIPT_ADDRESS;
 static struct report *const report = (struct report *)REPORT_ADDRESS;
 
-static int may_go_on(const struct entry *entry, word result) {
+static int is_allowed(const struct entry *entry, word error) {
     word allowed = entry->how >> ALLOWED_ERROR_SHIFT;
-    return (entry->how & MAY_FAIL) && (allowed == 0 || allowed == -result);
+    if (allowed == 0) return 1;
+    while (allowed != 0 && (allowed & 0xff) != error) allowed >>= 8;
+    return allowed != 0;
 }
 
 static void end(word status) {
@@ -72,11 +76,18 @@ static void end(word status) {
     __builtin_trap();
 }
 
-static void report_failure(const char *failure_text, word error) {
+static void say_failure(const char *failure_text, word error) {
     const char *text = script->error_texts[error < ERROR_COUNT ? error : 0];
     struct iovec line[2] = {{failure_text, length_of(failure_text)}, {text, length_of(text)}};
     const word arguments[6] = {STDERR, (word)line, 2, 0, script->pass[0], script->pass[1]};
     make(WRITEV, arguments);
+}
+
+static void fail(const struct entry *entry, word error) {
+    report->result = -error;
+    report->entry = entry - script->entries + 1;
+    if (entry->failure_text) say_failure(entry->failure_text, error);
+    end(SCRIPT_FAILURE);
 }
 
 static void map(word address, word size, word flags, word fd, word offset) {
@@ -93,15 +104,16 @@ static word number_in(const char *digits) {
 
 static void carry_out(void) {
     word result = 0;
+    const struct entry *refused = 0; /* the first alternative that gave EACCES */
     for (struct entry *entry = script->entries;; entry++) {
         if (entry->how & TAKES_RESULT) entry->arguments[0] = result;
         result = make(entry->number, entry->arguments);
         if (failed(result)) {
-            if (may_go_on(entry, result)) continue;
-            report->result = result;
-            report->entry = entry - script->entries + 1;
-            if (entry->failure_text) report_failure(entry->failure_text, -result);
-            end(SCRIPT_FAILURE);
+            if (!is_allowed(entry, -result)) fail(entry, -result);
+            if ((entry->how & ALTERNATIVE) && result == -EACCES && !refused) refused = entry;
+            if (entry->how & MAY_FAIL) continue;
+            if ((entry->how & ALTERNATIVE) && refused) fail(refused, EACCES);
+            fail(entry, -result);
         }
         if ((entry->how & ONLY_AT_EXPECTED) && result != entry->expected) end(0);
     }

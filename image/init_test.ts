@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   ALLOWED_ERROR_SHIFT,
+  ALTERNATIVE,
   CHILD_ADDRESS,
   CHILD_SIZE,
   ENTRY_WORDS,
@@ -19,6 +20,7 @@ import {
   SCRIPT_SIZE,
   TAKES_RESULT,
 } from "../src/linux/call_script.ts";
+import { ERRNO } from "../src/linux/errno.ts";
 import { compileNative, type NativeArchitecture } from "./native.ts";
 
 /** A processor's `init`, with the compiler and the emulator for it on this machine. */
@@ -225,6 +227,16 @@ executing("a call may fail with one error and no other", async (machine) => {
   assertEquals({ code, report }, { code: SCRIPT_FAILURE, report: [1, -EBADF] });
 });
 
+executing("a call may fail with each of several errors", async (machine) => {
+  const closing = (...errors: number[]): Call => {
+    const allowed = errors.reduce((all, error, i) => all + error * 2 ** (8 * i), 0);
+    return { name: "close", args: [BAD_FD], how: MAY_FAIL + allowed * 2 ** ALLOWED_ERROR_SHIFT };
+  };
+  assertEquals((await runInit(machine, [closing(1, EBADF), exit(3)])).code, 3);
+  assertEquals((await runInit(machine, [closing(1, 2, 3, 4, EBADF), exit(3)])).code, 3);
+  assertEquals((await runInit(machine, [closing(1, 2, 3), exit(3)])).report, [1, -EBADF]);
+});
+
 executing("a call can have the result of the one before", async (machine) => {
   const writing: Call = { ...write(0, 2), how: TAKES_RESULT };
   const outcome = await runInit(machine, [{ name: "dup", args: [1] }, writing, exit(0)], "ok");
@@ -267,8 +279,10 @@ Deno.test("init.c has the numbers of call_script.ts", async () => {
   );
   const expected = {
     ALLOWED_ERROR_SHIFT,
+    ALTERNATIVE,
     CHILD_ADDRESS,
     CHILD_SIZE,
+    EACCES: ERRNO.EACCES,
     ERROR_COUNT,
     ERROR_TEXT_SIZE,
     MAY_FAIL,

@@ -26,8 +26,18 @@ const TRIES = 8;
 /** How many milliseconds each command may take: the attacker may stop it. */
 const PATIENCE = 1_500;
 
-/** A script whose interpreter is the program of the process that executes it. */
-const EXECUTES_ITSELF = { "/evil": { text: "#!/proc/self/exe\n", mode: 0o755 } };
+/**
+ * A script whose interpreter is the program of the process that executes it; and in a directory
+ * before it, one that cannot be executed, so that the process looks for the first once more.
+ */
+const EXECUTES_ITSELF = {
+  "/evil": { text: "#!/proc/self/exe\n", mode: 0o755 },
+  "/first/evil": { text: "#!/nowhere\n", mode: 0o755 },
+};
+
+/** By which path, or in which directories, the script is found. */
+const COMMANDS = ["/evil", "evil"];
+const PATH = { name: "PATH", value: "/first:/:/bin" };
 
 /**
  * Lists the files of a stage1 that an action has changed, in the pod's tree and in the tree that
@@ -53,8 +63,8 @@ async function describeStage1(pod: Pod, shared: string): Promise<string[]> {
   return [...await list(pod.stage1Rootfs), ...await list(shared)];
 }
 
-async function enterFor(pod: Pod, milliseconds: number): Promise<void> {
-  const program = pod.startEnter("app", ["/evil"]);
+async function enterFor(pod: Pod, command: string, milliseconds: number): Promise<void> {
+  const program = pod.startEnter("app", [command]);
   const patience = setTimeout(() => program.kill("SIGKILL"), milliseconds);
   await program.result;
   clearTimeout(patience);
@@ -69,14 +79,16 @@ async function attack(
   const image = await hostileImage(stage, { files: EXECUTES_ITSELF });
   await using pod = await stage.pod({
     image,
-    app: { ...app, exec: [HOSTILE, "spoil", "/evil"] },
+    app: { ...app, environment: [PATH], exec: [HOSTILE, "spoil", "/evil"] },
     ...privateUsers ? { privateUsers } : {},
   });
   let program: Program | undefined;
   const changed = await changedBy(
     async () => {
       program = await startUp(pod);
-      for (let attempt = 0; attempt < TRIES; attempt++) await enterFor(pod, PATIENCE);
+      for (let attempt = 0; attempt < TRIES; attempt++) {
+        await enterFor(pod, COMMANDS[attempt % COMMANDS.length]!, PATIENCE);
+      }
     },
     pod,
     stage1,

@@ -95,6 +95,10 @@ async function about(what: string, act: () => Promise<void>): Promise<void> {
   }
 }
 
+/** An ELF file whose headers claim to be as many, and to lie as far away, as they can. */
+const ENDLESS_HEADERS = `\x7fELF\x02\x01\x01${"\0".repeat(9)}\x02\0\x3e\0` +
+  `${"\0".repeat(12)}${"\x7f".repeat(8)}${"\0".repeat(14)}\x38\0${"\x7f".repeat(8)}`;
+
 /** Other oddities of a root: how to make each, and the pod to run with it. */
 const ODDITIES: [what: string, spoil: (root: string) => Promise<unknown>, pod?: SimplePod][] = [
   ["a FIFO as /etc/passwd", (root) => special(root, "/etc/passwd", "p"), { app: { user: "volo" } }],
@@ -126,6 +130,25 @@ const ODDITIES: [what: string, spoil: (root: string) => Promise<unknown>, pod?: 
     app: { exec: ["/app"] },
   }],
   ["a program whose interpreter is missing", (root) => replace(root, "/app", "#!/x\n", 0o755), {
+    app: { exec: ["/app"] },
+  }],
+  ["a FIFO as an interpreter", async (root) => {
+    await replace(root, "/app", "#!/x\n", 0o755);
+    await special(root, "/x", "p");
+  }, { app: { exec: ["/app"] } }],
+  ["a disk as an interpreter", async (root) => {
+    await replace(root, "/app", "#!/x\n", 0o755);
+    await special(root, "/x", "b");
+  }, { app: { exec: ["/app"] } }],
+  ["an interpreter of 100 MB", async (root) => {
+    await replace(root, "/app", "#!/x\n", 0o755);
+    await replace(root, "/x", "", 0o755);
+    await Deno.truncate(`${root}/x`, 100_000_000);
+  }, { app: { exec: ["/app"] } }],
+  ["an interpreter with escapes", (root) => replace(root, "/app", "#!/\x1b[2J\u202e\n", 0o755), {
+    app: { exec: ["/app"] },
+  }],
+  ["a program of headers without end", (root) => replace(root, "/app", ENDLESS_HEADERS, 0o755), {
     app: { exec: ["/app"] },
   }],
   ["a name with a newline", (root) => Deno.writeTextFile(`${root}/a\nrun: fine`, ""), {
@@ -198,7 +221,9 @@ async function attack(
 }
 
 function assertHarmless(result: Result): void {
-  const { code, stdout } = result;
+  const { code, stdout, stderr } = result;
+  const isShown = ["\x1b", "\u202e"].some((character) => stderr.includes(character));
+  assert(!isShown, "it changed the caller's terminal");
   assert(!stdout.includes(SECRET) && !stdout.includes(SPY), `it got out:\n${stdout}`);
   if (code !== 0) assertRefused(result, "run", /./);
 }

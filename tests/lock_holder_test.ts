@@ -68,8 +68,8 @@ scenario("run leaves nobody who holds the lock when it fails", async ({ pod: pre
   const { code, stderr } = await pod.run();
   assertEquals({ code, stderr }, {
     code: 254,
-    stderr: 'run: apps[0].app.exec[0]: execve("/bin/odd"): ENOEXEC, not a program that this ' +
-      "machine can run\n",
+    stderr: 'run: apps[0].app.exec[0]: "/bin/odd" is neither an ELF program nor a script that ' +
+      'begins with "#!": ENOEXEC, not a program that this machine can run\n',
   });
   await eventually("the end of the lock", async () => !await pod.isRunning());
 });

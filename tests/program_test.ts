@@ -2,6 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { assertPrints, assertRefused } from "./expect.ts";
+import { mountTmpfs } from "./host.ts";
 import { scenario } from "./scenario.ts";
 
 const HELLO = { text: '#!/bin/sh\necho "hello $*"\n', mode: 0o755 };
@@ -97,3 +98,146 @@ for (const [what, exec] of hopeless) {
     assertEquals(pod.foreignMounts(), []);
   });
 }
+
+const EITHER = { flavor: "either" } as const;
+
+/** A PATH whose first directory has a program that only root may execute. */
+const SECRET = {
+  files: {
+    "/opt/secret/hello": { ...HELLO, mode: 0o700 },
+    "/opt/closed": { dir: true, mode: 0o700 },
+    "/opt/closed/hello": HELLO,
+    "/opt/orphan/hello": { text: "#!/no/such/interpreter\n", mode: 0o755 },
+    "/opt/tool/hello": HELLO,
+  },
+  environment: [{
+    name: "PATH",
+    value: "/opt/secret:/opt/closed:/opt/orphan:/opt/tool:/bin",
+  }],
+};
+
+/** PATH as above, without the directory in which the program can be executed. */
+const NO_TOOL = [{ name: "PATH", value: "/opt/secret:/opt/orphan:/bin" }];
+
+scenario("PATH goes on after what the app's user may not execute", EITHER, async (stage) => {
+  const { files, environment } = SECRET;
+  const app = { exec: ["hello", "path"], environment };
+  const image = await stage.image({ files });
+  await using pod = await stage.pod({ image, app: { ...app, user: "volo", group: "volo" } });
+  assertPrints(await pod.run(), "hello path\n");
+  await using ofRoot = await stage.pod({
+    image: await stage.image({ files: { ...files, "/opt/secret/hello": "#!/bin/echo\n" } }),
+    app,
+  });
+  assertPrints(await ofRoot.run(), "hello path\n");
+});
+
+scenario("root that may not pass by modes looks on in PATH, too", EITHER, async (stage) => {
+  const { files, environment } = SECRET;
+  const isolator = { name: "os/linux/capabilities-retain-set", value: { set: ["CAP_KILL"] } };
+  const own = { ...files, "/opt/secret/hello": { ...HELLO, mode: 0o700, uid: 1000, gid: 1000 } };
+  const app = { exec: ["hello"], environment, isolators: [isolator] };
+  await using pod = await stage.pod({ image: await stage.image({ files: own }), app });
+  assertPrints(await pod.run(), "hello \n");
+});
+
+scenario(
+  "where no file of PATH can be executed, what may not be is told",
+  EITHER,
+  async (stage) => {
+    const app = { exec: ["hello"], user: "volo", group: "volo", environment: NO_TOOL };
+    const image = await stage.image({ files: SECRET.files });
+    await using pod = await stage.pod({ image, app });
+    const told = /^run: apps\[0\]\.app\.exec\[0\]: execve\("\/opt\/secret\/hello"\) as user 1000; /;
+    assertRefused(await pod.run(), "run", told);
+    assertRefused(
+      await pod.run(),
+      "run",
+      /PATH has \/opt\/secret\/hello, \/opt\/orphan\/hello: EACCES/,
+    );
+  },
+);
+
+scenario("handlers and commands look on in PATH as the app does", EITHER, async (stage) => {
+  const { files, environment } = SECRET;
+  const eventHandlers = [{ name: "pre-start" as const, exec: ["hello", "before"] }];
+  await using pod = await stage.script("echo up; sleep 100", {
+    image: await stage.image({ files: { ...files, "/opt/secret/hello": "#!/bin/echo\n" } }),
+    app: { user: "volo", group: "volo", environment, eventHandlers },
+  });
+  const program = await pod.start();
+  await program.prints("hello before\n");
+  assertPrints(await pod.enter("app", ["hello", "inside"]), "hello inside\n");
+});
+
+/** A program for a processor that is none of ours. */
+const FOREIGN = `\x7fELF\x02\x01\x01${"\0".repeat(9)}\x02\0\x15\0${"\0".repeat(44)}`;
+
+const obstacles: [why: string, text: string, told: RegExp][] = [
+  [
+    "an interpreter",
+    "#!/usr/bin/python3\n",
+    /"\/opt\/x" needs the interpreter "\/usr\/bin\/python3", which is not in the app: ENOENT/,
+  ],
+  [
+    "the interpreter of an interpreter",
+    "#!/opt/y\n",
+    /"\/opt\/x" needs the interpreter "\/opt\/y", which needs .*"\/no\/y", which is not in the app: /,
+  ],
+  [
+    "a line that names one",
+    "echo hi\n",
+    /"\/opt\/x" is neither an ELF program nor a script .*: ENOEXEC/,
+  ],
+  ["any content", "", /"\/opt\/x" is an empty file: ENOEXEC/],
+  ["a program for this processor", FOREIGN, /"\/opt\/x" is a program for ppc64: ENOEXEC/],
+  [
+    "a line that ends as lines of Unix do",
+    "#!/bin/sh\r\necho\r\n",
+    /"\/opt\/x" needs the interpreter "\/bin\/sh\\r", which is not in the app: ENOENT/,
+  ],
+];
+
+for (const [why, text, told] of obstacles) {
+  scenario(
+    `a program that lacks ${why} is told from one that is not there`,
+    EITHER,
+    async (stage) => {
+      const files = {
+        "/opt/x": { text, mode: 0o755 },
+        "/opt/y": { text: "#!/no/y\n", mode: 0o755 },
+      };
+      const image = await stage.image({ files });
+      await using pod = await stage.pod({ image, app: { exec: ["/opt/x"] } });
+      const result = await pod.run();
+      assertRefused(result, "run", /^run: apps\[0\]\.app\.exec\[0\]: /);
+      assertRefused(result, "run", told);
+      const eventHandlers = [{ name: "pre-start" as const, exec: ["/opt/x"] }];
+      await using handled = await stage.pod({ image, app: { exec: ["/bin/true"], eventHandlers } });
+      const ofHandler = await handled.run();
+      assertRefused(ofHandler, "run", /^run: apps\[0\]\.app\.eventHandlers\[0\]\.exec\[0\]: /);
+      assertRefused(ofHandler, "run", told);
+      await using running = await stage.pod({ image, app: { exec: ["/bin/sleep", "100"] } });
+      await running.start();
+      assertRefused(await running.enter("app", ["/opt/x"]), "enter", told);
+    },
+  );
+}
+
+scenario(
+  "a program on a volume without exec is told from one without permission",
+  EITHER,
+  async (stage) => {
+    const source = `${stage.dir}/noexec`;
+    await using _mount = await mountTmpfs(source, undefined, "noexec,mode=755");
+    await Deno.writeTextFile(`${source}/x`, HELLO.text, { mode: 0o755 });
+    await using pod = await stage.pod({
+      app: { exec: ["/data/x"] },
+      volumes: [{ name: "data", kind: "host", source }],
+      mounts: [{ volume: "data", path: "/data" }],
+    });
+    const told =
+      /"\/data\/x" is on a file system that is mounted noexec: EACCES, permission denied/;
+    assertRefused(await pod.run(), "run", told);
+  },
+);

@@ -42,14 +42,19 @@ export const HOW_WORD = 7;
 export const EXPECTED_WORD = 8;
 
 /**
- * How a result is taken: go on although the call failed. If the bits above hold an error's number,
- * go on after that error only.
+ * How a result is taken: go on although the call failed. If the bytes above hold errors' numbers,
+ * go on after these errors only.
  */
 export const MAY_FAIL = 1;
 /** How a result is taken: if it is not the expected one, end as at the end of the list. */
 export const ONLY_AT_EXPECTED = 2;
 /** How a call is made: its first argument is the result of the call before. */
 export const TAKES_RESULT = 4;
+/**
+ * How a failure is taken: this call is one of several alternatives. If the last of them fails as
+ * well, by an error in the bytes above, then an `EACCES` of one before it is what gets reported.
+ */
+export const ALTERNATIVE = 8;
 export const ALLOWED_ERROR_SHIFT = 8;
 
 /**
@@ -67,6 +72,8 @@ export const SCRIPT_OFFSET = REPORT_SIZE + CHILD_SIZE;
 const WORD = 8;
 /** How many arguments a call can have. */
 const MOST_ARGUMENTS = 6;
+/** For how many allowed errors a word has room, as it must not be negative. */
+const MOST_ALLOWED_ERRORS = 6;
 const FAILURE_TEXT_WORD = 9;
 
 /** One recorded call. */
@@ -74,7 +81,21 @@ interface Entry {
   name: SyscallName;
   args: readonly Argument[];
   how: number;
+  /** The numbers of the errors that the call may fail with; none stands for all. */
+  allowed: readonly number[];
   expected: number;
+  /** The call in words. */
+  description: string;
+}
+
+/** How an entry differs from a call that must not fail. */
+type EntryOptions = Partial<Omit<Entry, "name" | "args">>;
+
+/** One of several calls, of which the first that works is enough. */
+export interface Alternative {
+  args: readonly Argument[];
+  /** The call in words, for its failure. */
+  description: string;
 }
 
 /** The words of a {@linkcode Pass}. */
@@ -83,7 +104,7 @@ type PassWords = Pass["words"];
 /** A list of system calls for another process. */
 export class CallScript {
   readonly #entries: Entry[] = [];
-  #describeFailure: ((call: string) => string) | undefined;
+  #describeFailure: ((call: string, name: SyscallName) => string) | undefined;
   #pass: PassWords | undefined;
 
   /** The recorded calls, in order. */
@@ -104,7 +125,19 @@ export class CallScript {
 
   /** Records a call that may fail with this error, given by its number, and with no other. */
   allowing(errno: number, name: SyscallName, ...args: Argument[]): void {
-    this.#add(name, args, { how: MAY_FAIL | errno << ALLOWED_ERROR_SHIFT });
+    this.#add(name, args, { how: MAY_FAIL, allowed: [errno] });
+  }
+
+  /**
+   * Records a call that does not return where it works, in several forms. After one of these
+   * errors, given by their numbers, the next form is tried. If all fail, an `EACCES` among their
+   * errors is reported, else the last error. This is how exec(3) looks for a program.
+   */
+  firstOf(name: SyscallName, forms: readonly Alternative[], allowed: readonly number[]): void {
+    forms.forEach(({ args, description }, i) => {
+      const how = i < forms.length - 1 ? MAY_FAIL | ALTERNATIVE : ALTERNATIVE;
+      this.#add(name, args, { how, allowed, description });
+    });
   }
 
   /**
@@ -135,10 +168,10 @@ export class CallScript {
    * Has the process itself write to its standard error which call failed. This is for a list that
    * is carried out by the process that wrote it: nobody is left to read the report.
    *
-   * @param describe Turns a call, such as `execve("/app")`, into the beginning of a line; the error
-   * is its end.
+   * @param describe Turns a call in words, such as `execve("/app")`, into the beginning of a line;
+   * the error is its end.
    */
-  reportFailureAs(describe: (call: string) => string): void {
+  reportFailureAs(describe: (call: string, name: SyscallName) => string): void {
     this.#describeFailure = describe;
   }
 
@@ -155,8 +188,14 @@ export class CallScript {
     return new WrittenScript(memory, this.#entries);
   }
 
-  #add(name: SyscallName, args: readonly Argument[], { how = 0, expected = 0 } = {}): void {
-    this.#entries.push({ name, args: this.#withPass(name, args), how, expected });
+  #add(name: SyscallName, args: readonly Argument[], options: EntryOptions = {}): void {
+    this.#entries.push(this.#entry(name, args, options));
+  }
+
+  #entry(name: SyscallName, args: readonly Argument[], options: EntryOptions = {}): Entry {
+    const { how = 0, allowed = [], expected = 0 } = options;
+    const { description = describeCall(name, args) } = options;
+    return { name, args: this.#withPass(name, args), how, allowed, expected, description };
   }
 
   /**
@@ -177,7 +216,7 @@ export class CallScript {
   }
 
   #end(): Entry {
-    return { name: "exit_group", args: this.#withPass("exit_group", [0]), how: 0, expected: 0 };
+    return this.#entry("exit_group", [0]);
   }
 
   #withPass(name: SyscallName, args: readonly Argument[]): readonly Argument[] {
@@ -194,16 +233,23 @@ export class CallScript {
 
   /** Words that stay 0 need not be set. */
   #encodeEntry(entry: Entry, list: BigInt64Array, at: number, data: ScriptData): void {
-    const { name, args, how, expected } = entry;
+    const { name, args, expected, description } = entry;
     if (args.length > MOST_ARGUMENTS) throw new RangeError(`${name}: too many arguments`);
     list[at] = BigInt(SYSCALL_NUMBERS[name]);
     args.forEach((argument, i) => list[at + 1 + i] = data.place(argument));
-    if (how !== 0) list[at + HOW_WORD] = BigInt(how);
+    if (entry.how !== 0) list[at + HOW_WORD] = howWord(entry);
     if (expected !== 0) list[at + EXPECTED_WORD] = BigInt(expected);
     if (this.#describeFailure) {
-      list[at + FAILURE_TEXT_WORD] = data.place(this.#describeFailure(describeCall(name, args)));
+      list[at + FAILURE_TEXT_WORD] = data.place(this.#describeFailure(description, name));
     }
   }
+}
+
+/** The bytes above the flags hold the allowed errors, as many as there is room for. */
+function howWord({ how, allowed }: Pick<Entry, "how" | "allowed">): bigint {
+  if (allowed.length > MOST_ALLOWED_ERRORS) throw new RangeError("too many errors are allowed");
+  const errors = allowed.reduceRight((word, errno) => word << 8n | BigInt(errno), 0n);
+  return errors << BigInt(ALLOWED_ERROR_SHIFT) | BigInt(how);
 }
 
 /** The texts of all errors, each at its number, and each with a newline at its end. */
@@ -243,7 +289,7 @@ export class WrittenScript {
     syscall("pread64", this.#memory.number, bytes, bytes.length, 0);
     const [index = 0n, result = 0n] = report;
     const entry = this.#entries[Number(index) - 1];
-    return entry && new SyscallError(entry.name, entry.args, Number(-result));
+    return entry && new SyscallError(entry.name, entry.args, Number(-result), entry.description);
   }
 
   /**
@@ -263,6 +309,8 @@ export class WrittenScript {
 /** What calls point to. What several calls point to is stored once. */
 class ScriptData {
   readonly #pieces = new Map<Uint8Array, number>();
+  /** The addresses of lists and structures. */
+  readonly #lists = new Map<object, bigint>();
   /** Where the next piece will be placed, in bytes from the beginning of the list. */
   end: number;
 
@@ -280,15 +328,22 @@ class ScriptData {
     if (argument === null) return 0n;
     if (typeof argument === "string") return this.#add(cString(argument));
     if (argument instanceof Uint8Array) return this.#add(argument);
-    if (typeof argument === "object") {
-      const words = argument.map((word) => this.place(word));
-      return this.#add(new Uint8Array(new BigInt64Array(words).buffer));
-    }
+    if (typeof argument === "object") return this.#placeList(argument);
     return BigInt.asIntN(64, BigInt(argument));
   }
 
   copyTo(bytes: Uint8Array): void {
     for (const [piece, at] of this.#pieces) bytes.set(piece, at);
+  }
+
+  #placeList(list: readonly Argument[]): bigint {
+    let address = this.#lists.get(list);
+    if (address === undefined) {
+      const words = list.map((word) => this.place(word));
+      address = this.#add(new Uint8Array(new BigInt64Array(words).buffer));
+      this.#lists.set(list, address);
+    }
+    return address;
   }
 
   #add(bytes: Uint8Array): bigint {

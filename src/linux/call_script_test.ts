@@ -3,6 +3,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import type { Bytes } from "./bytes.ts";
 import {
   ALLOWED_ERROR_SHIFT,
+  ALTERNATIVE,
   CallScript,
   ENTRY_WORDS,
   EXPECTED_WORD,
@@ -135,6 +136,24 @@ Deno.test("a report of a call that there is not is none", () => {
   assertEquals(failureAt(-1, -ENOENT), undefined);
 });
 
+Deno.test("each form of a call but the last may fail, and all by the same errors alone", () => {
+  using memory = new Memory();
+  const script = new CallScript();
+  const forms = ["/a", "/b"].map((path) => ({ args: [path], description: `to ${path}` }));
+  const allowed = [1, 2, 3, 4, 5, 133];
+  script.firstOf("chdir", forms, allowed);
+  const written = script.writeTo(memory.fd);
+  const hows = [0, 1].map((entry) => memory.word(entry, HOW_WORD));
+  assertEquals(hows.map((how) => Number(how & 0xffn)), [MAY_FAIL | ALTERNATIVE, ALTERNATIVE]);
+  const errors = 0x8505_0403_0201n;
+  assertEquals(hows.map((how) => how >> BigInt(ALLOWED_ERROR_SHIFT)), [errors, errors]);
+  memory.report(2, -ENOENT);
+  assertEquals(written.failure()?.message, "to /b: ENOENT, no such file or directory");
+  const more = new CallScript();
+  more.firstOf("chdir", forms, [...allowed, 7]);
+  assertThrows(() => more.writeTo(memory.fd), RangeError, "too many errors");
+});
+
 Deno.test("a list tells which child it made, if it made one", () => {
   using memory = new Memory();
   const written = new CallScript().writeTo(memory.fd);
@@ -152,6 +171,16 @@ Deno.test("a list can be long, and what several calls point to is in it once", (
   assertEquals(memory.word(999, 1), 999n);
   assertEquals(memory.word(999, 2), memory.word(0, 2));
   assertEquals(memory.bytesAt(memory.word(999, 2), 4), shared);
+});
+
+Deno.test("a structure that several calls point to is in the list once", () => {
+  using memory = new Memory();
+  const script = new CallScript();
+  const variables = ["A=1", null];
+  for (const path of ["/a", "/b"]) script.call("execve", path, [path, null], variables);
+  script.writeTo(memory.fd);
+  assertEquals(memory.word(1, 3), memory.word(0, 3));
+  assertEquals(memory.textAt(memory.wordAt(memory.word(1, 3)), 4), "A=1\0");
 });
 
 Deno.test("too many arguments, too much data, and a NUL in a text are refused", () => {

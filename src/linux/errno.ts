@@ -41,9 +41,11 @@ export const ERRNO = {
   ENOSYS: 38,
   ELOOP: 40,
   EOVERFLOW: 75,
+  ELIBBAD: 80,
   ENOTSOCK: 88,
   EOPNOTSUPP: 95,
   ECONNRESET: 104,
+  ETIMEDOUT: 110,
   ESTALE: 116,
   EDQUOT: 122,
 } as const;
@@ -72,7 +74,8 @@ const MEANING: Partial<Record<Errno, string>> = {
   ENAMETOOLONG: "name too long",
   ENOSYS: "not in this kernel (Linux 5.8 or later is needed)",
   ELOOP: "too many symbolic links, or a magic link of /proc",
-  E2BIG: "argument list too long",
+  E2BIG: "arguments and variables take too much room",
+  ELIBBAD: "its interpreter is not one that this machine can run",
 };
 
 /** A failed system call: its name, its arguments and the error. */
@@ -89,9 +92,15 @@ export class SyscallError extends Error {
    * @param call The call's name.
    * @param args Its arguments; those that are text become part of the message.
    * @param errno The error number.
+   * @param description The call in words, where its name and arguments say too little.
    */
-  constructor(call: string, args: readonly unknown[], errno: number) {
-    super(`${describeCall(call, args)}: ${describeErrno(errno)}`);
+  constructor(
+    call: string,
+    args: readonly unknown[],
+    errno: number,
+    description: string = describeCall(call, args),
+  ) {
+    super(`${description}: ${describeErrno(errno)}`);
     this.call = call;
     this.errno = errno;
   }

@@ -197,8 +197,11 @@ export interface Becoming extends Omit<Beginning, "init"> {
   init: Fd;
   /** Records the list, which has to end with execve(2) and close the descriptors. */
   record: (script: CallScript) => void;
-  /** Turns a call, such as `execve("/app")`, into the beginning of a line about its failure. */
-  describe: (call: string) => string;
+  /**
+   * Turns a call in words, such as `execve("/app")`, and its name into the beginning of a line
+   * about its failure.
+   */
+  describe: (call: string, name: string) => string;
 }
 
 /**

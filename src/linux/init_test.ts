@@ -2,7 +2,7 @@ import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
 import { compileNative, OWN_ARCHITECTURE } from "../../image/native.ts";
 import type { CallScript } from "./call_script.ts";
-import { SyscallError } from "./errno.ts";
+import { ERRNO, SyscallError } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { launchProcess, openInit, recordEntrance, startProcess } from "./init.ts";
 import { makeSealedCopy } from "./memory_file.ts";
@@ -119,6 +119,44 @@ Deno.test("a call that fails is this process's error, and no process is left", (
       'execve("/etc"): EACCES',
     );
     assertEquals(childrenOf(Deno.pid), before);
+  });
+});
+
+/** Where each path leads, tried in turn: the first that can be executed, or the error. */
+function startFirstOf(init: string, paths: readonly string[]): number {
+  const forms = paths.map((path) => ({
+    args: [path, [path, "-c", "exit 3", null], [null]],
+    description: `execute ${path}`,
+  }));
+  const record = (script: CallScript) =>
+    script.firstOf("execve", forms, [ERRNO.EACCES, ERRNO.ENOENT, ERRNO.ENOTDIR]);
+  return startProcess({ init, fds: [], record });
+}
+
+Deno.test("a process becomes the first of several programs that can be executed", () => {
+  withInit((init) => {
+    const paths = ["/nowhere", "/etc", "/bin/sh/x", "/bin/sh", "/nowhere"];
+    assertEquals(endOf(startFirstOf(init, paths)), { status: 3 });
+  });
+});
+
+Deno.test("of several programs that cannot be executed, one that may not be is reported", () => {
+  withInit((init) => {
+    const refused = (...paths: string[]) => {
+      const { message } = assertThrows(() => startFirstOf(init, paths), SyscallError);
+      return message.replace(/,.*/, "");
+    };
+    assertEquals(refused("/nowhere", "/etc", "/usr", "/gone"), "execute /etc: EACCES");
+    assertEquals(refused("/nowhere", "/gone"), "execute /gone: ENOENT");
+    assertEquals(refused("/nowhere", "/bin/sh/x", "/etc"), "execute /etc: EACCES");
+  });
+});
+
+Deno.test("an error that is not to be passed over ends the search for a program", () => {
+  withInit((init) => {
+    const long = `/${"x".repeat(300)}`;
+    const start = () => startFirstOf(init, ["/etc", long, "/bin/sh"]);
+    assertThrows(start, SyscallError, "ENAMETOOLONG");
   });
 });
 

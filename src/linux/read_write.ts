@@ -51,6 +51,17 @@ export function readBytes(fd: Fd, limit: number): Bytes {
 }
 
 /**
+ * Reads a part of a regular file: pread(2).
+ *
+ * @returns Fewer bytes than `length` at the file's end.
+ * @throws {SyscallError} when the descriptor cannot be read.
+ */
+export function readAt(fd: Fd, offset: number, length: number): Bytes {
+  const bytes = new Uint8Array(length);
+  return bytes.subarray(0, syscall("pread64", fd.number, bytes, length, offset));
+}
+
+/**
  * Reads a whole file of the kernel's, such as /proc/self/mountinfo, as text.
  *
  * Deno's own reads are no use here: Deno opens files of /proc only for programs with every

@@ -15,6 +15,11 @@ const S_IFMT = 0o170000;
 export const S_IFCHR = 0o020000;
 const S_IFBLK = 0o060000;
 
+/** A mount that nothing is executed from: statfs(2). */
+const ST_NOEXEC = 8n;
+/** Where `struct statfs` has the mount's flags, in words. */
+const FLAGS_WORD = 10;
+
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_MNT_ID = 0x1000;
 const STATX_ATTR_MOUNT_ROOT = 0x2000n;
@@ -64,9 +69,23 @@ export function statFd(fd: Fd | number): FileStatus {
  * @throws {SyscallError} `EBADF` when it is not open.
  */
 export function fileSystemType(fd: Fd): number {
+  return Number(statFileSystem(fd)[0]);
+}
+
+/**
+ * Tells whether the mount that a file is in is one that nothing is executed from (`noexec`).
+ *
+ * @throws {SyscallError} `EBADF` when the descriptor is not open.
+ */
+export function isMountedNoexec(fd: Fd): boolean {
+  return (statFileSystem(fd)[FLAGS_WORD]! & ST_NOEXEC) !== 0n;
+}
+
+/** Returns the words of `struct statfs`. */
+function statFileSystem(fd: Fd): BigInt64Array {
   const status = new BigInt64Array(15);
   syscall("fstatfs", fd.number, new Uint8Array(status.buffer));
-  return Number(status[0]);
+  return status;
 }
 
 /**

@@ -60,7 +60,9 @@ export const FIELD_RULES = {
   "userAnnotations, userLabels": notOurs(METADATA),
   "image: name, labels, dependencies, pathWhitelist": notOurs(STAGE0),
   "image: annotations": notOurs(METADATA),
-  "app.exec": honoured("absolute, relative to the working directory, or through the app's PATH"),
+  "app.exec": honoured(
+    "absolute, relative to the working directory, or the first in the app's PATH that can be executed",
+  ),
   "app.user, app.group": honoured("a number, a name in the app, or the owner of a path in it"),
   "app.supplementaryGIDs": honoured("behind the primary group"),
   "app.workingDirectory": honoured("must be there"),

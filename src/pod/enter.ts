@@ -61,7 +61,8 @@ export function enterPod({ pid, appName, command, ...args }: EnterArguments): ne
   const kinds = entry.namespaces.map(({ kind }) => kind);
   debug(`join ${entry.pid}: cgroups ${entry.cgroups.length}, namespaces ${kinds.join(", ")}`);
   debug(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
-  debug(`execute ${command[0]} as ${program.path}`);
+  const paths = program.files.map(({ path }) => path);
+  debug(`execute ${command[0]} as ${paths.join(" or ")}`);
   const streams = new CallerStreams({
     openTerminals: () => openTerminals(entry.root),
     uid: hostId(credentials.uid, ids),
@@ -73,7 +74,7 @@ export function enterPod({ pid, appName, command, ...args }: EnterArguments): ne
     workingDirectory: entry.root,
     proc: openFile("/proc", O_PATH | O_DIRECTORY),
     // As with a shell, the command's name is what its caller typed.
-    program: { ...program, argv: command },
+    program: { ...program, files: program.files.map((file) => ({ ...file, argv: command })) },
     streams: streams.stdio,
   };
   const start = () => withLabelContext(restrictions.labels, () => launch(process));

@@ -26,7 +26,7 @@ import { findProgram, openWorkingDirectory } from "../rootfs/program.ts";
 import { resolveCredentials } from "../rootfs/users.ts";
 import { withContext } from "../stage1/context.ts";
 import { saveCredentials } from "../stage1/credentials_file.ts";
-import { warn } from "../stage1/log.ts";
+import { printable, warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { markReady } from "../stage1/readiness.ts";
 import type { PodContext } from "./context.ts";
@@ -78,7 +78,7 @@ export function runSingleApp(
   replaceFileAt(lock, POD_PATHS.pid, `${Deno.pid}\n`);
   markReady(lock);
   debug(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
-  debug(`execute ${program.path}`);
+  debug(`execute ${program.files.map(({ path }) => path).join(" or ")}`);
   // What is inherited passes by the bounding set.
   if (privileges.capabilities) clearInherited();
   const identity = { workingDirectory, labels, proc, credentials, privileges };
@@ -86,7 +86,8 @@ export function runSingleApp(
     { ...identity, program },
     init,
     kept,
-    (call) => `run: ${call.startsWith("execve") ? `${programField(plan)}: ` : ""}${call}: `,
+    (call, name) =>
+      printable(`run: ${name === "execve" ? `${programField(plan)}: ` : ""}${call}: `),
   );
 }
 

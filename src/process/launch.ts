@@ -22,6 +22,7 @@ import {
 } from "../linux/clone_flags.ts";
 import { recordCloseAll } from "../linux/close_all.ts";
 import { type Credentials, takeCredentials } from "../linux/credentials.ts";
+import { ERRNO } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { execProcess, launchProcess, recordEntrance } from "../linux/init.ts";
 import { recordOwnSessionKeyring } from "../linux/keyring.ts";
@@ -38,13 +39,31 @@ import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { recordLabels } from "./labels.ts";
 import { needsNoNewPrivileges, recordSyscallFilter } from "./privileges.ts";
 
-/** A program that was found in the app's root. */
-export interface Program {
+/** A file of the app's, and what it is executed with. */
+export interface ProgramFile {
   path: string;
   argv: readonly string[];
+  /** Why the kernel will not execute it, as far as was seen: the predicate of a sentence. */
+  obstacle: string | undefined;
+}
+
+/** A program that was found in the app's root. */
+export interface Program {
+  /** The first of these that the kernel executes is the program. There is at least one. */
+  files: readonly ProgramFile[];
   /** `NAME=value` each. */
   environment: readonly string[];
 }
+
+/** The errors after which exec(3) tries the next file of a program's name. */
+const NEXT_FILE_ERRORS = [
+  ERRNO.EACCES,
+  ERRNO.ENOENT,
+  ERRNO.ENOTDIR,
+  ERRNO.ENODEV,
+  ERRNO.ESTALE,
+  ERRNO.ETIMEDOUT,
+];
 
 /** What a process of an app is, whether it is a new one or `run` becomes it. */
 export interface Identity {
@@ -116,14 +135,15 @@ export function launch(process: Launch): number {
  *
  * @param init What {@linkcode openInit} opened, while the host's root was in sight.
  * @param kept A descriptor that the program has beside 0 to 2.
- * @param describe Makes a call of the list the beginning of a line that tells of its failure.
+ * @param describe Makes a call of the list, in words, the beginning of a line that tells of its
+ * failure.
  * @throws {SyscallError} when the list cannot be begun.
  */
 export function execApp(
   identity: Identity,
   init: Fd,
   kept: Fd,
-  describe: (call: string) => string,
+  describe: (call: string, name: string) => string,
 ): never {
   const fds = [identity.workingDirectory, identity.proc, kept];
   const record = (script: CallScript) => recordExec(identity, kept, script);
@@ -201,7 +221,7 @@ function recordSteps(
     if (!joined.streams.isCallers) call("setsid");
     if (joined.streams.hasTerminal) takeTerminal(0, call);
   }
-  recordExecute(program, call);
+  recordExecute(program, credentials, script);
 }
 
 /** Records the entry into all namespaces but that of users. That of mounts changes the root. */
@@ -228,9 +248,35 @@ function recordDieWithStarter(isOutside: boolean, script: CallScript): void {
   script.onlyAt(isOutside ? 0 : Deno.pid, "getppid");
 }
 
-/** By its path: by a descriptor, a script would have no name, and a program's name be a number. */
-function recordExecute({ path, argv, environment }: Program, call: Call): void {
-  call("execve", path, [...argv, null], [...environment, null]);
+/**
+ * Records the one call that walks paths of the app's. By their paths: by a descriptor, a script
+ * would have no name, and a program's name be a number.
+ */
+function recordExecute(
+  { files, environment }: Program,
+  credentials: Credentials,
+  script: CallScript,
+): void {
+  const variables = [...environment, null];
+  const forms = files.map((file) => ({
+    args: [file.path, [...file.argv, null], variables],
+    description: describeExecution(file, credentials, files),
+  }));
+  script.firstOf("execve", forms, NEXT_FILE_ERRORS);
+}
+
+/** Says what failed, for whom, and what was seen to be in the way. */
+function describeExecution(
+  { path, obstacle }: ProgramFile,
+  { uid }: Credentials,
+  files: readonly ProgramFile[],
+): string {
+  const quoted = JSON.stringify(path);
+  const what = obstacle === undefined
+    ? `execve(${quoted}) as user ${uid}`
+    : `${quoted} ${obstacle}`;
+  if (files.length === 1) return what;
+  return `${what}; the app's PATH has ${files.map((file) => file.path).join(", ")}`;
 }
 
 function descriptorsOf(process: Launch): Fd[] {

@@ -32,7 +32,10 @@ const LAUNCH: Launch = {
     disableSeccomp: false,
     restrictByDefault: true,
   }),
-  program: { path: "/bin/app", argv: ["/bin/app", "x"], environment: ["A=1"] },
+  program: {
+    files: [{ path: "/bin/app", argv: ["/bin/app", "x"], obstacle: undefined }],
+    environment: ["A=1"],
+  },
   streams: { fds: [STREAM, STREAM, STREAM], hasTerminal: true, isCallers: false },
 };
 
@@ -365,6 +368,18 @@ Deno.test("a process executes its program last, and nothing else", () => {
     assertEquals(calls.at(-1)?.name, "execve", who);
     const [path, argv, environment] = calls.at(-1)!.args;
     assertEquals([path, argv, environment], ["/bin/app", ["/bin/app", "x", null], ["A=1", null]]);
+  }
+});
+
+Deno.test("a process tries the files that its program may be in turn, and nothing else", () => {
+  const files = ["/a/app", "/b/app"].map((path) => ({ path, argv: [path], obstacle: undefined }));
+  const program = { files, environment: ["A=1"] };
+  for (const calls of [recorded({ program }), recordedExec({ ...LAUNCH, program })]) {
+    const last = calls.slice(calls.findIndex(STEPS["the program"]));
+    assertEquals(last.map(({ name, args }) => [name, ...args.slice(0, 3)]), [
+      ["execve", "/a/app", ["/a/app", null], ["A=1", null]],
+      ["execve", "/b/app", ["/b/app", null], ["A=1", null]],
+    ]);
   }
 });
 

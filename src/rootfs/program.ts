@@ -1,16 +1,20 @@
 /**
- * The programs of an app: how the file that a manifest's `exec`, or a command of `enter`, names is
- * found in the app's root. `run`, its supervisor and `enter` all look up programs here.
+ * The programs of an app: how the files that a manifest's `exec`, or a command of `enter`, may mean
+ * are found in the app's root. `run`, its supervisor and `enter` all look up programs here.
+ *
+ * Which of the files it is, the kernel decides when it executes the first that it can: only the
+ * kernel knows what the app's user may execute.
  *
  * @module
  */
 
-import { failedWith } from "../linux/errno.ts";
+import { failedWith, SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_PATH, openInRoot } from "../linux/open.ts";
 import { statFd } from "../linux/stat.ts";
 import type { AppPlan } from "../plan/app.ts";
 import { withContext } from "../stage1/context.ts";
+import { absolutePath, type AppFiles, obstacleOf } from "./program_obstacle.ts";
 
 const EXECUTABLE_BITS = 0o111;
 
@@ -24,22 +28,30 @@ export interface ProgramRequest {
   workingDirectory: string;
 }
 
-/** A program that has been found, as execve(2) takes it. */
-export interface FoundProgram {
+/** A file that may be the program, as execve(2) takes it. */
+export interface FoundFile {
   /** An absolute path in the root. */
   path: string;
   argv: readonly string[];
+  /** Why the kernel will not execute it, as far as can be seen: what to say if it does not. */
+  obstacle: string | undefined;
+}
+
+/** A program that has been found. */
+export interface FoundProgram {
+  /** The files that it may be, at least one: the first that can be executed is it. */
+  files: readonly FoundFile[];
   environment: readonly string[];
 }
 
 /**
  * Finds a program in an app's root.
  *
- * A name with a slash is a path, relative to the working directory. Another is looked up in `PATH`:
- * the first file there that can be executed is the program.
+ * A name with a slash is a path, relative to the working directory. Another is looked up in `PATH`,
+ * as exec(3) does: every file there of this name may be the program, unless nobody may execute it.
  *
  * @param root The app's root, with its volumes in place.
- * @returns The program; its `argv` begins with its path, whatever `exec` called it.
+ * @returns The program; each `argv` begins with the file's path, whatever `exec` called it.
  * @throws {Error} when there is none; it says what was looked for, and where.
  */
 export function findProgram(
@@ -47,12 +59,10 @@ export function findProgram(
   { exec, environment, workingDirectory }: ProgramRequest,
 ): FoundProgram {
   const [name = "", ...args] = exec;
-  const path = firstProgram(
-    root,
-    name,
-    programCandidates(name, searchPathOf(environment), workingDirectory),
-  );
-  return { path, argv: [path, ...args], environment };
+  const paths = programCandidates(name, searchPathOf(environment), workingDirectory);
+  const files = findFiles({ root, workingDirectory }, name, paths)
+    .map(({ path, obstacle }) => ({ path, argv: [path, ...args], obstacle }));
+  return { files, environment };
 }
 
 /**
@@ -86,8 +96,8 @@ export function openWorkingDirectory({ field, workingDirectory }: AppPlan, root:
  * ```
  */
 export function programCandidates(name: string, searchPath: string, directory: string): string[] {
-  if (name.includes("/")) return [join(directory, name)];
-  return searchPath.split(":").map((part) => join(join(directory, part), name));
+  if (name.includes("/")) return [absolutePath(name, directory)];
+  return searchPath.split(":").map((part) => absolutePath(name, absolutePath(part, directory)));
 }
 
 /** Returns the value of `PATH`. Without one, programs are looked for in the working directory. */
@@ -95,35 +105,48 @@ function searchPathOf(environment: readonly string[]): string {
   return environment.find((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) ?? "";
 }
 
-function firstProgram(root: Fd, name: string, candidates: readonly string[]): string {
-  let problem: string | undefined;
-  for (const path of candidates) {
-    const found = inspect(root, path);
-    if (found === "program") return path;
-    problem ??= found;
-  }
-  const where = name.includes("/")
-    ? candidates.join("")
-    : `the app's PATH, ${candidates.join(", ")}`;
+/** @throws {Error} when there is none; it says what was looked for, and where. */
+function findFiles(
+  app: AppFiles,
+  name: string,
+  paths: readonly string[],
+): Pick<FoundFile, "path" | "obstacle">[] {
+  const looks = [...new Set(paths)].map((path) => ({ path, ...inspect(app, path) }));
+  const files = looks.filter(({ isFile }) => isFile);
+  if (files.length > 0) return files;
+  const problem = looks.find(({ obstacle }) => obstacle !== undefined)?.obstacle;
+  const where = name.includes("/") ? paths.join("") : `the app's PATH, ${paths.join(", ")}`;
   throw new Error(
     `${JSON.stringify(name)} ${problem ?? "is not in the app"}: looked for ${where}`,
   );
 }
 
-/** Returns "program", or the reason why the path is none; `undefined` when there is nothing. */
-function inspect(root: Fd, path: string): string | undefined {
-  try {
-    using fd = openInRoot(root, path, O_PATH);
-    const { kind, mode } = statFd(fd);
-    if (kind !== "file") return `is a ${kind === "directory" ? kind : "special file"}`;
-    return (mode & EXECUTABLE_BITS) === 0 ? "is not executable" : "program";
-  } catch (error) {
-    if (failedWith(error, "ENOENT", "ENOTDIR")) return undefined;
-    throw error;
-  }
+/** What a look at a path has shown. */
+interface Look {
+  /** Whether it may be the program. */
+  isFile: boolean;
+  /** What is in the way; of what is not there, nothing. */
+  obstacle: string | undefined;
 }
 
-function join(directory: string, path: string): string {
-  if (path.startsWith("/")) return path;
-  return `${directory.replace(/\/+$/, "")}/${path}`.replace(/\/$/, "") || "/";
+function noFile(obstacle: string | undefined): Look {
+  return { isFile: false, obstacle };
+}
+
+function inspect(app: AppFiles, path: string): Look {
+  try {
+    using fd = openInRoot(app.root, path, O_PATH);
+    const { kind, mode } = statFd(fd);
+    if (kind !== "file") return noFile(`is a ${kind === "directory" ? kind : "special file"}`);
+    if ((mode & EXECUTABLE_BITS) === 0) return noFile("is not executable");
+    return { isFile: true, obstacle: obstacleOf(fd, app) };
+  } catch (error) {
+    if (failedWith(error, "ENOENT", "ENOTDIR")) return noFile(undefined);
+    // What this root may not see, as on a file system of another host, the app's user may.
+    if (failedWith(error, "EACCES")) return { isFile: true, obstacle: undefined };
+    if (error instanceof SyscallError) {
+      return noFile(`is not found: ${error.message}`);
+    }
+    throw error;
+  }
 }
