@@ -11,6 +11,7 @@ import type { Fd } from "../linux/fd.ts";
 import { readMounts } from "../linux/mount_table.ts";
 import type { Mount } from "../linux/mountinfo.ts";
 import { replaceFileAt } from "../linux/read_write.ts";
+import { decodeText } from "../linux/text.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 
 /**
@@ -52,7 +53,7 @@ export function cgroupsIn(
 
 function readRecord(): string | undefined {
   try {
-    return Deno.readTextFileSync(POD_PATHS.cgroups);
+    return decodeText(Deno.readFileSync(POD_PATHS.cgroups));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw new Error(`${POD_PATHS.cgroups}: cannot be read`, { cause: error });

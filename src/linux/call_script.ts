@@ -17,6 +17,7 @@ import type { Fd } from "./fd.ts";
 import { type Argument, type Call, cString, syscall } from "./libc.ts";
 import { type Pass, PASS_ARGUMENTS } from "./seccomp_program.ts";
 import { SYSCALL_NUMBERS, type SyscallName } from "./syscall_numbers.ts";
+import { encodeText } from "./text.ts";
 
 /**
  * Where `init` maps three things: the page with its report, a page that its children do not get,
@@ -256,7 +257,7 @@ function howWord({ how, allowed }: Pick<Entry, "how" | "allowed">): bigint {
 function errorTexts(): Bytes {
   const bytes = new Uint8Array(ERROR_COUNT * ERROR_TEXT_SIZE);
   for (let number = 0; number < ERROR_COUNT; number++) {
-    const text = new TextEncoder().encode(`${describeErrno(number)}\n`);
+    const text = encodeText(`${describeErrno(number)}\n`);
     bytes.set(text.subarray(0, ERROR_TEXT_SIZE), number * ERROR_TEXT_SIZE);
   }
   return bytes;

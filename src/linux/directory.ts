@@ -10,6 +10,7 @@ import { syscall } from "./libc.ts";
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY, openAt, openFile } from "./open.ts";
 import { setMode } from "./ownership.ts";
 import { S_IFCHR } from "./stat.ts";
+import { decodeText } from "./text.ts";
 
 /** The type of a directory in getdents64(2). */
 const DT_DIR = 4;
@@ -180,7 +181,7 @@ export function listEntriesOf(fd: Fd): DirectoryEntry[] {
 function* entriesIn(records: Uint8Array): Generator<DirectoryEntry> {
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
   for (let at = 0; at < records.length; at += view.getUint16(at + 16, true)) {
-    const name = new TextDecoder().decode(records.subarray(at + 19, records.indexOf(0, at + 19)));
+    const name = decodeText(records.subarray(at + 19, records.indexOf(0, at + 19)));
     if (name !== "." && name !== "..") yield { name, isDirectory: records[at + 18] === DT_DIR };
   }
 }

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { quoteText } from "./text.ts";
+
 /** The errors that this project's calls can report: name and number, as in errno(3). */
 export const ERRNO = {
   EPERM: 1,
@@ -121,7 +123,7 @@ export class SyscallError extends Error {
  * ```
  */
 export function describeCall(call: string, args: readonly unknown[]): string {
-  return `${call}(${args.filter(isText).map((text) => JSON.stringify(text)).join(", ")})`;
+  return `${call}(${args.filter(isText).map(quoteText).join(", ")})`;
 }
 
 /**

@@ -9,6 +9,7 @@ import { failedWith } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { O_CLOEXEC, O_WRONLY, openFile } from "./open.ts";
 import { readKernelFile, writeText } from "./read_write.ts";
+import { encodeText } from "./text.ts";
 
 /**
  * Returns a setting's text, without the newline at its end.
@@ -47,5 +48,5 @@ export function recordSetting(
   script: CallScript,
 ): void {
   script.call("openat", directory.number, path, O_WRONLY | O_CLOEXEC, 0);
-  script.withResult("write", value, new TextEncoder().encode(value).length);
+  script.withResult("write", value, encodeText(value).length);
 }

@@ -13,6 +13,7 @@
 import { asBytes, type Bytes } from "./bytes.ts";
 import { SyscallError } from "./errno.ts";
 import { SYSCALL_NUMBERS, type SyscallName } from "./syscall_numbers.ts";
+import { encodeText, quoteText } from "./text.ts";
 
 const SYMBOLS = {
   syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
@@ -63,8 +64,6 @@ const ALIGNMENT = 16;
 
 /** All arenas, because what is kept in one has to stay at its address. The last is in use. */
 const arenas: Arena[] = [];
-
-const encoder = new TextEncoder();
 
 let opened: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
 let openedToSpawn: Deno.DynamicLibrary<typeof SPAWN_SYMBOLS>["symbols"] | undefined;
@@ -204,9 +203,9 @@ function copyOut(bytes: Bytes, address: number): void {
  */
 export function cString(text: string): Bytes {
   if (text.includes("\0")) {
-    throw new TypeError(`${JSON.stringify(text)} has a NUL character, which no name can have`);
+    throw new TypeError(`${quoteText(text)} has a NUL character, which no name can have`);
   }
-  return encoder.encode(`${text}\0`);
+  return encodeText(`${text}\0`);
 }
 
 function lastErrno(): number {

@@ -7,6 +7,7 @@
 import type { Bytes } from "./bytes.ts";
 import { Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
+import { encodeText } from "./text.ts";
 
 const AF_INET = 2;
 const SOCK_DGRAM = 2;
@@ -46,7 +47,7 @@ function openSocket(): Fd {
 
 function interfaceRequest(name: string): Bytes {
   const request = new Uint8Array(IFREQ_SIZE);
-  request.set(new TextEncoder().encode(name).subarray(0, IFNAMSIZ - 1));
+  request.set(encodeText(name).subarray(0, IFNAMSIZ - 1));
   return request;
 }
 

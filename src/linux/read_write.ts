@@ -9,6 +9,7 @@ import { renameAt } from "./directory.ts";
 import { Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
 import { O_CREAT, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY, openAt, openFile } from "./open.ts";
+import { decodeText, encodeText } from "./text.ts";
 
 const SEEK_CUR = 1;
 
@@ -19,14 +20,14 @@ const SEEK_CUR = 1;
 const READ_CHUNK = 4096;
 
 /**
- * Reads everything that a descriptor holds, as UTF-8 text.
+ * Reads everything that a descriptor holds, as text: see `text.ts`.
  *
  * @param limit The most bytes that are read; a longer file is refused.
  * @throws {SyscallError} when the descriptor cannot be read.
  * @throws {RangeError} when the file is longer than `limit`.
  */
 export function readText(fd: Fd, limit: number): string {
-  return new TextDecoder().decode(readBytes(fd, limit));
+  return decodeText(readBytes(fd, limit));
 }
 
 /**
@@ -80,7 +81,7 @@ export function readKernelFile(path: string): string {
  * @throws {SyscallError} when the descriptor cannot be written.
  */
 export function writeText(fd: Fd, text: string): void {
-  writeAll(fd, new TextEncoder().encode(text));
+  writeAll(fd, encodeText(text));
 }
 
 /**

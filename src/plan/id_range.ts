@@ -8,6 +8,8 @@
  * @module
  */
 
+import { quoteText } from "../linux/text.ts";
+
 /** The host's ids that are the pod's. */
 export interface IdRange {
   /** The host's id of the pod's root. */
@@ -41,7 +43,7 @@ const END_OF_IDS = 0xffff_ffff;
  */
 export function parsePrivateUsers(text: string): IdRange | undefined {
   if (text === "") return undefined;
-  const fail = (why: string) => new Error(`--private-users: ${JSON.stringify(text)} ${why}`);
+  const fail = (why: string) => new Error(`--private-users: ${quoteText(text)} ${why}`);
   const [, first, number] = /^([0-9]{1,10}):([0-9]{1,10})$/.exec(text) ?? [];
   if (first === undefined) throw fail("is not SHIFT:COUNT");
   const [shift, count] = [Number(first), Number(number)];

@@ -6,6 +6,7 @@
 
 import type { Capability } from "../linux/capabilities.ts";
 import type { NamespaceKind } from "../linux/clone_flags.ts";
+import { encodeText } from "../linux/text.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
 import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";
@@ -60,7 +61,7 @@ export function planNamespaceKinds(args: RunArguments, flavor: Flavor): Namespac
  * @throws {Error} when `--hostname` is longer than the kernel allows.
  */
 export function hostnameOf({ hostname, uuid }: RunArguments): string {
-  const { length } = new TextEncoder().encode(hostname);
+  const { length } = encodeText(hostname);
   if (length <= LONGEST_HOSTNAME) return hostname || `rkt-${uuid}`;
   throw new Error(`--hostname: ${length} bytes are more than a host name's ${LONGEST_HOSTNAME}`);
 }

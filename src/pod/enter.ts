@@ -10,6 +10,7 @@ import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_PATH, openFile, openInRoot } from "../linux/open.ts";
 import { isDevpts } from "../linux/terminal.ts";
+import { quoteText } from "../linux/text.ts";
 import { hostId, parsePrivateUsers } from "../plan/id_range.ts";
 import { isolatorsOfApp, isolatorsOfPod } from "../plan/isolators.ts";
 import { planPrivileges, type PrivilegePlan } from "../plan/process/privileges.ts";
@@ -126,6 +127,6 @@ export function withTerm(environment: readonly string[], term: string | undefine
 
 function findApp({ apps }: Pod, appName: string): PodApp {
   const app = apps.find(({ name }) => name === appName);
-  if (app === undefined) throw new Error(`--appname: this pod has no app "${appName}"`);
+  if (app === undefined) throw new Error(`--appname: this pod has no app ${quoteText(appName)}`);
   return app;
 }

@@ -10,13 +10,15 @@ import { killInPodCgroups, removePodCgroups } from "../cgroup/remove.ts";
 import { detachMount, setPropagation } from "../linux/mount.ts";
 import { readMounts } from "../linux/mount_table.ts";
 import { isWithin } from "../linux/mountinfo.ts";
+import { workingDirectory } from "../linux/path.ts";
 import { exists } from "../linux/stat.ts";
 import { openAppMatcher } from "../process/app_processes.ts";
 import { killAppProcesses } from "../process/kill_apps.ts";
 import { selfConfine } from "../process/self_confine.ts";
+import { listAppRoots } from "../stage1/app_roots.ts";
 import type { GcArguments } from "../stage1/arguments.ts";
 import { type Debug, debugLog } from "../stage1/log.ts";
-import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
+import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { leavePodNetwork } from "./leave_network.ts";
 
 /**
@@ -48,7 +50,7 @@ export function collectPod({ uuid, ...args }: GcArguments): void {
  * @param kept Paths whose mounts stay: they are stage0's own.
  */
 function detachMountsExcept(kept: readonly string[], debug: Debug): void {
-  const directory = Deno.realPathSync(".");
+  const directory = workingDirectory();
   const ofStage0 = kept.map((path) => `${directory}/${path}`);
   const below = readMounts()
     .map(({ mountPoint }) => mountPoint)

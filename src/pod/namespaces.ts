@@ -32,6 +32,7 @@ import { ignoreChildren, resetSignals } from "../linux/signal_actions.ts";
 import { SIGCHLD, SIGKILL } from "../linux/signal_numbers.ts";
 import { makeSocketPair } from "../linux/stream.ts";
 import { ARCHITECTURE } from "../linux/syscall_numbers.ts";
+import { encodeText } from "../linux/text.ts";
 import { waitFor, waitForAllUntil } from "../linux/wait.ts";
 import { rootOf } from "../plan/id_range.ts";
 import type { NamespacePlan } from "../plan/namespaces.ts";
@@ -147,7 +148,7 @@ function startFirstProcess(
       if (users) recordBecomeRoot(users.namespace, call);
       call("unshare", flags);
       if (plan.kinds.includes("uts")) {
-        const name = new TextEncoder().encode(plan.hostname);
+        const name = encodeText(plan.hostname);
         call("sethostname", name, name.length);
       }
       // The process that unshares a PID namespace is not in it. Its child is, here a child of

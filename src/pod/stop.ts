@@ -19,9 +19,10 @@ import type { HeldProcess } from "../process/held_process.ts";
 import { killAppProcesses } from "../process/kill_apps.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import { BY_FORCE, findFirstProcess, findSupervisor } from "../process/supervisor_process.ts";
+import { listAppRoots } from "../stage1/app_roots.ts";
 import { parsePid, type StopArguments } from "../stage1/arguments.ts";
 import { type Debug, debugLog } from "../stage1/log.ts";
-import { listAppRoots, POD_PATHS } from "../stage1/pod_directory.ts";
+import { POD_PATHS } from "../stage1/pod_directory.ts";
 
 /**
  * How many milliseconds a supervisor whose apps have ended has before it is killed. It still passes

@@ -9,6 +9,7 @@ import { failedWith, SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { startProcess } from "../linux/init.ts";
 import { recordSetting } from "../linux/kernel_file.ts";
+import { quoteText } from "../linux/text.ts";
 import { waitFor } from "../linux/wait.ts";
 import type { LabelPlan, LabelStep } from "../plan/process/security_label.ts";
 import { withContext } from "../stage1/context.ts";
@@ -70,5 +71,5 @@ function failedCall(error: unknown): SyscallError | undefined {
 
 /** The message of a failed call holds the call's arguments. */
 function concerns({ path, text }: LabelStep, { message }: SyscallError): boolean {
-  return [path, text].some((it) => message.includes(JSON.stringify(it)));
+  return [path, text].some((it) => message.includes(quoteText(it)));
 }

@@ -12,6 +12,7 @@ import { failedWith, SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_PATH, openInRoot } from "../linux/open.ts";
 import { statFd } from "../linux/stat.ts";
+import { quoteText } from "../linux/text.ts";
 import type { AppPlan } from "../plan/app.ts";
 import { withContext } from "../stage1/context.ts";
 import { absolutePath, type AppFiles, obstacleOf } from "./program_obstacle.ts";
@@ -117,7 +118,7 @@ function findFiles(
   const problem = looks.find(({ obstacle }) => obstacle !== undefined)?.obstacle;
   const where = name.includes("/") ? paths.join("") : `the app's PATH, ${paths.join(", ")}`;
   throw new Error(
-    `${JSON.stringify(name)} ${problem ?? "is not in the app"}: looked for ${where}`,
+    `${quoteText(name)} ${problem ?? "is not in the app"}: looked for ${where}`,
   );
 }
 

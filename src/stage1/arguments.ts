@@ -5,6 +5,7 @@
  */
 
 import { parseUUID } from "../appc/uuid.ts";
+import { quoteText } from "../linux/text.ts";
 import { parseFlags } from "./flags.ts";
 
 const RUN_FLAGS = {
@@ -154,7 +155,7 @@ export function parseStopArguments(args: readonly string[]): StopArguments {
  */
 export function parsePid(text: string): number {
   const pid = /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : NaN;
-  if (!(pid <= 0x7fff_ffff)) throw new Error(`pid: ${JSON.stringify(text)} is not a process id`);
+  if (!(pid <= 0x7fff_ffff)) throw new Error(`pid: ${quoteText(text)} is not a process id`);
   return pid;
 }
 
@@ -163,7 +164,7 @@ function parseDnsConfMode(text: string): DnsConfMode {
   for (const pair of text.split(",").filter((pair) => pair !== "")) {
     const [key = "", value = ""] = pair.split("=", 2);
     if (key !== "resolv" && key !== "hosts") {
-      throw new Error(`--dns-conf-mode: ${JSON.stringify(key)} is neither resolv nor hosts`);
+      throw new Error(`--dns-conf-mode: ${quoteText(key)} is neither resolv nor hosts`);
     }
     pairs.set(key, value);
   }
@@ -179,12 +180,12 @@ function oneOf<const T extends readonly string[]>(
   what: string,
 ): T[number] {
   if (choices.includes(value)) return value;
-  throw new Error(`${what}: ${JSON.stringify(value)} is not one of ${choices.join(", ")}`);
+  throw new Error(`${what}: ${quoteText(value)} is not one of ${choices.join(", ")}`);
 }
 
 function onlyUUID(rest: readonly string[]): string {
   const [uuid, extra] = rest;
   if (uuid === undefined) throw new Error("UUID: missing: which pod");
-  if (extra !== undefined) throw new Error(`${JSON.stringify(extra)}: one argument too many`);
+  if (extra !== undefined) throw new Error(`${quoteText(extra)}: one argument too many`);
   return parseUUID(uuid);
 }

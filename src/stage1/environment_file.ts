@@ -6,6 +6,7 @@
  * @module
  */
 
+import { decodeText, encodeText } from "../linux/text.ts";
 import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
@@ -17,7 +18,7 @@ import { POD_PATHS } from "./pod_directory.ts";
  */
 export function saveEnvironment(appName: string, entries: readonly string[]): void {
   Deno.mkdirSync(POD_PATHS.environments, { recursive: true });
-  Deno.writeTextFileSync(environmentPath(appName), encodeEnvironment(entries));
+  Deno.writeFileSync(environmentPath(appName), encodeText(encodeEnvironment(entries)));
 }
 
 /**
@@ -28,7 +29,7 @@ export function saveEnvironment(appName: string, entries: readonly string[]): vo
 export function loadEnvironment(appName: string): string[] {
   const path = environmentPath(appName);
   return decodeEnvironment(
-    withContext(`${path}: cannot be read`, () => Deno.readTextFileSync(path)),
+    withContext(`${path}: cannot be read`, () => decodeText(Deno.readFileSync(path))),
   );
 }
 

@@ -8,6 +8,8 @@
  * @module
  */
 
+import { quoteText } from "../linux/text.ts";
+
 /** The type of a flag's value. */
 export type FlagKind = "boolean" | "string";
 
@@ -76,7 +78,7 @@ function splitFlag(argument: string, known: FlagSet): { name: string; value: str
 function parseBoolean(name: string, value: string): boolean {
   if (TRUE.has(value)) return true;
   if (FALSE.has(value)) return false;
-  throw new Error(`--${name}: ${JSON.stringify(value)} is neither true nor false`);
+  throw new Error(`--${name}: ${quoteText(value)} is neither true nor false`);
 }
 
 function takeValue(name: string, rest: string[]): string {

@@ -7,6 +7,7 @@
 
 import { Fd, isOpen } from "../linux/fd.ts";
 import { statFd, statPath } from "../linux/stat.ts";
+import { quoteText } from "../linux/text.ts";
 
 /** The environment variable in which stage0 passes the descriptor's number. */
 export const RKT_LOCK_FD = "RKT_LOCK_FD";
@@ -21,7 +22,7 @@ export const RKT_LOCK_FD = "RKT_LOCK_FD";
 export function findLock(value: string | undefined): Fd {
   if (!value) throw new Error(`${RKT_LOCK_FD}: not set: stage0 passes the pod's lock in it`);
   if (!/^[0-9]{1,9}$/.test(value)) {
-    throw new Error(`${RKT_LOCK_FD}: ${JSON.stringify(value)} is not a file descriptor`);
+    throw new Error(`${RKT_LOCK_FD}: ${quoteText(value)} is not a file descriptor`);
   }
   const number = Number(value);
   if (!isOpen(number)) throw new Error(`${RKT_LOCK_FD}: descriptor ${number} is not open`);

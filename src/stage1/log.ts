@@ -4,22 +4,30 @@
  * @module
  */
 
+import { byteOf } from "../linux/text.ts";
+
 /**
  * Escapes control characters, line separators, and what changes the direction of text: a manifest
- * could deceive the reader at a terminal by them.
+ * could deceive the reader at a terminal by them. A byte that is no UTF-8, which is the half of a
+ * pair in our strings, is shown as itself: `\xe9`. So `\x` and two digits are always one byte.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
  * assertEquals(printable("a\x1b[2Jb\n"), "a\\x1b[2Jb\\x0a");
- * assertEquals(printable("a\u202eb"), "a\\x202eb");
+ * assertEquals(printable("a\u202eb\x9b"), "a\\u{202e}b\\u{9b}");
+ * assertEquals(printable("caf\udce9 🐢"), "caf\\xe9 🐢");
  * ```
  */
 export function printable(text: string): string {
-  return text.replace(
-    /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return text.replace(/[\p{Cc}\p{Bidi_Control}\p{Cs}\u2028\u2029]/gu, escapeCharacter);
+}
+
+function escapeCharacter(character: string): string {
+  const code = character.charCodeAt(0);
+  const byte = code < 0x80 ? code : byteOf(character);
+  if (byte === undefined) return `\\u{${code.toString(16)}}`;
+  return `\\x${byte.toString(16).padStart(2, "0")}`;
 }
 
 /**

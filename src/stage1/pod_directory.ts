@@ -38,33 +38,10 @@ export const POD_PATHS = {
   logs: "log",
 } as const;
 
-const STAGE2 = `${POD_PATHS.stage1Rootfs}/opt/stage2`;
+/** Where each app has a directory of its name. */
+export const STAGE2 = `${POD_PATHS.stage1Rootfs}/opt/stage2`;
 
 /** Returns the path of an app's root file system, relative to the pod directory. */
 export function appRootfs(appName: string): string {
   return `${STAGE2}/${appName}/rootfs`;
-}
-
-/**
- * Lists the root file systems of all apps, relative to the pod directory.
- *
- * It reads the directory, not the manifests, so that it works for a pod in any state.
- *
- * @throws {Error} when the directory cannot be read.
- */
-export function listAppRoots(): string[] {
-  try {
-    return [...Deno.readDirSync(STAGE2)].map(({ name }) => appRootfs(name)).filter(isDirectory);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
-}
-
-function isDirectory(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
-  }
 }

@@ -1,6 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { loadPod } from "./pod.ts";
-import { listAppRoots } from "./pod_directory.ts";
 
 const APP = { exec: ["/bin/true"], user: "0", group: "0" };
 const IMAGE = { acKind: "ImageManifest", acVersion: "0.8.11", name: "example.com/a", app: APP };
@@ -48,8 +47,4 @@ Deno.test("a manifest that is too large is refused before it is read", () => {
   withPod(pod, undefined, (directory) => {
     assertThrows(() => loadPod(directory), Error, "more than a manifest may have");
   });
-});
-
-Deno.test("listAppRoots() is empty where there is no pod", () => {
-  assertEquals(listAppRoots(), []);
 });

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { quoteText } from "../../linux/text.ts";
+
 /** A network that `--net` asks for. */
 export interface RequestedNetwork {
   name: string;
@@ -34,7 +36,7 @@ export function parseNetList(text: string): RequestedNetwork[] {
   for (const part of text.split(",")) {
     const network = parseNetwork(part, text);
     if (networks.some(({ name }) => name === network.name)) {
-      throw new Error(`--net=${text}: ${JSON.stringify(network.name)} is there twice`);
+      throw new Error(`--net=${text}: ${quoteText(network.name)} is there twice`);
     }
     networks.push(network);
   }
@@ -50,7 +52,7 @@ function parseNetwork(text: string, all: string): RequestedNetwork {
   }
   for (const pair of args.split(";").filter((pair) => pair !== "")) {
     if (!/^[^=]+=/.test(pair)) {
-      throw new Error(`--net=${text}: ${JSON.stringify(pair)} is not NAME=VALUE`);
+      throw new Error(`--net=${text}: ${quoteText(pair)} is not NAME=VALUE`);
     }
   }
   return { name, args };

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { quoteText } from "../../linux/text.ts";
 import { BUILT_IN } from "./built_in.ts";
 import {
   type ConfigurationFile,
@@ -150,7 +151,7 @@ function refuseMissing(
   const missing = requested.map(({ name }) => name)
     .filter((name) => name !== "all" && !names.includes(name));
   if (missing.length === 0) return;
-  const list = missing.map((name) => JSON.stringify(name)).join(", ");
+  const list = missing.map(quoteText).join(", ");
   throw new Error(
     `--net: no network ${list}: ${directory} and this image have ${names.join(", ")}`,
   );
