@@ -39,6 +39,14 @@ function apps(change: (apps: Record<string, unknown>[]) => unknown[]): Spoil {
     });
 }
 
+/** Makes a word of a file end with a byte that is no UTF-8. */
+async function latin1(file: string, word: string): Promise<void> {
+  const bytes = await Deno.readFile(file);
+  const end = new TextDecoder().decode(bytes).indexOf(word) + word.length;
+  bytes[end - 1] = 0xe9;
+  await Deno.writeFile(file, bytes);
+}
+
 const IMAGE_MANIFEST = "appsinfo/app/manifest";
 
 const table: [what: string, spoil: Spoil, matter: RegExp][] = [
@@ -55,6 +63,12 @@ const table: [what: string, spoil: Spoil, matter: RegExp][] = [
     manifest(new Uint8Array([0, 255, 254, 1])),
     /^run: pod: not JSON/,
   ],
+  [
+    "a pod manifest that is Latin-1",
+    (pod) => latin1(`${pod.dir}/pod`, "/bin/sh"),
+    /^run: pod: not JSON: it is not UTF-8/,
+  ],
+  ["an exec with half a pair", appField("exec", ["a", "\udcff"]), /exec\[1\]: has half of a sur/],
   ["a pod manifest that is a list", manifest("[]"), /^run: pod: .*object/],
   ["a pod manifest that is null", manifest("null"), /^run: pod: .*object/],
   ["a pod manifest of 10 MB", manifest(`{"pad":"${"x".repeat(10_000_000)}"}`), /^run: pod: /],

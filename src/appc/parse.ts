@@ -78,12 +78,43 @@ export function formatPath(path: readonly PropertyKey[], start = ""): string {
 }
 
 function parseJSON(text: string, origin: string): unknown {
+  if (!text.isWellFormed()) throw new Error(`${origin}: not JSON: it is not UTF-8`);
+  const value = tryJSON(text, origin);
+  const broken = HALF_PAIR.test(text) ? findHalfPair(value) : undefined;
+  if (broken === undefined) return value;
+  const where = [origin, oneLine(formatPath(broken))].filter((part) => part !== "").join(": ");
+  throw new Error(`${where}: has half of a surrogate pair`);
+}
+
+function tryJSON(text: string, origin: string): unknown {
   try {
     // Go writes null for what is absent.
     return JSON.parse(text, (_, value) => value ?? undefined);
   } catch (error) {
     throw new Error(`${origin}: not JSON: ${oneLine((error as Error).message)}`);
   }
+}
+
+/** The beginning of JSON's escape of either half of a pair. */
+const HALF_PAIR = /\\ud[89a-f]/i;
+
+/**
+ * Finds a text that is no text. JSON can escape one half of a surrogate pair alone, which in our
+ * strings stands for a byte that is no UTF-8: of the kernel's names, and never of a manifest's.
+ *
+ * @returns Its path; `undefined` where there is none.
+ */
+function findHalfPair(value: unknown): PropertyKey[] | undefined {
+  if (typeof value === "string") return value.isWellFormed() ? undefined : [];
+  if (typeof value !== "object" || value === null) return undefined;
+  const entries: [PropertyKey, unknown][] = Array.isArray(value)
+    ? value.map((item, i) => [i, item])
+    : Object.entries(value);
+  for (const [key, inner] of entries) {
+    const path = findHalfPair(key) ?? findHalfPair(inner);
+    if (path !== undefined) return [key, ...path];
+  }
+  return undefined;
 }
 
 /** zod/mini has no messages; these are for the few ways in which a manifest can be wrong. */

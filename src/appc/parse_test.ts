@@ -132,3 +132,14 @@ Deno.test("an image manifest may have no app", () => {
   const text = '{"acKind": "ImageManifest", "acVersion": "0.8.11", "name": "example.com/base"}';
   assertEquals(parseManifest(text, ImageManifest(), "image").app, undefined);
 });
+
+Deno.test("a text that is no text is named, wherever it stands", () => {
+  const parse = (text: string) => parseManifest(text, PodManifest(), "pod");
+  const exec = podWithApp({ exec: ["/a", "\udce9"] });
+  assertThrows(() => parse(exec), Error, "pod: apps[0].app.exec[1]: has half of a surrogate pair");
+  assertThrows(() => parse('{"extra": [{"\\uD800": 1}]}'), Error, "pod: extra[0].");
+  assertThrows(() => parse('"\\udfff"'), Error, "pod: has half of a surrogate pair");
+  assertThrows(() => parse('{"name": "\udce9"}'), Error, "pod: not JSON: it is not UTF-8");
+  const whole = podWithApp({ exec: ["/a", "🐢", "\\udce9"] }).replace("🐢", "\\ud83d\\udc22");
+  assertEquals(parse(whole).apps[0]?.app?.exec, ["/a", "🐢", "\\udce9"]);
+});

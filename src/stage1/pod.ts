@@ -7,6 +7,7 @@
 import type * as z from "zod/mini";
 import { type App, ImageManifest, PodManifest, type RuntimeApp } from "../appc/manifest.ts";
 import { parseManifest } from "../appc/parse.ts";
+import { decodeText } from "../linux/text.ts";
 import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
@@ -60,7 +61,7 @@ function readManifest<S extends z.ZodMiniType>(
     throw new Error(`${name}: ${size} bytes are more than a manifest may have`);
   }
   return parseManifest(
-    withContext(`${name}: cannot be read`, () => Deno.readTextFileSync(path)),
+    withContext(`${name}: cannot be read`, () => decodeText(Deno.readFileSync(path))),
     schema,
     name,
   );
