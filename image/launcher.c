@@ -13,6 +13,9 @@
  *   over in a variable, so that apps get them back.
  * - TMPDIR, where the runtime looks for V8's code cache, becomes a directory beside the runtime,
  *   whatever the caller's is.
+ * - The runtime panics for an argument that is not UTF-8, and for some variables that are not. It
+ *   gets a placeholder for such an argument, and no such variable. The entrypoint reads the bytes
+ *   in /proc, which shows what execve(2) was passed.
  *
  * Sources: elf(5), getauxval(3), execve(2), getrlimit(2), and fs/binfmt_elf.c of Linux.
  */
@@ -23,6 +26,9 @@
 #define CACHE_DIRECTORY "code-cache"
 #define CACHE_VARIABLE "TMPDIR="
 #define LIMITS_VARIABLE "STAGE1_VOLO_LIMITS="
+#define LOADER_VARIABLES "LD_"
+/* src/stage1/exact_arguments.ts knows it. */
+#define NOT_UTF8 "(an argument that is not UTF-8)"
 #define FAILURE 254
 
 #define PATH_MAX 4096
@@ -168,6 +174,37 @@ static int begins_with(const char *text, const char *start) {
     return !*start;
 }
 
+/* ---------------------------------------------------------------------------------- valid UTF-8 */
+
+/*
+ * Returns how many bytes the character at `at` has; 0 where there is none.
+ * Excluded are longer forms than needed, surrogates, and what is beyond U+10FFFF: The Unicode
+ * Standard, table 3-7. src/linux/text.ts has the same function.
+ */
+static word character_length(const unsigned char *at) {
+    unsigned char first = at[0];
+    if (first < 0x80) return 1;
+    if (first < 0xc2 || first > 0xf4) return 0;
+    word length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    unsigned char least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    unsigned char most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (at[1] < least || at[1] > most) return 0;
+    /* The final null ends this, too. */
+    for (word i = 2; i < length; i++)
+        if ((at[i] & 0xc0) != 0x80) return 0;
+    return length;
+}
+
+static int is_utf8(const char *text) {
+    const unsigned char *at = (const unsigned char *)text;
+    while (*at) {
+        word length = character_length(at);
+        if (!length) return 0;
+        at += length;
+    }
+    return 1;
+}
+
 /* ------------------------------------------------------------- the directory of the entrypoint */
 
 /*
@@ -184,6 +221,7 @@ static word find_directory(const struct context *self, char path[PATH_MAX]) {
     char status[STATUS_SIZE];
     if (failed(make(NEWFSTATAT, (word[6]){AT_FDCWD, (word)path, (word)status})))
         end(self, path, "this program is not there any more");
+    if (!is_utf8(path)) end(self, path, "its path is not UTF-8, as the runtime needs it");
     while (path[length - 1] != '/') length--;
     return length;
 }
@@ -403,15 +441,22 @@ static int is_own(const char *variable) {
     return begins_with(variable, CACHE_VARIABLE) || begins_with(variable, LIMITS_VARIABLE);
 }
 
+/* The loader reads its own variables, and takes any bytes. */
+static int is_for_runtime(const char *variable) {
+    return !is_own(variable) && (is_utf8(variable) || begins_with(variable, LOADER_VARIABLES));
+}
+
 /* Copies the number of the arguments, the arguments, and the null behind them. */
 static word *copy_arguments(word *to, const word *stack) {
-    for (word count = *stack + 2; count; count--) *to++ = *stack++;
+    word count = *to++ = *stack++;
+    for (; count; count--, stack++) *to++ = is_utf8((const char *)*stack) ? *stack : (word)NOT_UTF8;
+    *to++ = 0;
     return to;
 }
 
 static word *copy_environment(word *to, char *const *variable, const char *const own[2]) {
     for (; *variable; variable++)
-        if (!is_own(*variable)) *to++ = (word)*variable;
+        if (is_for_runtime(*variable)) *to++ = (word)*variable;
     for (int i = 0; i < 2; i++)
         if (*own[i]) *to++ = (word)own[i];
     *to++ = 0;

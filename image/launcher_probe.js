@@ -25,6 +25,7 @@ console.log(JSON.stringify({
   environment: Deno.env.toObject(),
   execPath: Deno.execPath(),
   exe: Deno.readLinkSync("/proc/self/exe"),
+  commandLine: [...Deno.readFileSync("/proc/self/cmdline")],
   maps: Deno.readTextFileSync("/proc/self/maps"),
   status: Deno.readTextFileSync("/proc/self/status"),
   auxiliaryVector: auxiliaryVector(),

@@ -12,6 +12,8 @@ interface Seen {
   environment: Record<string, string>;
   execPath: string;
   exe: string;
+  /** The bytes of /proc/self/cmdline. */
+  commandLine: number[];
   maps: string;
   status: string;
   auxiliaryVector: Record<string, string>;
@@ -139,6 +141,77 @@ Deno.test("a program begins as behind the runtime itself: arguments, variables, 
   assertEquals(signals(launched), signals(expected));
 });
 
+/** What the launcher hands over in the place of an argument that is not UTF-8. */
+const PLACEHOLDER = "(an argument that is not UTF-8)";
+
+Deno.test("an argument that is not UTF-8 has a placeholder, and its bytes in /proc", async () => {
+  using place = await makePlace();
+  const prelude = `program=$1; set -- "$program" é "$(printf 'a\\377')" '' "$(printf '\\303')"`;
+  const { args, commandLine } = await see(place.probe, { prelude });
+  assertEquals(args, ["é", PLACEHOLDER, "", PLACEHOLDER]);
+  const expected = [...new TextEncoder().encode(`${place.probe}\0é\0a`), 0xff, 0, 0, 0xc3, 0];
+  assertEquals(commandLine, expected);
+});
+
+/** Bytes at and beside the limits of each range that UTF-8 has. */
+const EDGES = [
+  ...[0x01, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf],
+  ...[0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff],
+];
+const FOLLOWING = [0x7f, 0x80, 0xbf, 0xc0];
+
+/** Sequences of one to four bytes at the limits of UTF-8. */
+function edgeSequences(): Uint8Array[] {
+  const longer = (some: number[][], next: number[]) =>
+    some.flatMap((start) => next.map((byte) => [...start, byte]));
+  const pairs = longer(EDGES.map((byte) => [byte]), EDGES);
+  const triples = longer(pairs.filter(([first]) => first! >= 0xe0), EDGES);
+  const quadruples = longer(
+    longer(pairs.filter(([first]) => first! >= 0xf0), FOLLOWING),
+    FOLLOWING,
+  );
+  return [...EDGES.map((byte) => [byte]), ...pairs, ...triples, ...quadruples]
+    .map((bytes) => Uint8Array.from(bytes));
+}
+
+Deno.test("what is UTF-8 is decided as the runtime decides it", async () => {
+  using place = await makePlace();
+  const sequences = edgeSequences();
+  // Deno passes no such bytes itself.
+  const list = `${place.dir}/list`;
+  await Deno.writeFile(list, Uint8Array.from(sequences.flatMap((bytes) => [...bytes, 0])));
+  const args = ["--null", "--exit", `--max-args=${sequences.length}`, `--arg-file=${list}`];
+  const seen = await see("xargs", { args: [...args, place.probe] });
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const expected = sequences.map((bytes) => {
+    try {
+      return decoder.decode(bytes);
+    } catch {
+      return PLACEHOLDER;
+    }
+  });
+  assertEquals(seen.args, expected);
+});
+
+Deno.test("variables that are not UTF-8 stay away from the runtime", async () => {
+  using place = await makePlace();
+  const names = ["NODE_OPTIONS", "TERM", "HOME"];
+  const prelude = names.map((name) => `export ${name}="$(printf '\\377')"`).join("\n");
+  const { environment } = await see(place.probe, { prelude, env: { KEPT: "é" } });
+  assertEquals(withoutAdded(environment), { KEPT: "é" });
+});
+
+Deno.test("the loader gets its variables, whatever their bytes", async () => {
+  using place = await makePlace();
+  const { maps } = await see(place.probe);
+  const [libm] = maps.match(/\S*\/libm\.so\.6$/m)!;
+  const [directory] = libm!.split("/libm");
+  // The probe cannot have a look at such variables. A library that is missing is told on stderr.
+  const preload = `export LD_PRELOAD="$(printf '${directory}/\\377.so')"`;
+  const { stderr } = await start(place.probe, { prelude: preload });
+  assertMatch(stderr, /object '[^']+\/\ufffd\.so' from LD_PRELOAD cannot be preloaded/);
+});
+
 Deno.test("what begins without variables gets one, the place of the code cache", async () => {
   using place = await makePlace();
   const how: Start = { prelude: "unset PWD OLDPWD" };
@@ -220,6 +293,15 @@ Deno.test("a path of nearly all bytes that a path may have is no hindrance", asy
   await Deno.rename(place.runtime, `${dir}/denort`);
   assertEquals(`${dir}/probe`.length, 4_000);
   assertEquals((await see(`${dir}/probe`)).exe, `${dir}/probe`);
+});
+
+Deno.test("a path that is not UTF-8 is named in one line", async () => {
+  using place = await makePlace();
+  const prelude = `odd="${place.dir}/$(printf '\\377')"; mkdir "$odd"
+    cp "${place.probe}" "$odd/probe"; cp -P "${place.runtime}" "$odd/denort"; set -- "$odd/probe"`;
+  await assertRefused(place.probe, /probe: its path is not UTF-8, as the runtime needs it\n$/, {
+    prelude,
+  });
 });
 
 Deno.test("a program whose file is deleted, or another by now, says so", async () => {

@@ -106,10 +106,31 @@ export function childrenOf(pid: number): number[] {
  * Returns the variables that this program was started with, each as `NAME=value`:
  * proc_pid_environ(5).
  *
- * Deno gives all variables only to programs that may see every one.
+ * Deno gives all variables only to programs that may see every one, and none that is not UTF-8.
  *
  * @throws {SyscallError} when /proc cannot be read.
  */
 export function ownEnvironment(): string[] {
   return readKernelFile("/proc/self/environ").split("\0").filter((variable) => variable !== "");
+}
+
+/**
+ * Returns one of the variables that this program was started with.
+ *
+ * @returns Its value, the first where there are several; `undefined` where there is none.
+ * @throws {SyscallError} when /proc cannot be read.
+ */
+export function ownVariable(name: string): string | undefined {
+  return ownEnvironment().find((variable) => variable.startsWith(`${name}=`))
+    ?.slice(name.length + 1);
+}
+
+/**
+ * Returns the arguments that this program was started with, its own name first:
+ * proc_pid_cmdline(5).
+ *
+ * @throws {SyscallError} when /proc cannot be read.
+ */
+export function ownArguments(): string[] {
+  return readKernelFile("/proc/self/cmdline").split("\0").slice(0, -1);
 }

@@ -9,6 +9,7 @@ import { clearInherited } from "../linux/capability_sets.ts";
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_PATH, openFile, openInRoot } from "../linux/open.ts";
+import { ownVariable } from "../linux/proc.ts";
 import { isDevpts } from "../linux/terminal.ts";
 import { quoteText } from "../linux/text.ts";
 import { hostId, parsePrivateUsers } from "../plan/id_range.ts";
@@ -49,7 +50,7 @@ export function enterPod({ pid, appName, command, ...args }: EnterArguments): ne
   const debug = debugLog("enter", args.debug);
   const pod = loadPod();
   const app = findApp(pod, appName);
-  const environment = withTerm(loadEnvironment(appName), Deno.env.get(TERM));
+  const environment = withTerm(loadEnvironment(appName), ownVariable(TERM));
   const restrictions = planRestrictions(pod, app);
   const credentials = loadCredentials(appName);
   const users = loadPrivateUsers();

@@ -10,6 +10,7 @@ import { Fd } from "../linux/fd.ts";
 import { readSetting } from "../linux/kernel_file.ts";
 import { readMounts } from "../linux/mount_table.ts";
 import { pathOf } from "../linux/path.ts";
+import { ownVariable } from "../linux/proc.ts";
 import { statFd, statPath } from "../linux/stat.ts";
 import { isTerminal } from "../linux/terminal.ts";
 import { readConfigurationFiles } from "../network/configuration_files.ts";
@@ -54,7 +55,7 @@ export function lookAtHost(
     ),
     securityModules: lookAtSecurityModules(questions.securityModules),
     callerStreams: { stdin: kindOf(0), stdout: kindOf(1), stderr: kindOf(2) },
-    terminalType: Deno.env.get("TERM"),
+    terminalType: ownVariable("TERM"),
     rootOwners: new Map(
       questions.roots.map((
         { app, rootfs, field },

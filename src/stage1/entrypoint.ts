@@ -5,6 +5,7 @@
  */
 
 import { closeAllAtExec } from "../linux/close_all.ts";
+import { exactArguments } from "./exact_arguments.ts";
 import { warn } from "./log.ts";
 
 /** The exit status by which rkt knows an error inside stage1. */
@@ -20,15 +21,17 @@ const STAGE1_FAILURE = 254;
  * 0.
  */
 export function entrypoint(name: string, main: (args: readonly string[]) => void): void {
+  let args: readonly string[] = Deno.args;
   try {
     closeAllAtExec();
-    main(Deno.args);
+    args = exactArguments(args);
+    main(args);
     // Returning would take longer: V8 would clean up first.
     Deno.exit(0);
   } catch (error) {
     try {
       warn(name, describeError(error));
-      if (wantsDebug(Deno.args)) console.error(error);
+      if (wantsDebug(args)) console.error(error);
     } finally {
       // Exit even when the lines above fail: a program that returns to Deno may write a code cache.
       Deno.exit(STAGE1_FAILURE);
