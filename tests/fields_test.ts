@@ -109,6 +109,7 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
   ],
   "app.mountPoints, isolated": [
     "isolated_files: a mount point without a volume gets an empty one, isolated",
+    "isolated_files: a volume is at the mount point of its name and where a mount puts it, isolated",
     "isolated_files: in an image of docker's, it keeps what is there, isolated",
     "isolated_files: a mount point of the image's that the app has not is none, isolated",
   ],

@@ -409,6 +409,24 @@ scenario(
 );
 
 scenario(
+  "a volume is at the mount point of its name and where a mount puts it",
+  { flavor: "isolated" },
+  async (stage) => {
+    const mountPoints = [{ name: "data", path: "/dir", readOnly: true }];
+    await using pod = await stage.script(
+      "cat /dir/file /a/b/c/file; touch /dir/new /a/b/c/new 2>/dev/null || echo refused; " +
+        "stat -c '%a %n' /a/b",
+      {
+        image: await stage.image({ app: { mountPoints } }),
+        app: { mountPoints },
+        ...mounted({ kind: "host", source: await makeSource(stage.dir) }, "/a/b/c"),
+      },
+    );
+    assertPrints(await pod.run(), "from the host\nfrom the host\nrefused\n755 /a/b\n");
+  },
+);
+
+scenario(
   "a mount point of the image's that the app has not is none",
   { flavor: "isolated" },
   async (stage) => {

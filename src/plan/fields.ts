@@ -69,7 +69,8 @@ export const FIELD_RULES = {
   "app.environment": honoured("over the defaults"),
   "app.mountPoints": honoured("each needs a volume; its `readOnly` counts if the volume has none"),
   "app.mountPoints, isolated": honoured(
-    "the app's alone; one without a volume gets an empty one, or in an image of docker's keeps what is there",
+    "the app's alone; one without a volume gets an empty one, or in an image of docker's keeps what is there; " +
+      "its volume may be elsewhere as well",
   ),
   "app.ports": honoured(CHECKED),
   "app.ports[].socketActivated": refused("nobody opens the socket"),

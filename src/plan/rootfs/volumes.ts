@@ -14,8 +14,8 @@ import type { Pod, PodApp } from "../../stage1/pod.ts";
  *
  * - `strict`, as in rkt's fly: the image's mount points count besides the app's, and each needs a
  *   volume;
- * - `lenient`, as in rkt's default stage1: only the app's count, and one without a volume gets its
- *   own.
+ * - `lenient`, as in rkt's default stage1: only the app's count, one without a volume gets its own,
+ *   and a volume with a mount elsewhere is at the mount point of its name as well.
  */
 export type MountRules = "strict" | "lenient";
 
@@ -62,7 +62,7 @@ export function matchVolumes(
 ): VolumeMount[] {
   const volumes = new Map(pod.manifest.volumes.map((volume) => [volume.name, volume]));
   const points = declaredPoints(app, rules);
-  const mounts = explicitMounts(app, volumes, points);
+  const mounts = explicitMounts(app, volumes, points, rules);
   refuseSharedTargets(mounts);
   for (const point of points) {
     if (mounts.every(({ target }) => !samePath(target, point.path))) {
@@ -88,8 +88,9 @@ function declaredPoints(app: PodApp, rules: MountRules): DeclaredPoint[] {
   const points: DeclaredPoint[] = [];
   for (const point of rules === "lenient" ? ofApp : [...ofApp, ...ofImage]) {
     const known = points.find(({ name }) => name === point.name);
-    if (known === undefined) points.push(point);
-    else if (!samePath(known.path, point.path)) throw conflict(point, known.path, known.field);
+    if (known !== undefined && samePath(known.path, point.path)) continue;
+    if (known !== undefined && rules === "strict") throw conflict(point, known.path, known.field);
+    points.push(point);
   }
   return points;
 }
@@ -98,14 +99,17 @@ function explicitMounts(
   app: PodApp,
   volumes: ReadonlyMap<string, Volume>,
   points: readonly DeclaredPoint[],
+  rules: MountRules,
 ): VolumeMount[] {
   return app.runtime.mounts.map((mount, i) => {
     const field = `${app.field}.mounts[${i}]`;
     const volume = mount.appVolume ?? volumes.get(mount.volume);
     if (!volume) throw new Error(`${field}.volume: the pod has no volume "${mount.volume}"`);
     const named = points.find(({ name }) => name === mount.volume);
-    if (named && !samePath(named.path, mount.path)) throw conflict(named, mount.path, field);
-    const point = points.find(({ path }) => samePath(path, mount.path));
+    if (rules === "strict" && named && !samePath(named.path, mount.path)) {
+      throw conflict(named, mount.path, field);
+    }
+    const point = points.find(({ path }) => samePath(path, mount.path)) ?? named;
     return { volume, target: mount.path, readOnly: isReadOnly(volume, point), field };
   });
 }

@@ -160,6 +160,15 @@ Deno.test("a mount that contradicts the mount point of its name is an error", ()
   );
 });
 
+Deno.test("in a lenient match, a volume is at its mount point and at its mount", () => {
+  const mounts = [{ volume: "data", path: "/a/b/c" }];
+  const points = [{ ...POINT, readOnly: true }];
+  assertEquals(match({ volumes: [DATA], points, mounts, rules: "lenient" }), [
+    { volume: DATA, target: "/data", readOnly: true, field: "apps[0].app.mountPoints[0]" },
+    { volume: DATA, target: "/a/b/c", readOnly: true, field: "apps[0].mounts[0]" },
+  ]);
+});
+
 Deno.test("the pod's and the image's mount points must not contradict each other", () => {
   const imagePoints = [{ ...POINT, path: "/elsewhere" }];
   assertThrows(
