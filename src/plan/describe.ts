@@ -110,7 +110,8 @@ export function describeMount(step: MountStep): string {
       const source = step.leadsTo === undefined
         ? step.source
         : `${step.source} (which is ${step.leadsTo})`;
-      return `mount ${source} on ${step.target} (${how.join(", ")})`;
+      const unless = step.role === "name-file" ? ", unless a volume is there" : "";
+      return `mount ${source} on ${step.target} (${how.join(", ")})${unless}`;
     }
     case "tmpfs": {
       const options = Object.entries(step.options).map(([key, value]) => `${key}=${value}`);

@@ -19,7 +19,7 @@ import { clonePodTrees, type OwnRoot } from "../rootfs/pod_root.ts";
 import { findProgram, openWorkingDirectory } from "../rootfs/program.ts";
 import { resolveCredentials } from "../rootfs/users.ts";
 import { withContext } from "../stage1/context.ts";
-import type { Debug } from "../stage1/log.ts";
+import { type Debug, warn } from "../stage1/log.ts";
 import type { Stdio } from "../stream/stdio.ts";
 import type { PodNamespaces } from "./namespaces.ts";
 
@@ -59,7 +59,8 @@ export function buildApp(
   const trees = new Map([...hostTrees, ...podTrees]);
   const root = inOwnMounts(() => {
     const namespace = openNamespace("self", "mnt");
-    const root = assembleRoot(plan, trees, debug);
+    const { root, notes } = assembleRoot(plan, trees, debug);
+    for (const line of notes) warn("run", line);
     moveIntoRoot(root, debug);
     return { mounts: namespace, root };
   });

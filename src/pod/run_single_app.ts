@@ -53,7 +53,8 @@ export function runSingleApp(
   selfConfine("run", debug);
   saveRun([plan], context);
   const host = openNamespace("self", "mnt");
-  const root = buildRoot(plan, context.sources, debug);
+  const { root, notes: rootNotes } = buildRoot(plan, context.sources, debug);
+  for (const line of rootNotes) warn("run", line);
   context.sources[Symbol.dispose]();
 
   const credentials = resolveCredentials(root, plan.user);

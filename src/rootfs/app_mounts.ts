@@ -14,8 +14,10 @@ import {
 } from "../linux/mount.ts";
 import { readMounts } from "../linux/mount_table.ts";
 import { isWithin } from "../linux/mountinfo.ts";
+import { O_PATH, openInRoot } from "../linux/open.ts";
 import { setOwnerAt } from "../linux/ownership.ts";
 import { statFd } from "../linux/stat.ts";
+import { describeMount } from "../plan/describe.ts";
 import {
   type BindStep,
   type HostTreeStep,
@@ -24,19 +26,28 @@ import {
   type PodTreeStep,
   type RebindStep,
   type TmpfsStep,
+  type VolumeStep,
 } from "../plan/rootfs/mounts.ts";
+import { chooseNext, refuseHiding, type Routed } from "../plan/rootfs/volume_order.ts";
+import { samePath } from "../plan/rootfs/volumes.ts";
+import { withContext } from "../stage1/context.ts";
+import type { Debug } from "../stage1/log.ts";
 import { type KernelTrees, maskPath } from "./app_masks.ts";
 import {
   type AppRoot,
   makeRootDirectory,
   openRootDirectory,
   openTarget,
+  type TargetKind,
   writeIfMissing,
 } from "./target.ts";
+import { findWay } from "./way.ts";
 
 /** An app's root, with the mounts that are in place by now. */
 export interface MountedRoot extends AppRoot {
   kernelTrees: KernelTrees;
+  /** The fields that ask for what is mounted of the host and the pod, by the ids of the mounts. */
+  taken: Map<number, string>;
 }
 
 /** Trees that are cloned but not in place yet, by the steps that put them there. */
@@ -47,23 +58,71 @@ export type MountTrees = ReadonlyMap<MountStep, Fd>;
  *
  * @param trees The clones for the plan's mounts. The one of this step is closed, unless it is one
  * of the kernel's file systems.
+ * @returns Notes on a step that is left out because a volume is at its place.
  * @throws {Error} when the target cannot be used, or when the tree has not been cloned.
  * @throws {SyscallError} when a mount cannot be made.
  */
-export function placeMount(root: MountedRoot, step: MountStep, trees: MountTrees): void {
+export function placeMount(root: MountedRoot, step: MountStep, trees: MountTrees): string[] {
+  if (step.kind === "bind" || step.kind === "rebind") return placeUnlessTaken(root, step, trees);
+  placeOwn(root, step, trees);
+  return [];
+}
+
+/**
+ * Mounts volumes in an order in which each path leads to its own.
+ *
+ * @param trees The clones for the volumes, which are closed.
+ * @param debug Is told of each of them.
+ * @throws {Error} when one cannot be mounted, or would hide another; it names the fields.
+ */
+export function placeVolumes(
+  root: MountedRoot,
+  steps: readonly VolumeStep[],
+  trees: MountTrees,
+  debug: Debug,
+): void {
+  const route = (step: VolumeStep): RoutedStep => {
+    const way = withContext(step.field, () => findWay(root.fd, step.target));
+    return { target: step.target, field: step.field, step, way };
+  };
+  const mounted: RoutedStep[] = [];
+  let pending = steps.map(route);
+  while (pending.length > 0) {
+    const next = chooseNext(pending);
+    refuseHiding(next, mounted);
+    debug(describeMount(next.step));
+    withContext(next.field, () => placeMount(root, next.step, trees));
+    mounted.push(next);
+    pending = pending.filter((it) => it !== next)
+      .map((it) => it.way.passes.has(next.way.place) ? route(it.step) : it);
+  }
+  for (const { target, field } of mounted) withContext(field, () => requireVolume(root, target));
+}
+
+/** Others may change a volume of the host while volumes are mounted below it. */
+function requireVolume({ fd, taken }: MountedRoot, target: string): void {
+  using found = openInRoot(fd, target, O_PATH);
+  const { isMountRoot, mountId } = statFd(found);
+  if (!isMountRoot || !taken.has(mountId)) throw new Error(`${target} leads elsewhere by now`);
+}
+
+type RoutedStep = Routed & { step: VolumeStep };
+
+/** Puts in place what is the pod's own. Volumes go over it. */
+function placeOwn(
+  root: MountedRoot,
+  step: Exclude<MountStep, BindStep | RebindStep>,
+  trees: MountTrees,
+): void {
   switch (step.kind) {
     case "file":
       return writeIfMissing(root, step.target, step.text);
     case "directory":
       return makeRootDirectory(root, step.target, step.mode);
-    case "rebind":
-      return rebind(root, step);
     case "mask":
       return maskPath(root.kernelTrees, step);
     case "tmpfs":
       return placeTree(root, step, makeTmpfs(step.options));
-    case "bind":
-      return placeTree(root, step, treeOf(step, trees));
     case "host-tree":
       return placeKernelTree(root, step, treeOf(step, trees));
     case "pod-tree":
@@ -73,21 +132,96 @@ export function placeMount(root: MountedRoot, step: MountStep, trees: MountTrees
   }
 }
 
+function placeUnlessTaken(
+  root: MountedRoot,
+  step: BindStep | RebindStep,
+  trees: MountTrees,
+): string[] {
+  using tree = step.kind === "bind" ? treeOf(step, trees) : undefined;
+  using target = openTarget(root, step.target, tree ? kindFor(tree) : "any");
+  const taker = takerOf(root, target, step);
+  if (taker !== undefined) {
+    if (step.role === "volume") {
+      throw new Error(`duplicate mount: ${step.target} leads to where ${taker} is`);
+    }
+    return step.role === "name-file"
+      ? [`${step.field}: ignored: ${taker} is at ${step.target}`]
+      : [];
+  }
+  if (tree !== undefined) {
+    takePlace(root, step, tree, target);
+  } else {
+    using part = cloneTreeAt(target, true);
+    takePlace(root, step, part, target);
+  }
+  return [];
+}
+
+function takePlace(root: MountedRoot, step: BindStep | RebindStep, tree: Fd, target: Fd): void {
+  attachPrivately(root, step, tree, target);
+  root.taken.set(statFd(tree).mountId, step.field);
+}
+
+/**
+ * Finds out what is mounted right at a target.
+ *
+ * @returns The field that asks for it; `undefined` if it is what all apps have, or nothing.
+ * @throws {Error} when it is one of the kernel's file systems, and only a link leads there.
+ */
+function takerOf(
+  { taken, kernelTrees }: MountedRoot,
+  target: Fd,
+  step: BindStep | RebindStep,
+): string | undefined {
+  const { isMountRoot, mountId } = statFd(target);
+  if (!isMountRoot) return undefined;
+  for (const [top, tree] of kernelTrees) {
+    if (statFd(tree).mountId !== mountId || samePath(top, step.target)) continue;
+    throw new Error(`${step.target} leads to ${top}, which is the kernel's`);
+  }
+  return taken.get(mountId);
+}
+
+function kindFor(tree: Fd): TargetKind {
+  const { kind } = statFd(tree);
+  return kind === "directory" ? kind : "file";
+}
+
 function treeOf(step: BindStep | HostTreeStep | PodTreeStep, trees: MountTrees): Fd {
   const tree = trees.get(step);
   if (tree === undefined) throw new Error(`nothing has been cloned for ${step.target}`);
   return tree;
 }
 
-function placeTree(root: MountedRoot, step: BindStep | PodTreeStep | TmpfsStep, tree: Fd): void {
+function placeTree(root: MountedRoot, step: PodTreeStep | TmpfsStep, tree: Fd): void {
+  using target = openTarget(root, step.target, kindFor(tree));
+  attachPrivately(root, step, tree, target);
+  tree[Symbol.dispose]();
+}
+
+/** Attaches a tree so that nothing of it appears on the host. */
+function attachPrivately(
+  root: MountedRoot,
+  step: BindStep | RebindStep | PodTreeStep | TmpfsStep,
+  tree: Fd,
+  target: Fd,
+): void {
   const { kind, mountId } = statFd(tree);
-  using target = openTarget(root, step.target, kind === "directory" ? kind : "file");
   const { mountId: place } = statFd(target);
   if (!root.ownMounts.has(place) && !isInKernelTree(root, step)) makeSlave(target);
   if (root.owner && kind === "file" && isOfPod(step)) setOwnerAt(tree, "", root.owner);
   attachTree(tree, target, changeOf(step));
-  if (step.kind !== "bind" || isOfPod(step)) root.ownMounts.add(mountId);
-  tree[Symbol.dispose]();
+  if (isOwn(root, step, place)) root.ownMounts.add(mountId);
+}
+
+/** Tells whether a mount goes with the pod: a part of what is in place already is what that is. */
+function isOwn(
+  { ownMounts }: MountedRoot,
+  step: BindStep | RebindStep | PodTreeStep | TmpfsStep,
+  place: number,
+): boolean {
+  if (step.kind === "rebind") return ownMounts.has(place);
+  return step.kind !== "bind" || isOfPod(step);
 }
 
 /**
@@ -96,7 +230,7 @@ function placeTree(root: MountedRoot, step: BindStep | PodTreeStep | TmpfsStep, 
  */
 function isInKernelTree(
   { kernelTrees }: MountedRoot,
-  { kind, target }: BindStep | PodTreeStep | TmpfsStep,
+  { kind, target }: MountStep,
 ): boolean {
   return kind === "pod-tree" && [...kernelTrees.keys()].some((top) => isWithin(target, top));
 }
@@ -112,20 +246,13 @@ function placeKernelTree(root: MountedRoot, step: HostTreeStep | PodTreeStep, tr
   root.kernelTrees.set(step.target, tree);
 }
 
-/**
- * Mounts a part of the app's root onto itself, so that it can be read-only while the rest is not.
- */
-function rebind(root: AppRoot, { target, readOnly }: RebindStep): void {
-  using place = openTarget(root, target, "any");
-  using tree = cloneTreeAt(place, true);
-  attachTree(tree, place, { readOnly, propagation: "private" });
-}
-
-function changeOf(step: BindStep | HostTreeStep | PodTreeStep | TmpfsStep): TreeChange {
+function changeOf(
+  step: BindStep | RebindStep | HostTreeStep | PodTreeStep | TmpfsStep,
+): TreeChange {
   if (step.kind === "host-tree") return { propagation: "slave" };
   if (step.kind === "tmpfs") return {};
   const { readOnly } = step;
-  if (step.kind === "pod-tree") return { readOnly, propagation: "private" };
+  if (step.kind !== "bind") return { readOnly, propagation: "private" };
   const { noDevices } = step;
   if (step.propagation === "as-source") return { readOnly, noDevices };
   return { readOnly, noDevices, propagation: step.propagation };

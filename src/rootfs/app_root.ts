@@ -26,11 +26,19 @@ import { statFd } from "../linux/stat.ts";
 import type { AppPlan } from "../plan/app.ts";
 import { describeDirectory, describeMount, describeShare } from "../plan/describe.ts";
 import { rootOf } from "../plan/id_range.ts";
-import type { DirectoryStep, MountStep } from "../plan/rootfs/mounts.ts";
+import { type DirectoryStep, type MountStep, partMounts } from "../plan/rootfs/mounts.ts";
 import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";
-import { type MountedRoot, type MountTrees, placeMount } from "./app_mounts.ts";
+import { type MountedRoot, type MountTrees, placeMount, placeVolumes } from "./app_mounts.ts";
 import type { VolumeSources } from "./volume_sources.ts";
+
+/** An app's root that is built, but not this process's yet. */
+export interface BuiltRoot {
+  /** A descriptor of it, for {@linkcode moveIntoRoot}. */
+  root: Fd;
+  /** What had no effect, and why: one line each. */
+  notes: string[];
+}
 
 /**
  * Builds the app's file system in a new mount namespace, which this process is in from then on.
@@ -38,10 +46,9 @@ import type { VolumeSources } from "./volume_sources.ts";
  * @param plan The app's plan; its relative paths begin in the working directory, which is the pod
  * directory.
  * @param sources The sources of the plan's volumes.
- * @returns A descriptor of the app's root, for {@linkcode moveIntoRoot}.
  * @throws {Error} when a mount cannot be made; it names the manifest's field.
  */
-export function buildRoot(plan: AppPlan, sources: VolumeSources, debug: Debug): Fd {
+export function buildRoot(plan: AppPlan, sources: VolumeSources, debug: Debug): BuiltRoot {
   prepareHost(plan, sources, debug);
   const trees = cloneHostTrees(plan, sources);
   unshareMounts();
@@ -87,21 +94,24 @@ export function cloneHostTrees({ mounts }: AppPlan, sources: VolumeSources): Mou
  * Builds the app's file system in this mount namespace, which has to be a new copy of the host's.
  *
  * @param trees The clones for the plan's mounts. Those that are put in place are closed.
- * @returns A descriptor of the app's root, for {@linkcode moveIntoRoot}.
  * @throws {Error} when a mount cannot be made; it names the manifest's field.
  */
-export function assembleRoot(plan: AppPlan, trees: MountTrees, debug: Debug): Fd {
+export function assembleRoot(plan: AppPlan, trees: MountTrees, debug: Debug): BuiltRoot {
   // The volumes' clones are not in place yet, and so stay in the host's peer groups.
   detachPropagation("slave");
 
   const root = attachRoot(plan);
-  for (const step of plan.mounts) {
+  const place = (step: MountStep) => {
     debug(describeMount(step));
-    withContext(step.field, () => placeMount(root, step, trees));
-  }
+    return withContext(step.field, () => placeMount(root, step, trees));
+  };
+  const { before, volumes, after } = partMounts(plan.mounts);
+  before.forEach(place);
+  placeVolumes(root, volumes, trees, debug);
+  const notes = after.flatMap(place);
   for (const tree of root.kernelTrees.values()) tree[Symbol.dispose]();
   if (plan.readOnlyRoot) makeReadOnly(root.fd);
-  return root.fd;
+  return { root: root.fd, notes };
 }
 
 /**
@@ -151,6 +161,7 @@ function attachRoot({ rootfs, noDevices, ids }: AppPlan): MountedRoot {
     ownMounts: new Set([statFd(fd).mountId]),
     owner: ids && rootOf(ids),
     kernelTrees: new Map(),
+    taken: new Map(),
   };
 }
 

@@ -38,7 +38,7 @@ export interface AppRoot {
 }
 
 /** The most symbolic links that the kernel itself follows in one path: path_resolution(7). */
-const MOST_LINKS = 40;
+export const MOST_LINKS = 40;
 
 /**
  * Opens a mount target. Where it or its parents are missing, they are made.

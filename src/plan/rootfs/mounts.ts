@@ -32,9 +32,21 @@ export interface DirectoryStep {
   gid: number;
 }
 
+/**
+ * What a mount is to the app, which decides what comes of it where a volume is at its place
+ * already:
+ *
+ * - a `volume` is an error there;
+ * - a `default` is left out: the volume of a mount point that got none;
+ * - a `name-file` is left out, and that is said: /etc/resolv.conf or /etc/hosts as an option or a
+ *   network has it.
+ */
+export type MountRole = "volume" | "default" | "name-file";
+
 /** A path of the host that appears in the app. */
 export interface BindStep {
   kind: "bind";
+  role: MountRole;
   /** On the host; relative to the pod directory unless absolute. */
   source: string;
   /** Where the source really is, if links lead there. */
@@ -84,6 +96,7 @@ export interface MaskStep extends MaskedPath {
 /** A path of the app that becomes a mount of its own, which can be read-only. */
 export interface RebindStep {
   kind: "rebind";
+  role: "default";
   target: string;
   readOnly: boolean;
   field: string;
@@ -124,10 +137,29 @@ export type MountStep =
   | NewDirectoryStep
   | FileStep;
 
+/** The step of a volume. Such steps come one after the other in a plan. */
+export type VolumeStep = BindStep | RebindStep;
+
+/** Parts the mounts of a plan in those of volumes, and those before and after them. */
+export function partMounts(mounts: readonly MountStep[]) {
+  const isVolume = (step: MountStep): step is VolumeStep =>
+    "role" in step && step.role !== "name-file";
+  const isNameFile = (step: MountStep) => step.kind === "bind" && !isVolume(step);
+  return {
+    before: mounts.filter((step) => !isVolume(step) && !isNameFile(step)),
+    volumes: mounts.filter(isVolume),
+    after: mounts.filter(isNameFile),
+  };
+}
+
 /** All that is done to the host's and the app's file systems, in order. */
 export interface MountPlan {
   share: ShareStep[];
   directories: DirectoryStep[];
+  /**
+   * Volumes are in the order of their targets' texts. Links in the app's root may change it: see
+   * `volume_order.ts`.
+   */
   mounts: MountStep[];
   /** Whether the app's own root is made read-only once everything is in it. */
   readOnlyRoot: boolean;
@@ -264,16 +296,17 @@ const TMP_DIRECTORY: NewDirectoryStep = {
 };
 
 function bindVolume(
-  { volume, target, readOnly, field }: VolumeMount,
+  { volume, target, readOnly, isDefault, field }: VolumeMount,
   restrictDevices: boolean,
   { sources }: MountFacts,
 ): BindStep | RebindStep {
-  if (volume.kind === "own") return { kind: "rebind", target, readOnly, field };
+  if (volume.kind === "own") return { kind: "rebind", role: "default", target, readOnly, field };
   const recursive = volume.kind === "host" && isRecursive(volume);
   const source = volume.kind === "host" ? volume.source : emptyVolumePath(volume);
   const facts = sources.get(source);
   return {
     kind: "bind",
+    role: isDefault ? "default" : "volume",
     source,
     leadsTo: facts && leadsTo(source, facts.realPath),
     target,
@@ -381,6 +414,7 @@ function podFile(source: string, target: string, field: string): Omit<BindStep, 
 function fileBind(source: string, target: string, field: string): Omit<BindStep, "noDevices"> {
   return {
     kind: "bind",
+    role: "name-file",
     source,
     leadsTo: undefined,
     target,

@@ -2,7 +2,13 @@ import { assertEquals } from "@std/assert";
 import type { Volume } from "../../appc/manifest.ts";
 import type { Mount, Propagation } from "../../linux/mountinfo.ts";
 import { planMaskedPaths } from "./masked_paths.ts";
-import { type BindStep, type MountFacts, type MountOptions, planMounts } from "./mounts.ts";
+import {
+  type BindStep,
+  type MountFacts,
+  type MountOptions,
+  partMounts,
+  planMounts,
+} from "./mounts.ts";
 import type { VolumeMount } from "./volumes.ts";
 
 const OPTIONS: MountOptions = {
@@ -24,7 +30,7 @@ function mountAt(id: number, mountPoint: string, propagation: Propagation): Moun
 }
 
 function volumeMount(volume: Volume, readOnly = false): VolumeMount {
-  return { volume, target: "/data", readOnly, field: "apps[0].mounts[0]" };
+  return { volume, target: "/data", readOnly, isDefault: false, field: "apps[0].mounts[0]" };
 }
 
 function host(recursive?: boolean): Volume {
@@ -128,6 +134,19 @@ Deno.test("an empty volume is one directory of the pod, however often it is moun
     plan.mounts.filter((step) => step.kind === "bind" && step.source === "sharedVolumes/v").length,
     2,
   );
+});
+
+Deno.test("volumes come after what every app has, and files of options last", () => {
+  const options: MountOptions = { ...OPTIONS, dns: { resolv: "host", hosts: "default" } };
+  const own: VolumeMount = { ...volumeMount(host()), volume: { kind: "own" }, target: "/own" };
+  const { mounts } = planMounts([volumeMount(host()), own], options, facts("private", false));
+  const { before, volumes, after } = partMounts(mounts);
+  assertEquals([...before, ...volumes, ...after], mounts);
+  assertEquals(volumes.map(({ target, role }) => [target, role]), [
+    ["/data", "volume"],
+    ["/own", "default"],
+  ]);
+  assertEquals(after.map(({ target }) => target), ["/etc/resolv.conf"]);
 });
 
 Deno.test("the hosts file that an app lacks is written before volumes can cover /etc", () => {

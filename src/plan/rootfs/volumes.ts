@@ -31,6 +31,8 @@ export interface VolumeMount {
   /** The path in the app's root. */
   target: string;
   readOnly: boolean;
+  /** Whether it is there only because nothing else is for the mount point. */
+  isDefault: boolean;
   /** The field that asks for it, for errors. */
   field: string;
 }
@@ -51,7 +53,8 @@ interface DeclaredPoint extends MountPoint {
  * A mount of the pod manifest names a volume and a path. A mount point gets the mount at its path,
  * or else the volume of its name.
  *
- * @returns The volumes to mount, outer targets before those inside them.
+ * @returns The volumes to mount, outer targets before those inside them, as far as that can be told
+ * without a look into the app's root.
  * @throws {Error} when a volume does not exist, a mount point gets nothing, or two mounts
  * contradict each other; the message names the field.
  */
@@ -110,7 +113,8 @@ function explicitMounts(
       throw conflict(named, mount.path, field);
     }
     const point = points.find(({ path }) => samePath(path, mount.path)) ?? named;
-    return { volume, target: mount.path, readOnly: isReadOnly(volume, point), field };
+    const readOnly = isReadOnly(volume, point);
+    return { volume, target: mount.path, readOnly, isDefault: false, field };
   });
 }
 
@@ -124,6 +128,7 @@ function mountOfPoint(
     volume,
     target: point.path,
     readOnly: isReadOnly(volume, point),
+    isDefault: false,
     field: point.field,
   };
 }
@@ -150,7 +155,8 @@ function mountOfUnmet(
   const volume = keepsImage
     ? { kind: "own" } as const
     : { kind: "empty", name: `${app.name}-${point.name}` } as const;
-  return { volume, target: point.path, readOnly: point.readOnly ?? false, field: point.field };
+  const readOnly = point.readOnly ?? false;
+  return { volume, target: point.path, readOnly, isDefault: true, field: point.field };
 }
 
 /** The volume's `readOnly` counts. The mount point's counts only where the volume has none. */
@@ -174,7 +180,8 @@ function conflict(point: DeclaredPoint, otherPath: string, otherField: string): 
   );
 }
 
-function samePath(a: string, b: string): boolean {
+/** Checks whether two paths are the same but for slashes and dots. Links are not looked at. */
+export function samePath(a: string, b: string): boolean {
   return parts(a).join("/") === parts(b).join("/");
 }
 

@@ -73,14 +73,26 @@ Deno.test("a volume nobody wants is left out", () => {
 
 Deno.test("a mount point gets the volume of its name", () => {
   assertEquals(match({ volumes: [DATA], points: [POINT] }), [
-    { volume: DATA, target: "/data", readOnly: false, field: "apps[0].app.mountPoints[0]" },
+    {
+      volume: DATA,
+      target: "/data",
+      readOnly: false,
+      isDefault: false,
+      field: "apps[0].app.mountPoints[0]",
+    },
   ]);
 });
 
 Deno.test("a mount at a mount point's path meets it, whatever its volume is called", () => {
   const mounts = [{ volume: "other", path: "/data/" }];
   assertEquals(match({ volumes: [OTHER], points: [POINT], mounts }), [
-    { volume: OTHER, target: "/data/", readOnly: false, field: "apps[0].mounts[0]" },
+    {
+      volume: OTHER,
+      target: "/data/",
+      readOnly: false,
+      isDefault: false,
+      field: "apps[0].mounts[0]",
+    },
   ]);
 });
 
@@ -164,8 +176,20 @@ Deno.test("in a lenient match, a volume is at its mount point and at its mount",
   const mounts = [{ volume: "data", path: "/a/b/c" }];
   const points = [{ ...POINT, readOnly: true }];
   assertEquals(match({ volumes: [DATA], points, mounts, rules: "lenient" }), [
-    { volume: DATA, target: "/data", readOnly: true, field: "apps[0].app.mountPoints[0]" },
-    { volume: DATA, target: "/a/b/c", readOnly: true, field: "apps[0].mounts[0]" },
+    {
+      volume: DATA,
+      target: "/data",
+      readOnly: true,
+      isDefault: false,
+      field: "apps[0].app.mountPoints[0]",
+    },
+    {
+      volume: DATA,
+      target: "/a/b/c",
+      readOnly: true,
+      isDefault: false,
+      field: "apps[0].mounts[0]",
+    },
   ]);
 });
 
