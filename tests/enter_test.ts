@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertRefused } from "./expect.ts";
 import { SCRIPT, TERMINAL } from "./host.ts";
+import { MAKE_JAIL, pivoted } from "./jail.ts";
 import {
   EVERY_KERNEL,
   scenario,
@@ -59,6 +60,26 @@ entering("a command sees the app's mounts", async (pod) => {
   await pod.enter("app", ["/bin/sh", "-c", "echo seen >/tmp/file"]);
   assertPrints(await pod.enter("app", ["/bin/cat", "/tmp/file"]), "seen\n");
 });
+
+function retaining(kind: "capabilities" | "seccomp", ...set: string[]) {
+  return { name: `os/linux/${kind}-retain-set`, value: { set } };
+}
+
+scenario(
+  "a command sees what is mounted where an app has pivoted to another root",
+  { flavor: "either" },
+  async ({ script }) => {
+    const isolators = [
+      retaining("capabilities", "CAP_SYS_ADMIN", "CAP_SYS_CHROOT", "CAP_DAC_OVERRIDE"),
+      retaining("seccomp", "@appc.io/all"),
+    ];
+    const command = pivoted('sh -c "echo up; exec /bin/busybox sleep 100"');
+    await using pod = await script(`${MAKE_JAIL}; exec ${command}`, { app: { isolators } });
+    const program = await pod.start();
+    await program.prints("up");
+    assertPrints(await pod.enter("app", ["/bin/busybox", "cat", "/name"]), "jail\n");
+  },
+);
 
 const IDENTITY = ["/bin/sh", "-c", "id -u; id -g; id -G"];
 

@@ -3,9 +3,17 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertQuiet, assertRefused } from "./expect.ts";
 import { eventually, mountTmpfs, must, SimulatedHost, sleep } from "./host.ts";
-import { inJail, MAKE_JAIL } from "./jail.ts";
+import { beyondCover, COVER_ROOT, inJail, MAKE_JAIL } from "./jail.ts";
 import { isAlive, mountsUnder, readMounts, readProcess } from "./procfs.ts";
-import { EVERY_KERNEL, scenario, type SimplePod } from "./scenario.ts";
+import { EVERY_KERNEL, type Need, scenario, type SimplePod } from "./scenario.ts";
+
+/** A kernel by which a mount namespace is known when its app's own process has ended. */
+const NUMBERED_MOUNTS: Need = { what: "Linux 6.11", met: isKernelFrom(6, 11) };
+
+function isKernelFrom(major: number, minor: number): boolean {
+  const [ownMajor = 0, ownMinor = 0] = Deno.osRelease().split(".").map((part) => parseInt(part));
+  return ownMajor > major || (ownMajor === major && ownMinor >= minor);
+}
 
 /** Gives a pod so many mounts that some would be left if `gc` missed any. */
 function manyVolumes(dir: string): SimplePod {
@@ -58,6 +66,20 @@ scenario(
   async ({ script }) => {
     const text = `${MAKE_JAIL}; ${inJail("sleep 100")} >/dev/null 2>&1 & echo $!`;
     await using pod = await script(text);
+    const orphan = Number((await pod.run()).stdout);
+    await eventually("its program", () => readProcess(orphan)?.argv[0] === "/bin/busybox");
+    assertQuiet(await pod.gc());
+    await eventually("the orphan's end", () => !isAlive(orphan));
+    assertEquals(await pod.isRunning(), false);
+  },
+);
+
+scenario(
+  "gc ends what an app left behind that has covered its root",
+  { needs: [NUMBERED_MOUNTS] },
+  async ({ script }) => {
+    const inside = "/bin/busybox sleep 100 & echo $!";
+    await using pod = await script(`${MAKE_JAIL}; ${COVER_ROOT}; exec ${beyondCover(inside)}`);
     const orphan = Number((await pod.run()).stdout);
     await eventually("its program", () => readProcess(orphan)?.argv[0] === "/bin/busybox");
     assertQuiet(await pod.gc());

@@ -1,9 +1,9 @@
 /** Tests that `stop` ends a pod, and nothing else. */
 
 import { assert, assertEquals } from "@std/assert";
-import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
+import { assertCode, assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { eventually, sleep } from "./host.ts";
-import { inJail, MAKE_JAIL } from "./jail.ts";
+import { beyondCover, COVER_ROOT, inJail, MAKE_JAIL, pivoted } from "./jail.ts";
 import { childrenOf, isAlive, readProcess } from "./procfs.ts";
 import { REGROWING } from "./regrowing.ts";
 import { EVERY_KERNEL, scenario } from "./scenario.ts";
@@ -24,8 +24,11 @@ const REMOTE_ORPHAN = `${MAKE_JAIL}; unshare -m ${
 } >/dev/null 2>&1 & sleep .1; echo $!`;
 
 /** Starts a process that belongs to no pod, but to the tests' own process group. */
-function startBystander(): { pid: number } & AsyncDisposable {
-  const child = new Deno.Command("sleep", { args: ["100"], stdin: "null" }).spawn();
+function startBystander(
+  argv: readonly string[] = ["sleep", "100"],
+): { pid: number } & AsyncDisposable {
+  const [program, ...args] = argv;
+  const child = new Deno.Command(program!, { args, stdin: "null" }).spawn();
   return {
     pid: child.pid,
     async [Symbol.asyncDispose]() {
@@ -92,6 +95,94 @@ scenario("stop --force kills a child that has called chroot", async ({ script })
   assertEquals((await program.result).signal, "SIGKILL");
   await eventually("the child's end", () => !isAlive(child));
   assertEquals(await pod.isRunning(), false);
+});
+
+for (const force of [false, true]) {
+  const name = `stop${force ? " --force" : ""} reaches an app that has pivoted to another root`;
+  scenario(name, async ({ script }) => {
+    await using pod = await script(`${MAKE_JAIL}; echo up; exec ${pivoted("sleep 100")}`);
+    const program = await pod.start();
+    await eventually(
+      "its program",
+      () => readProcess(program.pid)?.argv.includes("sleep") ?? false,
+    );
+    assertQuiet(await pod.stop({ force }));
+    assertEquals((await program.result).signal, force ? "SIGKILL" : "SIGTERM");
+  });
+}
+
+scenario("stop --force kills all of a pod whose app has covered its root", async ({ script }) => {
+  const inside = "/bin/busybox sleep 100 & echo $!; exec /bin/busybox sleep 100";
+  await using pod = await script(`${MAKE_JAIL}; ${COVER_ROOT}; exec ${beyondCover(inside)}`);
+  const program = await pod.start();
+  await program.prints("\n");
+  const child = Number(program.stdout);
+  await eventually("its program", () => readProcess(child)?.argv[0] === "/bin/busybox");
+  // As on a kernel that does not number mount namespaces.
+  await editJson(`${pod.dir}/processes`, ({ processes }) => delete processes[0].mountsNumber);
+  assertQuiet(await pod.stop({ force: true }));
+  assertEquals((await program.result).signal, "SIGKILL");
+  await eventually("the child's end", () => !isAlive(child));
+  assertEquals(await pod.isRunning(), false);
+});
+
+scenario(
+  "stop --force spares who is in a mount namespace that the app has joined",
+  async (stage) => {
+    await using bystander = startBystander(["unshare", "--mount", "sleep", "100"]);
+    const own = Deno.readLinkSync("/proc/self/ns/mnt");
+    const mounts = `/proc/${bystander.pid}/ns/mnt`;
+    await eventually("its namespace", () => Deno.readLinkSync(mounts) !== own);
+    await using pod = await stage.script(`echo up; exec nsenter --mount=${mounts} sleep 100`);
+    const program = await pod.start();
+    await eventually("the app in it", () => {
+      return Deno.readLinkSync(`/proc/${program.pid}/ns/mnt`) === Deno.readLinkSync(mounts);
+    });
+    await editJson(`${pod.dir}/processes`, ({ processes }) => delete processes[0].mountsNumber);
+    assertQuiet(await pod.stop({ force: true }));
+    assertEquals((await program.result).signal, "SIGKILL");
+    assert(isAlive(bystander.pid));
+  },
+);
+
+scenario(
+  "stop --force says that it cannot find a process which keeps the pod locked",
+  async (stage) => {
+    const text = `${MAKE_JAIL}; ${pivoted("sleep 100")} & echo $!; exec sleep 100`;
+    await using pod = await stage.script(text);
+    const program = await pod.start();
+    await program.prints("\n");
+    const child = Number(program.stdout);
+    await eventually("its program", () => readProcess(child)?.argv.includes("sleep") ?? false);
+    assertRefused(await pod.stop({ force: true }), "stop", /has left its app's root and mounts/);
+    assertEquals((await program.result).signal, "SIGKILL");
+    Deno.kill(child, "SIGKILL");
+    await eventually("its end", async () => !await pod.isRunning());
+  },
+);
+
+scenario("stop spares a process that has the number of a recorded one", async ({ script }) => {
+  await using bystander = startBystander();
+  await using pod = await script("true");
+  assertCode(await pod.run(), 0);
+  await editJson(`${pod.dir}/processes`, ({ processes }) => processes[0].pid = bystander.pid);
+  await Deno.writeTextFile(`${pod.dir}/pid`, `${bystander.pid}`);
+  assertRefused(await pod.stop({ force: true }), "stop", /no process/);
+  assert(isAlive(bystander.pid));
+});
+
+scenario("stop spares a process of before a reboot", async ({ script }) => {
+  await using bystander = startBystander();
+  await using pod = await script("true");
+  assertCode(await pod.run(), 0);
+  await editJson(`${pod.dir}/processes`, (record) => {
+    // proc_pid_stat(5): the 22nd field, and the 2nd has no space here.
+    const start = Deno.readTextFileSync(`/proc/${bystander.pid}/stat`).split(" ")[21];
+    Object.assign(record.processes[0], { pid: bystander.pid, start });
+    record.boot = crypto.randomUUID();
+  });
+  assertRefused(await pod.stop({ force: true }), "stop", /no process/);
+  assert(isAlive(bystander.pid));
 });
 
 scenario("stop --force kills processes that have been stopped", async ({ script }) => {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { asBytes } from "./bytes.ts";
 import {
   CLONE_FS,
   CLONE_NEWNET,
@@ -11,7 +12,7 @@ import {
   CLONE_NEWPID,
   type NamespaceKind,
 } from "./clone_flags.ts";
-import { ERRNO, SyscallError } from "./errno.ts";
+import { ERRNO, failedWith, SyscallError } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { type Call, syscall } from "./libc.ts";
 import { O_DIRECTORY, O_PATH, O_RDONLY, openFile } from "./open.ts";
@@ -65,6 +66,27 @@ export function namespaceIdentity(
 ): string | undefined {
   const look = (directory: string) => identityAt(`${directory}/ns/${kind}`);
   return typeof pid === "string" ? look(`/proc/${pid}`) : throughThread(pid, look);
+}
+
+/** `NS_GET_MNTNS_ID` of ioctl_nsfs(2), since Linux 6.11. */
+const NS_GET_MNTNS_ID = 0x8008b705;
+
+/**
+ * Returns the number of a mount namespace, which the kernel gives to no other one until it is
+ * started again.
+ *
+ * @returns `undefined` where the kernel has no such numbers.
+ * @throws {SyscallError} when the kernel refuses for another reason.
+ */
+export function mountsNumber(namespace: Fd): string | undefined {
+  const number = new BigUint64Array(1);
+  try {
+    syscall("ioctl", namespace.number, NS_GET_MNTNS_ID, asBytes(number));
+    return `${number[0]}`;
+  } catch (error) {
+    if (failedWith(error, "ENOTTY", "EINVAL")) return undefined;
+    throw error;
+  }
 }
 
 /**

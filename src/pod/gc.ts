@@ -19,6 +19,7 @@ import { listAppRoots } from "../stage1/app_roots.ts";
 import type { GcArguments } from "../stage1/arguments.ts";
 import { type Debug, debugLog } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { loadProcesses } from "../stage1/processes_file.ts";
 import { leavePodNetwork } from "./leave_network.ts";
 
 /**
@@ -30,7 +31,7 @@ export function collectPod({ uuid, ...args }: GcArguments): void {
   const debug = debugLog("gc", args.debug);
   const roots = listAppRoots();
   const hasNetworks = exists(POD_PATHS.netns);
-  using apps = openAppMatcher(roots);
+  using apps = openAppMatcher(roots, loadProcesses());
   // The plugins of networks would be confined as well.
   if (!hasNetworks) selfConfine("gc", debug);
   // Processes first: they could make what is removed anew.

@@ -28,6 +28,7 @@ import { withContext } from "../stage1/context.ts";
 import { saveCredentials } from "../stage1/credentials_file.ts";
 import { printable, warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { describeProcess, saveProcesses } from "../stage1/processes_file.ts";
 import { markReady } from "../stage1/readiness.ts";
 import type { PodContext } from "./context.ts";
 import { saveRun } from "./save_run.ts";
@@ -72,6 +73,7 @@ export function runSingleApp(
   const oomNotes = adjustOomScore(oomScore, debug);
   saveCgroupPaths(lock, cgroups.map(({ path }) => path));
   const cgroupDirectories = openOwnCgroups(cgroups);
+  saveProcesses(lock, [describeProcess(plan.name, Deno.pid, openNamespace("self", "mnt"))]);
 
   moveIntoRoot(root, debug);
   const notes = [...oomNotes, ...enterOwnCgroups(cgroups, cgroupDirectories, debug)];

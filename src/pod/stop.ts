@@ -23,6 +23,7 @@ import { listAppRoots } from "../stage1/app_roots.ts";
 import { parsePid, type StopArguments } from "../stage1/arguments.ts";
 import { type Debug, debugLog } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { loadProcesses, type RecordedProcess } from "../stage1/processes_file.ts";
 
 /**
  * How many milliseconds a supervisor whose apps have ended has before it is killed. It still passes
@@ -37,6 +38,8 @@ interface FoundPod {
   roots: readonly string[];
   /** The content of the `pid` file; `undefined` before the pod has begun. */
   pid: number | undefined;
+  /** The processes that its apps began with. */
+  recorded: readonly RecordedProcess[];
   debug: Debug;
 }
 
@@ -46,16 +49,23 @@ interface FoundPod {
  * @throws {Error} when no process of the pod is left.
  */
 export function stopPod({ force, debug, uuid }: StopArguments): void {
-  const pod = { uuid, roots: listAppRoots(), pid: readPid(), debug: debugLog("stop", debug) };
+  const pod = {
+    uuid,
+    roots: listAppRoots(),
+    pid: readPid(),
+    recorded: loadProcesses(),
+    debug: debugLog("stop", debug),
+  };
   const isDone = force ? killPod(pod) : askPod(pod);
   if (!isDone) throw new Error("no process of this pod is running");
 }
 
 /** Sends SIGTERM. Tells whether there was a process to send it to. */
-function askPod({ roots, pid, debug }: FoundPod): boolean {
-  const leader = findLeader(roots, pid) ?? findSupervisor(pid) ?? findSupervisor();
+function askPod(pod: FoundPod): boolean {
+  const { roots, pid, recorded, debug } = pod;
+  const leader = findLeader(pod) ?? findSupervisor(pid) ?? findSupervisor();
   // A confined process cannot visit namespaces, and it takes a while.
-  using apps = openAppMatcher(roots, leader ? [] : listProcesses());
+  using apps = openAppMatcher(roots, recorded, leader ? [] : listProcesses());
   selfConfine("stop", debug);
   let asked = 0;
   for (const held of leader ? [leader] : findAppProcesses(apps)) {
@@ -75,10 +85,11 @@ function askPod({ roots, pid, debug }: FoundPod): boolean {
  *
  * @returns Whether there was a process to kill.
  */
-function killPod({ uuid, roots, pid, debug }: FoundPod): boolean {
+function killPod(pod: FoundPod): boolean {
+  const { uuid, roots, pid, recorded, debug } = pod;
   const supervisor = findSupervisor(pid) ?? findSupervisor();
-  const leader = findLeader(roots, pid) ?? (pid === undefined ? undefined : findFirstProcess(pid));
-  using apps = openAppMatcher(roots);
+  const leader = findLeader(pod) ?? (pid === undefined ? undefined : findFirstProcess(pid));
+  using apps = openAppMatcher(roots, recorded);
   selfConfine("stop", debug);
   // Before any app ends, so that the supervisor starts no post-stop handler of it. A SIGTERM would
   // be lost, where one of an earlier `stop` is still pending.
@@ -101,9 +112,9 @@ function endSupervisor(supervisor: HeldProcess, debug: Debug): void {
 }
 
 /** Finds the process of an app that the `pid` file names, if it names one. */
-function findLeader(roots: readonly string[], pid: number | undefined): HeldProcess | undefined {
+function findLeader({ roots, pid, recorded }: FoundPod): HeldProcess | undefined {
   if (pid === undefined) return undefined;
-  using apps = openAppMatcher(roots, [pid]);
+  using apps = openAppMatcher(roots, recorded, [pid]);
   return holdAppProcess(pid, apps);
 }
 

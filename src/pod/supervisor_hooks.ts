@@ -18,6 +18,7 @@ import { withOomScore } from "../process/oom_score.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import { warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { describeProcess, type RecordedProcess, saveProcesses } from "../stage1/processes_file.ts";
 import { markReady } from "../stage1/readiness.ts";
 import type { Stdio } from "../stream/stdio.ts";
 import { type AppProgram, type BuiltApp, startProgram } from "./app.ts";
@@ -35,6 +36,7 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
   // stage0 gave the directory to the pod's users. This process has to own it, because it writes
   // there when it has no privileges left.
   if (namespaces?.users) setOwnerAt(statuses, "", { uid: 0, gid: -1 });
+  const recorded = new Map<string, RecordedProcess>();
   return {
     apps: [...apps.values()].map(({ plan: { name, preStart, postStop } }) => ({
       name,
@@ -50,6 +52,8 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
         (stdio) => startWithAttributes(app, program, stdio, pod),
       );
       streams.appStarted(name, pid);
+      recorded.set(name, describeProcess(name, pid, app.root.mounts));
+      saveProcesses(lock, [...recorded.values()]);
       return pid;
     },
     fieldOf: (name, phase) => programOf(apps.get(name)!, phase).field,
@@ -62,7 +66,7 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
       // In the host's namespaces, this process keeps what it needs to find the pod's processes.
       if (namespaces && !hasMoreToStart(pod)) selfConfine("waiting", debug);
     },
-    end: () => endPod(pod),
+    end: () => endPod(pod, recorded),
     firstProcess: namespaces?.pid,
     streams,
     debug,
@@ -80,11 +84,15 @@ function hasMoreToStart({ apps }: CreatedPod): boolean {
 }
 
 /** Finds processes in the host's namespaces by their cgroup, or by their root without a cgroup. */
-function endPod({ apps, namespaces, cgroups, debug }: CreatedPod): void {
+function endPod(
+  { apps, namespaces, cgroups, debug }: CreatedPod,
+  recorded: ReadonlyMap<string, RecordedProcess>,
+): void {
   if (namespaces) return namespaces.end();
   for (const { plan } of apps.values()) {
     killApp(cgroups, plan.name, debug);
-    using processes = openAppMatcher([plan.rootfs]);
+    const first = recorded.get(plan.name);
+    using processes = openAppMatcher([plan.rootfs], first ? [first] : []);
     killAppProcesses(processes, debug);
   }
 }

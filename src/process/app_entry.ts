@@ -14,6 +14,7 @@ import { pathOf } from "../linux/path.ts";
 import { childrenOf, listProcesses } from "../linux/proc.ts";
 import { machineCgroupName, podCgroupName } from "../plan/cgroup/names.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
+import { loadProcesses } from "../stage1/processes_file.ts";
 import { type AppMatcher, isAppProcess, openAppMatcher, openAppRoot } from "./app_processes.ts";
 import type { JoinedApp } from "./launch.ts";
 import { supervisorOf } from "./supervisor_process.ts";
@@ -41,16 +42,18 @@ const POD_NAMESPACES = ["cgroup", "ipc", "uts", "net"] as const;
  */
 export function openAppEntry(pid: number, appName: string): AppEntry {
   const pids = [pid, ...childrenOf(supervisorOf(pid) ?? pid)];
-  using app = openAppMatcher([appRootfs(appName)], pids);
+  const recorded = loadProcesses().filter(({ app }) => app === appName);
+  using app = openAppMatcher([appRootfs(appName)], recorded, pids);
   const process = findProcessOf(pid, appName, app);
-  const root = openAppRoot(process, app);
+  const mounts = openNamespace(process, "mnt");
+  const root = openAppRoot(process, mounts, app);
   const open = (of: number, kind: NamespaceKind) =>
     isElsewhere(of, kind) ? [{ kind, fd: openNamespace(of, kind) }] : [];
   const entry = {
     pid: process,
     cgroups: openPodCgroups(process),
     namespaces: POD_NAMESPACES.flatMap((kind) => open(pid, kind)),
-    mounts: openNamespace(process, "mnt"),
+    mounts,
     users: open(pid, "user")[0]?.fd,
     pidNamespace: open(pid, "pid")[0]?.fd,
   };

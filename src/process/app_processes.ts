@@ -2,17 +2,22 @@
  * The processes of a pod's apps, told from all others.
  *
  * A process is an app's if its root directory is the app's, or if it is in a mount namespace that
- * begins in the app's root: chroot(2) changes the root, and not the namespace. The kernel vouches
- * for both; the number in a file proves nothing, since process ids are used again.
+ * begins in the app's root: chroot(2) changes the root, and not the namespace.
+ *
+ * An app that may mount can cover that root, or pivot to another one. So `run` records the process
+ * that an app begins with, and the mount namespace that it makes for the app. Numbers are used
+ * again: a process is known by its id together with the time when it began, a namespace by a number
+ * that is never used again, or, where the kernel has none, as long as that process is in it.
  *
  * @module
  */
 
 import type { Fd } from "../linux/fd.ts";
-import { inMounts, namespaceIdentity, openNamespace } from "../linux/namespaces.ts";
+import { inMounts, mountsNumber, namespaceIdentity, openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
-import { listProcesses, rootIdentity, throughThread } from "../linux/proc.ts";
+import { listProcesses, rootIdentity, startOf, throughThread } from "../linux/proc.ts";
 import { identityAt, statFd } from "../linux/stat.ts";
+import type { RecordedProcess } from "../stage1/processes_file.ts";
 import { type HeldProcess, holdProcess, identityIfThere, unlessGone } from "./held_process.ts";
 
 /** What tells the processes of some apps from all others. */
@@ -20,10 +25,12 @@ export interface AppMatcher extends Disposable {
   /** The apps' root directories, in the form of {@linkcode FileStatus.identity}. */
   roots: ReadonlySet<string>;
   /**
-   * The mount namespaces that begin in one of the roots, by identity. They are held open, so that
-   * no other namespace gets their numbers.
+   * The mount namespaces that begin in one of the roots, or were made for the apps, by identity.
+   * They are held open, so that no other namespace gets their numbers.
    */
   namespaces: ReadonlyMap<string, Fd>;
+  /** When the processes that the apps began with began, by their ids: {@linkcode startOf}. */
+  first: ReadonlyMap<number, string>;
 }
 
 /**
@@ -34,20 +41,39 @@ export interface AppMatcher extends Disposable {
  * neither.
  *
  * @param rootfs The apps' root file systems, relative to the pod directory.
+ * @param recorded The processes of these apps that `run` has recorded.
  * @param pids The processes whose namespaces may be the apps'; all by default.
  * @throws {SyscallError} when a namespace cannot be visited.
  */
-export function openAppMatcher(rootfs: readonly string[], pids = listProcesses()): AppMatcher {
+export function openAppMatcher(
+  rootfs: readonly string[],
+  recorded: readonly RecordedProcess[],
+  pids = listProcesses(),
+): AppMatcher {
   const roots = new Set(rootfs.map(identityIfThere).filter((root) => root !== undefined));
   const namespaces = new Map<string, Fd>();
-  // Where no app has a root, no namespace begins in one.
-  for (const namespace of roots.size === 0 ? [] : otherMountNamespaces(pids)) {
-    const root = inMounts(namespace, () => identityAt("/"));
-    if (roots.has(root)) namespaces.set(statFd(namespace).identity, namespace);
+  // Where no app has a root and none has begun, no namespace is an app's.
+  const candidates = roots.size === 0 && recorded.length === 0 ? [] : otherMountNamespaces(pids);
+  for (const namespace of candidates) {
+    const isOfApp = wasMadeFor(recorded, namespace) ||
+      roots.has(inMounts(namespace, () => identityAt("/")));
+    if (isOfApp) namespaces.set(statFd(namespace).identity, namespace);
     else namespace[Symbol.dispose]();
   }
+  const first = new Map(recorded.map(({ pid, start }) => [pid, start]));
   const dispose = () => namespaces.forEach((namespace) => namespace[Symbol.dispose]());
-  return { roots, namespaces, [Symbol.dispose]: dispose };
+  return { roots, namespaces, first, [Symbol.dispose]: dispose };
+}
+
+/** Tells whether `run` made a mount namespace for one of the apps. */
+function wasMadeFor(recorded: readonly RecordedProcess[], namespace: Fd): boolean {
+  const number = mountsNumber(namespace);
+  const { identity } = statFd(namespace);
+  return recorded.some(({ pid, start, mounts, mountsNumber }) =>
+    mountsNumber === undefined
+      ? mounts === identity && namespaceIdentity(pid, "mnt") === identity && startOf(pid) === start
+      : mountsNumber === number
+  );
 }
 
 /**
@@ -76,12 +102,15 @@ function* otherMountNamespaces(pids: readonly number[]): Generator<Fd> {
  *
  * @throws {SyscallError} when the process cannot be looked at.
  */
-export function isAppProcess(pid: number, { roots, namespaces }: AppMatcher): boolean {
-  if (roots.size === 0) return false;
+export function isAppProcess(pid: number, { roots, namespaces, first }: AppMatcher): boolean {
+  if (roots.size === 0 && first.size === 0) return false;
   const root = rootIdentity(pid);
-  if (root !== undefined && roots.has(root)) return true;
+  // A zombie has no root, and is nobody's process any more.
+  if (root === undefined) return false;
+  if (roots.has(root)) return true;
   const namespace = namespaces.size === 0 ? undefined : namespaceIdentity(pid, "mnt");
-  return namespace !== undefined && namespaces.has(namespace);
+  if (namespace !== undefined && namespaces.has(namespace)) return true;
+  return first.has(pid) && startOf(pid) === first.get(pid);
 }
 
 /**
@@ -111,19 +140,21 @@ export function* findAppProcesses(apps: AppMatcher): Generator<HeldProcess> {
 }
 
 /**
- * Opens the root of an app, although its process may have changed its own root by now.
+ * Opens the root of an app, although its process may have called chroot(2): the root where the
+ * process's mount namespace begins. That is the root that `run` built, unless the app has covered
+ * it, or has pivoted to another one.
  *
  * @param pid One of the app's processes.
- * @returns `undefined` when the process is not one of the app's, or gone.
+ * @param mounts Its mount namespace.
+ * @returns `undefined` when the process is gone.
  * @throws {SyscallError} when the root cannot be opened.
  */
-export function openAppRoot(pid: number, { roots, namespaces }: AppMatcher): Fd | undefined {
+export function openAppRoot(pid: number, mounts: Fd, { roots }: AppMatcher): Fd | undefined {
   const root = throughThread(
     pid,
     (directory) => openFile(`${directory}/root`, O_PATH | O_DIRECTORY),
   );
   if (root === undefined || roots.has(statFd(root).identity)) return root;
   root[Symbol.dispose]();
-  const namespace = namespaces.get(namespaceIdentity(pid, "mnt") ?? "");
-  return namespace && inMounts(namespace, () => openFile("/", O_PATH | O_DIRECTORY));
+  return inMounts(mounts, () => openFile("/", O_PATH | O_DIRECTORY));
 }

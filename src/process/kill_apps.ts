@@ -14,13 +14,17 @@ import { type AppMatcher, holdAppProcess, isAppProcess } from "./app_processes.t
 /** How many milliseconds to spend on processes that start others faster than they are killed. */
 const PATIENCE = 30_000;
 
+/** How many milliseconds to look for processes where none is found, and yet there are some. */
+const LOOKING_PATIENCE = 3_000;
+
 /**
  * Kills all processes of some apps, also those that others start before it is their turn.
  *
  * @param isOver Tells by another way whether there are no more: a process that has started another,
  * and ended, may be missed together with it whenever /proc is read.
  * @returns How many there were.
- * @throws {Error} when they start others faster than these can be found.
+ * @throws {Error} when they start others faster than these can be found, or when none is found
+ * although there are some.
  * @throws {SyscallError} when a process cannot be looked at or signalled.
  */
 export function killAppProcesses(apps: AppMatcher, debug: Debug, isOver = () => true): number {
@@ -31,9 +35,13 @@ export function killAppProcesses(apps: AppMatcher, debug: Debug, isOver = () => 
   const stopped = new SignalledOnce(apps, SIGSTOP, debug);
   const deadline = monotonicMicroseconds() + 1000 * PATIENCE;
   const isTime = () => monotonicMicroseconds() < deadline;
+  let found = monotonicMicroseconds();
   do {
-    while (stopped.signalMore() > 0 && isTime());
+    while (stopped.signalMore() > 0 && isTime()) found = monotonicMicroseconds();
     if (isDone()) return killed.count;
+    if (monotonicMicroseconds() > found + 1000 * LOOKING_PATIENCE) {
+      throw new Error("a process that has left its app's root and mounts keeps the pod locked");
+    }
   } while (isTime());
   throw new Error("the pod's processes start others faster than they can be killed");
 }

@@ -10,6 +10,8 @@ export const POD_PATHS = {
   manifest: "pod",
   /** The paths of the pod's cgroups, for `gc`. */
   cgroups: "cgroups",
+  /** What tells the apps' processes from all others. */
+  processes: "processes",
   pid: "pid",
   processGroup: "pgid",
   cgroup: "subcgroup",

@@ -1,0 +1,96 @@
+/**
+ * The file in which `run` leaves what tells the processes of its apps from all others, whatever
+ * they make of their root: for `enter`, `stop` and `gc`. It lies outside of the apps' roots.
+ *
+ * @module
+ */
+
+import type { Fd } from "../linux/fd.ts";
+import { mountsNumber } from "../linux/namespaces.ts";
+import { startOf } from "../linux/proc.ts";
+import { readKernelFile, replaceFileAt } from "../linux/read_write.ts";
+import { statFd } from "../linux/stat.ts";
+import { withContext } from "./context.ts";
+import { POD_PATHS } from "./pod_directory.ts";
+
+/** The process that an app began with. */
+export interface RecordedProcess {
+  app: string;
+  pid: number;
+  /** When it began: no other process with its id did. See {@linkcode startOf}. */
+  start: string;
+  /** The mount namespace that was made for the app, in the form of `FileStatus.identity`. */
+  mounts: string;
+  /** The same namespace by a number that is never used again, where the kernel has one. */
+  mountsNumber?: string;
+}
+
+/**
+ * Describes a process for the record.
+ *
+ * @param mounts The mount namespace that was made for its app.
+ * @throws {Error} when the process is gone.
+ */
+export function describeProcess(app: string, pid: number, mounts: Fd): RecordedProcess {
+  const start = startOf(pid);
+  if (start === undefined) throw new Error(`process ${pid} of app "${app}" is gone`);
+  const number = mountsNumber(mounts);
+  const process = { app, pid, start, mounts: statFd(mounts).identity };
+  return number === undefined ? process : { ...process, mountsNumber: number };
+}
+
+/**
+ * Writes the record.
+ *
+ * @param podDirectory The pod's directory.
+ * @param processes The last process of each app.
+ * @throws {SyscallError} when the file cannot be written.
+ */
+export function saveProcesses(podDirectory: Fd, processes: readonly RecordedProcess[]): void {
+  const record = { boot: bootId(), processes };
+  replaceFileAt(podDirectory, POD_PATHS.processes, JSON.stringify(record));
+}
+
+/**
+ * Reads the record.
+ *
+ * @returns None before the apps have begun, and after a reboot: all numbers mean others then.
+ * @throws {Error} when there is a record that cannot be read.
+ */
+export function loadProcesses(): RecordedProcess[] {
+  return withContext(POD_PATHS.processes, () => {
+    const text = readIfThere();
+    return text === undefined ? [] : processesIn(text, bootId());
+  });
+}
+
+/**
+ * Finds the processes in the text of a record.
+ *
+ * @param boot What the kernel calls the time since it was started.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * const text = '{"boot":"b","processes":[{"app":"a","pid":7,"start":"90","mounts":"4 2"}]}';
+ * assertEquals(processesIn(text, "b").map(({ pid }) => pid), [7]);
+ * assertEquals(processesIn(text, "another"), []);
+ * ```
+ */
+export function processesIn(text: string, boot: string): RecordedProcess[] {
+  const record = JSON.parse(text);
+  return record.boot === boot ? record.processes : [];
+}
+
+function readIfThere(): string | undefined {
+  try {
+    return Deno.readTextFileSync(POD_PATHS.processes);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function bootId(): string {
+  return readKernelFile("/proc/sys/kernel/random/boot_id").trimEnd();
+}
