@@ -21,14 +21,15 @@ export type CgroupDirectories = ReadonlyMap<string, Fd>;
 /**
  * Opens the cgroups that {@linkcode enterOwnCgroups} needs. It makes none yet.
  *
- * @throws {SyscallError} when a cgroup of the host's is gone.
+ * @throws {Error} which names the cgroup of the host's that is gone, or out of sight.
  */
 export function openOwnCgroups(plans: readonly CgroupPlan[]): CgroupDirectories {
   const paths = plans.flatMap(({ parent, enable }) => [
     parent,
     ...enable.map(({ directory }) => directory),
   ]);
-  const open = (path: string) => openFile(path, O_PATH | O_DIRECTORY);
+  const open = (path: string) =>
+    withContext(`cgroup ${path}`, () => openFile(path, O_PATH | O_DIRECTORY));
   return new Map([...new Set(paths)].map((path) => [path, open(path)]));
 }
 

@@ -6,10 +6,8 @@
  * @module
  */
 
-import { isCgroupPath } from "../linux/cgroup_paths.ts";
+import { showsCgroup } from "../linux/cgroup_paths.ts";
 import type { Fd } from "../linux/fd.ts";
-import { readMounts } from "../linux/mount_table.ts";
-import type { Mount } from "../linux/mountinfo.ts";
 import { replaceFileAt } from "../linux/read_write.ts";
 import { decodeText } from "../linux/text.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
@@ -26,28 +24,35 @@ export function saveCgroupPaths(podDirectory: Fd, paths: readonly string[]): voi
   replaceFileAt(podDirectory, POD_PATHS.cgroups, paths.map((path) => `${path}\n`).join(""));
 }
 
+/** The cgroups that a pod may have. */
+export interface RecordedCgroups {
+  /** Those that can be seen, if they are there. */
+  visible: string[];
+  /** Those that no mount of this namespace shows, so that nothing can be said of them. */
+  hidden: string[];
+}
+
 /**
  * Reads which cgroups the pod may have.
  *
  * @param names The names of the cgroups that the caller wants; others in the record are left out.
  * @throws {Error} when there is a record that cannot be read.
  */
-export function loadCgroupPaths(names: readonly string[]): string[] {
-  const record = readRecord();
-  return record === undefined ? [] : cgroupsIn(record, names, readMounts());
+export function loadCgroupPaths(names: readonly string[]): RecordedCgroups {
+  const paths = pathsIn(readRecord() ?? "", names);
+  return {
+    visible: paths.filter(showsCgroup),
+    hidden: paths.filter((path) => !showsCgroup(path)),
+  };
 }
 
 /**
- * Finds the cgroups of these names in a record. Whatever else the record holds is ignored, as are
- * paths that are no cgroups.
+ * Finds the paths that end with one of these names in a record. Whatever else the record holds is
+ * ignored.
  */
-export function cgroupsIn(
-  record: string,
-  names: readonly string[],
-  mounts: readonly Mount[],
-): string[] {
+export function pathsIn(record: string, names: readonly string[]): string[] {
   return record.split("\n").filter((path) =>
-    names.includes(path.slice(path.lastIndexOf("/") + 1)) && isCgroupPath(path, mounts)
+    path.startsWith("/") && names.includes(path.slice(path.lastIndexOf("/") + 1))
   );
 }
 

@@ -45,12 +45,24 @@ export function removePodCgroups(uuid: string, debug: Debug): void {
 }
 
 /**
+ * Lists the cgroups of the pod that are left, if they are there, because no mount shows them: one
+ * line each.
+ *
+ * @param uuid The pod's UUID.
+ * @throws {Error} when the record of the pod's cgroups cannot be read.
+ */
+export function describeHiddenCgroups(uuid: string): string[] {
+  const { hidden } = loadCgroupPaths([machineCgroupName(uuid), podCgroupName(uuid)]);
+  return hidden.map((path) => `cgroup ${path}: left, if it is there: no mount shows it here`);
+}
+
+/**
  * Removes the pod's cgroups that have one of these names, and kills the processes in them.
  *
  * @throws {Error} when a process in a cgroup does not end.
  */
 export function removeCgroups(names: readonly string[], debug: Debug): void {
-  const directories = loadCgroupPaths(names);
+  const { visible: directories } = loadCgroupPaths(names);
   // In all hierarchies at once, because not every one can freeze processes.
   killIn(directories, debug);
   for (const directory of directories) {
@@ -79,8 +91,9 @@ export function killInPodCgroups(uuid: string, debug: Debug): boolean {
   const ofPod = loadCgroupPaths([machineCgroupName(uuid)]);
   // In a pod with a cgroup of that name, the other cgroup is for `run`, which has to outlive the
   // apps.
-  const ofApps = ofPod.length > 0 ? ofPod : loadCgroupPaths([podCgroupName(uuid)]);
-  return killIn(ofApps, debug);
+  const isSupervised = ofPod.visible.length + ofPod.hidden.length > 0;
+  const ofApps = isSupervised ? ofPod : loadCgroupPaths([podCgroupName(uuid)]);
+  return killIn(ofApps.visible, debug);
 }
 
 /**

@@ -6,11 +6,12 @@
  */
 
 import type { CallScript } from "./call_script.ts";
-import { locateCgroups, PROCS } from "./cgroup_paths.ts";
+import { isVisible, locateCgroups, PROCS } from "./cgroup_paths.ts";
 import { makeDirectoryAt } from "./directory.ts";
 import { failedWith } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { readMounts } from "./mount_table.ts";
+import type { Mount } from "./mountinfo.ts";
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH, O_WRONLY, openAt, openFile } from "./open.ts";
 import { readKernelFile, writeText } from "./read_write.ts";
 
@@ -82,6 +83,8 @@ export function openProcs(cgroup: Fd, version: 1 | 2): Fd {
  * @param pid The other process.
  * @param parts Names. Only cgroups with one of them in their path are opened.
  * @throws {SyscallError} when there is no such process, or one of its cgroups is gone.
+ * @throws {Error} when no mount shows one of the cgroups: a process that could not join it would
+ * escape its limits.
  */
 export function openCgroupsOf(pid: number, parts: readonly string[]): Fd[] {
   const text = readKernelFile(`/proc/${pid}/cgroup`);
@@ -89,12 +92,16 @@ export function openCgroupsOf(pid: number, parts: readonly string[]): Fd[] {
     line.split("/").some((part) => parts.includes(part))
   );
   if (lines.length === 0) return [];
-  const { v1, v2 } = locateCgroups(lines.join("\n"), readMounts());
-  const paths = [
-    ...v1.map(({ directory }) => `${directory}/${PROCS_FILES[1]}`),
-    ...v2.slice(-1).map((directory) => `${directory}/${PROCS_FILES[2]}`),
-  ];
-  return paths.map((path) => openFile(path, O_WRONLY));
+  const mounts = readMounts();
+  return lines.map((line) => openFile(procsFileOf(line, mounts), O_WRONLY));
+}
+
+/** @param line A line of /proc/PID/cgroup. */
+function procsFileOf(line: string, mounts: readonly Mount[]): string {
+  const { v1: [v1], v2 } = locateCgroups(line, mounts, isVisible);
+  if (v1) return `${v1.directory}/${PROCS_FILES[1]}`;
+  if (v2.length > 0) return `${v2.at(-1)}/${PROCS_FILES[2]}`;
+  throw new Error(`cgroup ${line.slice(line.indexOf(":") + 1)}: no mount shows it here`);
 }
 
 /**

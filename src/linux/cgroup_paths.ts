@@ -8,7 +8,9 @@ import { failedWith } from "./errno.ts";
 import { readSetting } from "./kernel_file.ts";
 import { readMounts } from "./mount_table.ts";
 import { isWithin, type Mount } from "./mountinfo.ts";
+import { O_DIRECTORY, O_PATH, openFile } from "./open.ts";
 import { readKernelFile } from "./read_write.ts";
+import { fileSystemType, statPath } from "./stat.ts";
 
 /** The file that lists a cgroup's processes, and takes them. */
 export const PROCS = "cgroup.procs";
@@ -57,7 +59,7 @@ export interface CgroupPaths {
  * @throws {SyscallError} when a file of the hierarchies cannot be read.
  */
 export function readCgroups(mounts = readMounts()): Cgroups {
-  const { v1, v2 } = locateCgroups(readKernelFile("/proc/self/cgroup"), mounts);
+  const { v1, v2 } = locateCgroups(readKernelFile("/proc/self/cgroup"), mounts, isVisible);
   return { v1, v2: v2.map(readLevel) };
 }
 
@@ -66,6 +68,7 @@ export function readCgroups(mounts = readMounts()): Cgroups {
  * outside of the mounted part of their hierarchy, are left out.
  *
  * @param text The text of /proc/PID/cgroup.
+ * @param isUsable Tells whether a mount that shows the cgroup is one to use: {@linkcode isVisible}.
  *
  * @example
  * ```ts
@@ -79,10 +82,16 @@ export function readCgroups(mounts = readMounts()): Cgroups {
  * ]);
  * ```
  */
-export function locateCgroups(text: string, mounts: readonly Mount[]): CgroupPaths {
+export function locateCgroups(
+  text: string,
+  mounts: readonly Mount[],
+  isUsable: (mount: Mount) => boolean = () => true,
+): CgroupPaths {
   const found: CgroupPaths = { v1: [], v2: [] };
   for (const { controllers, path } of parseOwnCgroups(text)) {
-    const mount = mounts.find((it) => holds(it, controllers) && isWithin(path, it.root));
+    const mount = mounts.find((it) =>
+      holds(it, controllers) && isWithin(path, it.root) && isUsable(it)
+    );
     if (mount === undefined) continue;
     const steps = path.slice(mount.root === "/" ? 0 : mount.root.length).split("/").filter(Boolean);
     // In a cgroup namespace, the path of a cgroup outside of it begins with `..`.
@@ -93,29 +102,41 @@ export function locateCgroups(text: string, mounts: readonly Mount[]): CgroupPat
   return found;
 }
 
+/** File systems of version 1 and 2, as fstatfs(2) names them. */
+const CGROUP_SUPER_MAGICS: readonly number[] = [0x27e0eb, 0x63677270];
+
 /**
- * Checks whether what is at a path, if anything, is a cgroup: the last mount there has to be of a
- * cgroup hierarchy.
+ * Checks whether a cgroup, if it is there, can be seen at its path: the path, or as much of it as
+ * there is, has to lead into a cgroup file system, which no other mount covers.
  *
  * @param path Absolute.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { parseMountinfo } from "./mountinfo.ts";
- * const mounts = parseMountinfo("41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
- * assertEquals(isCgroupPath("/sys/fs/cgroup/a", mounts), true);
- * assertEquals(isCgroupPath("/sys/fs/cgroup/../a", mounts), false);
- * ```
+ * @throws {SyscallError} when the path cannot be walked.
  */
-export function isCgroupPath(path: string, mounts: readonly Mount[]): boolean {
+export function showsCgroup(path: string): boolean {
   if (path.split("/").includes("..")) return false;
-  const nearest = mounts.filter(({ mountPoint }) => isWithin(path, mountPoint))
-    .reduce<Mount | undefined>(
-      (near, mount) => mount.mountPoint.length < (near?.mountPoint.length ?? 0) ? near : mount,
-      undefined,
-    );
-  return nearest?.type === "cgroup" || nearest?.type === "cgroup2";
+  for (let at = path; at !== ""; at = at.slice(0, at.lastIndexOf("/"))) {
+    try {
+      using directory = openFile(at, O_PATH | O_DIRECTORY);
+      return CGROUP_SUPER_MAGICS.includes(fileSystemType(directory));
+    } catch (error) {
+      if (!failedWith(error, "ENOENT", "ENOTDIR")) throw error;
+    }
+  }
+  return false;
+}
+
+/**
+ * Checks whether a mount can be seen at its place: another one may cover it, or a directory above.
+ *
+ * @throws {SyscallError} when the path cannot be walked.
+ */
+export function isVisible({ id, mountPoint }: Pick<Mount, "id" | "mountPoint">): boolean {
+  try {
+    return statPath(mountPoint).mountId === id;
+  } catch (error) {
+    if (failedWith(error, "ENOENT", "ENOTDIR")) return false;
+    throw error;
+  }
 }
 
 /**

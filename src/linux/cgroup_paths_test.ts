@@ -1,6 +1,12 @@
 import "./libc_testing.ts";
 import { assert, assertEquals } from "@std/assert";
-import { cgroupPathOf, isCgroupPath, locateCgroups, readCgroups } from "./cgroup_paths.ts";
+import {
+  cgroupPathOf,
+  isVisible,
+  locateCgroups,
+  readCgroups,
+  showsCgroup,
+} from "./cgroup_paths.ts";
 import { readMounts } from "./mount_table.ts";
 import { parseMountinfo } from "./mountinfo.ts";
 
@@ -52,19 +58,39 @@ Deno.test("readCgroups() finds this process in directories that are there", () =
   for (const { directory } of [...v1, ...v2]) assert(Deno.statSync(directory).isDirectory);
 });
 
-Deno.test("isCgroupPath() goes by the nearest mount, and by the last of two at one place", () => {
+Deno.test("locateCgroups() takes a mount that can be used, if there is one", () => {
   const mounts = [
-    ...parseMountinfo("31 1 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n"),
     ...HYBRID,
-    ...parseMountinfo("36 33 0:33 / /sys/fs/cgroup/memory/hidden rw - tmpfs tmpfs rw\n"),
-    ...parseMountinfo("37 35 0:34 / /sys/fs/cgroup/unified rw - tmpfs tmpfs rw\n"),
+    ...parseMountinfo("50 1 0:30 / /elsewhere rw - cgroup cgroup rw,memory\n"),
   ];
-  const paths = ["memory/a", "cpu,cpuacct/a/b", "a", "memory/hidden/a", "unified/a", "memory/../a"];
-  assertEquals(
-    paths.map((path) => isCgroupPath(`/sys/fs/cgroup/${path}`, mounts)),
-    [true, true, false, false, false, false],
-  );
-  assertEquals(isCgroupPath("/", mounts), false);
+  const locate = (hidden: string[]) =>
+    locateCgroups("4:memory:/a\n", mounts, ({ mountPoint }) => !hidden.includes(mountPoint)).v1
+      .map(({ directory }) => directory);
+  assertEquals(locate([]), ["/sys/fs/cgroup/memory/a"]);
+  assertEquals(locate(["/sys/fs/cgroup/memory"]), ["/elsewhere/a"]);
+  assertEquals(locate(["/sys/fs/cgroup/memory", "/elsewhere"]), []);
+});
+
+Deno.test("isVisible() knows a mount by its number", () => {
+  for (const { id, mountPoint } of readMounts().filter(({ type }) => type === "proc")) {
+    assertEquals(isVisible({ id, mountPoint }), true);
+    assertEquals(isVisible({ id: id + 1_000_000, mountPoint }), false);
+    assertEquals(isVisible({ id, mountPoint: `${mountPoint}/not-there` }), false);
+  }
+});
+
+Deno.test("showsCgroup() goes by the file system at the path, or above what is gone", () => {
+  const { v1, v2 } = readCgroups();
+  for (const { directory } of [...v1, ...v2]) {
+    const paths = ["", "/gone", "/gone/below", "/../other"].map((path) => `${directory}${path}`);
+    assertEquals(paths.map(showsCgroup), [true, true, true, false]);
+  }
+  assertEquals(["/", "/tmp/gone", "/etc/passwd", "/etc/passwd/gone"].map(showsCgroup), [
+    false,
+    false,
+    false,
+    false,
+  ]);
 });
 
 Deno.test("cgroupPathOf() names this process's cgroups as the kernel does", () => {

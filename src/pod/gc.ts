@@ -6,7 +6,7 @@
  * @module
  */
 
-import { killInPodCgroups, removePodCgroups } from "../cgroup/remove.ts";
+import { describeHiddenCgroups, killInPodCgroups, removePodCgroups } from "../cgroup/remove.ts";
 import { detachMount, setPropagation } from "../linux/mount.ts";
 import { readMounts } from "../linux/mount_table.ts";
 import { isWithin } from "../linux/mountinfo.ts";
@@ -17,7 +17,7 @@ import { killAppProcesses } from "../process/kill_apps.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import { listAppRoots } from "../stage1/app_roots.ts";
 import type { GcArguments } from "../stage1/arguments.ts";
-import { type Debug, debugLog } from "../stage1/log.ts";
+import { type Debug, debugLog, warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { loadProcesses } from "../stage1/processes_file.ts";
 import { leavePodNetwork } from "./leave_network.ts";
@@ -38,6 +38,7 @@ export function collectPod({ uuid, ...args }: GcArguments): void {
   killInPodCgroups(uuid, debug);
   killAppProcesses(apps, debug);
   removePodCgroups(uuid, debug);
+  for (const line of describeHiddenCgroups(uuid)) warn("gc", line);
   if (hasNetworks) {
     leavePodNetwork("gc", uuid, debug);
     selfConfine("gc", debug);

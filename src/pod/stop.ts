@@ -8,7 +8,7 @@
  * @module
  */
 
-import { killInPodCgroups } from "../cgroup/remove.ts";
+import { describeHiddenCgroups, killInPodCgroups } from "../cgroup/remove.ts";
 import { isLocked } from "../linux/file_lock.ts";
 import { signalProcess } from "../linux/pidfd.ts";
 import { POLLIN, waitForEvents } from "../linux/poll.ts";
@@ -21,7 +21,7 @@ import { selfConfine } from "../process/self_confine.ts";
 import { BY_FORCE, findFirstProcess, findSupervisor } from "../process/supervisor_process.ts";
 import { listAppRoots } from "../stage1/app_roots.ts";
 import { parsePid, type StopArguments } from "../stage1/arguments.ts";
-import { type Debug, debugLog } from "../stage1/log.ts";
+import { type Debug, debugLog, warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { loadProcesses, type RecordedProcess } from "../stage1/processes_file.ts";
 
@@ -95,6 +95,7 @@ function killPod(pod: FoundPod): boolean {
   // be lost, where one of an earlier `stop` is still pending.
   if (supervisor) signalHeld(supervisor, SIGINT, debug, BY_FORCE);
   const hadCgroups = killInPodCgroups(uuid, debug);
+  for (const line of describeHiddenCgroups(uuid)) warn("stop", line);
   if (leader) signalHeld(leader, SIGKILL, debug);
   // In a pod without a supervisor, the app and what it has started keep the pod locked.
   const isOver = leader && !supervisor ? () => !isLocked(".") : undefined;
