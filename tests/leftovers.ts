@@ -1,9 +1,10 @@
 /**
- * The check that a test leaves nothing behind: mounts, processes, and files.
+ * The check that a test leaves nothing behind: mounts, processes, files, and cgroups.
  *
  * @module
  */
 
+import { findPodCgroups } from "./pod_cgroups.ts";
 import {
   isAlive,
   type Mount,
@@ -21,14 +22,21 @@ export interface Traces {
   processes: Map<number, string>;
   /** Files of the temporary directory. */
   files: Set<string>;
+  /** Cgroups of the tests' pods. */
+  cgroups: Set<string>;
 }
 
-/** Records what tests can change of the machine. */
-export function takeTraces(tempDir: string): Traces {
+/**
+ * Records what tests can change of the machine.
+ *
+ * @param pods The UUIDs of their pods: other tests on this machine have cgroups, too.
+ */
+export function takeTraces(tempDir: string, pods: readonly string[] = []): Traces {
   return {
     mounts: new Set(readMounts().map(describeMount)),
     processes: new Map(ownProcesses(tempDir).map(({ pid, argv }) => [pid, argv.join(" ")])),
     files: new Set([...Deno.readDirSync(tempDir)].map(({ name }) => `${tempDir}/${name}`)),
+    cgroups: new Set(findPodCgroups(pods)),
   };
 }
 
@@ -41,6 +49,7 @@ export function compareTraces(before: Traces, after: Traces): string[] {
     ),
     ...newProcesses(before, after).map(([pid, line]) => `process ${pid}: ${line}`),
     ...[...after.files].filter((file) => !before.files.has(file)).map((it) => `file: ${it}`),
+    ...[...after.cgroups].filter((path) => !before.cgroups.has(path)).map((it) => `cgroup: ${it}`),
   ];
 }
 

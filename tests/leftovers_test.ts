@@ -3,6 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { mountTmpfs, must } from "./host.ts";
 import { compareTraces, takeTraces } from "./leftovers.ts";
+import { readMounts } from "./procfs.ts";
 import { scenario } from "./scenario.ts";
 
 /** Returns what a scenario would report after an action. */
@@ -39,6 +40,25 @@ scenario("a mount that hears of others, and did not before, is reported", async 
   });
   assertEquals(lines.length, 2);
 });
+
+const hierarchy = readMounts().find(({ type, options }) => {
+  return type.startsWith("cgroup") && options.includes("rw");
+});
+
+scenario(
+  "a cgroup of a pod of one's own is reported",
+  { needs: [{ what: "cgroups, to write to", met: hierarchy !== undefined }] },
+  async ({ dir, script }) => {
+    await using pod = await script("true");
+    await using other = await script("true");
+    const paths = [pod, other].map(({ uuid }) => `${hierarchy!.path}/volo-${uuid}`);
+    const before = takeTraces(dir, [pod.uuid]);
+    for (const path of paths) await Deno.mkdir(path);
+    const after = takeTraces(dir, [pod.uuid]);
+    for (const path of paths) await Deno.remove(path);
+    assertEquals(compareTraces(before, after), [`cgroup: ${paths[0]}`]);
+  },
+);
 
 scenario("a process is reported, even when its parent has ended", async ({ dir }) => {
   let pid = 0;

@@ -9,7 +9,14 @@ import { type Flavor, FLAVORS } from "../src/stage1/flavor.ts";
 import { type Host, olderHost, type OldKernel, thisHost } from "./host.ts";
 import { BUSYBOX, type ImageOptions, makeImage } from "./images.ts";
 import { compareTraces, newProcesses, takeTraces, type Traces } from "./leftovers.ts";
-import { type App, type AppOptions, type Pod, type PodOptions, Stage0 } from "./stage0.ts";
+import {
+  type App,
+  type AppOptions,
+  composedPods,
+  type Pod,
+  type PodOptions,
+  Stage0,
+} from "./stage0.ts";
 
 /** A pod of one busybox app. */
 export interface SimplePod extends Omit<PodOptions, "apps">, Omit<AppOptions, "image" | "app"> {
@@ -159,14 +166,14 @@ let unchanged: Traces | undefined;
 
 /** Why a test failed matters more than what it then left behind. */
 async function withoutLeftovers(test: () => Promise<void>, milliseconds: number): Promise<void> {
-  const before = unchanged ?? takeTraces(TEMP_DIR);
+  const before = unchanged ?? takeTraces(TEMP_DIR, composedPods);
   unchanged = undefined;
   // Without its processes, a test that waits in vain goes on, and fails.
-  const kill = () => killAll(newProcesses(before, takeTraces(TEMP_DIR)));
+  const kill = () => killAll(newProcesses(before, takeTraces(TEMP_DIR, composedPods)));
   const patience = setTimeout(kill, milliseconds);
   const [outcome] = await Promise.allSettled([test()]);
   clearTimeout(patience);
-  const after = takeTraces(TEMP_DIR);
+  const after = takeTraces(TEMP_DIR, composedPods);
   killAll(newProcesses(before, after));
   if (outcome.status === "rejected") throw outcome.reason;
   const leftovers = compareTraces(before, after);

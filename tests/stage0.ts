@@ -37,6 +37,9 @@ export interface Stage0Options {
   net?: string;
 }
 
+/** The UUIDs of all pods that this process has composed. */
+export const composedPods: string[] = [];
+
 /** A stage0 with a data directory of its own. */
 export class Stage0 implements AsyncDisposable {
   readonly #dir: string;
@@ -83,7 +86,9 @@ export class Stage0 implements AsyncDisposable {
     const { privateUsers = "" } = options;
     const overlay = usesOverlay(site, options);
     const run = { kernel: this.#kernel, net: this.#net, privateUsers };
-    return new Pod(dir, this.#stage1, overlay, run);
+    const pod = new Pod(dir, this.#stage1, overlay, run);
+    composedPods.push(pod.uuid);
+    return pod;
   }
 
   /** Removes the data directory. */

@@ -6,6 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { must, which } from "../host.ts";
+import { findPodCgroups } from "../pod_cgroups.ts";
 import { pathsHeldBy, readMounts, readProcesses } from "../procfs.ts";
 import type { Pod } from "../stage0.ts";
 
@@ -43,18 +44,6 @@ function chainName(uuid: string): string {
 
 function isPinned(path: string, uuid: string): boolean {
   return path === `/run/netns/cni-${uuid}`;
-}
-
-/**
- * Lists all cgroups that have a pod's UUID in their name, as `volo-UUID` or as systemd spells it.
- */
-export function findPodCgroups(uuids: readonly string[]): string[] {
-  const isOfPods = (name: string) =>
-    uuids.some((uuid) => name.replaceAll("\\x2d", "-").includes(uuid));
-  const hierarchies = readMounts().filter(({ type }) => type === "cgroup" || type === "cgroup2");
-  return hierarchies.flatMap(({ path }) => listDirectories(path)).filter((path) =>
-    isOfPods(path.slice(path.lastIndexOf("/") + 1))
-  );
 }
 
 /** The state of the whole host. */
@@ -132,13 +121,6 @@ function listFiles(directory: string): string[] {
   return listEntries(directory).flatMap(({ name, isDirectory }) => {
     const path = `${directory}/${name}`;
     return [path, ...(isDirectory ? listFiles(path) : [])];
-  });
-}
-
-function listDirectories(directory: string): string[] {
-  return listEntries(directory).filter(({ isDirectory }) => isDirectory).flatMap(({ name }) => {
-    const path = `${directory}/${name}`;
-    return [path, ...listDirectories(path)];
   });
 }
 
