@@ -102,10 +102,10 @@ entering(
   { kernels: EVERY_KERNEL },
 );
 
-entering("a command starts with no signal ignored or blocked", async (pod) => {
+entering("a command ignores the signals that its caller ignores, and blocks none", async (pod) => {
   const command = ["/bin/grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"];
   const result = await pod.enter("app", command, { ignoredSignals: ["HUP", "PIPE"] });
-  assertPrints(result, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+  assertPrints(result, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000001\n");
 });
 
 entering("a command has the caller's soft limit of open files", async (pod) => {

@@ -56,7 +56,7 @@ entering("a command begins with a clean slate", async (pod) => {
     ignoredSignals: ["HUP", "PIPE", "CHLD"],
     limits: ["-S -n 321"],
   });
-  const signals = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n";
+  const signals = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000001\n";
   assertPrints(result, `0\n1\n2\n3\n${signals}321\n`);
 });
 

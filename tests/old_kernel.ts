@@ -11,7 +11,7 @@ import { failedWith } from "../src/linux/errno.ts";
 import { syscall } from "../src/linux/libc.ts";
 import { type NamedFilter, resolveFilter } from "../src/linux/named_filter.ts";
 import { prepareFilter } from "../src/linux/seccomp.ts";
-import { resetSignals } from "../src/linux/signal_actions.ts";
+import { restoreSignals } from "../src/linux/signal_actions.ts";
 import { ARCHITECTURE } from "../src/linux/syscall_numbers.ts";
 
 /** Calls that 5.8 and 5.10 lack; 5.11 has only the first. */
@@ -46,7 +46,7 @@ if (filters === undefined || path === undefined) throw new Error("a version or p
 const environment = Object.entries(Deno.env.toObject()).map(([name, value]) => `${name}=${value}`);
 for (const filter of filters) prepareFilter(resolveFilter(filter, ARCHITECTURE))();
 requireMissing();
-resetSignals();
+restoreSignals();
 syscall("execve", path, [path, ...args, null], [...environment, null]);
 
 /** Throws an error if the kernel still has a later call: a test on it would prove nothing. */

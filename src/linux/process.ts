@@ -4,10 +4,12 @@
  * @module
  */
 
+import { failedWith } from "./errno.ts";
 import { type Call, syscall } from "./libc.ts";
 import { openProcess, signalProcess } from "./pidfd.ts";
-import { resetSignals } from "./signal_actions.ts";
-import { SIGKILL, SIGSTOP } from "./signal_numbers.ts";
+import { resetSignal } from "./signal_actions.ts";
+import { SIGKILL } from "./signal_numbers.ts";
+import { unblockSignals } from "./signals.ts";
 import type { End } from "./wait.ts";
 
 const PR_SET_PDEATHSIG = 1;
@@ -17,6 +19,34 @@ const PR_SET_NAME = 15;
 /** Returns this process's group. */
 export function ownProcessGroup(): number {
   return syscall("getpgid", 0);
+}
+
+/**
+ * Returns the group of a process.
+ *
+ * @param pid A child that has not been waited for: its number cannot come to mean another process.
+ * @throws {SyscallError} `ESRCH` when there is no such process.
+ */
+export function groupOf(pid: number): number {
+  return syscall("getpgid", pid);
+}
+
+/**
+ * Signals the process group of a child, unless this process is in it as well. It is no error when
+ * no process is left.
+ *
+ * @param pid The child, which has not been waited for: so neither its number nor that of the group
+ * that it leads can come to mean others.
+ * @throws {SyscallError} `EPERM` when this process may signal none of the group.
+ */
+export function signalGroupOf(pid: number, signal: number): void {
+  const group = groupOf(pid);
+  if (group === ownProcessGroup()) return;
+  try {
+    syscall("kill", -group, signal);
+  } catch (error) {
+    if (!failedWith(error, "ESRCH")) throw error;
+  }
 }
 
 /**
@@ -56,17 +86,18 @@ export function endAs(end: End): never {
   if ("status" in end) Deno.exit(end.status);
   // Some signals leave a core dump, which would be this program's, not the other one's.
   makeUndumpable(syscall);
-  resetSignals();
+  resetSignal(end.signal);
+  unblockSignals([end.signal]);
   signalSelf(end.signal);
   Deno.exit(128 + end.signal);
 }
 
-/** Stops this process until it gets SIGCONT. */
-export function stopSelf(): void {
-  signalSelf(SIGSTOP);
-}
-
-function signalSelf(signal: number): void {
+/**
+ * Has a signal act on this process, at once.
+ *
+ * @throws {SyscallError} when this process cannot signal itself.
+ */
+export function signalSelf(signal: number): void {
   using self = openProcess(Deno.pid);
   if (self) signalProcess(self, signal);
 }

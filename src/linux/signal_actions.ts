@@ -6,22 +6,38 @@
 
 import { asBytes, type Bytes } from "./bytes.ts";
 import { type Call, syscall } from "./libc.ts";
-import { SIGCHLD, SIGKILL, SIGRTMAX, SIGSET_SIZE, SIGSTOP } from "./signal_numbers.ts";
+import { SIGCHLD, SIGPIPE, SIGSET_SIZE } from "./signal_numbers.ts";
 
 const SIG_SETMASK = 2;
-/** The kernel's `struct sigaction` with `SIG_DFL`, no flags and an empty mask: all zeros. */
-const DEFAULT_ACTION = new Uint8Array(32);
-/** The kernel's `struct sigaction` with `SIG_IGN`, which is 1. */
+/** The kernel's `struct sigaction`, which begins with the handler. */
+const ACTION_SIZE = 32;
+const HANDLER_SIZE = 8;
+/** With `SIG_DFL`, no flags and an empty mask: all zeros. */
+const DEFAULT_ACTION = new Uint8Array(ACTION_SIZE);
+/** With `SIG_IGN`, which is 1. */
 const IGNORE_ACTION = asBytes(new BigUint64Array([1n, 0n, 0n, 0n]));
 
 /**
- * Gives every signal its default action, and unblocks it. Handlers vanish at exec anyway, but
- * ignored signals would stay ignored: Deno ignores SIGPIPE, and the program that started rkt may
- * have ignored more.
+ * Signals that are ignored on the way to a program, whatever the caller does: SIGPIPE by Deno, and
+ * by posix_spawn(3) the two that libc keeps for its threads.
  */
-export function resetSignals(call: Call = syscall): void {
-  setAllActions(DEFAULT_ACTION, [SIGKILL, SIGSTOP], call);
+const IGNORED_HERE: readonly number[] = [SIGPIPE, 32, 33];
+
+/**
+ * Gives a process that executes a program the signals of this process's caller, and unblocks all.
+ *
+ * Handlers vanish at exec, and what the caller ignores stays ignored, as nohup(1) wants. Only what
+ * {@linkcode IGNORED_HERE} lists is not the caller's, and gets its default action, also where the
+ * caller ignored it: rkt itself never passes that on.
+ */
+export function restoreSignals(call: Call = syscall): void {
+  for (const signal of IGNORED_HERE) setAction(signal, DEFAULT_ACTION, call);
   call("rt_sigprocmask", SIG_SETMASK, new Uint8Array(SIGSET_SIZE), null, SIGSET_SIZE);
+}
+
+/** Gives a signal its default action in this process. */
+export function resetSignal(signal: number): void {
+  setAction(signal, DEFAULT_ACTION, syscall);
 }
 
 /**
@@ -29,11 +45,18 @@ export function resetSignals(call: Call = syscall): void {
  * notes on `SIGCHLD`.
  */
 export function ignoreChildren(call: Call): void {
-  call("rt_sigaction", SIGCHLD, IGNORE_ACTION, null, SIGSET_SIZE);
+  setAction(SIGCHLD, IGNORE_ACTION, call);
 }
 
-function setAllActions(action: Bytes, except: readonly number[], call: Call = syscall): void {
-  for (let signal = 1; signal <= SIGRTMAX; signal++) {
-    if (!except.includes(signal)) call("rt_sigaction", signal, action, null, SIGSET_SIZE);
-  }
+/**
+ * Tells whether this process ignores a signal: as its caller did, but for {@linkcode IGNORED_HERE}.
+ */
+export function isIgnored(signal: number): boolean {
+  const action = new Uint8Array(ACTION_SIZE);
+  syscall("rt_sigaction", signal, null, action, SIGSET_SIZE);
+  return action.every((byte, i) => i >= HANDLER_SIZE || byte === IGNORE_ACTION[i]);
+}
+
+function setAction(signal: number, action: Bytes, call: Call): void {
+  call("rt_sigaction", signal, action, null, SIGSET_SIZE);
 }

@@ -25,8 +25,10 @@ export const SIGRTMAX = 64;
 export const SIGSET_SIZE = 8;
 
 /**
- * Every signal with a name, without SIGKILL and SIGSTOP, which cannot be caught, and without those
- * that mean that the process itself is broken and has to end.
+ * Every signal that can be caught, so all but SIGKILL and SIGSTOP. A fault of the process's own
+ * ends it also where the signal of the fault is blocked, as does abort(3).
  */
-export const CATCHABLE_SIGNALS: readonly number[] = Array.from({ length: 31 }, (_, i) => i + 1)
-  .filter((signal) => ![4, 5, 6, 7, 8, 9, 11, 19, 31].includes(signal));
+export const CATCHABLE_SIGNALS: readonly number[] = Array.from(
+  { length: SIGRTMAX },
+  (_, i) => i + 1,
+).filter((signal) => signal !== SIGKILL && signal !== SIGSTOP);

@@ -56,6 +56,20 @@ export function unblockSignals(signals: readonly number[]): void {
 }
 
 /**
+ * Gives signals that this thread has blocked their effect on it while `act` runs.
+ *
+ * @throws {Error} what `act` throws.
+ */
+export function withUnblocked<T>(signals: readonly number[], act: () => T): T {
+  unblockSignals(signals);
+  try {
+    return act();
+  } finally {
+    syscall("rt_sigprocmask", SIG_BLOCK, signalSet(signals), null, SIGSET_SIZE);
+  }
+}
+
+/**
  * Reads the signals that have come since the last call. If several of one number came, the kernel
  * has kept one.
  *

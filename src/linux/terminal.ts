@@ -21,6 +21,7 @@ const TCGETS = 0x5401;
 const TCSETS = 0x5402;
 const TIOCSCTTY = 0x540e;
 const TIOCGPGRP = 0x540f;
+const TIOCSPGRP = 0x5410;
 const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
 const TIOCGPTPEER = 0x5441;
@@ -67,6 +68,7 @@ export function isTerminal(fd: number): boolean {
  */
 export class RawMode implements Disposable {
   readonly #fd: number;
+  readonly #keepsOutput: boolean;
   readonly #before: Bytes;
 
   /**
@@ -77,14 +79,34 @@ export class RawMode implements Disposable {
    */
   constructor(fd: number, keepsOutput = false) {
     this.#fd = fd;
+    this.#keepsOutput = keepsOutput;
     this.#before = readTermios(fd);
     syscall("ioctl", fd, TCSETS, rawTermios(this.#before, keepsOutput));
   }
 
-  /** Gives the terminal back its settings. One that was hung up needs none. */
+  /**
+   * Makes the terminal raw again, after the caller's shell has used it. In the background this
+   * stops the process, as it does every program that would set up the shell's terminal, unless
+   * SIGTTOU is blocked.
+   */
+  resume(): void {
+    this.#set(rawTermios(this.#before, this.#keepsOutput));
+  }
+
+  /** Gives the terminal back its settings for the time being. */
+  suspend(): void {
+    this.#set(this.#before);
+  }
+
+  /** Gives the terminal back its settings. */
   [Symbol.dispose](): void {
+    this.suspend();
+  }
+
+  /** A terminal that was hung up has no settings. */
+  #set(termios: Bytes): void {
     try {
-      syscall("ioctl", this.#fd, TCSETS, this.#before);
+      syscall("ioctl", this.#fd, TCSETS, termios);
     } catch (error) {
       if (!failedWith(error, "EIO")) throw error;
     }
@@ -210,4 +232,13 @@ export function foregroundGroup(fd: number): number | undefined {
     if (failedWith(error, "ENOTTY", "EINVAL", "EIO", "EBADF")) return undefined;
     throw error;
   }
+}
+
+/**
+ * Has the keys of a terminal signal another process group of this session.
+ *
+ * @throws {SyscallError} `EPERM` when the session has no such group.
+ */
+export function setForegroundGroup(fd: number, group: number): void {
+  syscall("ioctl", fd, TIOCSPGRP, asBytes(new Int32Array([group])));
 }

@@ -5,10 +5,19 @@
  */
 
 import { asBytes } from "./bytes.ts";
+import { failedWith } from "./errno.ts";
 import { syscall } from "./libc.ts";
 
 const WNOHANG = 1;
 const WUNTRACED = 2;
+/** The same bit, as waitid(2) calls it. */
+const WSTOPPED = WUNTRACED;
+/** The kind of id that waitid(2) takes for a process. */
+const P_PID = 1;
+/** `siginfo_t`, and where it has the process and the signal that stopped it. */
+const SIGINFO_SIZE = 128;
+const SI_PID = 16;
+const SI_STATUS = 24;
 /** The low byte of the wait status of a process that has stopped. */
 const STOPPED = 0x7f;
 
@@ -36,6 +45,26 @@ export function changeOf(pid: number): End | "stopped" | undefined {
   const changed = syscall("wait4", pid, asBytes(status), WNOHANG | WUNTRACED, null);
   if (changed === 0) return undefined;
   return (status[0]! & 0xff) === STOPPED ? "stopped" : decodeEnd(status[0]!);
+}
+
+/**
+ * Returns the signal by which a child has stopped since the last call, without waiting: waitid(2).
+ * A child that has ended can still be waited for.
+ *
+ * @returns `undefined` when it has not stopped, goes on by now, or has ended.
+ * @throws {SyscallError} when the kernel refuses to tell.
+ */
+export function stopOf(pid: number): number | undefined {
+  const info = new Uint8Array(SIGINFO_SIZE);
+  try {
+    syscall("waitid", P_PID, pid, info, WSTOPPED | WNOHANG, null);
+  } catch (error) {
+    // There is no child that could stop any more.
+    if (failedWith(error, "ECHILD")) return undefined;
+    throw error;
+  }
+  const view = new DataView(info.buffer);
+  return view.getInt32(SI_PID, true) === pid ? view.getInt32(SI_STATUS, true) : undefined;
 }
 
 /**

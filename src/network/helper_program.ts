@@ -16,7 +16,7 @@ import { startProcess } from "../linux/init.ts";
 import { makeMemoryFile } from "../linux/memory_file.ts";
 import { O_CREAT, O_NOFOLLOW, O_RDONLY, openFile } from "../linux/open.ts";
 import { readText, rewind, writeText } from "../linux/read_write.ts";
-import { resetSignals } from "../linux/signal_actions.ts";
+import { restoreSignals } from "../linux/signal_actions.ts";
 import { type End, endOf } from "../linux/wait.ts";
 import { recordCallerLimits } from "../stage1/caller_limits.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
@@ -47,7 +47,7 @@ export function runHelper({ path, argv, environment, stdin }: ProgramRun): Progr
     init: POD_PATHS.init,
     fds: [input, output, turn],
     record: ({ call }) => {
-      resetSignals(call);
+      restoreSignals(call);
       call("dup3", input.number, 0, 0);
       call("dup3", output.number, 1, 0);
       keepAcrossExec(turn.number, call);

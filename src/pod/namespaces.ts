@@ -28,7 +28,7 @@ import { openProcess, signalProcess } from "../linux/pidfd.ts";
 import { childrenOf } from "../linux/proc.ts";
 import { makeUndumpable, setProcessName } from "../linux/process.ts";
 import { recordFilter, setNoNewPrivileges } from "../linux/seccomp.ts";
-import { ignoreChildren, resetSignals } from "../linux/signal_actions.ts";
+import { ignoreChildren, restoreSignals } from "../linux/signal_actions.ts";
 import { SIGCHLD, SIGKILL } from "../linux/signal_numbers.ts";
 import { makeSocketPair } from "../linux/stream.ts";
 import { ARCHITECTURE } from "../linux/syscall_numbers.ts";
@@ -157,7 +157,7 @@ function startFirstProcess(
       recordJoinCgroups(stay, script);
       if (!users) recordMounts(plan, cgroups, script);
       recordOwnSessionKeyring(script);
-      resetSignals(call);
+      restoreSignals(call);
       // Pid 1 has no capability, but programs read from its bounding set what a pod may have.
       if (plan.capabilities) limitBoundingSet(plan.capabilities, call);
       call("dup3", lifeline.number, 0, 0);

@@ -6,9 +6,10 @@
  */
 
 import type { Fd } from "../linux/fd.ts";
+import { STOP_SIGNALS, stopSelf } from "../linux/job_control.ts";
 import { openProcess, signalProcess } from "../linux/pidfd.ts";
 import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
-import { endAs, stopSelf } from "../linux/process.ts";
+import { endAs, signalGroupOf } from "../linux/process.ts";
 import {
   CATCHABLE_SIGNALS,
   SIGCHLD,
@@ -16,23 +17,25 @@ import {
   SIGHUP,
   SIGINT,
   SIGKILL,
+  SIGPIPE,
   SIGQUIT,
   SIGSTOP,
   SIGTERM,
-  SIGTSTP,
-  SIGTTIN,
-  SIGTTOU,
   SIGWINCH,
 } from "../linux/signal_numbers.ts";
-import { openSignals, readSignals } from "../linux/signals.ts";
+import { openSignals, readSignals, type Signal, withUnblocked } from "../linux/signals.ts";
 import { type End, endOf } from "../linux/wait.ts";
 import type { CallerStreams } from "../stream/caller_streams.ts";
 
-/** Signals that concern this process alone, and are not forwarded. */
-const OWN: readonly number[] = [SIGCHLD, SIGCONT, SIGTTIN, SIGTTOU];
-
 /** Signals that ask the program to end. */
 const ENDING: readonly number[] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+
+/** The program that runs. */
+interface Command {
+  pid: number;
+  /** Holds it. */
+  process: Fd;
+}
 
 /**
  * Starts a program, and ends as the program ends. While it runs, it gets the signals that this
@@ -70,13 +73,14 @@ function runToItsEnd(
 function waitWithSignals(pid: number, signals: Fd, streams: CallerStreams): End {
   // A child cannot come to be another process before it has been waited for.
   using child = openProcess(pid)!;
+  const command = { pid, process: child };
   const own: PollEvents[] = [signals, child].map(({ number }) => ({ fd: number, events: POLLIN }));
   for (;;) {
     const ready = waitForEvents([...own, ...streams.interests()]);
     streams.onReady(ready);
     if (streams.hasEscaped) signalProcess(child, SIGKILL);
     const fds = new Set(ready.map(({ fd }) => fd));
-    if (fds.has(signals.number)) forwardAll(signals, child, streams);
+    if (fds.has(signals.number)) forwardAll(signals, command, streams);
     if (fds.has(child.number)) {
       const isEnding = () => readSignals(signals).some(({ number }) => ENDING.includes(number));
       streams.commandEnded(signals, isEnding);
@@ -85,23 +89,39 @@ function waitWithSignals(pid: number, signals: Fd, streams: CallerStreams): End 
   }
 }
 
-function forwardAll(signals: Fd, child: Fd, streams: CallerStreams): void {
-  for (const { number } of readSignals(signals)) {
-    if (number === SIGWINCH) streams.resize();
-    if (number === SIGTSTP) stopBoth(child);
-    else if (!OWN.includes(number)) forward(number, child);
+function forwardAll(signals: Fd, { pid, process }: Command, streams: CallerStreams): void {
+  for (const signal of readSignals(signals)) {
+    const { number } = signal;
+    if (STOP_SIGNALS.includes(number)) stopBoth(number, { pid, process }, streams);
+    else if (number === SIGWINCH) streams.resize();
+    else if (number === SIGCONT) withUnblocked(STOP_SIGNALS, () => streams.resume());
+    if (isForCommand(signal)) forward(number, process);
   }
 }
 
-/** A program that somebody has stopped has to go on, to be able to end. */
-function forward(signal: number, child: Fd): void {
-  signalProcess(child, signal);
-  if (ENDING.includes(signal)) signalProcess(child, SIGCONT);
+/**
+ * Tells whether a signal is passed on. A terminal's new size the command gets with its own
+ * terminal, and SIGPIPE comes to this process for its own writes as well.
+ */
+function isForCommand({ number, pid, isKernels }: Signal): boolean {
+  if (number === SIGCHLD || STOP_SIGNALS.includes(number)) return false;
+  if (number === SIGPIPE) return pid !== Deno.pid;
+  return number !== SIGWINCH || !isKernels;
 }
 
-/** The caller's shell cannot stop the program, which is in a session of its own. */
-function stopBoth(child: Fd): void {
-  signalProcess(child, SIGSTOP);
-  stopSelf();
-  signalProcess(child, SIGCONT);
+/** A program that somebody has stopped has to go on, to be able to end. */
+function forward(signal: number, process: Fd): void {
+  signalProcess(process, signal);
+  if (ENDING.includes(signal)) signalProcess(process, SIGCONT);
+}
+
+/**
+ * Stops this process with the command, which the caller's shell cannot stop: it leads a session of
+ * its own, and so a process group.
+ */
+function stopBoth(signal: number, { pid }: Command, streams: CallerStreams): void {
+  signalGroupOf(pid, SIGSTOP);
+  streams.suspend();
+  stopSelf(signal, () => streams.resume());
+  signalGroupOf(pid, SIGCONT);
 }

@@ -70,6 +70,8 @@ function askPod(pod: FoundPod): boolean {
   let asked = 0;
   for (const held of leader ? [leader] : findAppProcesses(apps)) {
     signalHeld(held, SIGTERM, debug);
+    // A process that has been stopped, by a shell for example, would be asked when it goes on.
+    signalHeld(held, SIGCONT, debug);
     asked++;
   }
   return asked > 0;

@@ -9,27 +9,32 @@
 
 import { monotonicMicroseconds } from "../linux/clock.ts";
 import type { Fd } from "../linux/fd.ts";
+import { STOP_SIGNALS, stopSelf, stopWith } from "../linux/job_control.ts";
 import { giveBackMemory } from "../linux/memory.ts";
 import { openProcess, signalProcess } from "../linux/pidfd.ts";
 import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
 import { childrenOf } from "../linux/proc.ts";
+import { signalGroupOf } from "../linux/process.ts";
+import { isIgnored } from "../linux/signal_actions.ts";
 import {
   CATCHABLE_SIGNALS,
   SIGCHLD,
   SIGCONT,
   SIGINT,
-  SIGIO,
   SIGPIPE,
   SIGQUIT,
+  SIGSTOP,
   SIGTERM,
-  SIGTSTP,
-  SIGTTIN,
-  SIGTTOU,
-  SIGURG,
   SIGWINCH,
 } from "../linux/signal_numbers.ts";
-import { openSignals, readSignals, unblockSignals } from "../linux/signals.ts";
-import { changeOf, type End, endOf } from "../linux/wait.ts";
+import {
+  openSignals,
+  readSignals,
+  type Signal,
+  unblockSignals,
+  withUnblocked,
+} from "../linux/signals.ts";
+import { changeOf, type End, endOf, stopOf } from "../linux/wait.ts";
 import { BY_FORCE } from "../process/supervisor_process.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import { type Debug, withLinesTo } from "../stage1/log.ts";
@@ -85,7 +90,9 @@ export type SupervisedStreams = Pick<
   | "onReady"
   | "podEnded"
   | "resize"
+  | "resume"
   | "say"
+  | "suspend"
   | "writeLine"
 >;
 
@@ -94,13 +101,19 @@ const KERNEL = {
   childrenOf,
   endOf,
   giveBackMemory,
+  isIgnored,
   monotonicMicroseconds,
   openProcess,
   openSignals,
   readSignals,
+  signalGroupOf,
   signalProcess,
+  stopOf,
+  stopSelf,
+  stopWith,
   unblockSignals,
   waitForEvents,
+  withUnblocked,
 };
 
 /** The calls of the kernel that the loop makes. */
@@ -109,17 +122,8 @@ export type SupervisorKernel = typeof KERNEL;
 /** Signals that ask the pod to end. */
 const ENDING: readonly number[] = [SIGTERM, SIGINT, SIGQUIT];
 
-/** Signals that concern this process alone, and are not passed on to the apps. */
-const OWN: readonly number[] = [
-  SIGPIPE,
-  SIGCHLD,
-  SIGCONT,
-  SIGTSTP,
-  SIGTTIN,
-  SIGTTOU,
-  SIGURG,
-  SIGIO,
-];
+/** Those of them that a shell has its background jobs ignore. `stop` asks by the other one. */
+const KEYBOARD: readonly number[] = [SIGINT, SIGQUIT];
 
 /** A process of an app that runs. */
 interface Running {
@@ -179,6 +183,8 @@ class Supervisor {
   readonly #signals: Fd;
   readonly #kernel: SupervisorKernel;
   readonly #life: PodLife;
+  /** The signals of the keyboard that the caller ignores: run has not been asked by them. */
+  readonly #ignored: readonly number[];
   /** By the number of the descriptor that holds the process. */
   readonly #running = new Map<number, Running>();
   /** When apps that were asked to end are killed, on the monotonic clock, in milliseconds. */
@@ -194,6 +200,7 @@ class Supervisor {
     this.#pod = pod;
     this.#signals = signals;
     this.#kernel = kernel;
+    this.#ignored = KEYBOARD.filter(kernel.isIgnored);
     this.#life = new PodLife(pod.apps);
   }
 
@@ -241,8 +248,7 @@ class Supervisor {
     const signal = { fd: this.#signals.number, events: POLLIN };
     while (!streams.isDone && this.#remaining() !== 0) {
       const ready = this.#kernel.waitForEvents([signal, ...streams.interests()], this.#remaining());
-      const isAsked = ready.some(({ fd }) => fd === signal.fd) &&
-        this.#kernel.readSignals(this.#signals).some(({ number }) => ENDING.includes(number));
+      const isAsked = ready.some(({ fd }) => fd === signal.fd) && this.#isAskedAgain();
       if (isAsked && this.#isUrged) return;
       if (isAsked) {
         this.#isUrged = true;
@@ -256,6 +262,13 @@ class Supervisor {
     if (this.#hasToldReady || !this.#life.isReady) return;
     this.#hasToldReady = true;
     this.#pod.ready();
+  }
+
+  /** Tells whether a signal asks the pod to end, when no process of it is left. */
+  #isAskedAgain(): boolean {
+    const signals = this.#kernel.readSignals(this.#signals);
+    for (const { number } of signals) if (STOP_SIGNALS.includes(number)) this.#suspend(number);
+    return signals.some(({ number }) => ENDING.includes(number) && !this.#ignored.includes(number));
   }
 
   #interests(): PollEvents[] {
@@ -289,14 +302,80 @@ class Supervisor {
   }
 
   #handleSignals(): void {
-    for (const { number, isKernels, value } of this.#kernel.readSignals(this.#signals)) {
-      // The kernel sends a terminal's signals to the apps in the caller's session as well.
-      if (isKernels && this.#pod.streams.isShared) continue;
-      if (number === SIGCHLD) this.#reapStrangers();
-      if (number === SIGWINCH) this.#pod.streams.resize();
-      else if (ENDING.includes(number)) value === BY_FORCE ? this.#kill() : this.#stop();
-      else if (!OWN.includes(number)) this.#signalAll(number);
-    }
+    for (const signal of this.#kernel.readSignals(this.#signals)) this.#handleSignal(signal);
+  }
+
+  /**
+   * All but SIGKILL and SIGSTOP come here. What does not concern the pod itself is for the apps.
+   */
+  #handleSignal(signal: Signal): void {
+    const { number, pid, isKernels } = signal;
+    if (number === SIGCHLD) return this.#lookAtChildren();
+    // The kernel sends a terminal's signals to the apps in the caller's session as well.
+    if (isKernels && this.#pod.streams.isShared) return;
+    if (ENDING.includes(number)) return this.#handleEnding(signal);
+    if (STOP_SIGNALS.includes(number) && !this.#pod.streams.isShared) return this.#suspend(number);
+    if (number === SIGCONT) this.#regainTerminal();
+    if (number === SIGWINCH) this.#pod.streams.resize();
+    // A size that has changed is no concern of an app without a terminal.
+    if (number === SIGWINCH && isKernels) return;
+    // This process gets the other one for its own writes to those who do not read any more.
+    if (number !== SIGPIPE || pid !== Deno.pid) this.#signalAll(number);
+  }
+
+  #handleEnding({ number, value }: Signal): void {
+    if (value === BY_FORCE) this.#kill();
+    else if (!this.#ignored.includes(number)) this.#stop();
+  }
+
+  #lookAtChildren(): void {
+    this.#reapStrangers();
+    if (this.#pod.streams.isShared) { for (const app of this.#running.values()) this.#follow(app); }
+  }
+
+  /**
+   * Stops together with an app that its terminal has stopped: the shell waits for this process, and
+   * takes the terminal back when that stops.
+   */
+  #follow({ pid, process }: Running): void {
+    const signal = this.#kernel.stopOf(pid);
+    if (signal === undefined) return;
+    this.#kernel.stopWith(pid, signal);
+    // Nobody has let this process go on that has not been stopped.
+    if (!this.#handleOthers()) return;
+    this.#kernel.signalProcess(process, SIGCONT);
+    this.#kernel.signalGroupOf(pid, SIGCONT);
+  }
+
+  /**
+   * Stops this process with the apps, which are in sessions of their own, where the shell's signals
+   * do not reach them. Each leads a process group, and those that it has not made itself are in it.
+   */
+  #suspend(signal: number): void {
+    const { streams } = this.#pod;
+    this.#signalGroups(SIGSTOP);
+    streams.suspend();
+    this.#kernel.stopSelf(signal, () => streams.resume());
+    this.#signalGroups(SIGCONT);
+    this.#handleOthers();
+  }
+
+  /**
+   * Handles the signals that have come while this process was stopped, but for the one that let it
+   * go on.
+   *
+   * @returns Whether there was that one.
+   */
+  #handleOthers(): boolean {
+    const signals = this.#kernel.readSignals(this.#signals);
+    const others = signals.filter(({ number }) => number !== SIGCONT);
+    for (const signal of others) this.#handleSignal(signal);
+    return others.length < signals.length;
+  }
+
+  /** Whoever stopped this process by SIGSTOP may have used the terminal since. */
+  #regainTerminal(): void {
+    this.#kernel.withUnblocked(STOP_SIGNALS, () => this.#pod.streams.resume());
   }
 
   /** An app can make children of this process, by `CLONE_PARENT`. They would stay zombies. */
@@ -371,6 +450,16 @@ class Supervisor {
     for (const { process } of running) {
       this.#pod.debug(`${app}: signal ${signal}`);
       this.#kernel.signalProcess(process, signal);
+      // An app that somebody has stopped has to go on, to be able to end.
+      if (signal === SIGTERM) this.#kernel.signalProcess(process, SIGCONT);
+    }
+  }
+
+  /** A process that is about to lead a group, and does not yet, is signalled alone. */
+  #signalGroups(signal: number): void {
+    for (const { pid, process } of this.#running.values()) {
+      this.#kernel.signalProcess(process, signal);
+      this.#kernel.signalGroupOf(pid, signal);
     }
   }
 

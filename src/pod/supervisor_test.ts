@@ -1,10 +1,11 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { CATCHABLE_SIGNALS } from "../linux/signal_numbers.ts";
 import type { End } from "../linux/wait.ts";
 import { BY_FORCE } from "../process/supervisor_process.ts";
 import { DoubleOfPod } from "./supervisor_testing.ts";
 
 const [SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGCHLD, SIGCONT] = [1, 2, 9, 13, 15, 17, 18];
-const [SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH, SIGIO] = [20, 21, 22, 23, 28, 29];
+const [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH] = [19, 20, 21, 22, 28];
 const OK: End = { status: 0 };
 
 Deno.test("apps start in order, and the pod is over with the last of them", () => {
@@ -116,7 +117,9 @@ Deno.test("the first failure asks all others to end, and kills them after 30 sec
   assertEquals(pod.run(), 5);
   assertEquals(pod.done("signal"), [
     "1000 signal 15 a",
+    "1000 signal 18 a",
     "1000 signal 15 c",
+    "1000 signal 18 c",
     "31000 signal 9 a",
   ]);
   assertEquals(pod.done("save"), ["1000 save b: 5", "2000 save c: 0", "31001 save a: 137"]);
@@ -127,7 +130,7 @@ Deno.test("SIGTERM asks apps to end, and kills them after 30 seconds", () => {
     .at(500, { signal: SIGTERM })
     .at(40_000, { ended: "a", end: { signal: SIGKILL } });
   assertEquals(pod.run(), 137);
-  assertEquals(pod.done("signal"), ["500 signal 15 a", "30500 signal 9 a"]);
+  assertEquals(pod.done("signal"), ["500 signal 15 a", "500 signal 18 a", "30500 signal 9 a"]);
 });
 
 Deno.test("SIGINT by force kills apps, and starts no handler although an app has ended", () => {
@@ -151,7 +154,9 @@ for (const [name, signal] of [["SIGTERM", SIGTERM], ["SIGINT", SIGINT], ["SIGQUI
     assertEquals(pod.run(), 137);
     assertEquals(pod.done("signal"), [
       "500 signal 15 a",
+      "500 signal 18 a",
       "500 signal 15 b",
+      "500 signal 18 b",
       "700 signal 9 a",
       "700 signal 9 b",
     ]);
@@ -164,44 +169,111 @@ Deno.test("a signal that ends a pod does so once the apps are already asked to e
     .at(200, { signal: SIGTERM })
     .at(300, { ended: "b", end: { signal: SIGKILL } });
   assertEquals(pod.run(), 1);
-  assertEquals(pod.done("signal"), ["100 signal 15 b", "200 signal 9 b"]);
+  assertEquals(pod.done("signal"), ["100 signal 15 b", "100 signal 18 b", "200 signal 9 b"]);
 });
 
-Deno.test("SIGWINCH resizes the terminal, and reaches no app", () => {
-  const pod = new DoubleOfPod("a").at(5, { signal: SIGWINCH }).at(9, { ended: "a", end: OK });
+Deno.test("a new size of the terminal reaches no app, and a SIGWINCH that somebody sends does", () => {
+  const pod = new DoubleOfPod("a")
+    .at(5, { signal: SIGWINCH, isKernels: true })
+    .at(6, { signal: SIGWINCH })
+    .at(9, { ended: "a", end: OK });
   pod.run();
-  assertEquals(pod.done("resize"), ["5 resize"]);
-  assertEquals(pod.done("signal"), []);
+  assertEquals(pod.done("resize"), ["5 resize", "6 resize"]);
+  assertEquals(pod.done("signal"), ["6 signal 28 a"]);
 });
 
-Deno.test("other signals are passed on to all apps", () => {
+Deno.test("every signal that does not concern the pod itself is passed on to all apps", () => {
+  const own = [SIGINT, 3, SIGKILL, SIGTERM, SIGCHLD, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU];
+  const passed = CATCHABLE_SIGNALS.filter((signal) => !own.includes(signal));
+  assertEquals([...own, ...passed].toSorted((a, b) => a - b), numbersTo(64));
   const pod = new DoubleOfPod("a", "b")
-    .at(5, { signal: SIGHUP }, { signal: 12 })
+    .at(5, ...passed.map((signal) => ({ signal })))
     .at(9, { ended: "a", end: OK }, { ended: "b", end: OK });
   pod.run();
-  assertEquals(pod.done("signal"), [
-    "5 signal 1 a",
-    "5 signal 1 b",
-    "5 signal 12 a",
-    "5 signal 12 b",
-  ]);
+  const both = passed.flatMap((signal) => ["a", "b"].map((app) => `5 signal ${signal} ${app}`));
+  assertEquals(pod.done("signal"), both);
 });
 
-Deno.test("signals that concern the supervisor alone are not passed on", () => {
-  const own = [SIGPIPE, SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGIO];
+function numbersTo(last: number): number[] {
+  return Array.from({ length: last }, (_, i) => i + 1);
+}
+
+Deno.test("the supervisor's own broken pipe is none of the apps'", () => {
   const pod = new DoubleOfPod("a")
-    .at(5, ...own.map((signal) => ({ signal })))
+    .at(5, { signal: SIGPIPE, pid: Deno.pid })
     .at(9, { ended: "a", end: OK });
   pod.run();
   assertEquals(pod.done("signal"), []);
 });
 
-Deno.test("a terminal's signal is left to apps that share the caller's session", () => {
-  const signals = [{ signal: SIGINT, isKernels: true }, { signal: SIGHUP }];
-  const pod = new DoubleOfPod("a").at(5, ...signals).at(9, { ended: "a", end: OK });
-  pod.hooks.streams = { ...pod.hooks.streams, isShared: true, hasEscaped: false };
+Deno.test("a key that the caller ignores does not end the pod, and stop --force does", () => {
+  const pod = new DoubleOfPod("a")
+    .ignoring(SIGINT)
+    .at(5, { signal: SIGINT })
+    .at(6, { signal: SIGINT, value: BY_FORCE })
+    .at(9, { ended: "a", end: { signal: SIGKILL } });
   pod.run();
-  assertEquals(pod.done("signal"), ["5 signal 1 a"]);
+  assertEquals(pod.done("signal"), ["6 signal 9 a"]);
+});
+
+for (const signal of [SIGTSTP, SIGTTIN, SIGTTOU]) {
+  Deno.test(`signal ${signal} stops the apps and the supervisor, and both go on together`, () => {
+    const pod = new DoubleOfPod("a", "b")
+      .whileStopped(SIGCONT, SIGHUP)
+      .at(5, { signal })
+      .at(9, { ended: "a", end: OK }, { ended: "b", end: OK });
+    pod.run();
+    const ofBoth = (what: number) =>
+      ["a", "b"].flatMap((app) => [`5 signal ${what} ${app}`, `5 group ${what} ${app}`]);
+    const from = pod.log.indexOf(`5 signal ${SIGSTOP} a`);
+    assertEquals(pod.log.slice(from, from + 13), [
+      ...ofBoth(SIGSTOP),
+      "5 suspend",
+      `5 stop by ${signal}`,
+      "5 resume",
+      ...ofBoth(SIGCONT),
+      "5 signal 1 a",
+      "5 signal 1 b",
+    ]);
+  });
+}
+
+Deno.test("a terminal's signal is left to apps that share the caller's session", () => {
+  const signals = [{ signal: SIGINT, isKernels: true }, { signal: SIGTSTP, isKernels: true }];
+  const pod = new DoubleOfPod("a")
+    .inCallersSession()
+    .at(5, ...signals, { signal: SIGHUP }, { signal: SIGTSTP })
+    .at(9, { ended: "a", end: OK });
+  pod.run();
+  assertEquals(pod.done("signal"), ["5 signal 1 a", `5 signal ${SIGTSTP} a`]);
+  assertEquals(pod.done("stop"), []);
+});
+
+Deno.test("the supervisor stops as its app in the caller's session stops, and has it go on", () => {
+  const pod = new DoubleOfPod("a")
+    .inCallersSession()
+    .whileStopped(SIGCONT)
+    .at(5, { stopped: "a", by: SIGTSTP })
+    .at(9, { ended: "a", end: OK });
+  pod.run();
+  assertEquals(pod.log.slice(3, 6), ["5 stop by 20", "5 signal 18 a", "5 group 18 a"]);
+});
+
+Deno.test("an app that stops where no shell waits is left as it is", () => {
+  const pod = new DoubleOfPod("a")
+    .inCallersSession()
+    .at(5, { stopped: "a", by: SIGSTOP })
+    .at(9, { ended: "a", end: OK });
+  pod.run();
+  assertEquals(pod.done("signal"), []);
+});
+
+Deno.test("an app in a session of its own stops alone", () => {
+  const pod = new DoubleOfPod("a")
+    .at(5, { stopped: "a", by: SIGTSTP })
+    .at(9, { ended: "a", end: OK });
+  pod.run();
+  assertEquals(pod.done("stop"), []);
 });
 
 Deno.test("strangers among the children are reaped, and neither apps nor the pod's pid 1", () => {
@@ -235,7 +307,7 @@ Deno.test("a pod that is about to end gives no memory back", () => {
     .at(1_000, { signal: SIGTERM })
     .at(31_500, { ended: "a", end: { signal: SIGKILL } });
   pod.run();
-  assertEquals(pod.done("signal"), ["1000 signal 15 a", "31000 signal 9 a"]);
+  assertEquals(pod.done("signal"), ["1000 signal 15 a", "1000 signal 18 a", "31000 signal 9 a"]);
   assertEquals(pod.done("lean"), []);
 });
 

@@ -24,7 +24,9 @@ const FIRST_PID = 1000;
 
 /** Something that happens in a pod. */
 export type PodEvent =
-  | { signal: number; isKernels?: boolean; value?: number }
+  | { signal: number; isKernels?: boolean; value?: number; pid?: number }
+  /** An app's process stops by a signal. */
+  | { stopped: string; by: number }
   | { ended: string; end: End }
   /** A child that nobody has started becomes known to be there. */
   | { stranger: number }
@@ -55,6 +57,11 @@ export class DoubleOfPod {
   #written: string | undefined;
   #hasEscaped = false;
   #isAllRead = true;
+  #isShared = false;
+  #ignored: readonly number[] = [];
+  /** The signals that come while the supervisor is stopped. */
+  #whileStopped: Signal[] = [];
+  readonly #stops = new Map<number, number>();
 
   constructor(...apps: (string | Living)[]) {
     this.#apps = apps.map((app) =>
@@ -73,6 +80,24 @@ export class DoubleOfPod {
   /** What is written is not read until it is said that it is. */
   withStalledReader(): this {
     this.#isAllRead = false;
+    return this;
+  }
+
+  /** The app is in the caller's session, together with the supervisor. */
+  inCallersSession(): this {
+    this.#isShared = true;
+    return this;
+  }
+
+  /** The caller ignores these signals. */
+  ignoring(...signals: number[]): this {
+    this.#ignored = signals;
+    return this;
+  }
+
+  /** Whenever the supervisor stops, these signals come before it goes on. */
+  whileStopped(...signals: number[]): this {
+    this.#whileStopped = signals.map((number) => ({ number, pid: 0, isKernels: false, value: 0 }));
     return this;
   }
 
@@ -117,8 +142,11 @@ export class DoubleOfPod {
   #makeStreams(): SupervisorHooks["streams"] {
     const hasEscaped = () => this.#hasEscaped;
     const isDone = () => this.#isAllRead;
+    const isShared = () => this.#isShared;
     return {
-      isShared: false,
+      get isShared() {
+        return isShared();
+      },
       get hasEscaped() {
         return hasEscaped();
       },
@@ -133,6 +161,8 @@ export class DoubleOfPod {
       },
       podEnded: () => this.#note("rest"),
       resize: () => this.#note("resize"),
+      resume: () => this.#note("resume"),
+      suspend: () => this.#note("suspend"),
       say: (text) => this.#note(`say ${text}`),
       writeLine: (line) => this.#note(`line ${line}`),
     };
@@ -160,6 +190,19 @@ export class DoubleOfPod {
       },
       monotonicMicroseconds: () => this.#now * 1000,
       giveBackMemory: () => this.#note("lean"),
+      isIgnored: (signal) => this.#ignored.includes(signal),
+      signalGroupOf: (pid, signal) => this.#note(`group ${signal} ${this.#running.get(pid)!}`),
+      stopOf: (pid) => {
+        const signal = this.#stops.get(pid);
+        this.#stops.delete(pid);
+        return signal;
+      },
+      stopSelf: (signal, regain = () => {}) => {
+        this.#stop(signal);
+        regain();
+      },
+      stopWith: (_, signal) => this.#stop(signal),
+      withUnblocked: (_, act) => act(),
       waitForEvents: (interests, timeout) => this.#wait(interests, timeout),
     };
   }
@@ -201,7 +244,11 @@ export class DoubleOfPod {
   /** Has an event happen, and returns the descriptor that it is seen by. */
   #take(event: PodEvent): number {
     if ("ended" in event) return this.#end(event.ended, event.end);
-    if ("signal" in event) return this.#send(event.signal, event.isKernels, event.value);
+    if ("signal" in event) return this.#send(event.signal, event.isKernels, event.value, event.pid);
+    if ("stopped" in event) {
+      this.#stops.set(this.#pidOf(event.stopped), event.by);
+      return this.#send(SIGCHLD);
+    }
     if ("stranger" in event) {
       this.#strangers.add(event.stranger);
       return this.#send(SIGCHLD, true);
@@ -212,16 +259,26 @@ export class DoubleOfPod {
     return STREAM;
   }
 
-  #send(number: number, isKernels = false, value = 0): number {
-    this.#signals.push({ number, pid: 0, isKernels, value });
+  #stop(signal: number): void {
+    this.#note(`stop by ${signal}`);
+    this.#signals.push(...this.#whileStopped);
+  }
+
+  #send(number: number, isKernels = false, value = 0, pid = 0): number {
+    this.#signals.push({ number, pid, isKernels, value });
     return SIGNALS;
   }
 
   #end(app: string, end: End): number {
-    const [pid] = [...this.#running].find(([, name]) => name === app) ?? [];
-    assert(pid !== undefined, `${app} does not run`);
+    const pid = this.#pidOf(app);
     this.#running.delete(pid);
     this.#ends.set(pid, end);
     return [...this.#open].find(([, held]) => held === pid)![0];
+  }
+
+  #pidOf(app: string): number {
+    const [pid] = [...this.#running].find(([, name]) => name === app) ?? [];
+    assert(pid !== undefined, `${app} does not run`);
+    return pid;
   }
 }

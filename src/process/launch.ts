@@ -30,7 +30,7 @@ import type { Call } from "../linux/libc.ts";
 import { changeRoot } from "../linux/namespaces.ts";
 import { dieWithParent, makeUndumpable } from "../linux/process.ts";
 import { setNoNewPrivileges } from "../linux/seccomp.ts";
-import { resetSignals } from "../linux/signal_actions.ts";
+import { restoreSignals } from "../linux/signal_actions.ts";
 import { takeTerminal } from "../linux/terminal.ts";
 import type { PrivilegePlan } from "../plan/process/privileges.ts";
 import type { LabelPlan } from "../plan/process/security_label.ts";
@@ -175,8 +175,7 @@ function recordSteps(
 ): void {
   const { call } = script;
 
-  // execve(2) leaves ignored what the caller ignores.
-  resetSignals(call);
+  restoreSignals(call);
   // The files of cgroups and labels are the host's, and only its root may write to them.
   if (joined) recordJoinCgroups(joined.cgroups, script);
   recordLabels(labels, proc, script);

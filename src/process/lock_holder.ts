@@ -17,7 +17,7 @@ import { openProcess } from "../linux/pidfd.ts";
 import { makePipe } from "../linux/pipe.ts";
 import { POLLIN, recordWaitFor } from "../linux/poll.ts";
 import { setProcessName } from "../linux/process.ts";
-import { resetSignals } from "../linux/signal_actions.ts";
+import { restoreSignals } from "../linux/signal_actions.ts";
 import { SIGCHLD } from "../linux/signal_numbers.ts";
 import { waitFor } from "../linux/wait.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
@@ -40,7 +40,7 @@ export function startLockHolder(lock: Fd, host: Fd): Fd {
     fds: [lock, kept, app, host],
     record: (script, unready) => {
       const { call } = script;
-      resetSignals(call);
+      restoreSignals(call);
       // In the app's mount namespace, it would keep the app's mounts in place.
       call("setns", host.number, CLONE_NEWNS);
       script.onlyAt(0, "clone", SIGCHLD, 0, 0, 0, 0);

@@ -5,6 +5,8 @@
  */
 
 import { closeAllAtExec } from "../linux/close_all.ts";
+import { resetSignal } from "../linux/signal_actions.ts";
+import { SIGCHLD } from "../linux/signal_numbers.ts";
 import { exactArguments } from "./exact_arguments.ts";
 import { warn } from "./log.ts";
 
@@ -24,6 +26,8 @@ export function entrypoint(name: string, main: (args: readonly string[]) => void
   let args: readonly string[] = Deno.args;
   try {
     closeAllAtExec();
+    // A caller may ignore it, and the kernel would then forget how this process's children end.
+    resetSignal(SIGCHLD);
     args = exactArguments(args);
     main(args);
     // Returning would take longer: V8 would clean up first.

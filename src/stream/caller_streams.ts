@@ -84,6 +84,16 @@ export class CallerStreams implements Disposable {
     this.#console?.resize();
   }
 
+  /** Gives the caller's terminal back while this process is stopped. */
+  suspend(): void {
+    this.#console?.suspend();
+  }
+
+  /** Takes the caller's terminal again. */
+  resume(): void {
+    this.#console?.resume();
+  }
+
   /** Whether the caller has pressed the keys that end the command. */
   get hasEscaped(): boolean {
     return this.#console?.hasEscaped ?? false;

@@ -85,6 +85,17 @@ export class Console implements Disposable {
     }
   }
 
+  /** Gives the caller's terminal back while this process is stopped. */
+  suspend(): void {
+    this.#rawMode?.suspend();
+  }
+
+  /** Takes the caller's terminal again, whose size may have changed. */
+  resume(): void {
+    this.#rawMode?.resume();
+    this.resize();
+  }
+
   /** Whether no process has the app's terminal open any more, and all its output is shown. */
   get isDone(): boolean {
     return this.#appEnded && !this.#screen.isWaiting;
