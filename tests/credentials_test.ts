@@ -39,6 +39,20 @@ const forms: [what: string, user: string, group: string, expected: Credentials][
   ["the owner of a path behind a link", "/owner", "/owner", all(1000, 1000)],
 ];
 
+scenario(
+  "a user and a group whose names are numbers go before the numbers",
+  { flavor: "either" },
+  async ({ image, pod: prepare }) => {
+    const files = {
+      "/etc/passwd": "root:x:0:0::/:\n1000:x:55:55::/:\n",
+      "/etc/group": "1000:x:56:\n",
+    };
+    const app = { exec: PRINT, user: "1000", group: "1000" };
+    await using pod = await prepare({ image: await image({ files }), app });
+    assertEquals(await credentials(pod), all(55, 56));
+  },
+);
+
 for (const [what, user, group, expected] of forms) {
   scenario(`user and group may be ${what}`, async ({ image, pod: prepare }) => {
     const files = { "/owner": { link: "/home/volo" } };

@@ -26,6 +26,8 @@ const AWKWARD = [
   { name: "UNICODE", value: "żółw 🐢" },
 ];
 
+const EITHER = { flavor: "either" } as const;
+
 async function environment(pod: Pod, options: RunOptions = {}): Promise<Record<string, string>> {
   return parseEnviron((await pod.run(options)).stdout);
 }
@@ -94,5 +96,80 @@ scenario(
     const env = { TERM: "vt220", SECRET: "x" };
     const { stdout } = await pod.enter("app", PRINT.exec, { env });
     assertEquals(parseEnviron(stdout), { ...DEFAULTS, TERM: "vt220" });
+  },
+);
+
+const VOLO = { USER: "volo", LOGNAME: "volo", HOME: "/home/volo" };
+const ROOT = { USER: "root", LOGNAME: "root", HOME: "/root" };
+const PASSWD =
+  "volo:x:1000:1000::/home/volo:/bin/false\ntwin:x:1000:1000::/srv:\n1001:x:42:42::/n:\n" +
+  "odd:x:43:43::not/absolute:\n";
+
+const accounts: [what: string, user: string, expected: Record<string, string>][] = [
+  ["a name", "volo", VOLO],
+  ["another name of its number", "twin", { USER: "twin", LOGNAME: "twin", HOME: "/srv" }],
+  ["a number", "1000", VOLO],
+  ["a name of digits", "1001", { USER: "1001", LOGNAME: "1001", HOME: "/n" }],
+  ["the owner of a path", "/home/volo", VOLO],
+  ["a number that the app does not know", "4242", { HOME: "/" }],
+  ["a name whose directory is none", "odd", { USER: "odd", LOGNAME: "odd", HOME: "/" }],
+  ["root", "root", ROOT],
+  ["root's number", "0", ROOT],
+];
+
+for (const [what, user, expected] of accounts) {
+  scenario(`${what} as user has the account of the app's list`, EITHER, async (stage) => {
+    const image = await stage.image({ files: { "/etc/passwd": PASSWD } });
+    await using pod = await stage.script("cat /proc/$$/environ; exec sleep 100", {
+      image,
+      app: { user, group: "1000" },
+    });
+    const program = await pod.start();
+    await program.prints("container=rkt\0");
+    const { USER: _user, LOGNAME: _logname, HOME: _home, ...others } = DEFAULTS;
+    assertEquals(parseEnviron(program.stdout), { ...others, ...expected });
+    const { stdout } = await pod.enter("app", PRINT.exec);
+    assertEquals(parseEnviron(stdout), { ...others, ...expected });
+  });
+}
+
+scenario("what the app declares goes before its user's account", EITHER, async (stage) => {
+  const environment = [{ name: "HOME", value: "/srv" }, { name: "USER", value: "" }];
+  await using pod = await stage.pod({
+    app: { ...PRINT, user: "volo", group: "volo", environment },
+  });
+  const { HOME, USER, LOGNAME } = parseEnviron((await pod.run()).stdout);
+  assertEquals({ HOME, USER, LOGNAME }, { HOME: "/srv", USER: "", LOGNAME: "volo" });
+});
+
+scenario(
+  "a handler has the account of its own user",
+  EITHER,
+  async (stage) => {
+    const print = ["/bin/sh", "-c", "echo $(id -un) $USER $LOGNAME $HOME"];
+    const eventHandlers = [{ name: "pre-start" as const, exec: print }];
+    const app = { exec: print, user: "volo", group: "volo", eventHandlers };
+    await using pod = await stage.pod({ app });
+    const { stdout } = await pod.run();
+    const [handler, own] = stdout.trim().split("\n");
+    assertEquals(own, "volo volo volo /home/volo");
+    const ofRoot = "root root root /root";
+    assertEquals([own, ofRoot].includes(handler!), true, stdout);
+    assertEquals(handler!.startsWith(handler!.split(" ")[1]!), true);
+  },
+);
+
+scenario(
+  "who rewrites the list of users changes no account of a command's",
+  EITHER,
+  async (stage) => {
+    const files = { "/etc/passwd": { text: PASSWD, uid: 1000 } };
+    const app = { user: "volo", group: "1000" };
+    const rewrite = "echo volo:x:1000:0::/evil: >/etc/passwd; echo up; exec sleep 100";
+    await using pod = await stage.script(rewrite, { image: await stage.image({ files }), app });
+    const program = await pod.start();
+    await program.prints("up");
+    const { stdout } = await pod.enter("app", PRINT.exec);
+    assertEquals(parseEnviron(stdout).HOME, "/home/volo");
   },
 );

@@ -13,7 +13,7 @@ import type { AppPlan, EventProgram } from "./app.ts";
 import { FIRST_PROCESS_CGROUP } from "./cgroup/names.ts";
 import type { CgroupLimit, CgroupPlan } from "./cgroup/placement.ts";
 import type { PodCgroupPlan } from "./cgroup/pod_cgroups.ts";
-import { environmentEntries } from "./environment.ts";
+import { ACCOUNT_VARIABLES, environmentEntries } from "./environment.ts";
 import type { NetworkPlan } from "./network/networks.ts";
 import type { PodPlan, SingleAppPlan, SupervisedPlan } from "./pod.ts";
 import { STANDARD_DEVICES } from "./rootfs/devices.ts";
@@ -189,6 +189,7 @@ function describeSingleApp({ apps, cgroups }: SingleAppPlan): string[] {
   return apps.flatMap((app) => [
     ...describePreparation(app),
     ...describeRoot(app),
+    ...describeEnvironment(app),
     ...describeOomScore(app),
     ...cgroups.flatMap(describeCgroup),
     ...describeProcess(app),
@@ -208,6 +209,7 @@ function describeSupervised(plan: SupervisedPlan): string[] {
     ...describeNamespaces(plan),
     ...cgroups.flatMap(describeAppCgroups),
     ...apps.flatMap(describeRoot),
+    ...apps.flatMap(describeEnvironment),
     ...apps.flatMap((app) => describeStart(app, cgroups)),
   ];
 }
@@ -254,11 +256,20 @@ function describeNetwork(network: NetworkPlan): string[] {
 }
 
 function describePreparation(app: AppPlan): string[] {
+  return [...app.directories.map(describeDirectory), ...app.share.map(describeShare)];
+}
+
+/** The account's variables are known when the app's root is there to be looked into. */
+function describeEnvironment({ name, environment }: AppPlan): string[] {
+  const ofAccount = ACCOUNT_VARIABLES.filter((variable) => !environment.has(variable));
   return [
-    `save the environment of app "${app.name}" in ${POD_PATHS.environments}/${app.name}:`,
-    ...indent(environmentEntries(app.environment)),
-    ...app.directories.map(describeDirectory),
-    ...app.share.map(describeShare),
+    `save the environment of app "${name}" in ${POD_PATHS.environments}/${name}:`,
+    ...indent([
+      ...environmentEntries(environment),
+      ...(ofAccount.length > 0
+        ? [`${ofAccount.join(", ")}: root's, or those of the user in the app's /etc/passwd`]
+        : []),
+    ]),
   ];
 }
 

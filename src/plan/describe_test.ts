@@ -42,14 +42,13 @@ Deno.test("what has no effect comes before what is done", () => {
     "warn of what has no effect, or less than it seems:",
     "  --net=none: ignored: the app is in the host's network",
     "  isolators[0] (example.com/a): ignored: not in the spec",
-    'save the environment of app "server" in stage1/rootfs/rkt/env/server:',
+    'make a mount namespace for app "server": mounts of the host come in, none go out',
   ]);
 });
 
 Deno.test("a pod with namespaces of its own is told in the order in which it is made", () => {
   const order = [
     "make a network namespace",
-    "save the environment",
     "make cgroup /cg/pids/machine-rkt",
     "make the pod's root",
     "start pid 1",
@@ -58,6 +57,8 @@ Deno.test("a pod with namespaces of its own is told in the order in which it is 
     "make cgroup /cg/pids/machine-rkt",
     'make a mount namespace for app "server"',
     "make directory /tmp (mode 1777) if the app has none",
+    "save the environment",
+    "USER, LOGNAME, HOME: root's, or those of the user in the app's /etc/passwd",
     'start the processes of app "server"',
     "join the app's cgroups",
     "begin in /",

@@ -6,21 +6,39 @@
 
 import type { EnvironmentVariable } from "../appc/manifest.ts";
 
-/** Variables of an app that does not set them. */
+/**
+ * Variables of an app that does not set them. `SHELL` is not the user's: that of a service's user
+ * is one that lets nobody in.
+ */
 const DEFAULTS: Readonly<Record<string, string>> = {
   PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   SHELL: "/bin/sh",
-  USER: "root",
-  LOGNAME: "root",
-  HOME: "/root",
 };
+
+/** The variables that tell a program whose account it runs under. */
+export const ACCOUNT_VARIABLES = ["USER", "LOGNAME", "HOME"] as const;
+
+/** What the variables of a user say. */
+export interface Account {
+  /** The user's name, if the app knows one. */
+  name: string | undefined;
+  /** The user's directory. */
+  home: string;
+}
+
+/** Root's account, as rkt has it, whatever the app's /etc/passwd says. */
+export const ROOT_ACCOUNT: Account = { name: "root", home: "/root" };
+
+/** The account of a user whom the app's /etc/passwd does not have. */
+export const UNKNOWN_ACCOUNT: Account = { name: undefined, home: "/" };
 
 /** The value by which systemd and others recognise that they run under rkt. */
 const CONTAINER = "rkt";
 
 /**
  * Composes an app's environment: the defaults, then what the app declares, then what only the
- * executor knows and an app cannot override.
+ * executor knows and an app cannot override. Those of the user's account are added later:
+ * {@linkcode withAccount}.
  *
  * @param declared The variables that the app's manifest sets.
  * @param metadataUrl The URL of the pod's metadata service, if it has one.
@@ -44,6 +62,25 @@ export function composeEnvironment(
   environment.set("container", CONTAINER);
   if (metadataUrl !== undefined) environment.set("AC_METADATA_URL", metadataUrl);
   return environment;
+}
+
+/**
+ * Adds the variables of a user's account, except those that the app declares.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * const account = { name: "web", home: "/srv" };
+ * const environment = withAccount(new Map([["HOME", "/tmp"]]), account);
+ * assertEquals([...environment], [["USER", "web"], ["LOGNAME", "web"], ["HOME", "/tmp"]]);
+ * ```
+ */
+export function withAccount(
+  environment: ReadonlyMap<string, string>,
+  { name, home }: Account,
+): ReadonlyMap<string, string> {
+  const names: [string, string][] = name === undefined ? [] : [["USER", name], ["LOGNAME", name]];
+  return new Map([...names, ["HOME", home], ...environment]);
 }
 
 /** Returns the environment as execve(2) takes it: `NAME=value` each. */

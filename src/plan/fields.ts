@@ -63,10 +63,10 @@ export const FIELD_RULES = {
   "app.exec": honoured(
     "absolute, relative to the working directory, or the first in the app's PATH that can be executed",
   ),
-  "app.user, app.group": honoured("a number, a name in the app, or the owner of a path in it"),
+  "app.user, app.group": honoured("a name in the app, else a number; or the owner of a path in it"),
   "app.supplementaryGIDs": honoured("behind the primary group"),
   "app.workingDirectory": honoured("must be there"),
-  "app.environment": honoured("over the defaults"),
+  "app.environment": honoured("over the defaults, and over those of the user's account"),
   "app.mountPoints": honoured("each needs a volume; its `readOnly` counts if the volume has none"),
   "app.mountPoints, isolated": honoured(
     "the app's alone; one without a volume gets an empty one, or in an image of docker's keeps what is there; " +

@@ -5,19 +5,18 @@
  * @module
  */
 
-import type { Credentials } from "../linux/credentials.ts";
 import type { Fd } from "../linux/fd.ts";
 import { inOwnMounts, openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import type { AppPlan } from "../plan/app.ts";
-import { environmentEntries, forTerminal } from "../plan/environment.ts";
+import { environmentEntries, forTerminal, withAccount } from "../plan/environment.ts";
 import type { PodTreeStep } from "../plan/rootfs/mounts.ts";
 import { launch } from "../process/launch.ts";
 import type { MountTrees } from "../rootfs/app_mounts.ts";
 import { assembleRoot, moveIntoRoot } from "../rootfs/app_root.ts";
 import { clonePodTrees, type OwnRoot } from "../rootfs/pod_root.ts";
 import { findProgram, openWorkingDirectory } from "../rootfs/program.ts";
-import { resolveCredentials } from "../rootfs/users.ts";
+import { type AppUser, resolveUser } from "../rootfs/users.ts";
 import { withContext } from "../stage1/context.ts";
 import { type Debug, warn } from "../stage1/log.ts";
 import type { Stdio } from "../stream/stdio.ts";
@@ -27,7 +26,7 @@ import type { PodNamespaces } from "./namespaces.ts";
 export interface BuiltApp {
   plan: AppPlan;
   root: OwnRoot;
-  credentials: Credentials;
+  user: AppUser;
   /** The open `cgroup.procs` or `tasks` of each cgroup that its processes join. */
   procsFds: readonly Fd[];
 }
@@ -35,7 +34,7 @@ export interface BuiltApp {
 /** A program that an app's manifest names, and the user who runs it. */
 export interface AppProgram {
   exec: readonly [string, ...string[]];
-  credentials: Credentials;
+  user: AppUser;
   /** The field of the manifest that names it. */
   field: string;
 }
@@ -64,7 +63,7 @@ export function buildApp(
     moveIntoRoot(root, debug);
     return { mounts: namespace, root };
   });
-  return { plan, root, credentials: resolveCredentials(root.root, plan.user, plan.ids), procsFds };
+  return { plan, root, user: resolveUser(root.root, plan.user, plan.ids), procsFds };
 }
 
 /**
@@ -84,7 +83,9 @@ export function startProgram(
   const { labels, privileges } = plan.isolators;
   using workingDirectory = openWorkingDirectory(plan, root.root);
   using proc = openFile("/proc", O_PATH | O_DIRECTORY);
-  const environment = environmentEntries(forTerminal(plan.environment, plan.terminalType));
+  const { credentials, account } = program.user;
+  const variables = forTerminal(withAccount(plan.environment, account), plan.terminalType);
+  const environment = environmentEntries(variables);
   return withContext(`${program.field}.exec[0]`, () =>
     launch({
       ...root,
@@ -96,7 +97,7 @@ export function startProgram(
       labels,
       proc,
       privileges,
-      credentials: program.credentials,
+      credentials,
       program: findProgram(root.root, { ...plan, exec: program.exec, environment }),
       streams: stdio,
     }));

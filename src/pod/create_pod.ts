@@ -17,10 +17,12 @@ import type { Fd } from "../linux/fd.ts";
 import { O_RDWR, openFile } from "../linux/open.ts";
 import { replaceFileAt } from "../linux/read_write.ts";
 import type { AppPlan } from "../plan/app.ts";
+import { environmentEntries, withAccount } from "../plan/environment.ts";
 import type { SupervisedPlan } from "../plan/pod.ts";
 import { cloneHostTrees } from "../rootfs/app_root.ts";
 import { maskPodRoot } from "../rootfs/pod_root.ts";
 import { saveCredentials } from "../stage1/credentials_file.ts";
+import { saveEnvironment } from "../stage1/environment_file.ts";
 import { type Debug, warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { Streams } from "../stream/streams.ts";
@@ -71,10 +73,16 @@ export function createPod(plan: SupervisedPlan, context: PreparedContext): Creat
     return buildApp(app, trees, namespaces, procsFds.get(app.name) ?? [], debug);
   };
   const apps = new Map(plan.apps.map((app) => [app.name, build(app)]));
-  for (const [name, { credentials }] of apps) saveCredentials(name, credentials);
+  for (const app of apps.values()) saveForEnter(app);
   const held = undo.move();
   const dispose = () => held.dispose();
   return { apps, namespaces, cgroups, streams, lock, debug, [Symbol.dispose]: dispose };
+}
+
+/** Saves what `enter` takes of an app, so that it need not look into the app's own files. */
+function saveForEnter({ plan: { name, environment }, user: { credentials, account } }: BuiltApp) {
+  saveCredentials(name, credentials);
+  saveEnvironment(name, environmentEntries(withAccount(environment, account)));
 }
 
 /** Writes the file from which stage0 reads the pod's cgroup, before it knows the pod's process. */

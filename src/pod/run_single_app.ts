@@ -13,7 +13,7 @@ import { openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { replaceFileAt } from "../linux/read_write.ts";
 import type { AppPlan } from "../plan/app.ts";
-import { environmentEntries, forTerminal } from "../plan/environment.ts";
+import { environmentEntries, forTerminal, withAccount } from "../plan/environment.ts";
 import type { SingleAppPlan } from "../plan/pod.ts";
 import type { PrivilegePlan } from "../plan/process/privileges.ts";
 import { tryLabels } from "../process/labels.ts";
@@ -23,9 +23,10 @@ import { adjustOomScore } from "../process/oom_score.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import { buildRoot, moveIntoRoot } from "../rootfs/app_root.ts";
 import { findProgram, openWorkingDirectory } from "../rootfs/program.ts";
-import { resolveCredentials } from "../rootfs/users.ts";
+import { resolveUser } from "../rootfs/users.ts";
 import { withContext } from "../stage1/context.ts";
 import { saveCredentials } from "../stage1/credentials_file.ts";
+import { saveEnvironment } from "../stage1/environment_file.ts";
 import { printable, warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { describeProcess, saveProcesses } from "../stage1/processes_file.ts";
@@ -52,16 +53,18 @@ export function runSingleApp(
   const { privileges, oomScore, labels } = plan.isolators;
   for (const line of planNotes) warn("run", line);
   selfConfine("run", debug);
-  saveRun([plan], context);
+  saveRun(context);
   const host = openNamespace("self", "mnt");
   const { root, notes: rootNotes } = buildRoot(plan, context.sources, debug);
   for (const line of rootNotes) warn("run", line);
   context.sources[Symbol.dispose]();
 
-  const credentials = resolveCredentials(root, plan.user);
+  const { credentials, account } = resolveUser(root, plan.user);
+  const variables = withAccount(plan.environment, account);
   saveCredentials(plan.name, credentials);
+  saveEnvironment(plan.name, environmentEntries(variables));
   const workingDirectory = openWorkingDirectory(plan, root);
-  const environment = environmentEntries(forTerminal(plan.environment, plan.terminalType));
+  const environment = environmentEntries(forTerminal(variables, plan.terminalType));
   const program = withContext(
     programField(plan),
     () => findProgram(root, { ...plan, environment }),

@@ -50,7 +50,7 @@ export function runSupervised(plan: SupervisedPlan, context: PodContext): number
 /** The sources of volumes are held open until then: longer, and the host could not unmount them. */
 function build(plan: SupervisedPlan, context: PreparedContext): CreatedPod {
   using sources = context.sources;
-  saveRun(plan.apps, context);
+  saveRun(context);
   for (const app of plan.apps) prepareHost(app, sources, context.debug);
   return createPod(plan, context);
 }

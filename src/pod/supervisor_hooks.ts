@@ -5,17 +5,18 @@
  */
 
 import { killApp } from "../cgroup/tree.ts";
-import type { Credentials } from "../linux/credentials.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { setOwnerAt } from "../linux/ownership.ts";
 import { replaceFileAt } from "../linux/read_write.ts";
 import type { AppPlan, EventProgram } from "../plan/app.ts";
+import { ROOT_ACCOUNT } from "../plan/environment.ts";
 import { hostId, type Owner } from "../plan/id_range.ts";
 import { openAppMatcher } from "../process/app_processes.ts";
 import { killAppProcesses } from "../process/kill_apps.ts";
 import { withLabelContext } from "../process/labels.ts";
 import { withOomScore } from "../process/oom_score.ts";
 import { selfConfine } from "../process/self_confine.ts";
+import type { AppUser } from "../rootfs/users.ts";
 import { warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { describeProcess, type RecordedProcess, saveProcesses } from "../stage1/processes_file.ts";
@@ -26,8 +27,8 @@ import type { CreatedPod } from "./create_pod.ts";
 import type { ActivePhase } from "./life.ts";
 import type { SupervisorHooks } from "./supervisor.ts";
 
-/** The credentials of event handlers that do not run as their app's user. */
-const ROOT: Credentials = { uid: 0, gid: 0, groups: [0] };
+/** The user of event handlers that do not run as their app's. */
+const ROOT: AppUser = { credentials: { uid: 0, gid: 0, groups: [0] }, account: ROOT_ACCOUNT };
 
 /** Returns the hooks by which the supervisor acts on a pod. */
 export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
@@ -74,7 +75,8 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
 }
 
 /** Returns who owns the streams of a program: its user, as ids of the host. */
-function ownerOf({ credentials: { uid, gid } }: AppProgram, { ids }: AppPlan): Owner {
+function ownerOf({ user }: AppProgram, { ids }: AppPlan): Owner {
+  const { uid, gid } = user.credentials;
   return { uid: hostId(uid, ids), gid: hostId(gid, ids) };
 }
 
@@ -111,17 +113,17 @@ function startWithAttributes(
   return result;
 }
 
-function programOf({ plan, credentials }: BuiltApp, phase: ActivePhase): AppProgram {
+function programOf({ plan, user }: BuiltApp, phase: ActivePhase): AppProgram {
   const ofHandler = ({ exec, field, asRoot }: EventProgram): AppProgram => ({
     exec,
     field,
-    credentials: asRoot ? ROOT : credentials,
+    user: asRoot ? ROOT : user,
   });
   switch (phase) {
     case "pre-start":
       return ofHandler(plan.preStart!);
     case "running":
-      return { exec: plan.exec, field: `${plan.field}.app`, credentials };
+      return { exec: plan.exec, field: `${plan.field}.app`, user };
     case "post-stop":
       return ofHandler(plan.postStop!);
   }

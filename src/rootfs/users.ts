@@ -1,9 +1,9 @@
 /**
  * The user and groups of an app: appc spec, `spec/aci.md`, `app.user` and `app.group`.
  *
- * A number is an id, an absolute path means the owner of what is there, anything else is a name in
- * the app's own /etc/passwd or /etc/group. Paths and files are looked up inside the app's root,
- * whose contents are not trusted.
+ * An absolute path means the owner of what is there. Anything else is a name in the app's own
+ * /etc/passwd or /etc/group, or, if it is none there, a number. Paths and files are looked up
+ * inside the app's root, whose contents are not trusted.
  *
  * @module
  */
@@ -14,6 +14,7 @@ import type { Fd } from "../linux/fd.ts";
 import { O_NONBLOCK, O_PATH, O_RDONLY, openInRoot } from "../linux/open.ts";
 import { readText } from "../linux/read_write.ts";
 import { statFd } from "../linux/stat.ts";
+import { type Account, ROOT_ACCOUNT, UNKNOWN_ACCOUNT } from "../plan/environment.ts";
 import { type IdRange, podId, requireId } from "../plan/id_range.ts";
 import type { UserRequest } from "../plan/process/user.ts";
 import { withContext } from "../stage1/context.ts";
@@ -22,6 +23,10 @@ import { withContext } from "../stage1/context.ts";
 const LARGEST_DATABASE = 4 * 1024 * 1024;
 
 const LARGEST_ID = 0xffff_fffe;
+
+/** The most bytes of a user's name and directory: `LOGIN_NAME_MAX` and `PATH_MAX`. */
+const LONGEST_NAME = 256;
+const LONGEST_HOME = 4096;
 
 /** One kind of id: what its database is called and which file holds it. */
 interface Kind {
@@ -33,115 +38,202 @@ interface Kind {
 const USER: Kind = { field: "user", database: "/etc/passwd", id: "uid" };
 const GROUP: Kind = { field: "group", database: "/etc/group", id: "gid" };
 
+/** The user that an app runs as. */
+export interface AppUser {
+  /** As ids of the pod. */
+  credentials: Credentials;
+  account: Account;
+}
+
+/** What a line of passwd(5) or group(5) says. */
+export interface DatabaseEntry {
+  name: string;
+  id: number;
+  /** The directory of a user; in a group's line something else. */
+  home: string;
+}
+
 /**
- * Looks up the credentials of an app.
+ * Looks up the user and groups of an app, and the account of the user. Of root it is always the
+ * same.
  *
  * @param root The app's root, with its volumes in place.
  * @param ids The range of ids of a pod with users of its own.
- * @returns The credentials, as ids of the pod.
  * @throws {Error} when the app has no such user, group or path, or the pod no such id; it names the
  * field.
  */
-export function resolveCredentials(root: Fd, request: UserRequest, ids?: IdRange): Credentials {
+export function resolveUser(root: Fd, request: UserRequest, ids?: IdRange): AppUser {
   const { field, supplementaryGIDs } = request;
-  const uid = resolveId(root, request, USER, ids);
-  const gid = resolveGroup(root, request, uid, ids);
+  const users = new Database(root, USER, request);
+  const groups = new Database(root, GROUP, request);
+  const uid = resolveId(users, ids);
+  const gid = resolveGroup(groups, uid, ids);
   withContext(`${field}.user`, () => requireId(uid, ids));
   withContext(`${field}.group`, () => requireId(gid, ids));
   supplementaryGIDs.forEach((id, i) =>
     withContext(`${field}.supplementaryGIDs[${i}]`, () => requireId(id, ids))
   );
-  return { uid, gid, groups: [gid, ...supplementaryGIDs] };
+  const credentials = { uid, gid, groups: [gid, ...supplementaryGIDs] };
+  return { credentials, account: uid === 0 ? ROOT_ACCOUNT : accountOf(uid, users) };
 }
 
 /**
- * Finds the id of a name in the text of a passwd(5) or group(5) file: a line's first field is the
- * name, its third the id.
- *
- * @returns The id; `undefined` when no line has both the name and a valid id.
+ * Finds the first line of passwd(5) or group(5) that is wanted. A line's first field is the name,
+ * its third the id, and a user's sixth the directory. Lines without a valid id are passed over.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * assertEquals(findId("root:x:0:0::/:/bin/sh\ndaemon:x:1:1::/:\n", "daemon"), 1);
- * assertEquals(findId("root:x:0:0::/:/bin/sh\n", "daemon"), undefined);
+ * const passwd = "root:x:0:0::/root:/bin/sh\ndaemon:x:1:1::/:\n";
+ * assertEquals(findEntry(passwd, ({ name }) => name === "daemon")?.id, 1);
+ * assertEquals(findEntry(passwd, ({ id }) => id === 2), undefined);
  * ```
  */
-export function findId(database: string, name: string): number | undefined {
+export function findEntry(
+  database: string,
+  isWanted: (entry: DatabaseEntry) => boolean,
+): DatabaseEntry | undefined {
   for (const line of database.split("\n")) {
-    const [entry, , id] = line.split(":");
-    if (entry === name && id !== undefined) return parseId(id);
+    const [name = "", , number = "", , , home = ""] = line.split(":");
+    const id = parseId(number);
+    if (id !== undefined && isWanted({ name, id, home })) return { name, id, home };
   }
   return undefined;
+}
+
+/** A file of the app's in which names are looked up, read when it is first needed. */
+class Database {
+  /** The text, if there is such a file; or why it cannot be read. */
+  #content: { text: string | undefined } | { error: unknown } | undefined;
+
+  constructor(readonly root: Fd, readonly kind: Kind, readonly request: UserRequest) {}
+
+  /** What the manifest asks for. */
+  get wanted(): string {
+    return this.request[this.kind.field];
+  }
+
+  /**
+   * @returns `undefined` when there is no such file.
+   * @throws {Error} when the file cannot be read.
+   */
+  read(): string | undefined {
+    this.#content ??= this.#open();
+    if ("text" in this.#content) return this.#content.text;
+    throw this.fail(`cannot be looked up in ${this.kind.database} of the app`, this.#content.error);
+  }
+
+  /** Finds an entry; there is none where the file cannot be read. */
+  tryToFind(isWanted: (entry: DatabaseEntry) => boolean): DatabaseEntry | undefined {
+    this.#content ??= this.#open();
+    return "text" in this.#content ? findEntry(this.#content.text ?? "", isWanted) : undefined;
+  }
+
+  fail(why: string, cause?: unknown): Error {
+    const { field } = this.request;
+    return new Error(`${field}.${this.kind.field}: ${JSON.stringify(this.wanted)} ${why}`, {
+      cause,
+    });
+  }
+
+  #open(): { text: string | undefined } | { error: unknown } {
+    try {
+      return { text: readDatabase(this.root, this.kind.database) };
+    } catch (error) {
+      return { error };
+    }
+  }
 }
 
 /**
  * Resolves the group. Images from Docker may name the user's name as the group without having such
  * a group; Docker takes the user's number then.
  */
-function resolveGroup(root: Fd, request: UserRequest, uid: number, ids?: IdRange): number {
+function resolveGroup(groups: Database, uid: number, ids?: IdRange): number {
   try {
-    return resolveId(root, request, GROUP, ids);
+    return resolveId(groups, ids);
   } catch (error) {
-    if (request.groupMayBeUser && request.group === request.user) return uid;
+    const { groupMayBeUser, user, group } = groups.request;
+    if (groupMayBeUser && group === user) return uid;
     throw error;
   }
 }
 
-function resolveId(root: Fd, request: UserRequest, kind: Kind, ids?: IdRange): number {
-  const wanted = request[kind.field];
-  const fail = (why: string, cause?: unknown) =>
-    new Error(`${request.field}.${kind.field}: ${JSON.stringify(wanted)} ${why}`, { cause });
-
+/**
+ * A name may consist of digits, so that a number is looked up as a name first: appc spec,
+ * `spec/aci.md`. Where the file cannot be read, a number is an id.
+ */
+function resolveId(database: Database, ids?: IdRange): number {
+  const { wanted, kind } = database;
+  const isWanted = ({ name }: DatabaseEntry) => name === wanted;
+  if (wanted.startsWith("/")) return ownerOf(database, ids);
   if (/^[0-9]+$/.test(wanted)) {
-    const id = parseId(wanted);
-    if (id === undefined) throw fail("is too large for an id");
+    const id = database.tryToFind(isWanted)?.id ?? parseId(wanted);
+    if (id === undefined) throw database.fail("is too large for an id");
     return id;
   }
-  if (wanted.startsWith("/")) {
-    return ownerOf(root, wanted, kind, fail, ids);
-  }
-  const database = readDatabase(root, kind, fail);
-  const id = findId(database ?? "", wanted);
-  if (id !== undefined) return id;
+  const text = database.read();
+  const entry = findEntry(text ?? "", isWanted);
+  if (entry !== undefined) return entry.id;
   // Even a root file system without databases has a root user.
   if (wanted === "root") return 0;
-  throw fail(
-    database === undefined
+  throw database.fail(
+    text === undefined
       ? `cannot be looked up: the app has no ${kind.database}`
       : `is not in ${kind.database} of the app`,
   );
 }
 
-type Fail = (why: string, cause?: unknown) => Error;
+/**
+ * Looks up the account of a user other than root. Several names may have one id: the name that the
+ * manifest has goes first, then the first of the file.
+ */
+function accountOf(uid: number, users: Database): Account {
+  const entry = users.tryToFind(({ name, id }) => id === uid && name === users.wanted) ??
+    users.tryToFind(({ id }) => id === uid);
+  if (entry === undefined) return UNKNOWN_ACCOUNT;
+  const { name, home } = entry;
+  return {
+    name: isVariable(name, LONGEST_NAME) ? name : UNKNOWN_ACCOUNT.name,
+    home: home.startsWith("/") && isVariable(home, LONGEST_HOME) ? home : UNKNOWN_ACCOUNT.home,
+  };
+}
 
-function ownerOf(root: Fd, path: string, kind: Kind, fail: Fail, ids?: IdRange): number {
-  const owner = podId(findOwner(root, path, kind, fail), ids);
+/** Tells whether a text of the image's, which may be anything, can be the value of a variable. */
+function isVariable(text: string, longest: number): boolean {
+  return text !== "" && text.length <= longest && !text.includes("\0");
+}
+
+function ownerOf(database: Database, ids?: IdRange): number {
+  const owner = podId(findOwner(database), ids);
   if (owner === undefined) {
-    throw fail(`is a path whose owner is meant, and that is no ${kind.field} of the pod`);
+    throw database.fail(
+      `is a path whose owner is meant, and that is no ${database.kind.field} of the pod`,
+    );
   }
   return owner;
 }
 
-function findOwner(root: Fd, path: string, kind: Kind, fail: Fail): number {
+function findOwner(database: Database): number {
   try {
-    using fd = openInRoot(root, path, O_PATH);
-    return statFd(fd)[kind.id];
+    using fd = openInRoot(database.root, database.wanted, O_PATH);
+    return statFd(fd)[database.kind.id];
   } catch (error) {
-    throw fail("is a path whose owner is meant, and cannot be found in the app", error);
+    throw database.fail("is a path whose owner is meant, and cannot be found in the app", error);
   }
 }
 
-function readDatabase(root: Fd, kind: Kind, fail: Fail): string | undefined {
+/** @returns `undefined` when there is no such file. */
+function readDatabase(root: Fd, path: string): string | undefined {
   try {
-    using entry = openInRoot(root, kind.database, O_PATH);
+    using entry = openInRoot(root, path, O_PATH);
     if (statFd(entry).kind !== "file") throw new Error("not a regular file");
     // Should a FIFO take the file's place now, opening it does not wait for a writer.
-    using fd = openInRoot(root, kind.database, O_RDONLY | O_NONBLOCK);
+    using fd = openInRoot(root, path, O_RDONLY | O_NONBLOCK);
     return readText(fd, LARGEST_DATABASE);
   } catch (error) {
     if (failedWith(error, "ENOENT")) return undefined;
-    throw fail(`cannot be looked up in ${kind.database} of the app`, error);
+    throw error;
   }
 }
 

@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import type { Credentials } from "../linux/credentials.ts";
 import type { UserRequest } from "../plan/process/user.ts";
 import { withRoot } from "./root_testing.ts";
-import { findId, resolveCredentials } from "./users.ts";
+import { findEntry, resolveUser } from "./users.ts";
 
 function request(fields: Partial<UserRequest>): UserRequest {
   return {
@@ -14,6 +15,11 @@ function request(fields: Partial<UserRequest>): UserRequest {
   };
 }
 
+/** The credentials of a user that is looked up. */
+function resolveCredentials(...args: Parameters<typeof resolveUser>): Credentials {
+  return resolveUser(...args).credentials;
+}
+
 function writeDatabases(path: string): void {
   Deno.mkdirSync(`${path}/etc`);
   Deno.writeTextFileSync(`${path}/etc/passwd`, "root:x:0:0::/:/bin/sh\nvolo:x:1000:7::/:\n");
@@ -24,6 +30,56 @@ Deno.test("numbers need no database, and the primary group leads the others", ()
   withRoot(({ root }) => {
     const wanted = request({ user: "12", group: "34", supplementaryGIDs: [5, 6] });
     assertEquals(resolveCredentials(root, wanted), { uid: 12, gid: 34, groups: [34, 5, 6] });
+  });
+});
+
+Deno.test("a name of digits is a name before it is a number", () => {
+  withRoot(({ root, path }) => {
+    writeDatabases(path);
+    Deno.writeTextFileSync(`${path}/etc/passwd`, "12:x:500:7::/:\n", { append: true });
+    Deno.writeTextFileSync(`${path}/etc/group`, "99999999999:x:60:\n", { append: true });
+    const wanted = request({ user: "12", group: "99999999999" });
+    assertEquals(resolveCredentials(root, wanted), { uid: 500, gid: 60, groups: [60] });
+    const numbers = request({ user: "500", group: "60" });
+    assertEquals(resolveCredentials(root, numbers), { uid: 500, gid: 60, groups: [60] });
+  });
+});
+
+Deno.test("a number is an id where the app's list of names cannot be read", () => {
+  withRoot(({ root, path }) => {
+    Deno.mkdirSync(`${path}/etc/passwd`, { recursive: true });
+    Deno.symlinkSync("group", `${path}/etc/group`);
+    const wanted = request({ user: "12", group: "34" });
+    assertEquals(resolveUser(root, wanted), {
+      credentials: { uid: 12, gid: 34, groups: [34] },
+      account: { name: undefined, home: "/" },
+    });
+  });
+});
+
+Deno.test("a user's account is what the app's list of users has of it", () => {
+  withRoot(({ root, path }) => {
+    writeDatabases(path);
+    const more = "twin:x:1000:7::/srv:\nodd:x:3:3::srv:\nnul:x:4:4::/a\0b:\n:x:5:5::/e:\n" +
+      `long:x:6:6::/${"x".repeat(5000)}:\n`;
+    Deno.writeTextFileSync(`${path}/etc/passwd`, more, { append: true });
+    const account = (user: string) => resolveUser(root, request({ user })).account;
+    const cases: [user: string, name: string | undefined, home: string][] = [
+      ["volo", "volo", "/"],
+      ["twin", "twin", "/srv"],
+      ["1000", "volo", "/"],
+      ["/etc/passwd", "root", "/root"],
+      ["root", "root", "/root"],
+      ["0", "root", "/root"],
+      ["77", undefined, "/"],
+      ["odd", "odd", "/"],
+      ["nul", "nul", "/"],
+      ["5", undefined, "/e"],
+      ["long", "long", "/"],
+    ];
+    for (const [user, name, home] of cases) {
+      assertEquals([user, account(user)], [user, { name, home }]);
+    }
   });
 });
 
@@ -123,7 +179,10 @@ Deno.test("a FIFO, a device link or a directory in place of /etc/passwd is refus
   });
 });
 
-Deno.test("findId() passes over lines that are cut short or have no number", () => {
-  assertEquals(findId("a\na:x\na:x:\na:x:12x:\na:x:-1:\na:x:99999999999:\n", "a"), undefined);
-  assertEquals(findId("", ""), undefined);
+Deno.test("lines that are cut short or have no number are passed over", () => {
+  const find = (database: string) => findEntry(database, ({ name }) => name === "a")?.id;
+  const odd = "a\na:x\na:x:\na:x:12x:\na:x:-1:\na:x:99999999999:\n";
+  assertEquals(find(odd), undefined);
+  assertEquals(find(`${odd}a:x:5:\na:x:6:\n`), 5);
+  assertEquals(find(""), undefined);
 });

@@ -42,8 +42,16 @@ export function agreeOnEnvironments({ apps }: Seen): void {
   for (const { plan, pid } of apps) {
     const { terminalType } = plan;
     const ofTerminal = terminalType === undefined ? {} : { TERM: terminalType };
-    assertEquals(environmentOf(pid), { ...ofTerminal, ...plan.environment });
+    const ofAccount = accountVariables(plan);
+    assertEquals(environmentOf(pid), { ...ofTerminal, ...ofAccount, ...plan.environment });
   }
+}
+
+/** The variables that a plan leaves to the app's /etc/passwd, as the tests' images have it. */
+function accountVariables({ user: { user } }: ExplainedApp): Record<string, string> {
+  return ["volo", "/home/volo"].includes(user)
+    ? { USER: "volo", LOGNAME: "volo", HOME: "/home/volo" }
+    : { USER: "root", LOGNAME: "root", HOME: "/root" };
 }
 
 /** Checks what each app is told that it is called. */
