@@ -188,6 +188,37 @@ scenario(
   },
 );
 
+scenario(
+  "the source of a volume may be a link to any name",
+  { flavor: "either" },
+  async ({ dir, script }) => {
+    await shellIn(
+      dir,
+      `d=$(printf 'd\\351') && mkdir "$d" && echo found >"$d/file" && ln -s "$d" way`,
+    );
+    await using pod = await script("cat /srv/file", {
+      volumes: [{ name: "data", kind: "host", source: `${dir}/way` }],
+      mounts: [{ volume: "data", path: "/srv" }],
+    });
+    const result = await pod.run({ flags: { debug: true } });
+    assertPrints(result, "found\n");
+    assertStringIncludes(result.stderr, `${dir}/d\\xe9`);
+  },
+);
+
+scenario("an interpreter may have any name", { flavor: "either" }, async ({ image, pod }) => {
+  const made = await image({ app: { exec: ["/script"] } });
+  const script = "printf '#!/\\351/sh\\necho found' >script && chmod +x script";
+  await shellIn(`${made}/rootfs`, script);
+  {
+    await using missing = await pod({ image: made });
+    assertRefused(await missing.run(), "run", /the interpreter "\/\\xe9\/sh", which is not in/);
+  }
+  await shellIn(`${made}/rootfs`, `ln -s bin "$(printf '\\351')"`);
+  await using whole = await pod({ image: made });
+  assertPrints(await whole.run(), "found\n");
+});
+
 scenario("lists of users may be Latin-1", { flavor: "either" }, async ({ image, pod: prepare }) => {
   const made = await image({ app: { exec: ["/bin/id", "-u"], user: "volo" } });
   const lines =

@@ -9,6 +9,7 @@
 
 import type { Bytes } from "./bytes.ts";
 import { ARCHITECTURE } from "./syscall_numbers.ts";
+import { decodeText } from "./text.ts";
 
 /** What the first bytes of a file say. */
 export type Executable =
@@ -94,7 +95,7 @@ export function readExecutable(read: ReadPart): Executable {
   if (first.length === 0) return { kind: "empty" };
   const interpreter = interpreterOfScript(first);
   if (interpreter !== undefined) return { kind: "script", interpreter };
-  if (textOf(first.subarray(0, ELF_MAGIC.length)) !== ELF_MAGIC) return { kind: "unknown" };
+  if (decodeText(first.subarray(0, ELF_MAGIC.length)) !== ELF_MAGIC) return { kind: "unknown" };
   return readElf(first, read) ?? { kind: "unknown" };
 }
 
@@ -110,9 +111,7 @@ export function isOwnMachine(machine: number): boolean {
 
 /** The interpreter ends at a blank or at the end of the line, and may have blanks before it. */
 function interpreterOfScript(first: Bytes): string | undefined {
-  const text = textOf(first);
-  const [, interpreter] = /^#![ \t]*([^ \t\n\0]+)/.exec(text) ?? [];
-  return interpreter && pathOf(interpreter);
+  return /^#![ \t]*([^ \t\n\0]+)/.exec(decodeText(first))?.[1];
 }
 
 /** @returns `undefined` when the file is too short to be of a processor. */
@@ -137,7 +136,7 @@ function interpreterOfElf(first: Bytes, layout: Layout, read: ReadPart): string 
     const offset = wordAt(headers, at + layout.entry.offset, layout);
     const pathLength = wordAt(headers, at + layout.entry.size, layout);
     if (pathLength > LONGEST_PATH) return undefined;
-    return pathOf(textOf(read(offset, pathLength)).replace(/\0.*$/s, ""));
+    return decodeText(read(offset, pathLength)).replace(/\0.*$/s, "") || undefined;
   }
   return undefined;
 }
@@ -151,20 +150,4 @@ function wordAt(view: DataView, at: number, layout: Layout): number {
 
 function viewOf({ buffer, byteOffset, byteLength }: Bytes): DataView {
   return new DataView(buffer, byteOffset, byteLength);
-}
-
-/** Each byte is a character, so that no byte is lost. */
-function textOf(bytes: Bytes): string {
-  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
-}
-
-/** @returns `undefined` when the text of bytes is no path that can be looked up. */
-function pathOf(text: string): string | undefined {
-  try {
-    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) || undefined;
-  } catch (error) {
-    if (error instanceof TypeError) return undefined;
-    throw error;
-  }
 }

@@ -105,8 +105,9 @@ Deno.test("headers and paths that cannot be are passed over, however large they 
   for (const options of odd) assertEquals(read(elf(options)), none);
 });
 
-Deno.test("a path that is no text cannot be looked up, and is none", () => {
-  assertEquals(read(Uint8Array.of(0x23, 0x21, 0x2f, 0xff, 0x0a)).kind, "unknown");
+Deno.test("the path of an interpreter may have any bytes", () => {
+  const script = read(Uint8Array.of(0x23, 0x21, 0x2f, 0xff, 0x0a));
+  assertEquals(script, { kind: "script", interpreter: "/\udcff" });
 });
 
 Deno.test("every file of up to a few bytes is read to its end without an error", () => {

@@ -32,6 +32,7 @@ import { dieWithParent, makeUndumpable } from "../linux/process.ts";
 import { setNoNewPrivileges } from "../linux/seccomp.ts";
 import { restoreSignals } from "../linux/signal_actions.ts";
 import { takeTerminal } from "../linux/terminal.ts";
+import { quoteText } from "../linux/text.ts";
 import type { PrivilegePlan } from "../plan/process/privileges.ts";
 import type { LabelPlan } from "../plan/process/security_label.ts";
 import { recordCallerLimits } from "../stage1/caller_limits.ts";
@@ -270,7 +271,7 @@ function describeExecution(
   { uid }: Credentials,
   files: readonly ProgramFile[],
 ): string {
-  const quoted = JSON.stringify(path);
+  const quoted = quoteText(path);
   const what = obstacle === undefined
     ? `execve(${quoted}) as user ${uid}`
     : `${quoted} ${obstacle}`;

@@ -15,6 +15,7 @@ import type { Fd } from "../linux/fd.ts";
 import { O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY, openFile, openInRoot } from "../linux/open.ts";
 import { readAt } from "../linux/read_write.ts";
 import { isMountedNoexec, statFd } from "../linux/stat.ts";
+import { quoteText } from "../linux/text.ts";
 
 /** How many interpreters may need another one: the kernel allows no more. */
 const MOST_INTERPRETERS = 5;
@@ -84,7 +85,7 @@ function obstacleOfFile(file: Fd, app: AppFiles, depth: number): string | undefi
   const { interpreter } = executable;
   if (interpreter === undefined || depth === 0) return undefined;
   const why = obstacleOfInterpreter(interpreter, app, depth - 1);
-  return why && `needs the interpreter ${JSON.stringify(interpreter)}, which ${why}`;
+  return why && `needs the interpreter ${quoteText(interpreter)}, which ${why}`;
 }
 
 function obstacleOfInterpreter(path: string, app: AppFiles, depth: number): string | undefined {
