@@ -220,12 +220,22 @@ scenario("an interpreter may have any name", { flavor: "either" }, async ({ imag
 });
 
 scenario("lists of users may be Latin-1", { flavor: "either" }, async ({ image, pod: prepare }) => {
-  const made = await image({ app: { exec: ["/bin/id", "-u"], user: "volo" } });
+  const look = 'id -u; printf %s "$HOME" | od -An -v -tx1';
+  const exec = ["/bin/sh", "-c", `${look}; echo up; exec sleep 100`];
+  const made = await image({ app: { exec, user: "volo" } });
   const lines =
     "m\\374ller:x:7:7:M\\374ller:/:\\nvolo:x:1234:1:Andr\\351:/home/andr\\351:/bin/sh\\n";
   await shellIn(`${made}/rootfs/etc`, `printf '${lines}' >passwd`);
   await using pod = await prepare({ image: made });
-  assertPrints(await pod.run(), "1234\n");
+  const program = await pod.start();
+  await program.prints("up\n");
+  const entered = await pod.enter("app", ["/bin/sh", "-c", look]);
+  assertQuiet(entered);
+  for (const { stdout } of [program, entered]) {
+    const [uid, home = ""] = stdout.split("\n");
+    assertEquals(uid, "1234");
+    assertEquals(parseDump(home), [...encode("/home/andr"), 0xe9]);
+  }
 });
 
 scenario("a host name may be any bytes", { flavor: "isolated" }, async ({ script }) => {
