@@ -17,7 +17,9 @@ const OPTIONS = {
   legalComments: "none",
   logLevel: "silent",
   metafile: true,
-  minify: true,
+  // Functions keep their names, for the stack of an error.
+  minifySyntax: true,
+  minifyWhitespace: true,
   nodePaths: [`${ROOT}/node_modules`],
   platform: "neutral",
   target: "esnext",

@@ -1,7 +1,8 @@
 /** Tests of the arguments of `run`. */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused } from "./expect.ts";
+import { SCRIPT, TERMINAL } from "./host.ts";
 import { scenario } from "./scenario.ts";
 
 /** Spellings of Go's flag package, which rkt's callers may use. */
@@ -44,6 +45,22 @@ for (const flag of ["-debug", "--debug", "--debug=true", "--debug=1"]) {
     assertEquals(result.stderr.includes("/proc"), true, result.stderr);
   });
 }
+
+scenario("an error with --debug names functions, and has no colours", {
+  flavor: "either",
+  needs: [SCRIPT],
+}, async ({ script }) => {
+  await using pod = await script("true", { app: { user: "nobody-there" } });
+  const { code, stdout } = await pod.run({
+    args: ["--debug", "--net=none", pod.uuid],
+    host: TERMINAL,
+  });
+  assertEquals(code, 254);
+  const [line, stack] = stdout.trim().split("\r\n").slice(-2);
+  assertMatch(line!, /^run: .*nobody-there/);
+  assertMatch(stack!, /^run: at [^ ]*, .*resolveCredentials, .*runPod, .*entrypoint$/);
+  assertEquals(stdout.includes("\x1b"), false, stdout);
+});
 
 /** Flags without effect for an app in the host's namespaces, and how the report names each. */
 const reported: [flag: string, name: string][] = [

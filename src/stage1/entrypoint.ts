@@ -13,29 +13,32 @@ import { warn } from "./log.ts";
 /** The exit status by which rkt knows an error inside stage1. */
 const STAGE1_FAILURE = 254;
 
+/** How many functions of an error's stack are kept. By default, these are ten. */
+const DEEPEST_STACK = 100;
+
 /**
  * Runs an entrypoint. Descriptors that the caller left open are closed in all programs that the
- * entrypoint executes. An error becomes one line on stderr and exit status 254; with `--debug`, its
- * stack follows.
+ * entrypoint executes. An error becomes one line on stderr and exit status 254; with `--debug`, a
+ * line with the functions follows in which it arose.
  *
  * @param name The entrypoint's name, with which each of its lines begins.
  * @param main The entrypoint itself, called with its arguments. When it returns, the exit status is
  * 0.
  */
 export function entrypoint(name: string, main: (args: readonly string[]) => void): void {
-  let args: readonly string[] = Deno.args;
+  const isDebug = wantsDebug(Deno.args);
+  if (isDebug) Error.stackTraceLimit = DEEPEST_STACK;
   try {
     closeAllAtExec();
     // A caller may ignore it, and the kernel would then forget how this process's children end.
     resetSignal(SIGCHLD);
-    args = exactArguments(args);
-    main(args);
+    main(exactArguments(Deno.args));
     // Returning would take longer: V8 would clean up first.
     Deno.exit(0);
   } catch (error) {
     try {
       warn(name, describeError(error));
-      if (wantsDebug(args)) console.error(error);
+      if (isDebug) warn(name, describeStack(error));
     } finally {
       // Exit even when the lines above fail: a program that returns to Deno may write a code cache.
       Deno.exit(STAGE1_FAILURE);
@@ -59,6 +62,25 @@ export function describeError(error: unknown): string {
     ? error.message
     : `${error.message}: ${describeError(error.cause)}`;
   return text.replace(/\s*\n\s*/g, " ");
+}
+
+/**
+ * Formats the stack of an error's first cause in one line: the functions, the innermost first.
+ * Places would say nothing, as a bundle has few lines.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * const cause = new Error("no such file");
+ * cause.stack = "Error: no such file\n    at open (file:///run.js:1:2)\n    at read (run.js:3:4)";
+ * assertEquals(describeStack(new Error("pid", { cause })), "at open, read");
+ * ```
+ */
+export function describeStack(error: unknown): string {
+  if (!(error instanceof Error)) return "at no known function";
+  if (error.cause !== undefined) return describeStack(error.cause);
+  const frames = (error.stack ?? "").matchAll(/^ +at (?:async |new )?([^ ]+) \(/gm);
+  return `at ${[...frames].map(([, name]) => name).join(", ")}`;
 }
 
 /** Tells whether `--debug` is given. It reads the raw arguments: parsing them may have failed. */
