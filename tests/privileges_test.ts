@@ -9,6 +9,7 @@ import {
   imageWithProbe,
   readAttempts,
 } from "./filter_probe.ts";
+import { type Host, which } from "./host.ts";
 import { scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
@@ -262,3 +263,23 @@ for (const [what, entry, matter] of refused) {
     assertEquals(pod.foreignMounts(), []);
   });
 }
+
+/** A host without one capability that every entrypoint would keep. */
+const POORER: Host = {
+  wrap: (argv) => ["setpriv", "--bounding-set=-dac_read_search", "--inh-caps=-all", ...argv],
+};
+
+scenario(
+  "--debug lists no capability as kept that the host does not have",
+  { flavor: "either", needs: [{ what: "setpriv", met: which("setpriv") !== undefined }] },
+  async ({ script }) => {
+    await using pod = await script("true");
+    const { code, stderr } = await pod.run({ host: POORER, flags: { debug: true } });
+    assertEquals(code, 0, stderr);
+    const kept = stderr.match(/^run: keep the capabilities .*$/m)?.[0] ?? "";
+    assertEquals(["CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH"].map((name) => kept.includes(name)), [
+      true,
+      false,
+    ]);
+  },
+);

@@ -55,14 +55,19 @@ export function clearInherited(): void {
  * Gives up all capabilities of this thread but these. A program that root executes has them again,
  * as far as the bounding set allows.
  *
+ * @returns Those that the thread still has: it may have had fewer.
  * @throws {SyscallError} when the kernel refuses.
  */
-export function limitPermitted(keep: readonly Capability[]): void {
+export function limitPermitted(keep: readonly Capability[]): Capability[] {
   const mask = maskOf(keep);
-  changeSets((sets) => {
+  const sets = changeSets((sets) => {
     for (const words of [EFFECTIVE_WORDS, PERMITTED_WORDS]) {
       words.forEach((word, i) => sets[word]! &= mask[i]!);
     }
+  });
+  return keep.filter((capability) => {
+    const number = CAPABILITIES.indexOf(capability);
+    return (sets[PERMITTED_WORDS[number >> 5]!]! & 1 << (number & 31)) !== 0;
   });
 }
 
@@ -102,12 +107,14 @@ function maskOf(capabilities: readonly Capability[]): Uint32Array {
   return mask;
 }
 
-function changeSets(change: (sets: Uint32Array) => void): void {
+/** @returns The sets as they are now. */
+function changeSets(change: (sets: Uint32Array) => void): Uint32Array {
   const header = asBytes(new Uint32Array([CAPABILITY_VERSION_3, 0]));
   const sets = new Uint32Array(6);
   syscall("capget", header, asBytes(sets));
   change(sets);
   syscall("capset", header, asBytes(sets));
+  return sets;
 }
 
 let counted: number | undefined;

@@ -326,12 +326,14 @@ function describeStart(app: AppPlan, cgroups: readonly PodCgroupPlan[]): string[
 function describeProcess(app: AppPlan): string[] {
   const { user, group, supplementaryGIDs } = app.user;
   const { capabilities, noNewPrivileges, seccomp } = app.isolators.privileges;
-  const kept = capabilities ? capabilities.keep.join(" ") || "none" : "all that run was given";
+  const kept = capabilities
+    ? `, as far as run has them: ${capabilities.keep.join(" ") || "none"}`
+    : ": all that run was given";
   return [
     ...app.isolators.labels.labels.map(({ label }) => `take on the label ${label}`),
     `begin in ${app.workingDirectory}`,
     ...describeStdio(app),
-    `keep these capabilities: ${kept}`,
+    `keep these capabilities${kept}`,
     `become user ${user}, group ${group}, supplementary groups ${
       supplementaryGIDs.join(" ") || "none"
     }`,

@@ -153,11 +153,11 @@ export type Role = keyof typeof CONFINEMENTS;
  */
 export function selfConfine(role: Role, debug: Debug): void {
   const { capabilities, denied }: Confinement = CONFINEMENTS[role];
-  debug(`keep the capabilities ${capabilities.join(" ")}`);
   // This process is in the host's root, and apps in the host's namespaces see it. With few
   // capabilities left, any process that has as many could look into it.
   makeUndumpable(syscall);
-  limitPermitted(capabilities);
+  const kept = limitPermitted(capabilities);
+  debug(kept.length > 0 ? `keep the capabilities ${kept.join(" ")}` : "keep no capabilities");
   if (denied) denySyscalls(denied, debug);
 }
 
