@@ -85,6 +85,23 @@ const SHOW_NAMES = "hostname; cat /etc/hostname; cut -d ' ' -f 1,2,6 /etc/hosts;
   "hostname changed 2>/dev/null; hostname; " +
   "(echo other >/etc/hostname) 2>/dev/null || echo kept";
 
+const NO_NAMES: [what: string, hostname: string, matter: RegExp][] = [
+  ["65 characters", "a".repeat(65), /^run: --hostname: 65 bytes are more than /],
+  ["two words", "one two", /^run: --hostname: "one two" is no single name/],
+  ["a line of /etc/hosts", "a\n1.2.3.4 b", /^run: --hostname: "a\\n1.2.3.4 b" is no single name/],
+];
+
+for (const [what, hostname, matter] of NO_NAMES) {
+  scenario(
+    `a host name of ${what} is refused by its flag`,
+    { flavor: "isolated" },
+    async (stage) => {
+      await using pod = await stage.script("true");
+      assertRefused(await pod.run({ flags: { hostname } }), "run", matter);
+    },
+  );
+}
+
 for (const hostname of [undefined, "box"]) {
   scenario(
     `a pod is called ${hostname ?? "after its UUID"}, and the host is not`,

@@ -285,6 +285,20 @@ usersScenario("a host without user namespaces cannot give a pod its own", async 
   assertRefused(await pod.run({ host: NO_USER_NAMESPACES }), "run", matter);
 });
 
+/** A host that has not the ids which pods are given: it is in a user namespace of root alone. */
+const ROOT_ALONE: Host = {
+  wrap: (argv) => ["unshare", "--user", "--map-root-user", ...argv],
+};
+
+usersScenario(
+  "a host that has not the ids of a pod tells which flag asked for them",
+  async (stage) => {
+    await using pod = await stage.script("true", PRIVATE);
+    const matter = /^run: --private-users: the user namespace cannot be made: /;
+    assertRefused(await pod.run({ host: ROOT_ALONE }), "run", matter);
+  },
+);
+
 /**
  * Becomes root without any privilege, as a restricted app in the host's namespaces is, and joins a
  * namespace.

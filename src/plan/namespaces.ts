@@ -6,7 +6,7 @@
 
 import type { Capability } from "../linux/capabilities.ts";
 import type { NamespaceKind } from "../linux/clone_flags.ts";
-import { encodeText } from "../linux/text.ts";
+import { encodeText, quoteText } from "../linux/text.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
 import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";
@@ -14,6 +14,9 @@ import { networkKind } from "./network/networks.ts";
 
 /** The most bytes of a host name: sethostname(2). */
 const LONGEST_HOSTNAME = 64;
+
+/** What ends a name in /etc/hosts: hosts(5). */
+const END_OF_NAME = /[\s\p{Cc}#]/u;
 
 /** The namespaces of an isolated pod. In either flavor, each app also has a mount namespace. */
 export interface NamespacePlan {
@@ -58,10 +61,19 @@ export function planNamespaceKinds(args: RunArguments, flavor: Flavor): Namespac
 /**
  * Returns the host name of an isolated pod.
  *
- * @throws {Error} when `--hostname` is longer than the kernel allows.
+ * The kernel takes any bytes. But the name also stands in /etc/hosts, where a blank would make two
+ * names of it, and a line break an address of somebody else.
+ *
+ * @throws {Error} when `--hostname` is no single name, or longer than the kernel allows.
  */
 export function hostnameOf({ hostname, uuid }: RunArguments): string {
+  if (hostname === "") return `rkt-${uuid}`;
+  if (END_OF_NAME.test(hostname)) {
+    throw new Error(`--hostname: ${quoteText(hostname)} is no single name`);
+  }
   const { length } = encodeText(hostname);
-  if (length <= LONGEST_HOSTNAME) return hostname || `rkt-${uuid}`;
-  throw new Error(`--hostname: ${length} bytes are more than a host name's ${LONGEST_HOSTNAME}`);
+  if (length > LONGEST_HOSTNAME) {
+    throw new Error(`--hostname: ${length} bytes are more than a host name's ${LONGEST_HOSTNAME}`);
+  }
+  return hostname;
 }

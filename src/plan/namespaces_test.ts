@@ -13,3 +13,16 @@ Deno.test("a host name that the kernel would refuse is an error about the flag",
   const hostname = "ä".repeat(33);
   assertThrows(() => hostnameOf({ ...ARGUMENTS, hostname }), Error, "--hostname: 66 bytes");
 });
+
+Deno.test("what would be more than a name in /etc/hosts is an error about the flag", () => {
+  for (const hostname of ["a b", "a\n1.2.3.4 b", "#", "a#", " ", "a\t", "\u00a0", "\x1b"]) {
+    assertThrows(
+      () => hostnameOf({ ...ARGUMENTS, hostname }),
+      Error,
+      `--hostname: ${JSON.stringify(hostname)} is no single name`,
+    );
+  }
+  for (const hostname of ["Web_1.example-2.org", "h\udce9"]) {
+    assertEquals(hostnameOf({ ...ARGUMENTS, hostname }), hostname);
+  }
+});

@@ -139,5 +139,5 @@ function readPid(): number | undefined {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw new Error(`${POD_PATHS.pid}: cannot be read`, { cause: error });
   }
-  return parsePid(text.trim());
+  return parsePid(text.trim(), POD_PATHS.pid);
 }

@@ -40,10 +40,8 @@ const SECBIT_NO_SETUID_FIXUP = 1 << 2;
  * with the owner's id every capability in the namespace; if root owned it, so would a root process
  * of the host that has given up its privileges.
  *
- * @throws {Error} when the host has no user namespaces.
- * @throws {SyscallError} without `CAP_SETUID`, `CAP_SETGID` and `CAP_SETPCAP`, or when the host
- * does
- *   not have the ids.
+ * @throws {Error} which names the flag: when the host has no user namespaces, or not the ids, and
+ * without `CAP_SETUID`, `CAP_SETGID` and `CAP_SETPCAP`.
  */
 export function makePodUsers(ids: IdRange, debug: Debug): PodUsers {
   debug(`user namespace: ids 0 to ${ids.count - 1} are the host's from ${ids.shift} on`);
@@ -62,8 +60,10 @@ export function makePodUsers(ids: IdRange, debug: Debug): PodUsers {
     return { ids, namespace };
   } catch (error) {
     // ENOSPC: /proc/sys/user/max_user_namespaces; EINVAL: a kernel without them.
-    if (!failedWith(error, "ENOSPC", "EINVAL")) throw error;
-    throw new Error("--private-users: this host has no user namespaces", { cause: error });
+    const why = failedWith(error, "ENOSPC", "EINVAL")
+      ? "this host has no user namespaces"
+      : "the user namespace cannot be made";
+    throw new Error(`--private-users: ${why}`, { cause: error });
   }
 }
 

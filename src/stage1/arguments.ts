@@ -118,7 +118,7 @@ export function parseEnterArguments(args: readonly string[]): EnterArguments {
   if (rest.length === 0) throw new Error("no command to run in the app");
   return {
     debug: flags.debug ?? false,
-    pid: parsePid(flags.pid ?? ""),
+    pid: parsePid(flags.pid ?? "", "--pid"),
     appName: flags.appname,
     command: rest,
   };
@@ -151,11 +151,14 @@ export function parseStopArguments(args: readonly string[]): StopArguments {
 /**
  * Reads a process id in decimal.
  *
+ * @param what The flag or file that the text comes from.
  * @throws {Error} when the text is not a process id.
  */
-export function parsePid(text: string): number {
+export function parsePid(text: string, what: string): number {
   const pid = /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : NaN;
-  if (!(pid <= 0x7fff_ffff)) throw new Error(`pid: ${quoteText(text)} is not a process id`);
+  if (!(pid <= 0x7fff_ffff)) {
+    throw new Error(`${what}: ${quoteText(text)} is not a process id`);
+  }
   return pid;
 }
 

@@ -89,8 +89,8 @@ Deno.test("gc and stop take what rkt passes to them", () => {
 });
 
 Deno.test("parsePid() takes what can be a process, and nothing else", () => {
-  assertEquals(parsePid("4194304"), 4194304);
+  assertEquals(parsePid("4194304", "pid"), 4194304);
   for (const text of ["", "0", "-1", "1x", "0x1", "99999999999", "4294967295"]) {
-    assertThrows(() => parsePid(text), Error, "is not a process id");
+    assertThrows(() => parsePid(text, "pid"), Error, "is not a process id");
   }
 });
