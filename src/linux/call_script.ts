@@ -15,7 +15,7 @@ import { asBytes, type Bytes } from "./bytes.ts";
 import { describeCall, describeErrno, SyscallError } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { type Argument, type Call, cString, syscall } from "./libc.ts";
-import { type Pass, PASS_ARGUMENTS } from "./seccomp_program.ts";
+import { type Pass, PASS_ARGUMENTS } from "./syscall_filter.ts";
 import { SYSCALL_NUMBERS, type SyscallName } from "./syscall_numbers.ts";
 import { encodeText } from "./text.ts";
 

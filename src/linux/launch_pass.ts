@@ -11,7 +11,7 @@
 
 import { resolveRules } from "./named_filter.ts";
 import { WITHOUT_NEW_NAMESPACES } from "./safe_arguments.ts";
-import type { Pass } from "./seccomp_program.ts";
+import type { Pass } from "./syscall_filter.ts";
 import { ARCHITECTURE, type Architecture } from "./syscall_numbers.ts";
 import { syscallNumber } from "./syscall_table.ts";
 

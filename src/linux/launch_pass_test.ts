@@ -8,7 +8,7 @@ import { startProcess } from "./init.ts";
 import { makePass, PASSED_SYSCALLS } from "./launch_pass.ts";
 import { resolveFilter } from "./named_filter.ts";
 import { recordFilter } from "./seccomp.ts";
-import type { Pass } from "./seccomp_program.ts";
+import type { Pass } from "./syscall_filter.ts";
 import { ARCHITECTURE } from "./syscall_numbers.ts";
 import { endOf } from "./wait.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import { errnoNumber } from "./errno_table.ts";
-import type { ArgumentRule, ArgumentTest, Mode, SyscallFilter } from "./seccomp_program.ts";
+import type { ArgumentRule, ArgumentTest, Mode, SyscallFilter } from "./syscall_filter.ts";
 import type { Architecture } from "./syscall_numbers.ts";
 import { syscallNumber } from "./syscall_table.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import { NAMESPACE_FLAGS } from "./clone_flags.ts";
-import type { ArgumentTest } from "./seccomp_program.ts";
+import type { ArgumentTest } from "./syscall_filter.ts";
 
 /** `TIOCSTI` and `TIOCLINUX`: ioctl_tty(2), ioctl_console(2). */
 const TIOCSTI = 0x5412;

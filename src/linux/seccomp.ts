@@ -8,12 +8,8 @@
 
 import { asBytes, type Bytes } from "./bytes.ts";
 import { type Call, keepInMemory, syscall } from "./libc.ts";
-import {
-  assembleFilter,
-  encodeProgram,
-  programLength,
-  type SyscallFilter,
-} from "./seccomp_program.ts";
+import { assembleFilter, encodeProgram, programLength } from "./seccomp_program.ts";
+import type { SyscallFilter } from "./syscall_filter.ts";
 import { ARCHITECTURE } from "./syscall_numbers.ts";
 
 const PR_SET_NO_NEW_PRIVS = 38;

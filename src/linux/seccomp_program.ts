@@ -6,71 +6,14 @@
  */
 
 import { asBytes, type Bytes } from "./bytes.ts";
+import {
+  type ArgumentRule,
+  type Mode,
+  type Pass,
+  PASS_ARGUMENTS,
+  type SyscallFilter,
+} from "./syscall_filter.ts";
 import type { Architecture } from "./syscall_numbers.ts";
-
-/** Which system calls a program may make. */
-export interface SyscallFilter {
-  /** Whether the listed calls are those that work, or those that are refused. */
-  mode: Mode;
-  /** Numbers of calls, in any order. No rule applies to a call that is listed here. */
-  syscalls: readonly number[];
-  /** Calls for which an argument decides, by number. */
-  rules?: ReadonlyMap<number, ArgumentRule>;
-  /**
-   * The number of the error that a refused call returns. Without it, the call ends the process with
-   * SIGSYS.
-   */
-  errno?: number;
-  /** Lets some calls through although they would be refused. */
-  pass?: Pass;
-}
-
-/** Whether the listed things work, or are refused. */
-export type Mode = "allow" | "deny";
-
-/** A rule for a call for which an argument decides. */
-export interface ArgumentRule {
-  /**
-   * The number of the error that the call returns where it is refused, also if the filter ends
-   * processes.
-   */
-  errno: number;
-  /** When the call works. Without a test, it never works. */
-  test?: ArgumentTest;
-}
-
-/**
- * A comparison of an argument's lower 32 bits. The kernel reads no more of an `int` or of flags: a
- * test of the upper bits would tell apart what is the same to the kernel.
- */
-export interface ArgumentTest {
-  /** The argument's index, from 0 on. */
-  argument: number;
-  /** The bits that count; all without it. */
-  mask?: number;
-  /** Whether the call works with these values, or is refused with them. */
-  mode: Mode;
-  /** Unsigned, in any order. */
-  values: readonly number[];
-}
-
-/**
- * A way through a filter for a process that knows two secret words. It gives them as arguments that
- * the call ignores: {@linkcode PASS_ARGUMENTS}.
- */
-export interface Pass {
-  /** Numbers of the calls that it lets through. */
-  syscalls: readonly number[];
-  /** Calls that it lets through as far as a rule allows, by number. */
-  rules?: ReadonlyMap<number, ArgumentRule>;
-  /** 64 bits each, unsigned. */
-  words: readonly [bigint, bigint];
-}
-
-/**
- * The indices of the arguments, from 0 on, that hold the words of a {@linkcode Pass}: the last two.
- */
-export const PASS_ARGUMENTS = [4, 5] as const;
 
 /** One instruction: `struct sock_filter`. */
 export interface Instruction {

@@ -6,14 +6,13 @@ import {
   encodeProgram,
   type Instruction,
   JUMP_IF_EQUAL,
-  type Pass,
   programLength,
   RETURN,
   SECCOMP_RET_ALLOW,
   SECCOMP_RET_ERRNO,
   SECCOMP_RET_KILL_PROCESS,
-  type SyscallFilter,
 } from "./seccomp_program.ts";
+import type { Pass, SyscallFilter } from "./syscall_filter.ts";
 import { interpret, verdictOf } from "./seccomp_testing.ts";
 import type { Architecture } from "./syscall_numbers.ts";
 import { syscallNumber } from "./syscall_table.ts";

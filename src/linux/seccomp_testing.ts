@@ -21,8 +21,8 @@ import {
   NUMBER_OFFSET,
   programLength,
   RETURN,
-  type SyscallFilter,
 } from "./seccomp_program.ts";
+import type { SyscallFilter } from "./syscall_filter.ts";
 import type { Architecture } from "./syscall_numbers.ts";
 
 /** Returns a filter's verdict on a native call. */
