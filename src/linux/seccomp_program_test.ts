@@ -15,7 +15,7 @@ import {
 import type { Pass, SyscallFilter } from "./syscall_filter.ts";
 import { interpret, verdictOf } from "./seccomp_testing.ts";
 import type { Architecture } from "./syscall_numbers.ts";
-import { syscallNumber } from "./syscall_table.ts";
+import { syscallNumber, syscallTable } from "./syscall_table.ts";
 
 const ARCHITECTURES: Architecture[] = ["x86_64", "aarch64"];
 const AUDIT_ARCH_I386 = 0x4000_0003;
@@ -320,12 +320,7 @@ Deno.test("a pass whose rule is too long for a jump is refused", () => {
   assertThrows(() => assembleFilter(filter, "x86_64"), RangeError, "instructions");
 });
 
-/** The table the other way around: every word of its source that is a call's name. */
+/** The table the other way around. */
 function namesByNumber(): Map<number, string> {
-  const text = Deno.readTextFileSync(new URL("./syscall_table.ts", import.meta.url));
-  const words = new Set(text.match(/[a-z_][a-z0-9_]+/g));
-  return new Map([...words].flatMap((name) => {
-    const number = syscallNumber(name, "x86_64");
-    return number === undefined ? [] : [[number, name] as const];
-  }));
+  return new Map([...syscallTable("x86_64")].map(([name, number]) => [number, name]));
 }

@@ -8,6 +8,12 @@
 /** An architecture that this image is made for, in Deno's spelling. */
 export type Architecture = "x86_64" | "aarch64";
 
+/** A 32-bit architecture whose programs such a machine runs as well. */
+export type CompatArchitecture = "i386" | "arm";
+
+/** An architecture by which system calls are numbered. */
+export type Abi = Architecture | CompatArchitecture;
+
 /** The architecture of this machine. */
 export const ARCHITECTURE = Deno.build.arch as Architecture;
 

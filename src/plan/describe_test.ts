@@ -66,7 +66,7 @@ Deno.test("a pod with namespaces of its own is told in the order in which it is 
     "keep these capabilities, as far as run has them: ",
     "become user 0",
     "gain no new privileges",
-    "allow 291 system calls",
+    "allow 300 system calls",
     'run to its end "/bin/before", as root',
     'execute "/bin/server"',
     'wait for its end, then run "/bin/after", as root',

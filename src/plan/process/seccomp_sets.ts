@@ -3,8 +3,8 @@
  * `spec/ace.md`; rkt, `Documentation/seccomp-guide.md`; docker, `profiles/seccomp`;
  * systemd.exec(5), `SystemCallFilter=`.
  *
- * Each set has the calls that 64-bit x86 and arm know, and newer calls that do what an older call
- * of the set does: a program of today gets the filter that was meant.
+ * Each set has the calls that x86 and arm know, and newer calls that do what an older call of the
+ * set does: a program of today gets the filter that was meant.
  *
  * @module
  */
@@ -20,11 +20,11 @@ import {
 /** systemd's sets, by systemd's names. `@name` includes another set. */
 const SYSTEMD_SETS: Readonly<Record<string, string>> = {
   default: `
-    arch_prctl brk clock_getres clock_gettime clock_nanosleep execve exit exit_group futex
+    arch_prctl brk cacheflush clock_getres clock_gettime clock_nanosleep execve exit exit_group futex
     get_robust_list get_thread_area getegid geteuid getgid getgroups getpgid getpgrp getpid getppid
     getrandom getresgid getresuid getrlimit getsid gettid gettimeofday getuid membarrier mmap mprotect
     munmap nanosleep pause prlimit64 restart_syscall rseq rt_sigreturn sched_getaffinity sched_yield
-    set_robust_list set_thread_area set_tid_address time`,
+    set_robust_list set_thread_area set_tid_address time uprobe uretprobe`,
   aio: `
     io_cancel io_destroy io_getevents io_pgetevents io_setup io_submit io_uring_enter
     io_uring_register io_uring_setup`,
@@ -33,15 +33,16 @@ const SYSTEMD_SETS: Readonly<Record<string, string>> = {
     write writev`,
   chown: "chown fchown fchownat lchown",
   clock: "adjtimex clock_adjtime clock_settime settimeofday",
-  "cpu-emulation": "modify_ldt",
+  "cpu-emulation": "modify_ldt vm86 vm86old",
   debug: "lookup_dcookie perf_event_open pidfd_getfd ptrace",
   "file-system": `
     access chdir chmod close creat faccessat faccessat2 fallocate fchdir fchmod fchmodat fchmodat2
-    fcntl fgetxattr flistxattr fremovexattr fsetxattr fstat fstatfs ftruncate futimesat getcwd getdents
-    getdents64 getxattr inotify_add_watch inotify_init inotify_init1 inotify_rm_watch lgetxattr link
-    linkat listxattr llistxattr lremovexattr lsetxattr lstat mkdir mkdirat mknod mknodat newfstatat open
-    openat openat2 readlink readlinkat removexattr rename renameat renameat2 rmdir setxattr stat statfs
-    statx symlink symlinkat truncate unlink unlinkat utime utimensat utimes`,
+    fcntl fgetxattr file_getattr file_setattr flistxattr fremovexattr fsetxattr fstat fstatfs
+    ftruncate futimesat getcwd getdents getdents64 getxattr getxattrat inotify_add_watch
+    inotify_init inotify_init1 inotify_rm_watch lgetxattr link linkat listxattr listxattrat
+    llistxattr lremovexattr lsetxattr lstat mkdir mkdirat mknod mknodat newfstatat open openat
+    openat2 readlink readlinkat removexattr removexattrat rename renameat renameat2 rmdir setxattr
+    setxattrat stat statfs statx symlink symlinkat truncate unlink unlinkat utime utimensat utimes`,
   "io-event": `
     epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait
     epoll_wait_old eventfd eventfd2 poll ppoll pselect6 select`,
@@ -53,13 +54,15 @@ const SYSTEMD_SETS: Readonly<Record<string, string>> = {
   memlock: "mlock mlock2 mlockall munlock munlockall",
   module: "delete_module finit_module init_module",
   mount: `
-    chroot fsconfig fsmount fsopen fspick mount mount_setattr move_mount open_tree pivot_root umount2`,
+    chroot fsconfig fsmount fsopen fspick mount mount_setattr move_mount open_tree open_tree_attr
+    pivot_root umount2`,
   "network-io": `
     accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmsg
     sendmmsg sendmsg sendto setsockopt shutdown socket socketpair`,
   obsolete: `
-    _sysctl afs_syscall create_module get_kernel_syms getpmsg putpmsg query_module security sysfs
-    tuxcall uselib ustat vserver`,
+    _sysctl afs_syscall bdflush break create_module ftime get_kernel_syms getpmsg gtty idle lock mpx
+    prof profil putpmsg query_module security sgetmask ssetmask stime stty sysfs tuxcall ulimit uselib
+    ustat vserver`,
   pkey: "pkey_alloc pkey_free pkey_mprotect",
   privileged: `
     @chown @clock @module @raw-io @reboot @swap _sysctl acct bpf capset chroot fanotify_init
@@ -68,7 +71,7 @@ const SYSTEMD_SETS: Readonly<Record<string, string>> = {
   process: `
     capget clone clone3 execveat fork getrusage kill pidfd_open pidfd_send_signal prctl
     rt_sigqueueinfo rt_tgsigqueueinfo setns tgkill times tkill unshare vfork wait4 waitid`,
-  "raw-io": "ioperm iopl",
+  "raw-io": "ioperm iopl pciconfig_iobase pciconfig_read pciconfig_write",
   reboot: "kexec_file_load kexec_load reboot",
   resources: `
     ioprio_set mbind migrate_pages move_pages sched_setaffinity sched_setattr sched_setparam
@@ -111,8 +114,9 @@ const DEFAULT_WHITELIST = `
   umask uname vfork vmsplice wait4 waitid`;
 
 /**
- * Calls of the default whitelist for which an argument decides. They fail with errors, and do not
- * end the process: programs try these calls and go on without.
+ * Calls that the default whitelist does not simply allow: an argument decides, or none of them
+ * works. They fail with errors, and do not end the process: programs try these calls and go on
+ * without.
  */
 const DEFAULT_RULES: NamedRules = {
   clone: { errno: "EPERM", test: WITHOUT_NEW_NAMESPACES },
@@ -133,9 +137,9 @@ const DEFAULT_BLACKLIST = `
   @clock @keyring @module @raw-io @reboot @swap
   _sysctl acct bpf create_module fsconfig fsmount fsopen fspick get_kernel_syms get_mempolicy kcmp
   lookup_dcookie mbind mount mount_setattr move_mount move_pages name_to_handle_at nfsservctl
-  open_by_handle_at open_tree perf_event_open pidfd_getfd pivot_root process_madvise process_vm_readv
+  open_by_handle_at open_tree open_tree_attr perf_event_open pidfd_getfd pivot_root process_madvise process_vm_readv
   process_vm_writev ptrace query_module quotactl quotactl_fd set_mempolicy set_mempolicy_home_node setns
-  sysfs umount2 unshare userfaultfd uselib ustat`;
+  sysfs umount2 unshare userfaultfd uselib ustat vm86 vm86old`;
 
 /** The wildcard by which a retain-set keeps everything. It overrides all else in the set. */
 export const EVERY_SYSCALL = "@appc.io/all";
