@@ -6,8 +6,8 @@
 
 import { errnoNumber } from "./errno_table.ts";
 import type { ArgumentRule, ArgumentTest, Mode, SyscallFilter } from "./syscall_filter.ts";
-import type { Architecture } from "./syscall_numbers.ts";
-import { syscallNumber } from "./syscall_table.ts";
+import type { Abi, Architecture } from "./syscall_numbers.ts";
+import { syscallNumber, syscallTable } from "./syscall_table.ts";
 
 /** A {@linkcode SyscallFilter} in names. */
 export interface NamedFilter {
@@ -24,6 +24,11 @@ export interface NamedFilter {
    * SIGSYS.
    */
   errno?: string;
+  /**
+   * The name of the error that a call returns which nobody knows, such as a newer one. Without it,
+   * the call is refused like any other. Only for lists of calls that work.
+   */
+  errnoOfUnknown?: string;
 }
 
 /** Rules by the names of their calls. */
@@ -52,18 +57,24 @@ export interface NamedRule {
  * assertEquals(resolveFilter(filter, "aarch64"), { mode: "deny", syscalls: [34], errno: 1 });
  * ```
  */
-export function resolveFilter(
-  { mode, syscalls, rules, errno }: NamedFilter,
-  architecture: Architecture,
-): SyscallFilter {
-  const numbers = syscalls.map((name) => syscallNumber(name, architecture))
-    .filter((number) => number !== undefined);
+export function resolveFilter(filter: NamedFilter, architecture: Architecture): SyscallFilter {
+  const { syscalls, rules } = filter;
   return {
-    mode,
-    syscalls: numbers,
+    ...resolveRefusals(filter, architecture),
+    syscalls: numbersOf(syscalls, architecture),
     ...(rules ? { rules: resolveRules(rules, architecture) } : {}),
-    ...(errno === undefined ? {} : { errno: requireErrno(errno) }),
   };
+}
+
+function resolveRefusals({ mode, errno, errnoOfUnknown }: NamedFilter, abi: Abi) {
+  const refusals = { mode, ...(errno === undefined ? {} : { errno: requireErrno(errno) }) };
+  if (errnoOfUnknown === undefined) return refusals;
+  const known = [...syscallTable(abi).values()];
+  return { ...refusals, unknown: { known, errno: requireErrno(errnoOfUnknown) } };
+}
+
+function numbersOf(names: readonly string[], abi: Abi): number[] {
+  return names.map((name) => syscallNumber(name, abi)).filter((number) => number !== undefined);
 }
 
 /**
@@ -73,11 +84,11 @@ export function resolveFilter(
  */
 export function resolveRules(
   rules: NamedRules,
-  architecture: Architecture,
+  abi: Abi,
 ): Map<number, ArgumentRule> {
   const resolved = new Map<number, ArgumentRule>();
   for (const [name, rule] of Object.entries(rules)) {
-    const number = syscallNumber(name, architecture);
+    const number = syscallNumber(name, abi);
     if (number !== undefined) resolved.set(number, { ...rule, errno: requireErrno(rule.errno) });
   }
   return resolved;

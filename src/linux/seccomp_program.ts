@@ -70,7 +70,17 @@ const LONGEST_JUMP = 255;
 const INSTRUCTION_SIZE = 8;
 
 /** What becomes of a call: a verdict, or a further condition. */
-type Outcome = number | ArgumentRule | Passage;
+type Outcome = number | Selection | Passage;
+
+/** Verdicts by the value of an argument. */
+interface Selection {
+  argument: number;
+  /** The bits that count; all without it. */
+  mask?: number | undefined;
+  verdicts: ReadonlyMap<number, number>;
+  /** The verdict on all other values. */
+  ofOthers: number;
+}
 
 /** One outcome for a call with the words, and another for a call without them. */
 interface Passage {
@@ -88,8 +98,8 @@ interface Interval {
 /**
  * Assembles the program of a filter.
  *
- * A call for another architecture, which numbers calls differently, ends the process whatever the
- * filter says. Calls of the x32 ABI are refused.
+ * A call for another architecture, which numbers calls differently, ends the process, and calls of
+ * the x32 ABI are refused; where the filter has an error for unknown calls, these are such.
  *
  * Numbers with the same outcome form a few dozen intervals, in which the program searches by
  * halves: six or seven comparisons for a call, where a list of numbers would take hundreds.
@@ -103,10 +113,11 @@ interface Interval {
 export function assembleFilter(filter: SyscallFilter, architecture: Architecture): Instruction[] {
   // The program is written from its end, so that the length of each jump is known.
   const reversed: Instruction[] = [];
+  const { unknown } = filter;
   appendSearch(intervalsOfNumbers(filter, architecture), reversed);
   reversed.push(
     instruction(LOAD_WORD, NUMBER_OFFSET),
-    instruction(RETURN, SECCOMP_RET_KILL_PROCESS),
+    instruction(RETURN, unknown ? refusalOf(unknown) : SECCOMP_RET_KILL_PROCESS),
     instruction(JUMP_IF_EQUAL, AUDIT_ARCH[architecture], 1, 0),
     instruction(LOAD_WORD, ARCHITECTURE_OFFSET),
   );
@@ -139,12 +150,13 @@ export function argumentOffset(argument: number): number {
 }
 
 function intervalsOfNumbers(filter: SyscallFilter, architecture: Architecture): Interval[] {
-  const refusal = refusalOf(filter);
-  const [ofListed, ofOthers] = verdicts(filter.mode, refusal);
-  const outcomes = outcomesOf(filter, ofListed);
+  const ofOthers = verdictOnOthers(filter);
+  const outcomes = outcomesOf(filter);
   if (filter.pass) addPassages(filter.pass, ofOthers, outcomes);
   const intervals = intervalsOf(outcomes, ofOthers);
-  if (architecture === "x86_64") beginInterval(intervals, X32_SYSCALL_BIT, refusal);
+  if (architecture === "x86_64") {
+    beginInterval(intervals, X32_SYSCALL_BIT, refusalOf(filter.unknown ?? filter));
+  }
   return intervals;
 }
 
@@ -152,18 +164,33 @@ function verdicts(mode: Mode, refusal: number): [ofListed: number, ofOthers: num
   return mode === "allow" ? [SECCOMP_RET_ALLOW, refusal] : [refusal, SECCOMP_RET_ALLOW];
 }
 
-function outcomesOf(
-  { syscalls, rules = new Map() }: Pick<SyscallFilter, "syscalls" | "rules">,
-  ofListed: number,
-): Map<number, Outcome> {
-  const outcomes = new Map<number, Outcome>(rules);
+/** The verdict on a call that the filter has no word about. */
+function verdictOnOthers(filter: SyscallFilter): number {
+  return filter.mode === "deny" ? SECCOMP_RET_ALLOW : refusalOf(filter.unknown ?? filter);
+}
+
+function outcomesOf(filter: SyscallFilter): Map<number, Outcome> {
+  const { mode, syscalls, rules = new Map(), unknown } = filter;
+  const refusal = refusalOf(filter);
+  const [ofListed] = verdicts(mode, refusal);
+  const outcomes = new Map<number, Outcome>();
+  for (const number of unknown?.known ?? []) outcomes.set(number, refusal);
+  for (const [number, rule] of rules) outcomes.set(number, ofRule(rule));
   for (const number of syscalls) outcomes.set(number, ofListed);
   return outcomes;
 }
 
+function ofRule({ errno, test }: ArgumentRule): Outcome {
+  const refusal = refusalOf({ errno });
+  if (test === undefined) return refusal;
+  const [ofListed, ofOthers] = verdicts(test.mode, refusal);
+  const { argument, mask, values } = test;
+  return { argument, mask, verdicts: new Map(values.map((it) => [it, ofListed])), ofOthers };
+}
+
 /** A call that is always allowed needs no pass. */
 function addPassages(pass: Pass, ofOthers: number, outcomes: Map<number, Outcome>): void {
-  for (const [number, passed] of outcomesOf(pass, SECCOMP_RET_ALLOW)) {
+  for (const [number, passed] of outcomesOf({ ...pass, mode: "allow" })) {
     const otherwise = outcomes.get(number) ?? ofOthers;
     if (otherwise === SECCOMP_RET_ALLOW) continue;
     outcomes.set(number, { words: pass.words, passed, otherwise });
@@ -225,20 +252,16 @@ function appendSkip(k: number, distance: number, reversed: Instruction[]): void 
 function appendOutcome(outcome: Outcome, reversed: Instruction[]): void {
   if (typeof outcome === "number") reversed.push(instruction(RETURN, outcome));
   else if ("words" in outcome) appendPassage(outcome, reversed);
-  else appendRule(outcome, reversed);
+  else appendSelection(outcome, reversed);
 }
 
-function appendRule({ errno, test }: ArgumentRule, reversed: Instruction[]): void {
-  const refusal = refusalOf({ errno });
-  if (test === undefined) {
-    reversed.push(instruction(RETURN, refusal));
-    return;
-  }
-  const [ofListed, ofOthers] = verdicts(test.mode, refusal);
-  const outcomes = new Map(test.values.map((value) => [value, ofListed]));
-  appendSearch(intervalsOf(outcomes, ofOthers), reversed);
-  if (test.mask !== undefined) reversed.push(instruction(AND, test.mask));
-  reversed.push(instruction(LOAD_WORD, argumentOffset(test.argument)));
+function appendSelection(
+  { argument, mask, verdicts, ofOthers }: Selection,
+  reversed: Instruction[],
+): void {
+  appendSearch(intervalsOf(verdicts, ofOthers), reversed);
+  if (mask !== undefined) reversed.push(instruction(AND, mask));
+  reversed.push(instruction(LOAD_WORD, argumentOffset(argument)));
 }
 
 /** Compares the words half by half. The first half that differs leads to the other outcome. */

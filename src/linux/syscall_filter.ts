@@ -17,8 +17,20 @@ export interface SyscallFilter {
    * SIGSYS.
    */
   errno?: number;
+  /**
+   * Tells calls that nobody knows from those that are refused. Only for lists of calls that work.
+   */
+  unknown?: UnknownCalls;
   /** Lets some calls through although they would be refused. */
   pass?: Pass;
+}
+
+/** An error for calls that do not exist, as far as is known. */
+export interface UnknownCalls {
+  /** The numbers of all calls that are known. */
+  known: readonly number[];
+  /** The number of the error that all others return. */
+  errno: number;
 }
 
 /** Whether the listed things work, or are refused. */

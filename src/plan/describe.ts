@@ -363,10 +363,10 @@ function describeOomScore({ isolators: { oomScore } }: AppPlan): string[] {
 
 function describeFilter(seccomp: NamedFilter | undefined): string {
   if (seccomp === undefined) return "allow all system calls";
-  const { mode, syscalls, errno = "SIGSYS" } = seccomp;
-  return mode === "allow"
-    ? `allow ${syscalls.length} system calls, answer others with ${errno}`
-    : `answer ${syscalls.length} system calls with ${errno}, allow others`;
+  const { mode, syscalls, errno = "SIGSYS", errnoOfUnknown = errno } = seccomp;
+  if (mode === "deny") return `answer ${syscalls.length} system calls with ${errno}, allow others`;
+  const newer = errnoOfUnknown === errno ? "" : `, and unknown ones with ${errnoOfUnknown}`;
+  return `allow ${syscalls.length} system calls, answer others with ${errno}${newer}`;
 }
 
 function quote(argv: readonly string[]): string {

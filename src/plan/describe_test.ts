@@ -66,7 +66,7 @@ Deno.test("a pod with namespaces of its own is told in the order in which it is 
     "keep these capabilities, as far as run has them: ",
     "become user 0",
     "gain no new privileges",
-    "allow 300 system calls",
+    "allow 300 system calls, answer others with EPERM, and unknown ones with ENOSYS",
     'run to its end "/bin/before", as root',
     'execute "/bin/server"',
     'wait for its end, then run "/bin/after", as root',
@@ -150,3 +150,38 @@ Deno.test("cgroups of version 2 are told with what enables their limits", () => 
     "  allow device c 1:3 rw",
   ]);
 });
+
+const filters: [what: string, mode: string, value: unknown, words: RegExp][] = [
+  [
+    "retained calls",
+    "retain",
+    { set: ["read"] },
+    /^allow \d+ system calls, answer others with SIGSYS$/,
+  ],
+  [
+    "retained calls and an error",
+    "retain",
+    { set: ["read"], errno: "EXDEV" },
+    /^allow \d+ system calls, answer others with EXDEV$/,
+  ],
+  [
+    "a removed call",
+    "remove",
+    { set: ["mkdir"] },
+    /^answer 1 system calls with SIGSYS, allow others$/,
+  ],
+  [
+    "no removed call",
+    "remove",
+    { set: ["@appc.io/empty"] },
+    /^allow \d+ system calls, answer others with EPERM, and unknown ones with ENOSYS$/,
+  ],
+];
+
+for (const [what, mode, value, words] of filters) {
+  Deno.test(`a plan says what becomes of a call that is refused, with ${what}`, () => {
+    const isolators = [{ name: `os/linux/seccomp-${mode}-set`, value }];
+    const lines = inWords({ image: { isolators } });
+    assertEquals(lines.filter((line) => words.test(line)).length, 1);
+  });
+}

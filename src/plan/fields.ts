@@ -83,10 +83,10 @@ export const FIELD_RULES = {
   "os/linux/capabilities-remove-set": honoured("the spec's default of 14 without these"),
   "os/linux/no-new-privileges": honoured("prctl(2)"),
   "os/linux/seccomp-retain-set, -remove-set": honoured(
-    "with `errno`, and the sets of @appc.io, @docker, @rkt and @systemd; who is not root gets no new privileges either",
+    "with `errno`, or else SIGSYS; sets of @appc.io, @docker, @rkt and @systemd; who is not root gets no new privileges either",
   ),
   "no word on capabilities or seccomp, isolated": honoured(
-    "the spec's default of 14, and the filter @rkt/default-whitelist",
+    "the spec's default of 14, and the filter @rkt/default-whitelist, which answers with errors",
   ),
   "os/linux/selinux-context": honoured("where the host has SELinux; else ignored, and said"),
   "os/linux/apparmor-profile": honoured(

@@ -112,11 +112,13 @@ function planFilter(
   restrictByDefault: boolean,
   ignored: string[],
 ): NamedFilter | undefined {
-  if (isolator === undefined) return restrictByDefault ? allowOnly([DEFAULT_FILTER]) : undefined;
+  if (isolator === undefined) return restrictByDefault ? defaultFilter() : undefined;
   refuseContradictions(isolator);
   const errno = requireErrno(isolator);
   if (isolator.set.includes(EVERY_SYSCALL)) return undefined;
-  if (isolator.set.includes(NO_SYSCALL)) return allowOnly([DEFAULT_FILTER], errno);
+  if (isolator.set.includes(NO_SYSCALL)) {
+    return errno.errno === undefined ? defaultFilter() : allowOnly([DEFAULT_FILTER], errno);
+  }
   const known = isolator.set.filter((name, i) => isKnown(name, isolator, i, ignored));
   return isolator.mode === "retain"
     ? allowOnly(known, errno)
@@ -163,6 +165,14 @@ function requireWildcard(name: string, isolator: SeccompIsolator, i: number): vo
   if (expandWildcard(name) === undefined) {
     throw new Error(`${entry(isolator, i)}: ${JSON.stringify(name)} is no set of system calls`);
   }
+}
+
+/**
+ * The filter of an app whose manifest names no calls. It ends no process: programs try calls that
+ * they can do without, and go on after an error. After ENOSYS, they try what came before the call.
+ */
+function defaultFilter(): NamedFilter {
+  return { ...allowOnly([DEFAULT_FILTER], { errno: "EPERM" }), errnoOfUnknown: "ENOSYS" };
 }
 
 /**

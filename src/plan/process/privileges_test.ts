@@ -45,7 +45,7 @@ Deno.test("an isolated app that asks for nothing has the defaults", () => {
   assertEquals(plan.capabilities?.keep.includes("CAP_SYS_ADMIN"), false);
   assertEquals(plan.seccomp?.mode, "allow");
   assertEquals(plan.seccomp?.syscalls.includes("mount"), false);
-  assertEquals(plan.seccomp?.errno, undefined);
+  assertEquals([plan.seccomp?.errno, plan.seccomp?.errnoOfUnknown], ["EPERM", "ENOSYS"]);
 });
 
 for (const options of [HOST, ISOLATED]) {
@@ -108,9 +108,13 @@ Deno.test("@appc.io/empty in a remove-set masks all else: this image's own filte
   const isolators = seccomp("remove", ["@appc.io/empty", "read"], "EPERM");
   const { seccomp: filter } = planPrivileges(isolators, HOST);
   assertEquals([filter?.mode, filter?.errno], ["allow", "EPERM"]);
-  const allowed = [...filter!.syscalls, ...Object.keys(filter!.rules!)];
-  assertEquals(new Set(allowed), new Set(expandWildcard("@rkt/default-whitelist")));
-  assertEquals(allowed.length, new Set(allowed).size);
+  const words = [...filter!.syscalls, ...Object.keys(filter!.rules!)];
+  assertEquals(words.length, new Set(words).size);
+  const { seccomp: byDefault } = planPrivileges({}, ISOLATED);
+  assertEquals(filter!.syscalls, byDefault!.syscalls);
+  assertEquals(filter!.rules, byDefault!.rules);
+  const allowed = expandWildcard("@rkt/default-whitelist")!;
+  assertEquals(filter!.syscalls.filter((name) => !allowed.includes(name)), []);
 });
 
 const CLONE_NEWUSER = 0x1000_0000n;
@@ -119,14 +123,72 @@ const ALLOWED = SECCOMP_RET_ALLOW;
 const KILLED = SECCOMP_RET_KILL_PROCESS;
 const refusedWith = (errno: Errno) => SECCOMP_RET_ERRNO | ERRNO[errno];
 
+type SeccompSet = Parameters<typeof planPrivileges>[0];
+
 /** What becomes of a call with these isolators in an isolated pod. */
-function verdict(isolators: Parameters<typeof planPrivileges>[0], name: string, ...args: bigint[]) {
+function verdict(isolators: SeccompSet, name: string, ...args: bigint[]) {
   const filter = planPrivileges(isolators, ISOLATED).seccomp!;
   return verdictOf(resolveFilter(filter, "x86_64"), "x86_64", syscallNumber(name, "x86_64")!, args);
 }
 
+/** What becomes of a call that is newer than all tables. */
+function verdictOnNewer(isolators: SeccompSet) {
+  const filter = planPrivileges(isolators, ISOLATED).seccomp!;
+  return verdictOf(resolveFilter(filter, "x86_64"), "x86_64", 600);
+}
+
+const refusals: [what: string, isolators: SeccompSet, refused: number, newer: number][] = [
+  ["no set", {}, refusedWith("EPERM"), refusedWith("ENOSYS")],
+  [
+    "no call to remove",
+    seccomp("remove", ["@appc.io/empty"]),
+    refusedWith("EPERM"),
+    refusedWith("ENOSYS"),
+  ],
+  [
+    "no call to remove, with an error",
+    seccomp("remove", ["@appc.io/empty"], "ENOTTY"),
+    refusedWith("ENOTTY"),
+    refusedWith("ENOTTY"),
+  ],
+  ["calls to retain", seccomp("retain", ["read"]), KILLED, KILLED],
+  [
+    "calls to retain, with an error",
+    seccomp("retain", ["read"], "ENOTTY"),
+    refusedWith("ENOTTY"),
+    refusedWith("ENOTTY"),
+  ],
+  ["the default whitelist", seccomp("retain", ["@rkt/default-whitelist"]), KILLED, KILLED],
+  [
+    "the default whitelist, with an error",
+    seccomp("retain", ["@rkt/default-whitelist"], "ENOTTY"),
+    refusedWith("ENOTTY"),
+    refusedWith("ENOTTY"),
+  ],
+  ["calls to remove", seccomp("remove", ["mount"]), KILLED, ALLOWED],
+  [
+    "calls to remove, with an error",
+    seccomp("remove", ["mount"], "ENOTTY"),
+    refusedWith("ENOTTY"),
+    ALLOWED,
+  ],
+];
+
+for (const [what, isolators, refused, newer] of refusals) {
+  Deno.test(`a refused call is an error or the end, where a manifest names ${what}`, () => {
+    assertEquals(verdict(isolators, "mount"), refused);
+    assertEquals(verdictOnNewer(isolators), newer);
+  });
+}
+
+Deno.test("calls that came after the default filter do not exist in it", () => {
+  for (const name of ["statmount", "listmount", "lsm_set_self_attr", "listns"]) {
+    assertEquals(verdict({}, name), refusedWith("ENOSYS"), name);
+  }
+});
+
 /** The sets that mean the default filter. */
-const DEFAULTS: [what: string, isolators: Parameters<typeof planPrivileges>[0]][] = [
+const DEFAULTS: [what: string, isolators: SeccompSet][] = [
   ["nothing", {}],
   ["@rkt/default-whitelist", seccomp("retain", ["@rkt/default-whitelist"])],
   ["@docker/default-whitelist", seccomp("retain", ["@docker/default-whitelist"])],
@@ -171,13 +233,15 @@ for (const [what, isolators] of DEFAULTS) {
       assertEquals(verdict(isolators, name, argument), expected, `${name}(${argument})`);
     }
     // TCGETS, TIOCSTI, TIOCLINUX, and TIOCSTI with upper bits, which the kernel ignores.
-    const ioctl = (request: bigint) => verdict(isolators, "ioctl", 0n, request);
-    assertEquals([0x5401n, 0x5412n, 0x541cn, 0x1_0000_5412n].map(ioctl), [
-      ALLOWED,
-      refusedWith("EPERM"),
-      refusedWith("EPERM"),
-      refusedWith("EPERM"),
-    ]);
+    for (const judge of [verdict]) {
+      const ioctl = (request: bigint) => judge(isolators, "ioctl", 0n, request);
+      assertEquals([0x5401n, 0x5412n, 0x541cn, 0x1_0000_5412n].map(ioctl), [
+        ALLOWED,
+        refusedWith("EPERM"),
+        refusedWith("EPERM"),
+        refusedWith("EPERM"),
+      ]);
+    }
   });
 }
 
