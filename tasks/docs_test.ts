@@ -130,7 +130,12 @@ Deno.test("the documentation names images of this version", () => {
 });
 
 /** Messages that programs in a pod show, and examples. */
-const NOT_OUR_MESSAGES = ["Operation not permitted", "Read-only file system", "apps[0].app.user"];
+const NOT_OUR_MESSAGES = [
+  "Function not implemented",
+  "Operation not permitted",
+  "Read-only file system",
+  "apps[0].app.user",
+];
 /** What the code puts together, and what stands for something else, with its quotation marks. */
 const SEAM = /: |"?\b(?:NAME|PATH|FIELD|PLUGIN|APP|VALUE|N|ulimit -v)\b"?|\/etc\/passwd|…/;
 /** Shorter parts of a message are everywhere. */

@@ -5,8 +5,15 @@
  */
 
 import { errnoNumber } from "./errno_table.ts";
-import type { ArgumentRule, ArgumentTest, Mode, SyscallFilter } from "./syscall_filter.ts";
-import type { Abi, Architecture } from "./syscall_numbers.ts";
+import { compatNames, multiplexersOf } from "./compat_syscalls.ts";
+import type {
+  ArgumentRule,
+  ArgumentTest,
+  Mode,
+  Multiplexer,
+  SyscallFilter,
+} from "./syscall_filter.ts";
+import type { Abi, Architecture, CompatArchitecture } from "./syscall_numbers.ts";
 import { syscallNumber, syscallTable } from "./syscall_table.ts";
 
 /** A {@linkcode SyscallFilter} in names. */
@@ -46,7 +53,7 @@ export interface NamedRule {
 }
 
 /**
- * Translates a filter into numbers.
+ * Translates a filter into numbers of a 64-bit architecture.
  *
  * @throws {RangeError} when Linux has no error of the filter's name.
  *
@@ -66,6 +73,35 @@ export function resolveFilter(filter: NamedFilter, architecture: Architecture): 
   };
 }
 
+/**
+ * Translates a filter into numbers of a 32-bit architecture. A name stands for all calls there that
+ * do the same, also for an operation of another call.
+ *
+ * @throws {RangeError} when Linux has no error of the filter's name.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * const filter = { mode: "deny", syscalls: ["lseek", "mkdir"], errno: "EPERM" } as const;
+ * const numbers = { lseek: 19, _llseek: 140, mkdir: 39 };
+ * assertEquals(resolveCompatFilter(filter, "i386"), {
+ *   mode: "deny",
+ *   syscalls: Object.values(numbers),
+ *   errno: 1,
+ *   multiplexers: new Map(),
+ * });
+ * ```
+ */
+export function resolveCompatFilter(filter: NamedFilter, abi: CompatArchitecture): SyscallFilter {
+  const { syscalls, rules } = filter;
+  return {
+    ...resolveRefusals(filter, abi),
+    syscalls: numbersOf(syscalls.flatMap(compatNames), abi),
+    ...(rules ? { rules: resolveRules(rules, abi) } : {}),
+    multiplexers: resolveMultiplexers(filter, abi),
+  };
+}
+
 function resolveRefusals({ mode, errno, errnoOfUnknown }: NamedFilter, abi: Abi) {
   const refusals = { mode, ...(errno === undefined ? {} : { errno: requireErrno(errno) }) };
   if (errnoOfUnknown === undefined) return refusals;
@@ -75,6 +111,36 @@ function resolveRefusals({ mode, errno, errnoOfUnknown }: NamedFilter, abi: Abi)
 
 function numbersOf(names: readonly string[], abi: Abi): number[] {
   return names.map((name) => syscallNumber(name, abi)).filter((number) => number !== undefined);
+}
+
+/** Lists the operations that the filter names. A call without such an operation is left out. */
+function resolveMultiplexers(
+  { syscalls, rules = {} }: NamedFilter,
+  abi: CompatArchitecture,
+): Map<number, Multiplexer> {
+  const listed = new Set(syscalls.flatMap(compatNames));
+  const multiplexers = new Map<number, Multiplexer>();
+  for (const { name, mask, operations } of multiplexersOf(abi)) {
+    const all = Object.entries(operations);
+    const judged = all.filter(([name]) => !listed.has(name) && Object.hasOwn(rules, name));
+    const multiplexer = {
+      ...(mask === undefined ? {} : { mask }),
+      operations: all.filter(([name]) => listed.has(name)).map(([, operation]) => operation),
+      refused: new Map(judged.map(([name, operation]) => [operation, refusalOf(rules[name]!)])),
+    };
+    if (multiplexer.operations.length + multiplexer.refused.size > 0) {
+      multiplexers.set(syscallNumber(name, abi)!, multiplexer);
+    }
+  }
+  return multiplexers;
+}
+
+/**
+ * What a rule becomes for an operation, whose arguments no filter sees. After ENOSYS, a C library
+ * may go on with the call that does nothing else.
+ */
+function refusalOf({ errno, test }: NamedRule): number {
+  return requireErrno(test === undefined ? errno : "ENOSYS");
 }
 
 /**

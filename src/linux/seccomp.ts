@@ -9,7 +9,7 @@
 import { asBytes, type Bytes } from "./bytes.ts";
 import { type Call, keepInMemory, syscall } from "./libc.ts";
 import { assembleFilter, encodeProgram, programLength } from "./seccomp_program.ts";
-import type { SyscallFilter } from "./syscall_filter.ts";
+import type { ProcessFilter } from "./syscall_filter.ts";
 import { ARCHITECTURE } from "./syscall_numbers.ts";
 
 const PR_SET_NO_NEW_PRIVS = 38;
@@ -35,7 +35,7 @@ export function setNoNewPrivileges(call: Call = syscall): void {
  * `EACCES`, for a thread without `CAP_SYS_ADMIN` that has not called {@linkcode
  * setNoNewPrivileges}.
  */
-export function prepareFilter(filter: SyscallFilter): () => void {
+export function prepareFilter(filter: ProcessFilter): () => void {
   const program = assemble(filter);
   const words = [programLength(program), keepInMemory(program)].map(BigInt);
   const description = keepInMemory(asBytes(new BigUint64Array(words)));
@@ -46,12 +46,12 @@ export function prepareFilter(filter: SyscallFilter): () => void {
  * Records that a process puts a filter in force. No call that the filter refuses can follow, except
  * with the filter's pass, if it has one.
  */
-export function recordFilter(filter: SyscallFilter, call: Call): void {
+export function recordFilter(filter: ProcessFilter, call: Call): void {
   const program = assemble(filter);
   // struct sock_fprog: a length of 16 bits, and a pointer at the next multiple of its size.
   call("seccomp", SECCOMP_SET_MODE_FILTER, 0, [programLength(program), program]);
 }
 
-function assemble(filter: SyscallFilter): Bytes {
+function assemble(filter: ProcessFilter): Bytes {
   return encodeProgram(assembleFilter(filter, ARCHITECTURE));
 }

@@ -9,11 +9,13 @@ import { asBytes, type Bytes } from "./bytes.ts";
 import {
   type ArgumentRule,
   type Mode,
+  type Multiplexer,
   type Pass,
   PASS_ARGUMENTS,
+  type ProcessFilter,
   type SyscallFilter,
 } from "./syscall_filter.ts";
-import type { Architecture } from "./syscall_numbers.ts";
+import { type Abi, type Architecture, COMPAT_ARCHITECTURES } from "./syscall_numbers.ts";
 
 /** One instruction: `struct sock_filter`. */
 export interface Instruction {
@@ -51,10 +53,12 @@ export const SECCOMP_RET_KILL_PROCESS = 0x8000_0000;
 export const SECCOMP_RET_ERRNO = 0x0005_0000;
 export const SECCOMP_RET_ALLOW = 0x7fff_0000;
 
-/** `AUDIT_ARCH_X86_64` and `AUDIT_ARCH_AARCH64`: `linux/audit.h`. */
-export const AUDIT_ARCH: Readonly<Record<Architecture, number>> = {
+/** `AUDIT_ARCH_X86_64` and its like: `linux/audit.h`. */
+export const AUDIT_ARCH: Readonly<Record<Abi, number>> = {
   x86_64: 0xc000_003e,
   aarch64: 0xc000_00b7,
+  i386: 0x4000_0003,
+  arm: 0x4000_0028,
 };
 
 /** On x86-64, this bit in a number selects the x32 ABI: the same calls once more. */
@@ -98,8 +102,9 @@ interface Interval {
 /**
  * Assembles the program of a filter.
  *
- * A call for another architecture, which numbers calls differently, ends the process, and calls of
- * the x32 ABI are refused; where the filter has an error for unknown calls, these are such.
+ * Calls of the machine's 32-bit architecture are numbered differently: the filter for them is a
+ * part of its own. A call of any other architecture ends the process, and calls of the x32 ABI are
+ * refused; where the filter has an error for unknown calls, these are such.
  *
  * Numbers with the same outcome form a few dozen intervals, in which the program searches by
  * halves: six or seven comparisons for a call, where a list of numbers would take hundreds.
@@ -110,14 +115,15 @@ interface Interval {
  *
  * @throws {RangeError} when a rule of a pass has so many values that no jump can skip them.
  */
-export function assembleFilter(filter: SyscallFilter, architecture: Architecture): Instruction[] {
+export function assembleFilter(filter: ProcessFilter, architecture: Architecture): Instruction[] {
   // The program is written from its end, so that the length of each jump is known.
   const reversed: Instruction[] = [];
-  const { unknown } = filter;
+  appendForeign(filter, architecture, reversed);
+  const foreign = reversed.length;
   appendSearch(intervalsOfNumbers(filter, architecture), reversed);
+  reversed.push(instruction(LOAD_WORD, NUMBER_OFFSET));
   reversed.push(
-    instruction(LOAD_WORD, NUMBER_OFFSET),
-    instruction(RETURN, unknown ? refusalOf(unknown) : SECCOMP_RET_KILL_PROCESS),
+    instruction(JUMP, reversed.length - foreign),
     instruction(JUMP_IF_EQUAL, AUDIT_ARCH[architecture], 1, 0),
     instruction(LOAD_WORD, ARCHITECTURE_OFFSET),
   );
@@ -149,7 +155,25 @@ export function argumentOffset(argument: number): number {
   return ARGUMENTS_OFFSET + argument * ARGUMENT_SIZE;
 }
 
-function intervalsOfNumbers(filter: SyscallFilter, architecture: Architecture): Interval[] {
+/** Judges calls of other architectures: the loaded word is the architecture. */
+function appendForeign(
+  filter: ProcessFilter,
+  architecture: Architecture,
+  reversed: Instruction[],
+): void {
+  const { compat, unknown } = filter;
+  if (compat) {
+    appendSearch(intervalsOf(outcomesOf(compat), verdictOnOthers(compat)), reversed);
+    reversed.push(instruction(LOAD_WORD, NUMBER_OFFSET));
+  }
+  reversed.push(instruction(RETURN, unknown ? refusalOf(unknown) : SECCOMP_RET_KILL_PROCESS));
+  if (compat) {
+    const abi = COMPAT_ARCHITECTURES[architecture];
+    reversed.push(instruction(JUMP_IF_EQUAL, AUDIT_ARCH[abi], 1, 0));
+  }
+}
+
+function intervalsOfNumbers(filter: ProcessFilter, architecture: Architecture): Interval[] {
   const ofOthers = verdictOnOthers(filter);
   const outcomes = outcomesOf(filter);
   if (filter.pass) addPassages(filter.pass, ofOthers, outcomes);
@@ -170,14 +194,27 @@ function verdictOnOthers(filter: SyscallFilter): number {
 }
 
 function outcomesOf(filter: SyscallFilter): Map<number, Outcome> {
-  const { mode, syscalls, rules = new Map(), unknown } = filter;
+  const { mode, syscalls, rules = new Map(), multiplexers = new Map(), unknown } = filter;
   const refusal = refusalOf(filter);
-  const [ofListed] = verdicts(mode, refusal);
+  const [ofListed, ofOthers] = verdicts(mode, refusal);
   const outcomes = new Map<number, Outcome>();
   for (const number of unknown?.known ?? []) outcomes.set(number, refusal);
+  for (const [number, multiplexer] of multiplexers) {
+    outcomes.set(number, ofOperations(multiplexer, ofListed, ofOthers));
+  }
   for (const [number, rule] of rules) outcomes.set(number, ofRule(rule));
   for (const number of syscalls) outcomes.set(number, ofListed);
   return outcomes;
+}
+
+function ofOperations(
+  { mask, operations, refused = new Map() }: Multiplexer,
+  ofListed: number,
+  ofOthers: number,
+): Selection {
+  const verdicts = new Map(operations.map((operation) => [operation, ofListed]));
+  for (const [operation, errno] of refused) verdicts.set(operation, refusalOf({ errno }));
+  return { argument: 0, mask, verdicts, ofOthers };
 }
 
 function ofRule({ errno, test }: ArgumentRule): Outcome {

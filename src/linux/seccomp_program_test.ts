@@ -12,13 +12,12 @@ import {
   SECCOMP_RET_ERRNO,
   SECCOMP_RET_KILL_PROCESS,
 } from "./seccomp_program.ts";
-import type { Pass, SyscallFilter } from "./syscall_filter.ts";
+import type { Pass, ProcessFilter, SyscallFilter } from "./syscall_filter.ts";
 import { interpret, verdictOf } from "./seccomp_testing.ts";
-import type { Architecture } from "./syscall_numbers.ts";
+import { type Abi, type Architecture, COMPAT_ARCHITECTURES } from "./syscall_numbers.ts";
 import { syscallNumber, syscallTable } from "./syscall_table.ts";
 
 const ARCHITECTURES: Architecture[] = ["x86_64", "aarch64"];
-const AUDIT_ARCH_I386 = 0x4000_0003;
 const X32 = 0x4000_0000;
 const EPERM = 1;
 const ENOTTY = 25;
@@ -44,7 +43,7 @@ function verdict(
 }
 
 /** Returns what becomes of a call on x86-64, given by number. */
-function ask(filter: SyscallFilter, number: number, ...args: bigint[]) {
+function ask(filter: ProcessFilter, number: number, ...args: bigint[]) {
   return interpret(assembleFilter(filter, "x86_64"), AUDIT_ARCH.x86_64, number, args);
 }
 
@@ -81,17 +80,69 @@ for (const architecture of ARCHITECTURES) {
     }
   });
 
-  Deno.test(`a foreign architecture ends the process, on ${architecture}`, () => {
+  Deno.test(`a call of another architecture ends the process, on ${architecture}`, () => {
+    const own: Abi[] = [architecture, COMPAT_ARCHITECTURES[architecture]];
     for (const mode of ["allow", "deny"] as const) {
       const filter: NamedFilter = { mode, syscalls: ["read"], errno: "EPERM" };
       const program = assemble(filter, architecture);
-      for (const foreign of [AUDIT_ARCH_I386, ...Object.values(AUDIT_ARCH)]) {
-        if (foreign === AUDIT_ARCH[architecture]) continue;
-        assertEquals(interpret(program, foreign, 0).verdict, SECCOMP_RET_KILL_PROCESS);
+      const withCompat = assembleFilter({
+        ...resolveFilter(filter, architecture),
+        compat: { mode, syscalls: [0], errno: EPERM },
+      }, architecture);
+      for (const abi of Object.keys(AUDIT_ARCH) as Abi[]) {
+        const verdicts = [program, withCompat].map((it) =>
+          interpret(it, AUDIT_ARCH[abi], 0).verdict
+        );
+        const killed = verdicts.map((verdict) => verdict === SECCOMP_RET_KILL_PROCESS);
+        assertEquals(killed, [abi !== architecture, !own.includes(abi)], abi);
       }
     }
   });
+
+  Deno.test(`32-bit calls have a list of their own, on ${architecture}`, () => {
+    const filter: ProcessFilter = {
+      mode: "allow",
+      syscalls: [3],
+      compat: { mode: "deny", syscalls: [3, 5], errno: EPERM },
+    };
+    const program = assembleFilter(filter, architecture);
+    const abi = COMPAT_ARCHITECTURES[architecture];
+    const verdicts = [3, 4, 5].map((number) => interpret(program, AUDIT_ARCH[abi], number).verdict);
+    const refusal = SECCOMP_RET_ERRNO | EPERM;
+    assertEquals(verdicts, [refusal, SECCOMP_RET_ALLOW, refusal]);
+    const native = [3, 4].map((number) =>
+      interpret(program, AUDIT_ARCH[architecture], number).verdict
+    );
+    assertEquals(native, [SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_PROCESS]);
+  });
+
+  Deno.test(`a list for 32-bit calls makes no way longer, on ${architecture}`, () => {
+    const filter: ProcessFilter = { mode: "allow", syscalls: [3, 5, 7, 9] };
+    const alone = assembleFilter(filter, architecture);
+    const both = assembleFilter({ ...filter, compat: filter }, architecture);
+    for (let number = 0; number < 12; number++) {
+      const steps = [alone, both].map((it) =>
+        interpret(it, AUDIT_ARCH[architecture], number).steps
+      );
+      assertEquals(steps[1], steps[0]);
+    }
+  });
 }
+
+Deno.test("where unknown calls have an error, so have other architectures and x32", () => {
+  const unknown = { known: [1, 2, 3], errno: ENOSYS };
+  const filter: ProcessFilter = { mode: "allow", syscalls: [2], errno: EPERM, unknown };
+  assertEquals([0, 1, 2, 3, 4, X32 + 2].map((number) => ask(filter, number).verdict), [
+    SECCOMP_RET_ERRNO | ENOSYS,
+    SECCOMP_RET_ERRNO | EPERM,
+    SECCOMP_RET_ALLOW,
+    SECCOMP_RET_ERRNO | EPERM,
+    SECCOMP_RET_ERRNO | ENOSYS,
+    SECCOMP_RET_ERRNO | ENOSYS,
+  ]);
+  const program = assembleFilter(filter, "x86_64");
+  assertEquals(interpret(program, AUDIT_ARCH.arm, 2).verdict, SECCOMP_RET_ERRNO | ENOSYS);
+});
 
 Deno.test("x32 calls are refused on x86-64, whatever the list", () => {
   for (const mode of ["allow", "deny"] as const) {
@@ -250,7 +301,7 @@ Deno.test("a pass lets its calls through whatever the filter, and only with both
   for (const mode of ["allow", "deny"] as const) {
     const syscalls = mode === "allow" ? [3] : [7, 8, 9];
     for (const errno of [undefined, ENOTTY]) {
-      const filter: SyscallFilter = { mode, syscalls, pass: PASS, ...(errno ? { errno } : {}) };
+      const filter: ProcessFilter = { mode, syscalls, pass: PASS, ...(errno ? { errno } : {}) };
       const refusal = errno ? SECCOMP_RET_ERRNO | errno : SECCOMP_RET_KILL_PROCESS;
       const by = (number: number, words: readonly bigint[], argument = 1n) =>
         ask(filter, number, argument, 2n, 3n, 4n, ...words).verdict;
@@ -269,7 +320,7 @@ Deno.test("a pass lets its calls through whatever the filter, and only with both
 
 Deno.test("who has no pass is judged by the rule, if there is one", () => {
   const test = { argument: 0, mode: "deny", values: [1, 2] } as const;
-  const filter: SyscallFilter = {
+  const filter: ProcessFilter = {
     mode: "allow",
     syscalls: [],
     rules: new Map([[7, { errno: ENOTTY, test }]]),
@@ -286,7 +337,7 @@ Deno.test("who has no pass is judged by the rule, if there is one", () => {
 });
 
 Deno.test("neither the words nor the arguments of unrelated calls are looked at", () => {
-  const filter: SyscallFilter = {
+  const filter: ProcessFilter = {
     mode: "allow",
     syscalls: [3, 7],
     rules: new Map([[8, { errno: EPERM }]]),
@@ -297,14 +348,18 @@ Deno.test("neither the words nor the arguments of unrelated calls are looked at"
   assertEquals([0, 3, 7, 8, 9, 10].map(looks), [false, false, false, false, true, false]);
 });
 
-Deno.test("a foreign call has no pass", () => {
-  const filter: SyscallFilter = { mode: "allow", syscalls: [], errno: ENOTTY, pass: PASS };
+Deno.test("neither 32-bit nor x32 calls have a pass", () => {
+  const errno = ENOTTY;
+  const compat: SyscallFilter = { mode: "allow", syscalls: [], errno };
+  const filter: ProcessFilter = { ...compat, compat, pass: PASS };
   const program = assembleFilter(filter, "x86_64");
   const args = [0n, 0n, 0n, 0n, ...WORDS];
-  const foreign = interpret(program, AUDIT_ARCH_I386, 7, args);
-  assertEquals(foreign.verdict, SECCOMP_RET_KILL_PROCESS);
-  const x32 = interpret(program, AUDIT_ARCH.x86_64, X32 + 7, args);
-  assertEquals(x32.verdict, SECCOMP_RET_ERRNO | ENOTTY);
+  const calls = [[AUDIT_ARCH.i386, 7], [AUDIT_ARCH.x86_64, X32 + 7]] as const;
+  for (const [architecture, number] of calls) {
+    const { verdict } = interpret(program, architecture, number, args);
+    assertEquals(verdict, SECCOMP_RET_ERRNO | ENOTTY);
+  }
+  assertEquals(interpret(program, AUDIT_ARCH.x86_64, 7, args).verdict, SECCOMP_RET_ALLOW);
 });
 
 Deno.test("a pass whose rule is too long for a jump is refused", () => {
@@ -312,7 +367,7 @@ Deno.test("a pass whose rule is too long for a jump is refused", () => {
   const rules = new Map(
     [[7, { errno: EPERM, test: { argument: 0, mode: "allow", values } }]] as const,
   );
-  const filter: SyscallFilter = {
+  const filter: ProcessFilter = {
     mode: "allow",
     syscalls: [],
     pass: { ...PASS, syscalls: [], rules },

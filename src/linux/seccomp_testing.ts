@@ -6,6 +6,7 @@
  */
 
 import type { Bytes } from "./bytes.ts";
+import { type NamedFilter, resolveCompatFilter, resolveFilter } from "./named_filter.ts";
 import {
   AND,
   ARCHITECTURE_OFFSET,
@@ -23,7 +24,8 @@ import {
   RETURN,
 } from "./seccomp_program.ts";
 import type { SyscallFilter } from "./syscall_filter.ts";
-import type { Architecture } from "./syscall_numbers.ts";
+import { type Architecture, COMPAT_ARCHITECTURES } from "./syscall_numbers.ts";
+import { syscallNumber } from "./syscall_table.ts";
 
 /** Returns a filter's verdict on a native call. */
 export function verdictOf(
@@ -34,6 +36,21 @@ export function verdictOf(
 ): number {
   const program = assembleFilter(filter, architecture);
   return interpret(program, AUDIT_ARCH[architecture], number, args).verdict;
+}
+
+/** Returns a filter's verdict on a call of the machine's 32-bit architecture, given by name. */
+export function compatVerdictOf(
+  filter: NamedFilter,
+  architecture: Architecture,
+  name: string,
+  args: readonly bigint[] = [],
+): number {
+  const abi = COMPAT_ARCHITECTURES[architecture];
+  const program = assembleFilter({
+    ...resolveFilter(filter, architecture),
+    compat: resolveCompatFilter(filter, abi),
+  }, architecture);
+  return interpret(program, AUDIT_ARCH[abi], syscallNumber(name, abi)!, args).verdict;
 }
 
 /**

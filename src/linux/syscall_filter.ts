@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Which system calls a program may make. */
+/** Which system calls of one architecture a program may make. */
 export interface SyscallFilter {
   /** Whether the listed calls are those that work, or those that are refused. */
   mode: Mode;
@@ -12,6 +12,8 @@ export interface SyscallFilter {
   syscalls: readonly number[];
   /** Calls for which an argument decides, by number. */
   rules?: ReadonlyMap<number, ArgumentRule>;
+  /** Calls whose first argument selects one of several operations, by number. */
+  multiplexers?: ReadonlyMap<number, Multiplexer>;
   /**
    * The number of the error that a refused call returns. Without it, the call ends the process with
    * SIGSYS.
@@ -21,7 +23,13 @@ export interface SyscallFilter {
    * Tells calls that nobody knows from those that are refused. Only for lists of calls that work.
    */
   unknown?: UnknownCalls;
-  /** Lets some calls through although they would be refused. */
+}
+
+/** Which system calls a program may make, those of its machine's 32-bit architecture among them. */
+export interface ProcessFilter extends SyscallFilter {
+  /** Without it, a 32-bit call ends the process. */
+  compat?: SyscallFilter;
+  /** Lets some calls of the machine's own architecture through although they would be refused. */
   pass?: Pass;
 }
 
@@ -31,6 +39,16 @@ export interface UnknownCalls {
   known: readonly number[];
   /** The number of the error that all others return. */
   errno: number;
+}
+
+/** A filter of the operations of one call. */
+export interface Multiplexer {
+  /** The bits of the first argument that count; all without it. */
+  mask?: number;
+  /** The operations that are listed, as calls are. */
+  operations: readonly number[];
+  /** Operations that are refused with errors of their own: the errors' numbers. */
+  refused?: ReadonlyMap<number, number>;
 }
 
 /** Whether the listed things work, or are refused. */

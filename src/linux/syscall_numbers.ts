@@ -14,6 +14,15 @@ export type CompatArchitecture = "i386" | "arm";
 /** An architecture by which system calls are numbered. */
 export type Abi = Architecture | CompatArchitecture;
 
+/**
+ * The 32-bit architecture of each machine. Also a 64-bit program may make its calls, such as by
+ * `int $0x80` on x86-64.
+ */
+export const COMPAT_ARCHITECTURES: Readonly<Record<Architecture, CompatArchitecture>> = {
+  x86_64: "i386",
+  aarch64: "arm",
+};
+
 /** The architecture of this machine. */
 export const ARCHITECTURE = Deno.build.arch as Architecture;
 

@@ -7,9 +7,9 @@
 
 import type { CallScript } from "../linux/call_script.ts";
 import { makePass } from "../linux/launch_pass.ts";
-import { resolveFilter } from "../linux/named_filter.ts";
+import { resolveCompatFilter, resolveFilter } from "../linux/named_filter.ts";
 import { recordFilter } from "../linux/seccomp.ts";
-import { ARCHITECTURE } from "../linux/syscall_numbers.ts";
+import { ARCHITECTURE, COMPAT_ARCHITECTURES } from "../linux/syscall_numbers.ts";
 import type { PrivilegePlan } from "../plan/process/privileges.ts";
 
 /**
@@ -28,10 +28,14 @@ export function needsNoNewPrivileges(
   return plan.noNewPrivileges || (plan.seccomp !== undefined && uid !== 0);
 }
 
-/** Records the filter, if the plan has one. All calls recorded afterwards carry its pass. */
+/**
+ * Records the filter, if the plan has one. All calls recorded afterwards carry its pass. The
+ * filter's 32-bit part has none: they are calls of this machine's own architecture.
+ */
 export function recordSyscallFilter({ seccomp }: PrivilegePlan, script: CallScript): void {
   if (seccomp === undefined) return;
   const pass = makePass();
-  recordFilter({ ...resolveFilter(seccomp, ARCHITECTURE), pass }, script.call);
+  const compat = resolveCompatFilter(seccomp, COMPAT_ARCHITECTURES[ARCHITECTURE]);
+  recordFilter({ ...resolveFilter(seccomp, ARCHITECTURE), compat, pass }, script.call);
   script.passFilter(pass.words);
 }

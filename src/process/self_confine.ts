@@ -161,6 +161,7 @@ export function selfConfine(role: Role, debug: Debug): void {
   if (denied) denySyscalls(denied, debug);
 }
 
+/** A 32-bit call ends the process: no code here makes one, and its number would be another. */
 function denySyscalls(denied: SyscallPairs, debug: Debug): void {
   const calls = Object.values(denied);
   debug(`deny ${calls.length} system calls`);

@@ -7,7 +7,7 @@ import {
   SECCOMP_RET_ERRNO,
   SECCOMP_RET_KILL_PROCESS,
 } from "../../linux/seccomp_program.ts";
-import { verdictOf } from "../../linux/seccomp_testing.ts";
+import { compatVerdictOf, verdictOf } from "../../linux/seccomp_testing.ts";
 import { syscallNumber } from "../../linux/syscall_table.ts";
 import { planPrivileges, type PrivilegeOptions } from "./privileges.ts";
 import { expandWildcard } from "./seccomp_sets.ts";
@@ -131,6 +131,11 @@ function verdict(isolators: SeccompSet, name: string, ...args: bigint[]) {
   return verdictOf(resolveFilter(filter, "x86_64"), "x86_64", syscallNumber(name, "x86_64")!, args);
 }
 
+/** The same of a 32-bit call. */
+function compatVerdict(isolators: SeccompSet, name: string, ...args: bigint[]) {
+  return compatVerdictOf(planPrivileges(isolators, ISOLATED).seccomp!, "x86_64", name, args);
+}
+
 /** What becomes of a call that is newer than all tables. */
 function verdictOnNewer(isolators: SeccompSet) {
   const filter = planPrivileges(isolators, ISOLATED).seccomp!;
@@ -177,6 +182,7 @@ const refusals: [what: string, isolators: SeccompSet, refused: number, newer: nu
 for (const [what, isolators, refused, newer] of refusals) {
   Deno.test(`a refused call is an error or the end, where a manifest names ${what}`, () => {
     assertEquals(verdict(isolators, "mount"), refused);
+    assertEquals(compatVerdict(isolators, "mount"), refused);
     assertEquals(verdictOnNewer(isolators), newer);
   });
 }
@@ -184,6 +190,7 @@ for (const [what, isolators, refused, newer] of refusals) {
 Deno.test("calls that came after the default filter do not exist in it", () => {
   for (const name of ["statmount", "listmount", "lsm_set_self_attr", "listns"]) {
     assertEquals(verdict({}, name), refusedWith("ENOSYS"), name);
+    assertEquals(compatVerdict({}, name), refusedWith("ENOSYS"), name);
   }
 });
 
@@ -231,9 +238,10 @@ for (const [what, isolators] of DEFAULTS) {
   Deno.test(`arguments decide where a set is ${what}`, () => {
     for (const [name, argument, expected] of judged) {
       assertEquals(verdict(isolators, name, argument), expected, `${name}(${argument})`);
+      assertEquals(compatVerdict(isolators, name, argument), expected, `32-bit ${name}`);
     }
     // TCGETS, TIOCSTI, TIOCLINUX, and TIOCSTI with upper bits, which the kernel ignores.
-    for (const judge of [verdict]) {
+    for (const judge of [verdict, compatVerdict]) {
       const ioctl = (request: bigint) => judge(isolators, "ioctl", 0n, request);
       assertEquals([0x5401n, 0x5412n, 0x541cn, 0x1_0000_5412n].map(ioctl), [
         ALLOWED,
@@ -243,7 +251,40 @@ for (const [what, isolators] of DEFAULTS) {
       ]);
     }
   });
+
+  Deno.test(`no socket is made by a call that hides its family, where a set is ${what}`, () => {
+    const [SOCKET, CONNECT, SOCKETPAIR, SENDMMSG] = [1n, 3n, 8n, 20n];
+    const socketcall = (operation: bigint) => compatVerdict(isolators, "socketcall", operation);
+    assertEquals([SOCKET, CONNECT, SOCKETPAIR, SENDMMSG].map(socketcall), [
+      refusedWith("ENOSYS"),
+      ALLOWED,
+      refusedWith("ENOSYS"),
+      ALLOWED,
+    ]);
+  });
 }
+
+Deno.test("32-bit programs have by default what they need to run, and no more than others", () => {
+  const needed =
+    "_llseek _newselect brk chown32 clock_gettime64 execve fcntl64 fstat64 futex_time64 getuid32 " +
+    "ipc mmap2 nice oldstat ppoll_time64 set_thread_area sigaction sigprocmask sigreturn stat64 " +
+    "statfs64 ugetrlimit waitpid";
+  const refused =
+    "clock_settime64 io_uring_setup keyctl mount open_tree ptrace setns stime umount " +
+    "unshare vm86 vm86old";
+  const shmget = 23n;
+  for (const name of needed.split(" ")) {
+    assertEquals(compatVerdict({}, name, shmget), ALLOWED, name);
+  }
+  for (const name of refused.split(" ")) {
+    assertEquals(compatVerdict({}, name), refusedWith("EPERM"), name);
+  }
+});
+
+Deno.test("a manifest may name the call that hides families of sockets", () => {
+  const named = seccomp("retain", ["socketcall", "@rkt/default-whitelist"]);
+  assertEquals(compatVerdict(named, "socketcall", 1n), ALLOWED);
+});
 
 Deno.test("a call that is named, or in another set, is allowed with all arguments", () => {
   const named = seccomp("retain", ["socket", "@rkt/default-whitelist"]);

@@ -4,7 +4,8 @@
  * systemd.exec(5), `SystemCallFilter=`.
  *
  * Each set has the calls that x86 and arm know, and newer calls that do what an older call of the
- * set does: a program of today gets the filter that was meant.
+ * set does: a program of today gets the filter that was meant. What the names mean to a 32-bit
+ * program is in `linux/compat_syscalls.ts`.
  *
  * @module
  */
