@@ -4,9 +4,19 @@
  */
 
 import { assertEquals } from "@std/assert";
+import { COMPAT_CALLS } from "./compat_programs.ts";
 import { assertCode } from "./expect.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
-import { AS_USER, BY_DEFAULT, WITH_PRIVATE_USERS, withCapability } from "./hostile_pods/stances.ts";
+import { spoilsOf } from "./hostile_pods/bait.ts";
+import {
+  AS_USER,
+  BY_DEFAULT,
+  RESTRICTED,
+  WITH_PRIVATE_USERS,
+  withCapability,
+} from "./hostile_pods/stances.ts";
+import { NAMESPACES, processOf, sharedNamespaces, startUp } from "./pod_processes.ts";
+import { childrenOf, readStatus } from "./procfs.ts";
 import { scenario } from "./scenario.ts";
 
 /** Calls of harmless apps, which are allowed. */
@@ -66,4 +76,44 @@ for (const stance of STANCES) {
       Object.fromEntries(outcomes.map(([name, outcome]) => [name, expected(name, outcome)])),
     );
   });
+}
+
+for (const stance of [...STANCES, RESTRICTED]) {
+  const { flavor, app, privateUsers } = stance;
+  scenario(`32-bit calls lead no further than others, ${stance.what}`, {
+    flavor,
+    needs: [...COMPILER, ...COMPAT_CALLS],
+  }, async (stage) => {
+    const image = await hostileImage(stage);
+    await using pod = await stage.pod({
+      image,
+      app: { ...app, exec: [HOSTILE, "calls_32"] },
+      ...privateUsers ? { privateUsers } : {},
+    });
+    const program = await startUp(pod);
+    const attacker = flavor === "host" ? program.pid : processOf(program);
+    assertEquals(descendantsOf(attacker).flatMap((pid) => gainsOf(pid, attacker)), []);
+    assertEquals(spoilsOf(pod, "typed"), undefined, "it typed into a terminal");
+    const keys = await Deno.readTextFile("/proc/keys");
+    assertEquals(keys.includes("hostile-32"), false, "it has made a key");
+  });
+}
+
+/** Lists a process's children and theirs, to the last. */
+function descendantsOf(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [child.pid, ...descendantsOf(child.pid)]);
+}
+
+/** Lists what a process of the attacker's has that the attacker itself was not given. */
+function gainsOf(pid: number, attacker: number): string[] {
+  const shared = sharedNamespaces(pid, attacker);
+  const descriptors = [...Deno.readDirSync(`/proc/${pid}/fd`)]
+    .map(({ name }) => Deno.readLinkSync(`/proc/${pid}/fd/${name}`));
+  const personality = Deno.readTextFileSync(`/proc/${pid}/personality`).trim();
+  return [
+    ...NAMESPACES.filter((kind) => !shared.includes(kind)),
+    ...descriptors.filter((target) => /^(socket|anon_inode):/.test(target)),
+    ...(Number(`0x${personality}`) === 0 ? [] : [`personality ${personality}`]),
+    ...(readStatus(pid)["TracerPid"] === "0" ? [] : ["a process that it traces"]),
+  ];
 }

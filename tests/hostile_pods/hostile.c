@@ -11,6 +11,7 @@ static const struct {
 } ATTACKS[] = {
     {"breed", breed},
     {"calls", make_calls},
+    {"calls_32", make_calls_32},
     {"exchange", exchange},
     {"exchange_late", exchange_late},
     {"leaderless", leaderless},

@@ -22,6 +22,7 @@ int leaderless(int argc, char **argv);
 int stop_next(int argc, char **argv);
 int list_writable(int argc, char **argv);
 int make_calls(int argc, char **argv);
+int make_calls_32(int argc, char **argv);
 int read_key(int argc, char **argv);
 int siblings(int argc, char **argv);
 int spoil_programs(int argc, char **argv);
