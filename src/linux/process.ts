@@ -86,7 +86,8 @@ export function endAs(end: End): never {
   if ("status" in end) Deno.exit(end.status);
   // Some signals leave a core dump, which would be this program's, not the other one's.
   makeUndumpable(syscall);
-  resetSignal(end.signal);
+  // The kernel lets nobody change what SIGKILL does.
+  if (end.signal !== SIGKILL) resetSignal(end.signal);
   unblockSignals([end.signal]);
   signalSelf(end.signal);
   Deno.exit(128 + end.signal);
