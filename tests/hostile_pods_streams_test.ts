@@ -5,8 +5,9 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertPrints } from "./expect.ts";
-import type { Host } from "./host.ts";
+import { type Host, SCRIPT, sleep } from "./host.ts";
 import { startUp } from "./pod_processes.ts";
+import { pathsHeldBy, readProcesses } from "./procfs.ts";
 import { scenario } from "./scenario.ts";
 
 const UP = ["/bin/sh", "-c", "echo up; exec sleep 100"];
@@ -111,5 +112,46 @@ scenario(
       const sizes = ["out", "err"].map((name) => Deno.statSync(`${dir}/${name}`).size);
       assertEquals(sizes, [60_000, 7]);
     }
+  },
+);
+
+/** A terminal that is still there when the program has ended. */
+const LASTING_TERMINAL: Host = {
+  wrap: (argv) => {
+    const quoted = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+    const command = `${quoted}; echo over; sleep 3`;
+    return ["script", "--quiet", "--return", "--flush", "--command", command, "/dev/null"];
+  },
+};
+
+/** Lists the processes of a user that have a file open. */
+function whoHas(path: string, uid: number): number[] {
+  return readProcesses().map(({ pid }) => pid).filter((pid) => {
+    try {
+      return Deno.statSync(`/proc/${pid}`).uid === uid && pathsHeldBy(pid).includes(path);
+    } catch {
+      return false;
+    }
+  });
+}
+
+scenario(
+  "what an app leaves behind cannot open the terminal that its app was given",
+  { needs: [SCRIPT] },
+  async ({ script }) => {
+    const late = "chmod 666 $0; sleep 1; exec 3<>$0; sleep 50";
+    const text =
+      `t=$(tty); echo $t.; setsid sh -c '${late}' $t </dev/null >/dev/null 2>&1 & sleep .3`;
+    await using pod = await script(text, { app: { user: "volo", group: "volo" } });
+    const program = await pod.launch({ host: LASTING_TERMINAL, keepsStdin: true });
+    await program.prints("over");
+    const terminal = program.stdout.match(/^(\/dev\/pts\/\d+)\./)![1]!;
+    // The attacker was there, and its time has come.
+    await sleep(1500);
+    assertEquals(whoHas(terminal, 1000), []);
+    const { uid, mode } = await Deno.stat(terminal);
+    assertEquals([uid, mode! & 0o002], [0, 0]);
+    await pod.stop({ force: true });
+    await program.result;
   },
 );

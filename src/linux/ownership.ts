@@ -4,8 +4,10 @@
  * @module
  */
 
-import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Fd } from "./fd.ts";
+import type { CallScript } from "./call_script.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
+import { O_PATH, openFile } from "./open.ts";
 
 /**
  * Sets a file's permission bits: fchmod(2).
@@ -37,4 +39,33 @@ export function setOwnerAt(
   { uid, gid }: { uid: number; gid: number },
 ): void {
   syscall("fchownat", directory.number, name, uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+}
+
+/** A file of root's that has been given to somebody else, as it was before. */
+export interface GivenFile {
+  fd: Fd;
+  /** Permission bits. */
+  mode: number;
+}
+
+/**
+ * Opens a file that has been given once more, for a process that gives it back. A pipe or terminal
+ * that is open in no other way counts as closed.
+ *
+ * @throws {SyscallError} when there is no descriptor left.
+ */
+export function reopenAsPath({ fd, mode }: GivenFile): GivenFile {
+  return { fd: openFile(`/proc/self/fd/${fd.number}`, O_PATH), mode };
+}
+
+/**
+ * Records that a file is given back to root, by a process of root's with CAP_CHOWN that sees the
+ * host's /proc.
+ *
+ * @param file What {@linkcode reopenAsPath} opened.
+ */
+export function recordGiveBack({ fd, mode }: GivenFile, script: CallScript): void {
+  script.try("fchownat", fd.number, "", 0, -1, AT_EMPTY_PATH);
+  // A path's descriptor has no fchmod(2). The mode is the owner's to set, so it comes second.
+  script.try("fchmodat", AT_FDCWD, `/proc/self/fd/${fd.number}`, mode);
 }

@@ -19,6 +19,9 @@ const S_IFBLK = 0o060000;
 const ST_NOEXEC = 8n;
 /** Where `struct statfs` has the mount's flags, in words. */
 const FLAGS_WORD = 10;
+/** The file systems of pipes and of sockets, whose files have no paths: `linux/magic.h`. */
+export const PIPEFS_MAGIC = 0x5049_5045;
+export const SOCKFS_MAGIC = 0x534f_434b;
 
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_MNT_ID = 0x1000;

@@ -80,7 +80,11 @@ export function enterPod({ pid, appName, command, ...args }: EnterArguments): ne
     streams: streams.stdio,
   };
   const start = () => withLabelContext(restrictions.labels, () => launch(process));
-  forwardSignals(streams, start, () => selfConfine("waiting", debug));
+  forwardSignals(
+    streams,
+    start,
+    () => selfConfine(streams.hasGiven ? "lending" : "waiting", debug),
+  );
 }
 
 /**

@@ -8,6 +8,7 @@ import { enterOwnCgroups, openOwnCgroups } from "../cgroup/own.ts";
 import { saveCgroupPaths } from "../cgroup/paths_file.ts";
 import { clearInherited } from "../linux/capability_sets.ts";
 import type { Credentials } from "../linux/credentials.ts";
+import { Fd } from "../linux/fd.ts";
 import { openInit } from "../linux/init.ts";
 import { openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
@@ -31,6 +32,7 @@ import { printable, warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { describeProcess, saveProcesses } from "../stage1/processes_file.ts";
 import { markReady } from "../stage1/readiness.ts";
+import { GivenStreams } from "../stream/given_streams.ts";
 import type { PodContext } from "./context.ts";
 import { saveRun } from "./save_run.ts";
 
@@ -72,7 +74,7 @@ export function runSingleApp(
   const proc = openFile("/proc", O_PATH | O_DIRECTORY);
   tryLabels(labels, proc);
   const init = openInit(POD_PATHS.init);
-  const kept = isRestricted(privileges, credentials) ? startLockHolder(lock, host) : lock;
+  const kept = isRestricted(privileges, credentials) ? holdLock(lock, host, credentials) : lock;
   const oomNotes = adjustOomScore(oomScore, debug);
   saveCgroupPaths(lock, cgroups.map(({ path }) => path));
   const cgroupDirectories = openOwnCgroups(cgroups);
@@ -95,6 +97,16 @@ export function runSingleApp(
     (call, name) =>
       printable(`run: ${name === "execve" ? `${programField(plan)}: ` : ""}${call}: `),
   );
+}
+
+/** Leaves the lock, and the streams that are given to the app, to the lock holder. */
+function holdLock(lock: Fd, host: Fd, { uid }: Credentials): Fd {
+  using undo = new DisposableStack();
+  const given = undo.use(new GivenStreams());
+  for (const number of [0, 1, 2]) given.give(new Fd(number), uid);
+  const kept = startLockHolder(lock, host, given.all);
+  undo.move();
+  return kept;
 }
 
 /** Tells whether an app is kept from anything that the root of the host can do. */

@@ -65,7 +65,8 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
       // With a user namespace, the link's directory may be the pod's users'.
       markReady(lock);
       // In the host's namespaces, this process keeps what it needs to find the pod's processes.
-      if (namespaces && !hasMoreToStart(pod)) selfConfine("waiting", debug);
+      if (!namespaces || hasMoreToStart(pod)) return;
+      selfConfine(streams.hasGiven ? "lending" : "waiting", debug);
     },
     end: () => endPod(pod, recorded),
     firstProcess: namespaces?.pid,

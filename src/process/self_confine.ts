@@ -124,6 +124,11 @@ export const CONFINEMENTS = {
     capabilities: ["CAP_KILL"],
     denied: { ...DENIED_SYSCALLS, ...MOUNT_SYSCALLS },
   },
+  /** The same, of one that gives streams of its caller's back in the end. */
+  lending: {
+    capabilities: ["CAP_CHOWN", "CAP_KILL"],
+    denied: { ...DENIED_SYSCALLS, ...MOUNT_SYSCALLS },
+  },
   gc: {
     capabilities: [
       "CAP_DAC_OVERRIDE",

@@ -17,6 +17,7 @@ import { statFd } from "../linux/stat.ts";
 import { foregroundGroup, isTerminal, openPty, type Pty } from "../linux/terminal.ts";
 import { warn } from "../stage1/log.ts";
 import { Console } from "./console.ts";
+import { GivenStreams } from "./given_streams.ts";
 import { InputRelay, isPassable, OutputRelay } from "./relay.ts";
 import { giveTerminal, type Stdio } from "./stdio.ts";
 
@@ -50,11 +51,14 @@ export class CallerStreams implements Disposable {
   /** Descriptors that the command alone is to have open, once it has begun. */
   readonly #ofCommand = new DisposableStack();
   readonly #outputs: OutputRelay[] = [];
+  readonly #given = this.#opened.use(new GivenStreams());
   #input: InputRelay | undefined;
   #console: Console | undefined;
 
   /** @throws {SyscallError} when a stream is not open, or when no terminal can be made. */
   constructor({ openTerminals, uid }: CallerStreamsOptions) {
+    using undo = new DisposableStack();
+    undo.use(this.#opened);
     const terminals = SHOWN_IN.filter(isTerminal);
     const pty = terminals.length > 0 ? this.#openPty(openTerminals, uid, terminals) : undefined;
     const ofTerminal = (fd: number) => terminals.includes(fd) ? pty?.slave : undefined;
@@ -67,6 +71,12 @@ export class CallerStreams implements Disposable {
       hasTerminal: terminals.includes(0),
       isCallers: false,
     };
+    undo.move();
+  }
+
+  /** Whether a stream of the caller's is to be given back, which takes `CAP_CHOWN`. */
+  get hasGiven(): boolean {
+    return this.#given.all.length > 0;
   }
 
   /** Lists the events to wait for. */
@@ -163,15 +173,20 @@ export class CallerStreams implements Disposable {
     return pty;
   }
 
+  #give(caller: Fd, uid: number): Fd {
+    this.#given.give(caller, uid);
+    return caller;
+  }
+
   #inputFrom(caller: Fd, uid: number): Fd {
-    if (isPassable(caller)) return caller;
+    if (isPassable(caller)) return this.#give(caller, uid);
     this.#input = new InputRelay(caller);
     setOwner(this.#input.readEnd, uid, -1);
     return this.#input.readEnd;
   }
 
   #outputTo(caller: Fd, uid: number): Fd {
-    if (isPassable(caller)) return caller;
+    if (isPassable(caller)) return this.#give(caller, uid);
     const relay = this.#opened.use(new OutputRelay(caller, say));
     this.#outputs.push(relay);
     setOwner(relay.writeEnd, uid, -1);

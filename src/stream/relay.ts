@@ -11,7 +11,7 @@ import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { type PollEvents, POLLIN, POLLOUT } from "../linux/poll.ts";
 import { seekBy } from "../linux/read_write.ts";
-import { fileSystemType, statFd } from "../linux/stat.ts";
+import { fileSystemType, PIPEFS_MAGIC, SOCKFS_MAGIC, statFd } from "../linux/stat.ts";
 import {
   bytesAvailable,
   makeInputPipe,
@@ -23,8 +23,8 @@ import {
 } from "../linux/stream.ts";
 import { OutputMux, type OutputQueue, READ_SIZE } from "./output_mux.ts";
 
-/** The file systems of pipes and of sockets, whose files have no paths: `linux/magic.h`. */
-const WITHOUT_PATHS = [0x5049_5045, 0x534f_434b];
+/** The file systems whose files have no paths. */
+const WITHOUT_PATHS = [PIPEFS_MAGIC, SOCKFS_MAGIC];
 
 /**
  * Tells whether a pod may have a stream of the caller itself: a pipe or a socket leads only to its

@@ -10,6 +10,7 @@ import type { PollEvents } from "../linux/poll.ts";
 import { openPty, type Pty } from "../linux/terminal.ts";
 import type { StdioPlan, Stream, StreamTarget } from "../plan/stdio.ts";
 import { Console } from "./console.ts";
+import { GivenStreams } from "./given_streams.ts";
 import { type OutputStream, PodOutput, type PodOutputOptions } from "./output.ts";
 import { InputRelay } from "./relay.ts";
 import { giveTerminal, type Stdio } from "./stdio.ts";
@@ -39,6 +40,7 @@ export class Streams implements Disposable {
   readonly #pty: Pty | undefined;
   readonly #console: Console | undefined;
   readonly #isIsolated: boolean;
+  readonly #given = new GivenStreams();
 
   /** @throws {SyscallError} when a stream of the caller is not open, or no terminal can be made. */
   constructor(options: StreamsOptions) {
@@ -56,6 +58,11 @@ export class Streams implements Disposable {
       output: CALLER.stdout.number,
       warn: (line) => this.#output.say(line),
     });
+  }
+
+  /** Whether a stream of the caller's is to be given back, which takes `CAP_CHOWN`. */
+  get hasGiven(): boolean {
+    return this.#given.all.length > 0;
   }
 
   /** Whether an app belongs to the caller's session, so that the terminal's signals reach it. */
@@ -142,6 +149,7 @@ export class Streams implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#given[Symbol.dispose]();
     this.#console?.[Symbol.dispose]();
     this.#output[Symbol.dispose]();
     this.#input?.[Symbol.dispose]();
@@ -158,6 +166,7 @@ export class Streams implements Disposable {
       case "null":
         return this.#nothing;
       case "caller":
+        this.#given.give(CALLER[stream], owner.uid);
         return CALLER[stream];
       case "relay":
         setOwner(this.#input!.readEnd, owner.uid, owner.gid);
