@@ -1,9 +1,12 @@
-/** Tests of a caller that does not read what `run` writes: the pod can still be ended. */
+/**
+ * Tests of a caller that does not read what `run` writes, or no more: the pod can still be ended,
+ * and goes on where its log has a reader's place.
+ */
 
 import { assertEquals } from "@std/assert";
 import { assertQuiet } from "./expect.ts";
 import { eventually, type Host, must, sleep } from "./host.ts";
-import { signalIfThere } from "./pod_processes.ts";
+import { signalIfThere, startUp } from "./pod_processes.ts";
 import { childrenOf, isAlive } from "./procfs.ts";
 import { scenario, type Stage } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
@@ -103,3 +106,65 @@ for (const debug of [false, true]) {
     },
   );
 }
+
+/** A host on which the reader of what programs write goes after the first line. */
+const HEAD: Host = {
+  wrap: (argv) => ["sh", "-c", '("$@"; echo "status $?" >&2) | head -n 1', "sh", ...argv],
+};
+
+/** The status of a process that SIGPIPE has ended, as a shell tells it. */
+const BROKEN_PIPE = "status 141\n";
+
+scenario("an app ends when the reader of its own output has gone", async ({ script }) => {
+  await using pod = await script("exec yes");
+  const { stdout, stderr } = await pod.run({ host: HEAD });
+  assertEquals([stdout, stderr], ["y\n", BROKEN_PIPE]);
+});
+
+scenario(
+  "an interactive app ends when the reader of its output has gone",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    await using pod = await script("exec yes");
+    const { stdout, stderr } = await pod.run({ host: HEAD, flags: { interactive: true } });
+    assertEquals([stdout, stderr], ["y\n", BROKEN_PIPE]);
+  },
+);
+
+scenario(
+  "a command ends when the reader of its output has gone",
+  { flavor: "either" },
+  async ({ script }) => {
+    await using pod = await script("echo up; exec sleep 100");
+    await startUp(pod);
+    const { stdout, stderr } = await pod.enter("app", ["/bin/yes"], { host: HEAD });
+    assertEquals([stdout, stderr], ["y\n", BROKEN_PIPE]);
+  },
+);
+
+const GOES_ON = "echo one; sleep .3; echo two; sleep .3; echo three";
+
+scenario(
+  "an app with a log goes on when the caller reads no more",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    await using pod = await script(GOES_ON);
+    const { stdout, stderr } = await pod.run({ host: HEAD });
+    assertEquals([stdout, stderr], ["one\n", "status 0\n"]);
+    assertEquals(await Deno.readTextFile(`${pod.dir}/log/app.log`), "one\ntwo\nthree\n");
+  },
+);
+
+scenario(
+  "apps with logs go on when the caller reads no more",
+  { flavor: "either" },
+  async ({ scripts }) => {
+    await using pod = await scripts({ one: GOES_ON, two: GOES_ON });
+    const { stderr } = await pod.run({ host: HEAD });
+    assertEquals(stderr, "status 0\n");
+    for (const app of ["one", "two"]) {
+      const log = await Deno.readTextFile(`${pod.dir}/log/${app}.log`);
+      assertEquals(log, "one\ntwo\nthree\n");
+    }
+  },
+);
