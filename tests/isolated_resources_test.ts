@@ -260,6 +260,32 @@ scenario(
   },
 );
 
+const TUN = "/dev/net/tun";
+const TUN_NEED: Need = { what: TUN, met: (await execute(["sh", "-c", `: <>${TUN}`])).code === 0 };
+
+scenario("an app that is given /dev/net/tun makes tunnels in the pod's network", {
+  flavor: "isolated",
+  needs: [TUN_NEED],
+}, async ({ script }) => {
+  const isolators = [{
+    name: "os/linux/capabilities-retain-set",
+    value: { set: ["CAP_NET_ADMIN"] },
+  }];
+  const text =
+    "test -e /dev/net || echo none; tunctl -t tap7 2>&1; grep -o tap7 /proc/net/dev; true";
+  await using without = await script(text, { app: { isolators } });
+  await using _ = collecting(without);
+  assertMatch((await without.run()).stdout, /^none\ntunctl: .*\n$/);
+  await using pod = await script(text, {
+    app: { isolators },
+    volumes: [{ name: "tun", kind: "host", source: TUN }],
+    mounts: [{ volume: "tun", path: TUN }],
+  });
+  await using _again = collecting(pod);
+  assertPrints(await pod.run(), "tap7\ntap7\n");
+  assertEquals(Deno.readTextFileSync("/proc/net/dev").includes("tap7"), false);
+});
+
 scenario("with paths left as they are, devices are not fenced", {
   flavor: "isolated",
   needs: [LOOP_CONTROL_NEED],
