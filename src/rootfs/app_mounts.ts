@@ -14,10 +14,8 @@ import {
 } from "../linux/mount.ts";
 import { readMounts } from "../linux/mount_table.ts";
 import { isWithin } from "../linux/mountinfo.ts";
-import { O_PATH, openInRoot } from "../linux/open.ts";
 import { setOwnerAt } from "../linux/ownership.ts";
 import { statFd } from "../linux/stat.ts";
-import { describeMount } from "../plan/describe.ts";
 import {
   type BindStep,
   type HostTreeStep,
@@ -26,12 +24,8 @@ import {
   type PodTreeStep,
   type RebindStep,
   type TmpfsStep,
-  type VolumeStep,
 } from "../plan/rootfs/mounts.ts";
-import { chooseNext, refuseHiding, type Routed } from "../plan/rootfs/volume_order.ts";
 import { samePath } from "../plan/rootfs/volumes.ts";
-import { withContext } from "../stage1/context.ts";
-import type { Debug } from "../stage1/log.ts";
 import { type KernelTrees, maskPath } from "./app_masks.ts";
 import {
   type AppRoot,
@@ -41,7 +35,6 @@ import {
   type TargetKind,
   writeIfMissing,
 } from "./target.ts";
-import { findWay } from "./way.ts";
 
 /** An app's root, with the mounts that are in place by now. */
 export interface MountedRoot extends AppRoot {
@@ -67,46 +60,6 @@ export function placeMount(root: MountedRoot, step: MountStep, trees: MountTrees
   placeOwn(root, step, trees);
   return [];
 }
-
-/**
- * Mounts volumes in an order in which each path leads to its own.
- *
- * @param trees The clones for the volumes, which are closed.
- * @param debug Is told of each of them.
- * @throws {Error} when one cannot be mounted, or would hide another; it names the fields.
- */
-export function placeVolumes(
-  root: MountedRoot,
-  steps: readonly VolumeStep[],
-  trees: MountTrees,
-  debug: Debug,
-): void {
-  const route = (step: VolumeStep): RoutedStep => {
-    const way = withContext(step.field, () => findWay(root.fd, step.target));
-    return { target: step.target, field: step.field, step, way };
-  };
-  const mounted: RoutedStep[] = [];
-  let pending = steps.map(route);
-  while (pending.length > 0) {
-    const next = chooseNext(pending);
-    refuseHiding(next, mounted);
-    debug(describeMount(next.step));
-    withContext(next.field, () => placeMount(root, next.step, trees));
-    mounted.push(next);
-    pending = pending.filter((it) => it !== next)
-      .map((it) => it.way.passes.has(next.way.place) ? route(it.step) : it);
-  }
-  for (const { target, field } of mounted) withContext(field, () => requireVolume(root, target));
-}
-
-/** Others may change a volume of the host while volumes are mounted below it. */
-function requireVolume({ fd, taken }: MountedRoot, target: string): void {
-  using found = openInRoot(fd, target, O_PATH);
-  const { isMountRoot, mountId } = statFd(found);
-  if (!isMountRoot || !taken.has(mountId)) throw new Error(`${target} leads elsewhere by now`);
-}
-
-type RoutedStep = Routed & { step: VolumeStep };
 
 /** Puts in place what is the pod's own. Volumes go over it. */
 function placeOwn(

@@ -29,7 +29,8 @@ import { rootOf } from "../plan/id_range.ts";
 import { type DirectoryStep, type MountStep, partMounts } from "../plan/rootfs/mounts.ts";
 import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";
-import { type MountedRoot, type MountTrees, placeMount, placeVolumes } from "./app_mounts.ts";
+import { type MountedRoot, type MountTrees, placeMount } from "./app_mounts.ts";
+import { placeVolumes } from "./app_volumes.ts";
 import type { VolumeSources } from "./volume_sources.ts";
 
 /** An app's root that is built, but not this process's yet. */
