@@ -1,9 +1,12 @@
 /** Tests of hostile pods: volumes. `run` mounts the very source that it has checked. */
 
+import { assertEquals } from "@std/assert";
 import { editJson } from "./expect.ts";
+import { SimulatedHost } from "./host.ts";
 import { COMPILER, HOSTILE, hostileImage, SPOILS } from "./hostile_pods/attackers.ts";
 import { layBait } from "./hostile_pods/bait.ts";
 import { startUp } from "./pod_processes.ts";
+import { readMounts } from "./procfs.ts";
 import { scenario, type Stage } from "./scenario.ts";
 import type { Pod, Volume } from "./stage0.ts";
 
@@ -76,3 +79,40 @@ scenario("where links are followed, a read-only volume is read-only whatever it 
   flavor: "either",
   needs: COMPILER,
 }, async (stage) => await exchangeSource(stage, { readOnly: true }, false, spoil));
+
+scenario("a target that is exchanged is never a place on the host", {
+  flavor: "either",
+  needs: COMPILER,
+}, async (stage) => {
+  const bait = await layBait(stage.dir);
+  const image = await hostileImage(stage);
+  const shared = `${stage.dir}/shared`;
+  const inner = `${stage.dir}/inner`;
+  await Deno.mkdir(`${shared}/work/deep`, { recursive: true });
+  await Deno.mkdir(inner);
+  const exchange: [string, ...string[]] = [HOSTILE, "exchange", "/v", bait.path];
+  await using attacker = await withVolume(stage, image, { source: shared }, exchange);
+  await startUp(attacker);
+  await using host = await SimulatedHost.open();
+  const paths = () => readMounts(host.pid).map(({ path }) => path);
+  const before = paths();
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const exec = ["/bin/sh", "-c", `touch /v/work/deep/reached; true`];
+    await using pod = await stage.stage0.prepare({
+      apps: [{
+        image,
+        name: "app",
+        app: { exec },
+        mounts: [{ volume: "inner", path: "/v/work/deep" }, { volume: "v", path: "/v" }],
+      }],
+      volumes: [
+        { name: "v", kind: "host", source: shared },
+        { name: "inner", kind: "host", source: inner },
+      ],
+    });
+    // A refusal is as good.
+    await pod.run({ host });
+    bait.assertUntouched(pod);
+    assertEquals(paths(), before);
+  }
+});
