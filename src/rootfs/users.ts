@@ -14,6 +14,7 @@ import type { Fd } from "../linux/fd.ts";
 import { O_NONBLOCK, O_PATH, O_RDONLY, openInRoot } from "../linux/open.ts";
 import { readText } from "../linux/read_write.ts";
 import { statFd } from "../linux/stat.ts";
+import { quoteText } from "../linux/text.ts";
 import { type Account, ROOT_ACCOUNT, UNKNOWN_ACCOUNT } from "../plan/environment.ts";
 import { type IdRange, podId, requireId } from "../plan/id_range.ts";
 import type { UserRequest } from "../plan/process/user.ts";
@@ -131,7 +132,7 @@ class Database {
 
   fail(why: string, cause?: unknown): Error {
     const { field } = this.request;
-    return new Error(`${field}.${this.kind.field}: ${JSON.stringify(this.wanted)} ${why}`, {
+    return new Error(`${field}.${this.kind.field}: ${quoteText(this.wanted)} ${why}`, {
       cause,
     });
   }
