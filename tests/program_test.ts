@@ -149,9 +149,10 @@ scenario(
     const image = await stage.image({ files: SECRET.files });
     await using pod = await stage.pod({ image, app });
     const told = /^run: apps\[0\]\.app\.exec\[0\]: execve\("\/opt\/secret\/hello"\) as user 1000; /;
-    assertRefused(await pod.run(), "run", told);
+    const result = await pod.run();
+    assertRefused(result, "run", told);
     assertRefused(
-      await pod.run(),
+      result,
       "run",
       /PATH has \/opt\/secret\/hello, \/opt\/orphan\/hello: EACCES/,
     );
