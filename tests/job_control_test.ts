@@ -4,8 +4,8 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { eventually, type Host, SCRIPT, which } from "./host.ts";
-import { childrenOf, type Process, readProcesses } from "./procfs.ts";
+import { eventually, type Host, SCRIPT, sleep, which } from "./host.ts";
+import { childrenOf, isAlive, type Process, readProcesses } from "./procfs.ts";
 import { scenario, type SimplePod } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
 
@@ -58,7 +58,6 @@ async function goOn(program: Program): Promise<void> {
   await program.prints("stopped\r\n");
   await program.prints("sane");
   await program.write("typed\n");
-  await program.prints("line typed");
 }
 
 /** Each shape of a pod, and how its run is called. */
@@ -99,9 +98,8 @@ for (const [what, flavor, before, options, interactive] of SHAPES) {
     await program.prints("up");
     await program.write(STOP);
     await goOn(program);
-    await program.prints("went on");
     const { stdout } = await program.result;
-    assertMatch(stdout, /ended 7/);
+    assertMatch(stdout, /line typed[^]*went on[^]*ended 7/);
   });
 }
 
@@ -122,7 +120,7 @@ scenario(
     await goOn(program);
     const { stdout } = await program.result;
     assertEquals(stdout.match(/: went on/g)?.length, 2);
-    assertMatch(stdout, /ended 0/);
+    assertMatch(stdout, /line typed[^]*ended 0/);
   },
 );
 
@@ -141,10 +139,32 @@ scenario(
     await program.prints("up");
     stop(find("run", program)!);
     await goOn(program);
+    await program.prints("line typed");
     await program.write("more\n");
-    await program.prints("got more");
     const { stdout } = await program.result;
-    assertMatch(stdout, /ended 7/);
+    assertMatch(stdout, /got more[^]*ended 7/);
+  },
+);
+
+scenario(
+  "an interactive pod in the background waits for the terminal, and ends when it is asked to",
+  { flavor: "isolated", needs: NEEDS },
+  async ({ script }) => {
+    await using pod = await script("echo up; read -r line; echo got $line");
+    const options = { host: shell(), keepsStdin: true, flags: { interactive: true } };
+    const program = await pod.launch(options);
+    await program.prints("up");
+    const run = find("run", program)!;
+    stop(run);
+    await program.prints("sane");
+    // As the shell's `bg` does.
+    Deno.kill(run.pid, "SIGCONT");
+    await sleep(300);
+    assertEquals([...new Set(statesFrom(run.pid))], ["T"]);
+    await pod.stop();
+    await eventually("the end of the pod", () => !isAlive(run.pid));
+    await program.write("typed\n");
+    assertMatch((await program.result).stdout, /line typed/);
   },
 );
 
@@ -168,7 +188,7 @@ scenario(
     await entered.write(STOP);
     await goOn(entered);
     const { stdout } = await entered.result;
-    assertMatch(stdout, /went on[^]*ended 7/);
+    assertMatch(stdout, /line typed[^]*went on[^]*ended 7/);
   },
 );
 
@@ -184,6 +204,7 @@ scenario(
     await entered.prints("in");
     stop(find("enter", entered)!);
     await goOn(entered);
+    await entered.prints("line typed");
     await entered.write("more\n");
     const { stdout } = await entered.result;
     assertMatch(stdout, /got more[^]*ended 7/);
@@ -202,6 +223,7 @@ scenario(
     await program.prints("up");
     await program.write("kill -STOP $$\n");
     await goOn(program);
+    await program.prints("line typed");
     await program.write("echo m''ore; exit 7\n");
     const { stdout } = await program.result;
     assertMatch(stdout, /more[^]*ended 7/);

@@ -7,8 +7,8 @@
  */
 
 import { groupOf, ownProcessGroup, signalSelf } from "./process.ts";
-import { SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU } from "./signal_numbers.ts";
-import { withUnblocked } from "./signals.ts";
+import { SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU } from "./signal_numbers.ts";
+import { type Signal, withUnblocked } from "./signals.ts";
 import { foregroundGroup, setForegroundGroup } from "./terminal.ts";
 
 /** The signals by which a terminal stops programs. */
@@ -17,20 +17,37 @@ export const STOP_SIGNALS: readonly number[] = [SIGTSTP, SIGTTIN, SIGTTOU];
 /** Descriptors that may be the caller's terminal. */
 const STANDARD_STREAMS = [0, 1, 2];
 
+/** What a process that is stopped has to know when it goes on. */
+export interface Pause {
+  /** Whether the terminal that this process needs is another job's. */
+  isInBackground(): boolean;
+  /** Reads the signals that have come. */
+  readSignals(): Signal[];
+  /** Whether a signal is to be handled before there is a terminal. */
+  isUrgent(signal: Signal): boolean;
+}
+
 /**
  * Stops this process as one of {@linkcode STOP_SIGNALS} does, so that the caller's shell sees it
- * stop, and returns when it goes on. Where no shell could let it go on, the kernel does not stop
- * it: setpgid(2), on orphaned process groups.
+ * stop, and returns when it goes on. While it is in the background without its terminal, it stops
+ * again, as every program does that sets up a terminal. Where no shell could let it go on, the
+ * kernel does not stop it: setpgid(2), on orphaned process groups.
  *
- * @param regain Takes back what the shell may have changed of the terminal. In the background, that
- * stops the process once more, until the shell has brought it to the foreground.
- * @throws {Error} what `regain` throws.
+ * @returns The signals that have come meanwhile.
+ * @throws {SyscallError} when the kernel refuses to stop this process, or to read signals.
  */
-export function stopSelf(signal: number, regain: () => void = () => {}): void {
-  withUnblocked(STOP_SIGNALS, () => {
-    signalSelf(signal);
-    regain();
-  });
+export function stopSelf(
+  signal: number,
+  { isInBackground, readSignals, isUrgent }: Pause,
+): Signal[] {
+  const came: Signal[] = [];
+  for (let by = signal;; by = SIGTTOU) {
+    stopOnce(by);
+    const signals = readSignals();
+    came.push(...signals);
+    const hasGoneOn = signals.some(({ number }) => number === SIGCONT);
+    if (!hasGoneOn || !isInBackground() || came.some(isUrgent)) return came;
+  }
 }
 
 /**
@@ -49,8 +66,11 @@ export function stopWith(pid: number, signal: number): void {
   const terminal = STANDARD_STREAMS.find((fd) => foregroundGroup(fd) !== undefined);
   const foreground = terminal === undefined ? undefined : foregroundGroup(terminal);
   if (signal === SIGSTOP && foreground !== own && foreground !== group) return;
-  stopSelf(signal === SIGSTOP ? SIGTSTP : signal, () => {
-    if (terminal === undefined || foreground !== group || group === own) return;
-    if (foregroundGroup(terminal) === own) setForegroundGroup(terminal, group);
-  });
+  stopOnce(signal === SIGSTOP ? SIGTSTP : signal);
+  if (terminal === undefined || foreground !== group || group === own) return;
+  if (foregroundGroup(terminal) === own) setForegroundGroup(terminal, group);
+}
+
+function stopOnce(signal: number): void {
+  withUnblocked(STOP_SIGNALS, () => signalSelf(signal));
 }

@@ -70,6 +70,8 @@ export class RawMode implements Disposable {
   readonly #fd: number;
   readonly #keepsOutput: boolean;
   readonly #before: Bytes;
+  /** By now it may be another job's, with settings of its own. */
+  #isRaw = true;
 
   /**
    * @param fd A terminal.
@@ -84,18 +86,16 @@ export class RawMode implements Disposable {
     syscall("ioctl", fd, TCSETS, rawTermios(this.#before, keepsOutput));
   }
 
-  /**
-   * Makes the terminal raw again, after the caller's shell has used it. In the background this
-   * stops the process, as it does every program that would set up the shell's terminal, unless
-   * SIGTTOU is blocked.
-   */
+  /** Makes the terminal raw again, after the caller's shell has used it. */
   resume(): void {
+    this.#isRaw = true;
     this.#set(rawTermios(this.#before, this.#keepsOutput));
   }
 
   /** Gives the terminal back its settings for the time being. */
   suspend(): void {
-    this.#set(this.#before);
+    if (this.#isRaw) this.#set(this.#before);
+    this.#isRaw = false;
   }
 
   /** Gives the terminal back its settings. */

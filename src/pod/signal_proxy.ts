@@ -23,12 +23,19 @@ import {
   SIGTERM,
   SIGWINCH,
 } from "../linux/signal_numbers.ts";
-import { openSignals, readSignals, type Signal, withUnblocked } from "../linux/signals.ts";
+import { openSignals, readSignals, type Signal } from "../linux/signals.ts";
 import { type End, endOf } from "../linux/wait.ts";
 import type { CallerStreams } from "../stream/caller_streams.ts";
 
 /** Signals that ask the program to end. */
 const ENDING: readonly number[] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+
+/** What this process has itself while the program runs. */
+interface Io {
+  /** The descriptor that its signals are read from. */
+  signals: Fd;
+  streams: CallerStreams;
+}
 
 /** The program that runs. */
 interface Command {
@@ -80,7 +87,7 @@ function waitWithSignals(pid: number, signals: Fd, streams: CallerStreams): End 
     streams.onReady(ready);
     if (streams.hasEscaped) signalProcess(child, SIGKILL);
     const fds = new Set(ready.map(({ fd }) => fd));
-    if (fds.has(signals.number)) forwardAll(signals, command, streams);
+    if (fds.has(signals.number)) forwardAll(readSignals(signals), command, { signals, streams });
     if (fds.has(child.number)) {
       const isEnding = () => readSignals(signals).some(({ number }) => ENDING.includes(number));
       streams.commandEnded(signals, isEnding);
@@ -89,12 +96,12 @@ function waitWithSignals(pid: number, signals: Fd, streams: CallerStreams): End 
   }
 }
 
-function forwardAll(signals: Fd, { pid, process }: Command, streams: CallerStreams): void {
-  for (const signal of readSignals(signals)) {
+function forwardAll(signals: readonly Signal[], { pid, process }: Command, io: Io): void {
+  for (const signal of signals) {
     const { number } = signal;
-    if (STOP_SIGNALS.includes(number)) stopBoth(number, { pid, process }, streams);
-    else if (number === SIGWINCH) streams.resize();
-    else if (number === SIGCONT) withUnblocked(STOP_SIGNALS, () => streams.resume());
+    if (STOP_SIGNALS.includes(number)) stopBoth(number, { pid, process }, io);
+    else if (number === SIGWINCH) io.streams.resize();
+    else if (number === SIGCONT && !io.streams.isInBackground) io.streams.resume();
     if (isForCommand(signal)) forward(number, process);
   }
 }
@@ -119,9 +126,16 @@ function forward(signal: number, process: Fd): void {
  * Stops this process with the command, which the caller's shell cannot stop: it leads a session of
  * its own, and so a process group.
  */
-function stopBoth(signal: number, { pid }: Command, streams: CallerStreams): void {
-  signalGroupOf(pid, SIGSTOP);
+function stopBoth(signal: number, command: Command, io: Io): void {
+  const { signals, streams } = io;
+  signalGroupOf(command.pid, SIGSTOP);
   streams.suspend();
-  stopSelf(signal, () => streams.resume());
-  signalGroupOf(pid, SIGCONT);
+  const came = stopSelf(signal, {
+    isInBackground: () => streams.isInBackground,
+    readSignals: () => readSignals(signals),
+    isUrgent: ({ number }) => ENDING.includes(number),
+  });
+  if (!streams.isInBackground) streams.resume();
+  signalGroupOf(command.pid, SIGCONT);
+  forwardAll(came.filter(({ number }) => number !== SIGCONT), command, io);
 }

@@ -25,15 +25,10 @@ import {
   SIGQUIT,
   SIGSTOP,
   SIGTERM,
+  SIGTTOU,
   SIGWINCH,
 } from "../linux/signal_numbers.ts";
-import {
-  openSignals,
-  readSignals,
-  type Signal,
-  unblockSignals,
-  withUnblocked,
-} from "../linux/signals.ts";
+import { openSignals, readSignals, type Signal, unblockSignals } from "../linux/signals.ts";
 import { changeOf, type End, endOf, stopOf } from "../linux/wait.ts";
 import { BY_FORCE } from "../process/supervisor_process.ts";
 import { describeError } from "../stage1/entrypoint.ts";
@@ -86,6 +81,7 @@ export type SupervisedStreams = Pick<
   | "hasEscaped"
   | "interests"
   | "isDone"
+  | "isInBackground"
   | "isShared"
   | "onReady"
   | "podEnded"
@@ -113,7 +109,6 @@ const KERNEL = {
   stopWith,
   unblockSignals,
   waitForEvents,
-  withUnblocked,
 };
 
 /** The calls of the kernel that the loop makes. */
@@ -342,7 +337,7 @@ class Supervisor {
     if (signal === undefined) return;
     this.#kernel.stopWith(pid, signal);
     // Nobody has let this process go on that has not been stopped.
-    if (!this.#handleOthers()) return;
+    if (!this.#handleOthers(this.#kernel.readSignals(this.#signals))) return;
     this.#kernel.signalProcess(process, SIGCONT);
     this.#kernel.signalGroupOf(pid, SIGCONT);
   }
@@ -355,9 +350,14 @@ class Supervisor {
     const { streams } = this.#pod;
     this.#signalGroups(SIGSTOP);
     streams.suspend();
-    this.#kernel.stopSelf(signal, () => streams.resume());
+    const came = this.#kernel.stopSelf(signal, {
+      isInBackground: () => streams.isInBackground,
+      readSignals: () => this.#kernel.readSignals(this.#signals),
+      isUrgent: ({ number }) => ENDING.includes(number),
+    });
+    if (!streams.isInBackground) streams.resume();
     this.#signalGroups(SIGCONT);
-    this.#handleOthers();
+    this.#handleOthers(came);
   }
 
   /**
@@ -366,8 +366,7 @@ class Supervisor {
    *
    * @returns Whether there was that one.
    */
-  #handleOthers(): boolean {
-    const signals = this.#kernel.readSignals(this.#signals);
+  #handleOthers(signals: readonly Signal[]): boolean {
     const others = signals.filter(({ number }) => number !== SIGCONT);
     for (const signal of others) this.#handleSignal(signal);
     return others.length < signals.length;
@@ -375,7 +374,9 @@ class Supervisor {
 
   /** Whoever stopped this process by SIGSTOP may have used the terminal since. */
   #regainTerminal(): void {
-    this.#kernel.withUnblocked(STOP_SIGNALS, () => this.#pod.streams.resume());
+    const { streams } = this.#pod;
+    if (!streams.isInBackground) streams.resume();
+    else if (!this.#isUrged) this.#suspend(SIGTTOU);
   }
 
   /** An app can make children of this process, by `CLONE_PARENT`. They would stay zombies. */

@@ -153,6 +153,7 @@ export class DoubleOfPod {
       get isDone() {
         return isDone();
       },
+      isInBackground: false,
       interests: () => [{ fd: STREAM, events: POLLIN }],
       onReady: (ready) => {
         if (!ready.some(({ fd }) => fd === STREAM)) return;
@@ -197,12 +198,11 @@ export class DoubleOfPod {
         this.#stops.delete(pid);
         return signal;
       },
-      stopSelf: (signal, regain = () => {}) => {
+      stopSelf: (signal, { readSignals }) => {
         this.#stop(signal);
-        regain();
+        return readSignals();
       },
       stopWith: (_, signal) => this.#stop(signal),
-      withUnblocked: (_, act) => act(),
       waitForEvents: (interests, timeout) => this.#wait(interests, timeout),
     };
   }

@@ -99,6 +99,11 @@ export class CallerStreams implements Disposable {
     this.#console?.suspend();
   }
 
+  /** Whether the caller's terminal, which is shown here, is another job's. */
+  get isInBackground(): boolean {
+    return this.#console?.isInBackground ?? false;
+  }
+
   /** Takes the caller's terminal again. */
   resume(): void {
     this.#console?.resume();

@@ -13,13 +13,14 @@ import { monotonicMicroseconds } from "../linux/clock.ts";
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { type PollEvents, POLLIN, POLLOUT } from "../linux/poll.ts";
+import { ownProcessGroup } from "../linux/process.ts";
 import {
   openSharedInput,
   readAvailable,
   type SharedInput,
   writeAvailable,
 } from "../linux/stream.ts";
-import { RawMode, setWindowSize, windowSize } from "../linux/terminal.ts";
+import { foregroundGroup, RawMode, setWindowSize, windowSize } from "../linux/terminal.ts";
 import { EscapeKeys } from "./escape_keys.ts";
 import { OutputMux, type OutputQueue, READ_SIZE } from "./output_mux.ts";
 
@@ -88,6 +89,12 @@ export class Console implements Disposable {
   /** Gives the caller's terminal back while this process is stopped. */
   suspend(): void {
     this.#rawMode?.suspend();
+  }
+
+  /** Whether what is typed in the caller's terminal is for another job of its shell. */
+  get isInBackground(): boolean {
+    const foreground = this.#rawMode && foregroundGroup(this.#terminal);
+    return foreground !== undefined && foreground !== ownProcessGroup();
   }
 
   /** Takes the caller's terminal again, whose size may have changed. */
