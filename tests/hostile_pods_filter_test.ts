@@ -6,6 +6,7 @@
 import { assertEquals } from "@std/assert";
 import { COMPAT_CALLS } from "./compat_programs.ts";
 import { assertCode } from "./expect.ts";
+import { eventually } from "./host.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { spoilsOf } from "./hostile_pods/bait.ts";
 import {
@@ -96,6 +97,8 @@ for (const stance of [...STANCES, RESTRICTED]) {
     assertEquals(spoilsOf(pod, "typed"), undefined, "it typed into a terminal");
     const keys = await Deno.readTextFile("/proc/keys");
     assertEquals(keys.includes("hostile-32"), false, "it has made a key");
+    program.kill("SIGKILL");
+    await eventually("the end of the lock", async () => !await pod.isRunning());
   });
 }
 
