@@ -10,39 +10,43 @@
 
 import type { CompatArchitecture } from "./syscall_numbers.ts";
 
-/** The ends of names of the same call with wider users, offsets or times. */
-const WIDER = ["32", "64", "_64", "_time64"];
+/** The ends of names of the same call with wider offsets or times, the longest first. */
+const WIDER = ["_time64", "_64", "64"];
 
 /** The only name with such an end that 64-bit architectures have beside the one without it. */
 const CALL_OF_ITS_OWN = "getdents64";
 
-/** Calls that have yet other names. */
-const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
-  fadvise64: ["arm_fadvise64_64"],
-  fstat: ["oldfstat"],
-  get_thread_area: ["get_tls"],
-  getdents: ["readdir"],
-  getrlimit: ["ugetrlimit"],
-  lseek: ["_llseek"],
-  lstat: ["oldlstat"],
-  mmap: ["mmap2"],
-  newfstatat: ["fstatat64"],
-  recvfrom: ["recv"],
-  rt_sigaction: ["sigaction", "signal"],
-  rt_sigpending: ["sigpending"],
-  rt_sigprocmask: ["sigprocmask", "sgetmask", "ssetmask"],
-  rt_sigreturn: ["sigreturn"],
-  rt_sigsuspend: ["sigsuspend"],
-  select: ["_newselect"],
-  sendto: ["send"],
-  set_thread_area: ["set_tls"],
-  setpriority: ["nice"],
-  settimeofday: ["stime"],
-  stat: ["oldstat"],
-  sync_file_range: ["arm_sync_file_range"],
-  umount2: ["umount"],
-  uname: ["olduname", "oldolduname"],
-  wait4: ["waitpid"],
+/** Calls that have yet other names on 64-bit architectures. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  _llseek: "lseek",
+  _newselect: "select",
+  arm_fadvise64_64: "fadvise64",
+  arm_sync_file_range: "sync_file_range",
+  fstatat64: "newfstatat",
+  get_tls: "get_thread_area",
+  mmap2: "mmap",
+  nice: "setpriority",
+  oldfstat: "fstat",
+  oldlstat: "lstat",
+  oldolduname: "uname",
+  oldstat: "stat",
+  olduname: "uname",
+  readdir: "getdents",
+  recv: "recvfrom",
+  send: "sendto",
+  set_tls: "set_thread_area",
+  sgetmask: "rt_sigprocmask",
+  sigaction: "rt_sigaction",
+  signal: "rt_sigaction",
+  sigpending: "rt_sigpending",
+  sigprocmask: "rt_sigprocmask",
+  sigreturn: "rt_sigreturn",
+  sigsuspend: "rt_sigsuspend",
+  ssetmask: "rt_sigprocmask",
+  stime: "settimeofday",
+  ugetrlimit: "getrlimit",
+  umount: "umount2",
+  waitpid: "wait4",
 };
 
 /** A call whose first argument selects what it does. */
@@ -112,18 +116,22 @@ export function multiplexersOf(abi: CompatArchitecture): readonly MultiplexedCal
 }
 
 /**
- * Returns the names by which a 32-bit architecture may have a call: the name itself, and those of
- * calls that do the same and that no 64-bit architecture has.
+ * Returns the name that 64-bit architectures have for what a 32-bit call does. Whether they have
+ * it, the caller knows.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * assertEquals(compatNames("lseek").includes("_llseek"), true);
- * assertEquals(compatNames("chown").includes("chown32"), true);
- * assertEquals(compatNames("getdents").includes("getdents64"), false);
+ * assertEquals(["_llseek", "chown32", "futex_time64"].map(nativeName), ["lseek", "chown", "futex"]);
+ * assertEquals(["mkdir", "getdents64"].map(nativeName), ["mkdir", "getdents64"]);
  * ```
  */
-export function compatNames(name: string): string[] {
-  const wider = WIDER.map((end) => name + end).filter((other) => other !== CALL_OF_ITS_OWN);
-  return [name, ...wider, ...(OTHER_NAMES[name] ?? [])];
+export function nativeName(name: string): string {
+  const other = OTHER_NAMES[name];
+  if (other !== undefined) return other;
+  if (name === CALL_OF_ITS_OWN) return name;
+  if (name.endsWith("32")) return name.slice(0, -"32".length);
+  if (!name.endsWith("64")) return name;
+  const end = WIDER.find((it) => name.endsWith(it))!;
+  return name.slice(0, -end.length);
 }
