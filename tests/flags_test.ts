@@ -58,7 +58,7 @@ scenario("an error with --debug names functions, and has no colours", {
   assertEquals(code, 254);
   const [line, stack] = stdout.trim().split("\r\n").slice(-2);
   assertMatch(line!, /^run: .*nobody-there/);
-  assertMatch(stack!, /^run: at [^ ]*, .*resolveCredentials, .*runPod, .*entrypoint$/);
+  assertMatch(stack!, /^run: at [^ ]*, .*resolveUser, .*runPod, .*entrypoint$/);
   assertEquals(stdout.includes("\x1b"), false, stdout);
 });
 

@@ -275,9 +275,9 @@ scenario(
       AC_APP_NAME: "app",
       HOME: "/home",
       LINES: "one\ntwo",
-      LOGNAME: "root",
+      LOGNAME: "volo",
       SHELL: "/bin/sh",
-      USER: "root",
+      USER: "volo",
       container: "rkt",
     });
   },
