@@ -1,9 +1,11 @@
 /** Tests that `stop` ends a pod, and nothing else. */
 
 import { assert, assertEquals } from "@std/assert";
+import { exists } from "../src/linux/stat.ts";
 import { assertCode, assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { eventually, sleep } from "./host.ts";
 import { beyondCover, COVER_ROOT, inJail, MAKE_JAIL, pivoted } from "./jail.ts";
+import { startUp } from "./pod_processes.ts";
 import { childrenOf, isAlive, readProcess } from "./procfs.ts";
 import { REGROWING } from "./regrowing.ts";
 import { EVERY_KERNEL, scenario } from "./scenario.ts";
@@ -158,6 +160,26 @@ scenario(
     assertEquals((await program.result).signal, "SIGKILL");
     Deno.kill(child, "SIGKILL");
     await eventually("its end", async () => !await pod.isRunning());
+  },
+);
+
+/** Covers the root of a mount namespace by a FUSE of another user's, which refuses root a look. */
+const COVERED_BY_FUSE = "exec 3<>/dev/fuse; " +
+  "mount -i -t fuse -o fd=3,rootmode=40000,user_id=1000,group_id=1000 none / && exec sleep 100";
+
+scenario(
+  "stop --force and gc do without a look at a root that somebody else's FUSE covers",
+  { flavor: "either", needs: [{ what: "/dev/fuse", met: exists("/dev/fuse") }] },
+  async ({ script }) => {
+    const cover = ["unshare", "--mount", "sh", "-c", COVERED_BY_FUSE];
+    await using bystander = startBystander(cover);
+    await eventually("the cover", () => readProcess(bystander.pid)?.argv[0] === "sleep");
+    await using pod = await script("echo up; exec sleep 100");
+    const program = await startUp(pod);
+    assertQuiet(await pod.stop({ force: true }));
+    await program.result;
+    assertQuiet(await pod.gc());
+    assert(isAlive(bystander.pid));
   },
 );
 

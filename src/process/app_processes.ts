@@ -12,6 +12,7 @@
  * @module
  */
 
+import { SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { inMounts, mountsNumber, namespaceIdentity, openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
@@ -55,14 +56,28 @@ export function openAppMatcher(
   // Where no app has a root and none has begun, no namespace is an app's.
   const candidates = roots.size === 0 && recorded.length === 0 ? [] : otherMountNamespaces(pids);
   for (const namespace of candidates) {
-    const isOfApp = wasMadeFor(recorded, namespace) ||
-      roots.has(inMounts(namespace, () => identityAt("/")));
+    const isOfApp = wasMadeFor(recorded, namespace) || beginsIn(roots, namespace);
     if (isOfApp) namespaces.set(statFd(namespace).identity, namespace);
     else namespace[Symbol.dispose]();
   }
   const first = new Map(recorded.map(({ pid, start }) => [pid, start]));
   const dispose = () => namespaces.forEach((namespace) => namespace[Symbol.dispose]());
   return { roots, namespaces, first, [Symbol.dispose]: dispose };
+}
+
+/**
+ * Tells whether a mount namespace begins in one of the roots. It does not where the kernel refuses
+ * a look: somebody else's FUSE refuses it even to root, and there is no app's root in it.
+ */
+function beginsIn(roots: ReadonlySet<string>, namespace: Fd): boolean {
+  return inMounts(namespace, () => {
+    try {
+      return roots.has(identityAt("/"));
+    } catch (error) {
+      if (error instanceof SyscallError) return false;
+      throw error;
+    }
+  });
 }
 
 /** Tells whether `run` made a mount namespace for one of the apps. */
