@@ -146,7 +146,8 @@ export function listIfThere(path: string): string[] {
   try {
     return listDirectory(path);
   } catch (error) {
-    if (failedWith(error, "ENOENT", "ENOTDIR")) return [];
+    // ESRCH: in /proc, the process has gone since its directory was found.
+    if (failedWith(error, "ENOENT", "ENOTDIR", "ESRCH")) return [];
     throw error;
   }
 }
