@@ -5,7 +5,9 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertPrints } from "./expect.ts";
-import { type Host, SCRIPT, sleep } from "./host.ts";
+import { existsSync } from "node:fs";
+import { type Host, SCRIPT, sleep, which } from "./host.ts";
+import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { startUp } from "./pod_processes.ts";
 import { pathsHeldBy, readProcesses } from "./procfs.ts";
 import { scenario } from "./scenario.ts";
@@ -155,3 +157,54 @@ scenario(
     await program.result;
   },
 );
+
+/** A virtual console that nobody uses, and the one that is shown, by their minor numbers. */
+const [UNUSED_CONSOLE, SHOWN_CONSOLE] = [60, 0];
+
+/**
+ * A host with a console of root's and its group's for standard input. When the program has ended
+ * and the console is root's again, it tells whether a user other than root can open it: by a
+ * descriptor, as he may not enter the tests' directory.
+ */
+function onConsole(path: string, minor: number): Host {
+  const text = `mknod -m 660 ${path} c 4 ${minor}; "$@" <${path}; n=0; ` +
+    `until test "$(stat -c %u ${path})" = 0 || test $n = 50; do n=$((n + 1)); sleep .1; done; ` +
+    `sleep .2; stat -c '%u %a' ${path}; ` +
+    `setpriv --reuid 1000 --regid 1000 --clear-groups sh -c ': </proc/self/fd/3' 3<${path} 2>/dev/null ` +
+    "&& echo opened; :";
+  return { wrap: (argv) => ["sh", "-c", text, "sh", ...argv] };
+}
+
+const CONSOLES = [
+  { what: "virtual consoles", met: existsSync("/sys/class/tty/tty60") },
+  { what: "setpriv", met: which("setpriv") !== undefined },
+];
+
+/** The shapes of pods in which a user's app owns its caller's terminal. */
+const OWNERS_OF_TERMINALS: [what: string, handlers: { name: string; exec: string[] }[]][] = [
+  ["that run becomes", []],
+  ["with an event handler", [{ name: "post-stop", exec: ["/bin/true"] }]],
+];
+
+for (const [what, eventHandlers] of OWNERS_OF_TERMINALS) {
+  scenario(
+    `an app ${what} leaves nobody a way into the terminal that it was given`,
+    { needs: [...COMPILER, ...CONSOLES] },
+    async (stage) => {
+      const image = await hostileImage(stage);
+      const app = { user: "1000", group: "1000", eventHandlers, exec: [HOSTILE, "let_in", "1000"] };
+      await using pod = await stage.pod({ image, app });
+      const host = onConsole(`${stage.dir}/console`, UNUSED_CONSOLE);
+      const { stdout } = await pod.run({ host, keepsStdin: true });
+      assertEquals(stdout, "let in\n0 660\n");
+    },
+  );
+}
+
+scenario("the console that is shown is given to no app", { needs: CONSOLES }, async (stage) => {
+  const app = { user: "volo", group: "volo" };
+  await using pod = await stage.script("stat -L -c %u /proc/self/fd/0", { app });
+  const host = onConsole(`${stage.dir}/console`, SHOWN_CONSOLE);
+  const { stdout } = await pod.run({ host, keepsStdin: true });
+  assertEquals(stdout, "0\n0 660\n");
+});

@@ -42,6 +42,7 @@ export const ERRNO = {
   ENAMETOOLONG: 36,
   ENOSYS: 38,
   ELOOP: 40,
+  ENODATA: 61,
   EOVERFLOW: 75,
   ELIBBAD: 80,
   ENOTSOCK: 88,

@@ -6,6 +6,7 @@
 
 import type { CallScript } from "./call_script.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Fd } from "./fd.ts";
+import { failedWith } from "./errno.ts";
 import { syscall } from "./libc.ts";
 import { O_PATH, openFile } from "./open.ts";
 
@@ -41,6 +42,38 @@ export function setOwnerAt(
   syscall("fchownat", directory.number, name, uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
 }
 
+/** The attribute with a file's access control list: acl(5). */
+const ACCESS_LIST = "system.posix_acl_access";
+
+/**
+ * Tells whether a file has an access control list.
+ *
+ * @throws {SyscallError} when the kernel refuses to tell.
+ */
+export function hasAccessList(fd: Fd): boolean {
+  return unlessNone(() => syscall("fgetxattr", fd.number, ACCESS_LIST, null, 0) > 0) ?? false;
+}
+
+/**
+ * Removes a file's access control list, if it has one. Its owner may have let others in by it, and
+ * himself, for the time when he owns the file no more.
+ *
+ * @throws {SyscallError} `EPERM` for a file of another user's without CAP_FOWNER.
+ */
+export function removeAccessList(fd: Fd): void {
+  unlessNone(() => syscall("fremovexattr", fd.number, ACCESS_LIST));
+}
+
+/** Few file systems that have terminals or pipes have such lists. */
+function unlessNone<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    if (failedWith(error, "ENODATA", "EOPNOTSUPP")) return undefined;
+    throw error;
+  }
+}
+
 /** A file of root's that has been given to somebody else, as it was before. */
 export interface GivenFile {
   fd: Fd;
@@ -66,6 +99,9 @@ export function reopenAsPath({ fd, mode }: GivenFile): GivenFile {
  */
 export function recordGiveBack({ fd, mode }: GivenFile, script: CallScript): void {
   script.try("fchownat", fd.number, "", 0, -1, AT_EMPTY_PATH);
-  // A path's descriptor has no fchmod(2). The mode is the owner's to set, so it comes second.
-  script.try("fchmodat", AT_FDCWD, `/proc/self/fd/${fd.number}`, mode);
+  // A path's descriptor has no fchmod(2). The list and the mode are the owner's to set, so they
+  // come later.
+  const path = `/proc/self/fd/${fd.number}`;
+  script.try("removexattr", path, ACCESS_LIST);
+  script.try("fchmodat", AT_FDCWD, path, mode);
 }

@@ -66,6 +66,9 @@ const X86_64 = {
   mount: 165,
   umount2: 166,
   sethostname: 170,
+  fgetxattr: 193,
+  removexattr: 197,
+  fremovexattr: 199,
   getdents64: 217,
   clock_gettime: 228,
   exit_group: 231,
@@ -95,6 +98,9 @@ const X86_64 = {
 } as const;
 
 const AARCH64: Record<keyof typeof X86_64, number> = {
+  fgetxattr: 10,
+  removexattr: 14,
+  fremovexattr: 16,
   dup3: 24,
   fcntl: 25,
   ioctl: 29,

@@ -5,24 +5,33 @@
  *
  * Given is what belongs to root, as whose caller stage1 runs, and leads nowhere else: pipes without
  * a name, and terminals. Files, named pipes and other devices are the host's, whoever has them
- * open. What has been given is given back at the end, with the mode that it has had.
+ * open. What has been given is given back at the end, with the mode that it has had and without an
+ * access control list: a terminal that has one is not given.
  *
  * @module
  */
 
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
-import { type GivenFile, setMode, setOwner } from "../linux/ownership.ts";
-import { fileSystemType, PIPEFS_MAGIC, statFd } from "../linux/stat.ts";
+import {
+  type GivenFile,
+  hasAccessList,
+  removeAccessList,
+  setMode,
+  setOwner,
+} from "../linux/ownership.ts";
+import { type DeviceNumber, fileSystemType, PIPEFS_MAGIC, statFd } from "../linux/stat.ts";
 import { isTerminal } from "../linux/terminal.ts";
 
 const ROOT = 0;
 
 /**
- * The major number of /dev/tty, /dev/console and /dev/ptmx, which stand for other terminals:
+ * Devices that stand for other terminals: those with the major number of /dev/tty, /dev/console and
+ * /dev/ptmx, and /dev/tty0, which is whatever virtual console is shown. See
  * Documentation/admin-guide/devices.txt of Linux.
  */
 const STAND_INS = 5;
+const SHOWN_CONSOLE = { major: 4, minor: 0 };
 
 /** The streams that have been given, until the end of the `using` scope. */
 export class GivenStreams implements Disposable {
@@ -53,8 +62,10 @@ export class GivenStreams implements Disposable {
   /** Gives all back. */
   [Symbol.dispose](): void {
     for (const { fd, mode } of this.#given.values()) {
-      // The mode is the owner's to set.
-      if (trySetOwner(fd, ROOT)) setMode(fd, mode);
+      // The list and the mode are the owner's to set.
+      if (!trySetOwner(fd, ROOT)) continue;
+      removeAccessList(fd);
+      setMode(fd, mode);
     }
     this.#given.clear();
   }
@@ -62,7 +73,12 @@ export class GivenStreams implements Disposable {
 
 function isGivable(fd: Fd): boolean {
   if (fileSystemType(fd) === PIPEFS_MAGIC) return true;
-  return isTerminal(fd.number) && statFd(fd).device?.major !== STAND_INS;
+  return isTerminal(fd.number) && !isStandIn(statFd(fd).device) && !hasAccessList(fd);
+}
+
+function isStandIn(device: DeviceNumber | undefined): boolean {
+  const { major, minor } = device ?? {};
+  return major === STAND_INS || (major === SHOWN_CONSOLE.major && minor === SHOWN_CONSOLE.minor);
 }
 
 /** Where the file system keeps owners as they are, the program does without. */

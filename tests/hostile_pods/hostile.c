@@ -15,6 +15,7 @@ static const struct {
     {"exchange", exchange},
     {"exchange_late", exchange_late},
     {"leaderless", leaderless},
+    {"let_in", let_in},
     {"list_writable", list_writable},
     {"reach", reach_from},
     {"hold", hold_processes},
