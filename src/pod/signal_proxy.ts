@@ -6,7 +6,7 @@
  */
 
 import type { Fd } from "../linux/fd.ts";
-import { STOP_SIGNALS, stopSelf } from "../linux/job_control.ts";
+import { STOP_SIGNALS } from "../linux/job_control.ts";
 import { openProcess, signalProcess } from "../linux/pidfd.ts";
 import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
 import { endAs, signalGroupOf } from "../linux/process.ts";
@@ -19,13 +19,13 @@ import {
   SIGKILL,
   SIGPIPE,
   SIGQUIT,
-  SIGSTOP,
   SIGTERM,
   SIGWINCH,
 } from "../linux/signal_numbers.ts";
 import { openSignals, readSignals, type Signal } from "../linux/signals.ts";
 import { type End, endOf } from "../linux/wait.ts";
 import type { CallerStreams } from "../stream/caller_streams.ts";
+import { stopJob } from "./stop_job.ts";
 
 /** Signals that ask the program to end. */
 const ENDING: readonly number[] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
@@ -127,15 +127,11 @@ function forward(signal: number, process: Fd): void {
  * its own, and so a process group.
  */
 function stopBoth(signal: number, command: Command, io: Io): void {
-  const { signals, streams } = io;
-  signalGroupOf(command.pid, SIGSTOP);
-  streams.suspend();
-  const came = stopSelf(signal, {
-    isInBackground: () => streams.isInBackground,
-    readSignals: () => readSignals(signals),
-    isUrgent: ({ number }) => ENDING.includes(number),
+  const came = stopJob(signal, {
+    signalPrograms: (number) => signalGroupOf(command.pid, number),
+    streams: io.streams,
+    readSignals: () => readSignals(io.signals),
+    ending: ENDING,
   });
-  if (!streams.isInBackground) streams.resume();
-  signalGroupOf(command.pid, SIGCONT);
   forwardAll(came.filter(({ number }) => number !== SIGCONT), command, io);
 }

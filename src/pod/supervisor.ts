@@ -23,7 +23,6 @@ import {
   SIGINT,
   SIGPIPE,
   SIGQUIT,
-  SIGSTOP,
   SIGTERM,
   SIGTTOU,
   SIGWINCH,
@@ -35,6 +34,7 @@ import { describeError } from "../stage1/entrypoint.ts";
 import { type Debug, withLinesTo } from "../stage1/log.ts";
 import type { Streams } from "../stream/streams.ts";
 import { type Action, type ActivePhase, type Living, PodLife } from "./life.ts";
+import { stopJob } from "./stop_job.ts";
 
 /** The pod as the supervisor acts on it. */
 export interface SupervisorHooks {
@@ -347,17 +347,13 @@ class Supervisor {
    * do not reach them. Each leads a process group, and those that it has not made itself are in it.
    */
   #suspend(signal: number): void {
-    const { streams } = this.#pod;
-    this.#signalGroups(SIGSTOP);
-    streams.suspend();
-    const came = this.#kernel.stopSelf(signal, {
-      isInBackground: () => streams.isInBackground,
+    const job = {
+      signalPrograms: (number: number) => this.#signalGroups(number),
+      streams: this.#pod.streams,
       readSignals: () => this.#kernel.readSignals(this.#signals),
-      isUrgent: ({ number }) => ENDING.includes(number),
-    });
-    if (!streams.isInBackground) streams.resume();
-    this.#signalGroups(SIGCONT);
-    this.#handleOthers(came);
+      ending: ENDING,
+    };
+    this.#handleOthers(stopJob(signal, job, this.#kernel.stopSelf));
   }
 
   /**
