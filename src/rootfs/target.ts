@@ -20,6 +20,7 @@ import {
 } from "../linux/open.ts";
 import { setMode, setOwnerAt } from "../linux/ownership.ts";
 import { readLinkAt } from "../linux/path.ts";
+import { namesOf } from "../linux/path_names.ts";
 import { writeText } from "../linux/read_write.ts";
 import { lstatAt, statFd } from "../linux/stat.ts";
 import type { Owner } from "../plan/id_range.ts";
@@ -160,7 +161,7 @@ function openOrMake(root: AppRoot, path: string, makeLast: Make): Fd {
 
 /** Finds the longest beginning of a path that exists, and the first name after it. */
 function firstMissing(root: Fd, path: string) {
-  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  const parts = namesOf(path);
   for (let i = parts.length - 1; i >= 0; i--) {
     const parentPath = `/${parts.slice(0, i).join("/")}`;
     const parent = tryOpen(root, parentPath);

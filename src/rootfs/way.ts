@@ -11,6 +11,7 @@ import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { O_NOFOLLOW, O_PATH, openInRoot } from "../linux/open.ts";
 import { readLinkAt } from "../linux/path.ts";
+import { namesOf } from "../linux/path_names.ts";
 import { statFd } from "../linux/stat.ts";
 import type { Way } from "../plan/rootfs/volume_order.ts";
 import { MOST_LINKS } from "./target.ts";
@@ -54,10 +55,6 @@ function readLinkIfThere(root: Fd, path: string): string | undefined {
     if (failedWith(error, "ENOENT", "ENOTDIR", "ELOOP")) return undefined;
     throw error;
   }
-}
-
-function namesOf(path: string): string[] {
-  return path.split("/").filter((name) => name !== "" && name !== ".");
 }
 
 function join(names: readonly string[]): string {

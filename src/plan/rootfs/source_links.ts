@@ -8,6 +8,7 @@
  * @module
  */
 
+import { namesOf } from "../../linux/path_names.ts";
 import { refuseField } from "../fields.ts";
 import type { VolumeMount } from "./volumes.ts";
 
@@ -52,10 +53,10 @@ export function refuseLinks(
 
 /** Returns the path without doubled and trailing slashes and dots, as if there were no links. */
 function normalize(path: string): string {
-  const parts: string[] = [];
-  for (const part of path.split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== "" && part !== ".") parts.push(part);
+  const names: string[] = [];
+  for (const name of namesOf(path)) {
+    if (name === "..") names.pop();
+    else names.push(name);
   }
-  return `/${parts.join("/")}`;
+  return `/${names.join("/")}`;
 }

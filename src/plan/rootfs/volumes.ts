@@ -6,6 +6,7 @@
  */
 
 import type { ImageManifest, MountPoint, Volume } from "../../appc/manifest.ts";
+import { namesOf } from "../../linux/path_names.ts";
 import type { Flavor } from "../../stage1/flavor.ts";
 import type { Pod, PodApp } from "../../stage1/pod.ts";
 
@@ -151,7 +152,7 @@ function mountOfUnmet(
         `of its name, and no mount at its path`,
     );
   }
-  const keepsImage = isFromDocker(app.image) && !NOT_OF_IMAGE.includes(parts(point.path)[0]!);
+  const keepsImage = isFromDocker(app.image) && !NOT_OF_IMAGE.includes(namesOf(point.path)[0]!);
   const volume = keepsImage
     ? { kind: "own" } as const
     : { kind: "empty", name: `${app.name}-${point.name}` } as const;
@@ -182,13 +183,9 @@ function conflict(point: DeclaredPoint, otherPath: string, otherField: string): 
 
 /** Checks whether two paths are the same but for slashes and dots. Links are not looked at. */
 export function samePath(a: string, b: string): boolean {
-  return parts(a).join("/") === parts(b).join("/");
+  return namesOf(a).join("/") === namesOf(b).join("/");
 }
 
 function depth(path: string): number {
-  return parts(path).length;
-}
-
-function parts(path: string): string[] {
-  return path.split("/").filter((part) => part !== "" && part !== ".");
+  return namesOf(path).length;
 }
