@@ -4,8 +4,8 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { assertPrints } from "./expect.ts";
 import { existsSync } from "node:fs";
+import { assertPrints } from "./expect.ts";
 import { type Host, SCRIPT, sleep, which } from "./host.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { startUp } from "./pod_processes.ts";

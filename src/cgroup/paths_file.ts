@@ -40,10 +40,9 @@ export interface RecordedCgroups {
  */
 export function loadCgroupPaths(names: readonly string[]): RecordedCgroups {
   const paths = pathsIn(readRecord() ?? "", names);
-  return {
-    visible: paths.filter(showsCgroup),
-    hidden: paths.filter((path) => !showsCgroup(path)),
-  };
+  const kindOf = (path: string) => showsCgroup(path) ? "visible" : "hidden";
+  const { visible = [], hidden = [] } = Object.groupBy(paths, kindOf);
+  return { visible, hidden };
 }
 
 /**

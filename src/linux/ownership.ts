@@ -5,8 +5,8 @@
  */
 
 import type { CallScript } from "./call_script.ts";
-import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Fd } from "./fd.ts";
 import { failedWith } from "./errno.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
 import { O_PATH, openFile } from "./open.ts";
 

@@ -16,11 +16,9 @@ export const SIGSTOP = 19;
 export const SIGTSTP = 20;
 export const SIGTTIN = 21;
 export const SIGTTOU = 22;
-export const SIGURG = 23;
 export const SIGWINCH = 28;
-export const SIGIO = 29;
 /** The highest number. */
-export const SIGRTMAX = 64;
+const SIGRTMAX = 64;
 /** The kernel's set of signals, in bytes. */
 export const SIGSET_SIZE = 8;
 

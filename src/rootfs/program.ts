@@ -15,9 +15,7 @@ import { statFd } from "../linux/stat.ts";
 import { quoteText } from "../linux/text.ts";
 import type { AppPlan } from "../plan/app.ts";
 import { withContext } from "../stage1/context.ts";
-import { absolutePath, type AppFiles, obstacleOf } from "./program_obstacle.ts";
-
-const EXECUTABLE_BITS = 0o111;
+import { absolutePath, type AppFiles, EXECUTABLE_BITS, obstacleOf } from "./program_obstacle.ts";
 
 /** A program that has been asked for, and with what it is to be executed. */
 export interface ProgramRequest {

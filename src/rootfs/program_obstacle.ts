@@ -20,7 +20,8 @@ import { quoteText } from "../linux/text.ts";
 /** How many interpreters may need another one: the kernel allows no more. */
 const MOST_INTERPRETERS = 5;
 
-const EXECUTABLE_BITS = 0o111;
+/** The permissions to execute a file, of which one is enough for the kernel's root. */
+export const EXECUTABLE_BITS = 0o111;
 
 /** Where an app's programs are looked up. */
 export interface AppFiles {
