@@ -7,12 +7,7 @@
 
 import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";
-
-/** The annotations that this stage1 reads. The value of each is `true` or `false`. */
-export const POLICY_ANNOTATIONS = {
-  maskedPaths: "stage1-volo/protect-kernel-paths",
-  followVolumeLinks: "stage1-volo/follow-volume-links",
-} as const;
+import { annotationOfPod, isTrue } from "./annotations.ts";
 
 /** What was asked for. */
 export interface Policy {
@@ -30,22 +25,16 @@ export interface Policy {
  *
  * @throws {Error} when one of our annotations is neither `true` nor `false`.
  */
-export function readPolicy({ manifest }: Pod, flavor: Flavor): Policy {
-  const find = (name: string, unlessSaid?: string) => {
-    const i = manifest.annotations.findIndex((annotation) => annotation.name === name);
-    const value = manifest.annotations[i]?.value;
-    if (value === undefined) return unlessSaid;
-    if (value === "false") return undefined;
-    if (value === "true") return `annotations[${i}]`;
-    throw new Error(
-      `annotations[${i}].value: ${JSON.stringify(value)} is neither true nor false (${name})`,
-    );
-  };
+export function readPolicy(pod: Pod, flavor: Flavor): Policy {
+  const links = annotationOfPod(pod, "stage1-volo/follow-volume-links");
   return {
-    maskedPaths: find(
-      POLICY_ANNOTATIONS.maskedPaths,
-      flavor === "isolated" ? "the image isolates its pods" : undefined,
-    ),
-    followsVolumeLinks: find(POLICY_ANNOTATIONS.followVolumeLinks, "the default") !== undefined,
+    maskedPaths: askerForMasks(pod, flavor),
+    followsVolumeLinks: links === undefined || isTrue(links),
   };
+}
+
+function askerForMasks(pod: Pod, flavor: Flavor): string | undefined {
+  const found = annotationOfPod(pod, "stage1-volo/protect-kernel-paths");
+  if (found !== undefined) return isTrue(found) ? found.place : undefined;
+  return flavor === "isolated" ? "the image isolates its pods" : undefined;
 }
