@@ -4,8 +4,9 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { exists } from "../src/linux/stat.ts";
 import { FLAVORS } from "../src/stage1/flavor.ts";
-import { assertCode } from "./expect.ts";
+import { assertCode, assertQuiet } from "./expect.ts";
 import { eventually, type Host, SimulatedHost, sleep, which } from "./host.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { AS_USER, BY_DEFAULT, RESTRICTED, type Stance } from "./hostile_pods/stances.ts";
@@ -120,6 +121,27 @@ for (const { what, flavor, app } of [RESTRICTED, BY_DEFAULT]) {
     await eventually("the end of all", async () => !isAlive(first) && !await pod.isRunning());
   });
 }
+
+// A root that nobody can look at.
+
+scenario(
+  "an app in a blind root ends by stop --force, as root without isolators",
+  { needs: [...COMPILER, { what: "/dev/fuse", met: exists("/dev/fuse") }] },
+  async (stage) => {
+    const image = await hostileImage(stage, { files: { "/blind": { dir: true } } });
+    const exec = ["/bin/sh", "-c", `${HOSTILE} blind /blind & echo child $!; wait`];
+    await using pod = await stage.pod({ image, app: { exec } });
+    const program = await startUp(pod);
+    const child = childIn(program);
+    assertQuiet(await pod.stop({ force: true }));
+    await program.result;
+    try {
+      await eventually("the child's end", () => !isAlive(child));
+    } finally {
+      if (isAlive(child)) Deno.kill(child, "SIGKILL");
+    }
+  },
+);
 
 // Readers.
 

@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { exists } from "../src/linux/stat.ts";
 import { assertCode, assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { eventually, sleep } from "./host.ts";
+import { COMPILER, hostileProgram } from "./hostile_pods/attackers.ts";
 import { beyondCover, COVER_ROOT, inJail, MAKE_JAIL, pivoted } from "./jail.ts";
 import { startUp } from "./pod_processes.ts";
 import { childrenOf, isAlive, readProcess } from "./procfs.ts";
@@ -182,6 +183,31 @@ scenario(
     assert(isAlive(bystander.pid));
   },
 );
+
+scenario("stop, stop --force and gc do without a look at the root of a stranger who blinds it", {
+  flavor: "either",
+  needs: [...COMPILER, { what: "/dev/fuse", met: exists("/dev/fuse") }],
+}, async ({ dir, script }) => {
+  await using bystander = startBystander([await hostileProgram(), "blind", dir]);
+  await eventually("a blind root", () => !canBeSeen(`/proc/${bystander.pid}/root`));
+  for (const force of [false, true]) {
+    await using pod = await script("trap 'exit 0' TERM; echo up; sleep 100 & wait");
+    const program = await startUp(pod);
+    assertQuiet(await pod.stop({ force }));
+    await program.result;
+    assertQuiet(await pod.gc());
+  }
+  assert(isAlive(bystander.pid));
+});
+
+function canBeSeen(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 scenario("stop spares a process that has the number of a recorded one", async ({ script }) => {
   await using bystander = startBystander();

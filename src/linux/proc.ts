@@ -5,7 +5,7 @@
  */
 
 import { listDirectory, listIfThere } from "./directory.ts";
-import { failedWith } from "./errno.ts";
+import { failedWith, SyscallError } from "./errno.ts";
 import { readKernelFile } from "./read_write.ts";
 import { identityAt } from "./stat.ts";
 
@@ -15,20 +15,39 @@ export function listProcesses(): number[] {
 }
 
 /**
+ * Looks at what belongs to a process: its root, its program, its namespaces.
+ *
+ * The process may be gone, and what it has may be in a file system of somebody's own, whose server
+ * answers what it likes: a FUSE can have the kernel return nearly any error, even to root. Only
+ * errors that speak of the process that looks are passed on.
+ *
+ * @returns `undefined` when there is nothing to be seen.
+ * @throws {Error} what `look` throws, where that tells of this process: it lacks descriptors,
+ * memory, or a call of the kernel.
+ */
+export function lookAtOthers<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    if (error.is("EBADF", "EMFILE", "ENFILE", "ENOMEM", "ENOSYS")) throw error;
+    return undefined;
+  }
+}
+
+/**
  * Looks at a process through /proc's directory of its first thread, or, where that thread has
  * ended, of another one: a process lives as long as any of its threads.
  *
  * @param look Gets a directory such as `/proc/7` or `/proc/7/task/9`.
- * @returns `undefined` when the process is gone, or a kernel thread, or a zombie.
- * @throws {SyscallError} when `look` fails for another reason.
+ * @returns `undefined` when the process is gone, or a kernel thread, or a zombie, or when its own
+ * file system refuses the look.
+ * @throws {Error} what `look` throws, where that tells of this process.
  */
 export function throughThread<T>(pid: number, look: (directory: string) => T): T | undefined {
   for (const directory of threadsOf(pid)) {
-    try {
-      return look(directory);
-    } catch (error) {
-      if (!failedWith(error, "ENOENT", "ESRCH", "EACCES")) throw error;
-    }
+    const seen = lookAtOthers(() => look(directory));
+    if (seen !== undefined) return seen;
   }
   return undefined;
 }
@@ -44,8 +63,9 @@ function* threadsOf(pid: number): Generator<string> {
  * Returns the identity of a process's root directory, in the form of {@linkcode
  * FileStatus.identity}.
  *
- * @returns `undefined` when the process is gone, or a kernel thread, or a zombie.
- * @throws {SyscallError} when /proc refuses a look at the process.
+ * @returns `undefined` when the process is gone, or a kernel thread, or a zombie, or when the file
+ * system of its root refuses a look.
+ * @throws {SyscallError} when this process may not look.
  */
 export function rootIdentity(pid: number): string | undefined {
   return throughThread(pid, (directory) => identityAt(`${directory}/root`));

@@ -56,11 +56,12 @@ export function openAppEntry(pid: number, appName: string): AppEntry {
     mounts,
     users: open(pid, "user")[0]?.fd,
     pidNamespace: open(pid, "pid")[0]?.fd,
+    root,
   };
-  if (root === undefined || findProcessOf(pid, appName, app) !== process) {
+  if (findProcessOf(pid, appName, app) !== process) {
     throw new Error(`app "${appName}" has just ended`);
   }
-  return { ...entry, root };
+  return entry;
 }
 
 /** Finds the app's own program, or else another process of the app. */

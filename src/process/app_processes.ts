@@ -12,14 +12,19 @@
  * @module
  */
 
-import { SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { inMounts, mountsNumber, namespaceIdentity, openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
-import { listProcesses, rootIdentity, startOf, throughThread } from "../linux/proc.ts";
+import {
+  listProcesses,
+  lookAtOthers,
+  rootIdentity,
+  startOf,
+  throughThread,
+} from "../linux/proc.ts";
 import { identityAt, statFd } from "../linux/stat.ts";
 import type { RecordedProcess } from "../stage1/processes_file.ts";
-import { type HeldProcess, holdProcess, identityIfThere, unlessGone } from "./held_process.ts";
+import { type HeldProcess, holdProcess, identityIfThere } from "./held_process.ts";
 
 /** What tells the processes of some apps from all others. */
 export interface AppMatcher extends Disposable {
@@ -71,12 +76,8 @@ export function openAppMatcher(
  */
 function beginsIn(roots: ReadonlySet<string>, namespace: Fd): boolean {
   return inMounts(namespace, () => {
-    try {
-      return roots.has(identityAt("/"));
-    } catch (error) {
-      if (error instanceof SyscallError) return false;
-      throw error;
-    }
+    const root = lookAtOthers(() => identityAt("/"));
+    return root !== undefined && roots.has(root);
   });
 }
 
@@ -99,7 +100,7 @@ function* otherMountNamespaces(pids: readonly number[]): Generator<Fd> {
   const seen = new Set([namespaceIdentity("thread-self", "mnt")]);
   for (const pid of pids) {
     if (seen.has(namespaceIdentity(pid, "mnt"))) continue;
-    const namespace = unlessGone(() => openNamespace(pid, "mnt"));
+    const namespace = lookAtOthers(() => openNamespace(pid, "mnt"));
     if (namespace === undefined) continue;
     // The process may have changed its namespace since it was looked at.
     const identity = statFd(namespace).identity;
@@ -120,11 +121,14 @@ function* otherMountNamespaces(pids: readonly number[]): Generator<Fd> {
 export function isAppProcess(pid: number, { roots, namespaces, first }: AppMatcher): boolean {
   if (roots.size === 0 && first.size === 0) return false;
   const root = rootIdentity(pid);
-  // A zombie has no root, and is nobody's process any more.
-  if (root === undefined) return false;
-  if (roots.has(root)) return true;
-  const namespace = namespaces.size === 0 ? undefined : namespaceIdentity(pid, "mnt");
+  if (root !== undefined && roots.has(root)) return true;
+  // A root that cannot be seen says nothing: the app may have gone into a file system of its own.
+  const namespace = root !== undefined && namespaces.size === 0
+    ? undefined
+    : namespaceIdentity(pid, "mnt");
   if (namespace !== undefined && namespaces.has(namespace)) return true;
+  // A zombie has neither, and is nobody's process any more.
+  if (root === undefined && namespace === undefined) return false;
   return first.has(pid) && startOf(pid) === first.get(pid);
 }
 
@@ -161,15 +165,19 @@ export function* findAppProcesses(apps: AppMatcher): Generator<HeldProcess> {
  *
  * @param pid One of the app's processes.
  * @param mounts Its mount namespace.
- * @returns `undefined` when the process is gone.
  * @throws {SyscallError} when the root cannot be opened.
  */
-export function openAppRoot(pid: number, mounts: Fd, { roots }: AppMatcher): Fd | undefined {
+export function openAppRoot(pid: number, mounts: Fd, { roots }: AppMatcher): Fd {
   const root = throughThread(
     pid,
     (directory) => openFile(`${directory}/root`, O_PATH | O_DIRECTORY),
   );
-  if (root === undefined || roots.has(statFd(root).identity)) return root;
-  root[Symbol.dispose]();
+  if (root !== undefined && isAmong(roots, root)) return root;
+  root?.[Symbol.dispose]();
   return inMounts(mounts, () => openFile("/", O_PATH | O_DIRECTORY));
+}
+
+function isAmong(roots: ReadonlySet<string>, root: Fd): boolean {
+  const identity = lookAtOthers(() => statFd(root).identity);
+  return identity !== undefined && roots.has(identity);
 }

@@ -34,26 +34,17 @@ export function holdProcess(pid: number, isOfPod: () => boolean): HeldProcess | 
 }
 
 /**
- * Returns which file a path leads to, in the form of {@linkcode FileStatus.identity}.
+ * Returns which file a path of the pod directory leads to, in the form of {@linkcode
+ * FileStatus.identity}.
  *
- * @returns `undefined` when there is none, such as in /proc when its process is gone.
+ * @returns `undefined` when there is none.
  * @throws {SyscallError} when the kernel refuses for another reason.
  */
 export function identityIfThere(path: string): string | undefined {
-  return unlessGone(() => identityAt(path));
-}
-
-/**
- * Looks at something in /proc, which goes with its process.
- *
- * @returns `undefined` when it has gone.
- * @throws {Error} what `look` throws for another reason.
- */
-export function unlessGone<T>(look: () => T): T | undefined {
   try {
-    return look();
+    return identityAt(path);
   } catch (error) {
-    if (failedWith(error, "ENOENT", "ENOTDIR", "ESRCH", "EACCES")) return undefined;
+    if (failedWith(error, "ENOENT", "ENOTDIR")) return undefined;
     throw error;
   }
 }

@@ -7,7 +7,8 @@
  * @module
  */
 
-import { listProcesses, parentOf } from "../linux/proc.ts";
+import { listProcesses, lookAtOthers, parentOf } from "../linux/proc.ts";
+import { identityAt } from "../linux/stat.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { type HeldProcess, holdProcess, identityIfThere } from "./held_process.ts";
 
@@ -62,6 +63,6 @@ function supervisorIdentity(): SupervisorIdentity {
 
 function isSupervisor(pid: number, { directory, program }: SupervisorIdentity): boolean {
   if (directory === undefined || program === undefined) return false;
-  return identityIfThere(`/proc/${pid}/cwd`) === directory &&
-    identityIfThere(`/proc/${pid}/exe`) === program;
+  const leadsTo = (link: string) => lookAtOthers(() => identityAt(`/proc/${pid}/${link}`));
+  return leadsTo("cwd") === directory && leadsTo("exe") === program;
 }

@@ -9,6 +9,7 @@ static const struct {
   const char *name;
   int (*attack)(int argc, char **argv);
 } ATTACKS[] = {
+    {"blind", blind},
     {"breed", breed},
     {"calls", make_calls},
     {"calls_32", make_calls_32},

@@ -13,6 +13,7 @@ int reach(int dir, const char *bait);
 /* Returns the process ID that the kernel gave last in this PID namespace. */
 int last_pid(void);
 
+int blind(int argc, char **argv);
 int breed(int argc, char **argv);
 int exchange(int argc, char **argv);
 int exchange_late(int argc, char **argv);
