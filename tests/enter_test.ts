@@ -123,10 +123,19 @@ entering("a command may end after its app", async (pod, program) => {
 
 entering("enter tells what it does with --debug", async (pod) => {
   const result = await pod.enter("app", ["/bin/true"], { flags: ["--debug"] });
+
   assertCode(result, 0);
   assert(result.stderr.includes("/bin/true"), result.stderr);
 });
 
+entering("enter and stop tell what they do where the environment asks for that", async (pod) => {
+  const env = { STAGE1_VOLO_DEBUG: "true" };
+  const command = ["/bin/sh", "-c", "echo ${STAGE1_VOLO_DEBUG:-none}"];
+  const { stdout, stderr } = await pod.enter("app", command, { env });
+  assertEquals(stdout, "none\n");
+  assertMatch(stderr, /^enter: execute /m);
+  assertMatch((await pod.stop({ env })).stderr, /^stop: signal 15 to /m);
+});
 const refused: [
   what: string,
   app: string,

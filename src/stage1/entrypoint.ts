@@ -5,6 +5,7 @@
  */
 
 import { closeAllAtExec } from "../linux/close_all.ts";
+import { ownVariable } from "../linux/proc.ts";
 import { resetSignal } from "../linux/signal_actions.ts";
 import { SIGCHLD } from "../linux/signal_numbers.ts";
 import { exactArguments } from "./exact_arguments.ts";
@@ -12,6 +13,9 @@ import { warn } from "./log.ts";
 
 /** The exit status by which rkt knows an error inside stage1. */
 const STAGE1_FAILURE = 254;
+
+/** The variable that has the effect of `--debug`. */
+const DEBUG_VARIABLE = "STAGE1_VOLO_DEBUG";
 
 /** How many functions of an error's stack are kept. By default, these are ten. */
 const DEEPEST_STACK = 100;
@@ -26,13 +30,15 @@ const DEEPEST_STACK = 100;
  * 0.
  */
 export function entrypoint(name: string, main: (args: readonly string[]) => void): void {
-  const isDebug = wantsDebug(Deno.args);
+  const byVariable = asksForDebug();
+  const isDebug = byVariable || wantsDebug(Deno.args);
   if (isDebug) Error.stackTraceLimit = DEEPEST_STACK;
   try {
     closeAllAtExec();
     // A caller may ignore it, and the kernel would then forget how this process's children end.
     resetSignal(SIGCHLD);
-    main(exactArguments(Deno.args));
+    const args = exactArguments(Deno.args);
+    main(byVariable ? ["--debug", ...args] : args);
     // Returning would take longer: V8 would clean up first.
     Deno.exit(0);
   } catch (error) {
@@ -81,6 +87,14 @@ export function describeStack(error: unknown): string {
   if (error.cause !== undefined) return describeStack(error.cause);
   const frames = (error.stack ?? "").matchAll(/^ +at (?:async |new )?([^ ]+) \(/gm);
   return `at ${[...frames].map(([, name]) => name).join(", ")}`;
+}
+
+/**
+ * Tells whether the caller's environment asks for `--debug`: rkt passes its own flag to `run` and
+ * `gc` alone.
+ */
+function asksForDebug(): boolean {
+  return /^(1|t|true)$/i.test(ownVariable(DEBUG_VARIABLE) ?? "");
 }
 
 /** Tells whether `--debug` is given. It reads the raw arguments: parsing them may have failed. */
