@@ -129,12 +129,13 @@ Deno.test("the documentation names images of this version", () => {
   assertEquals(names.length > 0, true);
 });
 
-/** Messages that programs in a pod show, and examples. */
+/** Messages of rkt and of programs in a pod, and examples. */
 const NOT_OUR_MESSAGES = [
   "Function not implemented",
   "Operation not permitted",
   "Read-only file system",
   "apps[0].app.user",
+  'group "rkt" not found',
 ];
 /** What the code puts together, and what stands for something else, with its quotation marks. */
 const SEAM = /: |"?\b(?:NAME|PATH|FIELD|PLUGIN|APP|VALUE|N|ulimit -v)\b"?|\/etc\/passwd|…/;

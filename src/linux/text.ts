@@ -63,20 +63,19 @@ export function encodeText(text: string): Bytes {
 }
 
 /**
- * Puts a text in quotes for an error, as JSON does, but with bytes that are no UTF-8 as `\xe9`.
+ * Puts a text in quotes for an error, as JSON does, but with control characters and with bytes that
+ * are no UTF-8 as `\xe9`, as they are where a text is without quotes.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * assertEquals(quoteText("a\n\udce9"), '"a\\n\\xe9"');
+ * assertEquals(quoteText("a\n\x1b\udce9"), '"a\\n\\x1b\\xe9"');
  * assertEquals(quoteText("\\udce9"), '"\\\\udce9"');
  * ```
  */
 export function quoteText(text: string): string {
-  const quoted = JSON.stringify(text);
-  if (text.isWellFormed()) return quoted;
-  return quoted.replace(
-    /\\(?:udc([89a-f][0-9a-f])|.)/g,
+  return JSON.stringify(text).replace(
+    /\\(?:u(?:dc(?=[89a-f])|00(?=[01]))([0-9a-f]{2})|.)/g,
     (escape, byte?: string) => byte === undefined ? escape : `\\x${byte}`,
   );
 }

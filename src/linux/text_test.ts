@@ -75,7 +75,7 @@ Deno.test("a half of a pair that stands for no byte becomes U+FFFD", () => {
 });
 
 Deno.test("quoted texts show bytes, and nothing else as bytes", () => {
-  assertEquals(quoteText('🐢 \x1b \u009b\udc9b"'), '"🐢 \\u001b \u009b\\x9b\\""');
+  assertEquals(quoteText('🐢 \x1b \u009b\udc9b"'), '"🐢 \\x1b \u009b\\x9b\\""');
   assertEquals(quoteText("\\\udcff\\udcff"), '"\\\\\\xff\\\\udcff"');
   assertEquals(quoteText("\ud800"), '"\\ud800"');
 });

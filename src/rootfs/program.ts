@@ -114,9 +114,9 @@ function findFiles(
   const files = looks.filter(({ isFile }) => isFile);
   if (files.length > 0) return files;
   const problem = looks.find(({ obstacle }) => obstacle !== undefined)?.obstacle;
-  const where = name.includes("/") ? paths.join("") : `the app's PATH, ${paths.join(", ")}`;
+  const where = name.includes("/") ? "at" : "in the app's PATH:";
   throw new Error(
-    `${quoteText(name)} ${problem ?? "is not in the app"}: looked for ${where}`,
+    `${quoteText(name)} ${problem ?? "is not in the app"}: looked ${where} ${paths.join(", ")}`,
   );
 }
 

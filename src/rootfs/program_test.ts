@@ -45,7 +45,7 @@ Deno.test("an error says what is there instead, and where it was looked for", ()
     assertThrows(() => look("/data"), Error, '"/data" is not executable');
     assertThrows(() => look("/"), Error, '"/" is a directory');
     assertThrows(() => look("/none"), Error, '"/none" is not in the app');
-    assertThrows(() => look("none"), Error, "looked for the app's PATH, /x/none, /y/none");
+    assertThrows(() => look("none"), Error, "looked in the app's PATH: /x/none, /y/none");
   });
 });
 

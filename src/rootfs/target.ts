@@ -123,10 +123,12 @@ function requireMountable(root: AppRoot, target: Fd, path: string, kind: TargetK
   }
   const isDirectory = found.kind === "directory";
   if (isDirectory && kind === "file") {
-    throw new Error(`${path} is a directory in the app, and what is to be mounted there is not`);
+    throw new Error(`${path} is a directory in the app, and what is to be mounted there is none`);
   }
   if (!isDirectory && kind === "directory") {
-    throw new Error(`${path} is not a directory in the app, and what is to be mounted there is`);
+    throw new Error(
+      `${path} is not a directory in the app, and what is to be mounted there is one`,
+    );
   }
 }
 
