@@ -114,10 +114,10 @@ function findFiles(
   const files = looks.filter(({ isFile }) => isFile);
   if (files.length > 0) return files;
   const problem = looks.find(({ obstacle }) => obstacle !== undefined)?.obstacle;
+  const what = `${quoteText(name)} ${problem ?? "is not in the app"}`;
+  if (paths[0] === name) throw new Error(what);
   const where = name.includes("/") ? "at" : "in the app's PATH:";
-  throw new Error(
-    `${quoteText(name)} ${problem ?? "is not in the app"}: looked ${where} ${paths.join(", ")}`,
-  );
+  throw new Error(`${what}: looked ${where} ${paths.join(", ")}`);
 }
 
 /** What a look at a path has shown. */
