@@ -72,7 +72,7 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
   "pod: ports, isolated": [
     "network: a port of the host leads to the pod, by all addresses of the host",
     "network: a port of one address of the host leads to the pod by that one alone",
-    "isolated_network: a pod is in the default network until gc takes it out, isolated",
+    "isolated_network: a pod is in the default network until it ends, isolated",
   ],
   "userAnnotations, userLabels": [
     "not_ours: run says nothing about what the user noted of the pod",

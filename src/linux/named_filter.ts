@@ -4,8 +4,8 @@
  * @module
  */
 
-import { errnoNumber } from "./errno_table.ts";
 import { multiplexersOf, nativeName } from "./compat_syscalls.ts";
+import { errnoNumber } from "./errno_table.ts";
 import type {
   ArgumentRule,
   ArgumentTest,

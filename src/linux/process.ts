@@ -15,6 +15,7 @@ import type { End } from "./wait.ts";
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_DUMPABLE = 4;
 const PR_SET_NAME = 15;
+const PR_GET_NO_NEW_PRIVS = 39;
 
 /** Returns this process's group. */
 export function ownProcessGroup(): number {
@@ -74,6 +75,11 @@ export function dieWithParent(call: Call): void {
  */
 export function makeUndumpable(call: Call): void {
   call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/** Tells whether execve(2) gives this thread no privileges: `PR_GET_NO_NEW_PRIVS` of prctl(2). */
+export function hasNoNewPrivileges(): boolean {
+  return syscall("prctl", PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) === 1;
 }
 
 /**

@@ -12,8 +12,8 @@ import {
   SECCOMP_RET_ERRNO,
   SECCOMP_RET_KILL_PROCESS,
 } from "./seccomp_program.ts";
-import type { Pass, ProcessFilter, SyscallFilter } from "./syscall_filter.ts";
 import { interpret, verdictOf } from "./seccomp_testing.ts";
+import type { Pass, ProcessFilter, SyscallFilter } from "./syscall_filter.ts";
 import { type Abi, type Architecture, COMPAT_ARCHITECTURES } from "./syscall_numbers.ts";
 import { syscallNumber, syscallTable } from "./syscall_table.ts";
 

@@ -35,6 +35,11 @@ export function restoreSignals(call: Call = syscall): void {
   call("rt_sigprocmask", SIG_SETMASK, new Uint8Array(SIGSET_SIZE), null, SIGSET_SIZE);
 }
 
+/** Keeps every signal from a process, and from what it executes, but SIGKILL and SIGSTOP. */
+export function blockEverySignal(call: Call): void {
+  call("rt_sigprocmask", SIG_SETMASK, new Uint8Array(SIGSET_SIZE).fill(0xff), null, SIGSET_SIZE);
+}
+
 /** Gives a signal its default action in this process. */
 export function resetSignal(signal: number): void {
   setAction(signal, DEFAULT_ACTION, syscall);

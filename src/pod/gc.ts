@@ -12,6 +12,7 @@ import { readMounts } from "../linux/mount_table.ts";
 import { isWithin } from "../linux/mountinfo.ts";
 import { workingDirectory } from "../linux/path.ts";
 import { exists } from "../linux/stat.ts";
+import { waitForKeeper } from "../network/keeper.ts";
 import { openAppMatcher } from "../process/app_processes.ts";
 import { killAppProcesses } from "../process/kill_apps.ts";
 import { selfConfine } from "../process/self_confine.ts";
@@ -25,9 +26,12 @@ import { leavePodNetwork } from "./leave_network.ts";
 /**
  * Removes what is left of the pod. It may be called twice, and after a `run` that was killed.
  *
+ * @throws {Error} when the pod's keeper does not end.
  * @throws {SyscallError} when the kernel refuses a step.
  */
-export function collectPod({ uuid, ...args }: GcArguments): void {
+export function collectPod({ uuid, onlyNetworks, ...args }: GcArguments): void {
+  // The keeper, which has become this process, has the turn for it.
+  if (onlyNetworks) return leavePodNetwork("run", uuid, debugLog("run", args.debug));
   const debug = debugLog("gc", args.debug);
   const roots = listAppRoots();
   const hasNetworks = exists(POD_PATHS.netns);
@@ -40,6 +44,7 @@ export function collectPod({ uuid, ...args }: GcArguments): void {
   removePodCgroups(uuid, debug);
   for (const line of describeHiddenCgroups(uuid)) warn("gc", line);
   if (hasNetworks) {
+    using _turn = waitForKeeper();
     leavePodNetwork("gc", uuid, debug);
     selfConfine("gc", debug);
   }

@@ -1,5 +1,5 @@
 /**
- * Taking a pod from its networks: by `gc`, and by a `run` that cannot go on.
+ * Taking a pod from its networks: by its keeper when it ends, and by `gc`.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { type Debug, warn } from "../stage1/log.ts";
 /**
  * Takes a pod from its networks. Doing so twice, or for a pod in the host's network, is fine.
  *
- * @param by The entrypoint that does so. What `run` cannot undo is left for `gc`.
+ * @param by For whom that is done. What `run` cannot undo is left for `gc`.
  * @throws {SyscallError} when the pod's network namespace cannot be let go.
  */
 export function leavePodNetwork(by: "run" | "gc", uuid: string, debug: Debug): void {
@@ -23,5 +23,5 @@ export function leavePodNetwork(by: "run" | "gc", uuid: string, debug: Debug): v
     run: runHelper,
     debug,
   });
-  for (const line of notes) warn(by, line);
+  for (const line of notes) warn(by, by === "run" ? `left to gc: ${line}` : line);
 }

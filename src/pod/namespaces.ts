@@ -127,6 +127,7 @@ function startFirstProcess(
   const flags = madeByFirstProcess(plan)
     .reduce((all, kind) => all | NAMESPACE_FLAGS[kind], CLONE_NEWPID);
   const { begin, stay } = firstProcessCgroups(cgroups);
+  const before = childrenOf(Deno.pid);
   const maker = startProcess({
     init: POD_PATHS.init,
     fds: [
@@ -168,7 +169,7 @@ function startFirstProcess(
     ...(users ? { recordReexec: recordWaiting } : {}),
   });
   expectDone(maker, "the namespaces of the pod");
-  const [pid] = childrenOf(Deno.pid);
+  const pid = childrenOf(Deno.pid).find((child) => !before.includes(child));
   if (pid === undefined) throw new Error("the pod's first process has ended");
   return pid;
 }

@@ -8,6 +8,7 @@ import type { Fd } from "../linux/fd.ts";
 import { makeNetwork } from "../linux/namespaces.ts";
 import { ownEnvironment } from "../linux/proc.ts";
 import { runHelper } from "../network/helper_program.ts";
+import { type NetworkKeeper, startNetworkKeeper } from "../network/keeper.ts";
 import { setUpNetworks } from "../network/set_up.ts";
 import type { NetworkPlan } from "../plan/network/networks.ts";
 import type { NetworkFindings } from "../plan/pod.ts";
@@ -18,6 +19,8 @@ import { makeNetworkOf, type PodUsers } from "./user_namespace.ts";
 export interface PodNetwork extends NetworkFindings {
   /** Its namespace, unless it is the host's. */
   namespace: Fd | undefined;
+  /** Takes the pod from its networks, if it has joined any. */
+  keeper: NetworkKeeper | undefined;
   /** What has no effect, one line each. */
   notes: string[];
 }
@@ -35,17 +38,23 @@ export function makePodNetwork(
   { args, debug }: PodContext,
 ): PodNetwork {
   if (plan.kind === "host") {
-    return { namespace: undefined, hostIP: undefined, hasResolvConf: false, notes: [] };
+    const none = { namespace: undefined, keeper: undefined, hostIP: undefined };
+    return { ...none, hasResolvConf: false, notes: [] };
   }
+  const { uuid } = args;
+  const environment = ownEnvironment();
   const namespace = users ? makeNetworkOf(users) : makeNetwork();
   const joined = setUpNetworks(plan, {
-    uuid: args.uuid,
+    uuid,
     network: namespace,
     localConfig: args.localConfig,
     wantsDns: args.dns.resolv === "default",
-    environment: ownEnvironment(),
+    environment,
     run: runHelper,
     debug,
   });
-  return { namespace, ...joined };
+  const keeper = plan.kind === "none"
+    ? undefined
+    : startNetworkKeeper({ uuid, environment, debug: args.debug, held: [] });
+  return { namespace, keeper, ...joined };
 }

@@ -8,6 +8,8 @@
 
 import { removeCgroups } from "../cgroup/remove.ts";
 import { clearInherited } from "../linux/capability_sets.ts";
+import { CATCHABLE_SIGNALS } from "../linux/signal_numbers.ts";
+import { unblockSignals } from "../linux/signals.ts";
 import { machineCgroupName } from "../plan/cgroup/names.ts";
 import { type SupervisedPlan, withNetwork } from "../plan/pod.ts";
 import { selfConfine } from "../process/self_confine.ts";
@@ -16,10 +18,9 @@ import { describeError } from "../stage1/entrypoint.ts";
 import { warn } from "../stage1/log.ts";
 import type { PodContext, PreparedContext } from "./context.ts";
 import { type CreatedPod, createPod } from "./create_pod.ts";
-import { leavePodNetwork } from "./leave_network.ts";
-import { makePodNetwork } from "./network.ts";
+import { makePodNetwork, type PodNetwork } from "./network.ts";
 import { saveRun } from "./save_run.ts";
-import { supervise } from "./supervisor.ts";
+import { supervise, type SupervisorHooks } from "./supervisor.ts";
 import { supervisorHooks } from "./supervisor_hooks.ts";
 import { makePodUsers } from "./user_namespace.ts";
 
@@ -30,7 +31,7 @@ import { makePodUsers } from "./user_namespace.ts";
  * @throws {Error} when anything stands in the way; nothing of the pod is left then.
  */
 export function runSupervised(plan: SupervisedPlan, context: PodContext): number {
-  const { args, debug } = context;
+  const { debug } = context;
   clearInherited();
   const users = plan.users && makePodUsers(plan.users, debug);
   selfConfine("supervisor", debug);
@@ -40,11 +41,32 @@ export function runSupervised(plan: SupervisedPlan, context: PodContext): number
   try {
     const prepared = { ...context, users, network: network.namespace };
     using pod = build(withNetwork(plan, network), prepared);
-    return supervise(supervisorHooks(pod));
+    const status = supervise(leavingNetworks(supervisorHooks(pod), network));
+    leaveNetworks(network);
+    return status;
   } catch (error) {
-    undo(args.uuid, context);
+    undo(network, context);
     throw error;
   }
+}
+
+/** Has the pod leave its networks as soon as none of its processes is left. */
+function leavingNetworks(hooks: SupervisorHooks, { keeper }: PodNetwork): SupervisorHooks {
+  return {
+    ...hooks,
+    end() {
+      hooks.end();
+      keeper?.begin();
+    },
+  };
+}
+
+/** Waits until the pod has left its networks. It has ended: its exit status is not changed. */
+function leaveNetworks({ keeper }: PodNetwork): void {
+  const notes = keeper?.finish() ?? [];
+  // A reader of what is said may have stalled, and a signal has to end this process then.
+  if (notes.length > 0) unblockSignals(CATCHABLE_SIGNALS);
+  for (const line of notes) warn("run", line.replace(/^run: /, ""));
 }
 
 /** The sources of volumes are held open until then: longer, and the host could not unmount them. */
@@ -59,10 +81,10 @@ function build(plan: SupervisedPlan, context: PreparedContext): CreatedPod {
  * Takes down what has been made. A `run` that has confined itself can undo little and leaves the
  * rest to `gc`: the error that all this came from matters more.
  */
-function undo(uuid: string, { debug }: PodContext): void {
+function undo(network: PodNetwork, { args, debug }: PodContext): void {
   try {
-    leavePodNetwork("run", uuid, debug);
-    removeCgroups([machineCgroupName(uuid)], debug);
+    leaveNetworks(network);
+    removeCgroups([machineCgroupName(args.uuid)], debug);
   } catch (error) {
     warn("run", `left to gc: ${describeError(error)}`);
   }

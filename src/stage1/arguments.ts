@@ -24,6 +24,15 @@ const RUN_FLAGS = {
   "ipc": "string",
 } as const;
 
+/** The flag by which `run` has `gc` take a pod from its networks, and do no more. */
+export const ONLY_NETWORKS = "only-networks";
+
+const GC_FLAGS = {
+  "debug": "boolean",
+  "local-config": "string",
+  [ONLY_NETWORKS]: "boolean",
+} as const;
+
 const RESOLV_MODES = ["host", "stage0", "none", "default"] as const;
 const HOSTS_MODES = ["host", "stage0", "default"] as const;
 const IPC_MODES = ["auto", "private", "parent"] as const;
@@ -69,6 +78,8 @@ export interface EnterArguments {
 export interface GcArguments {
   uuid: string;
   debug: boolean;
+  /** Whether to take the pod from its networks, and no more: `run` asks for that, not rkt. */
+  onlyNetworks: boolean;
 }
 
 /** The arguments of `stop`. */
@@ -130,8 +141,12 @@ export function parseEnterArguments(args: readonly string[]): EnterArguments {
  * @throws {Error} when they do not conform to the interface.
  */
 export function parseGcArguments(args: readonly string[]): GcArguments {
-  const { flags, rest } = parseFlags(args, { "debug": "boolean", "local-config": "string" });
-  return { uuid: onlyUUID(rest), debug: flags.debug ?? false };
+  const { flags, rest } = parseFlags(args, GC_FLAGS);
+  return {
+    uuid: onlyUUID(rest),
+    debug: flags.debug ?? false,
+    onlyNetworks: flags[ONLY_NETWORKS] ?? false,
+  };
 }
 
 /**

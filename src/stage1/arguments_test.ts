@@ -84,7 +84,9 @@ Deno.test("gc and stop take what rkt passes to them", () => {
   assertEquals(parseGcArguments(["--debug", "--local-config", "/etc/rkt", UUID]), {
     uuid: UUID,
     debug: true,
+    onlyNetworks: false,
   });
+  assertEquals(parseGcArguments(["--only-networks", UUID]).onlyNetworks, true);
   assertEquals(parseStopArguments(["--force", UUID]), { uuid: UUID, debug: false, force: true });
 });
 

@@ -24,10 +24,13 @@ export const POD_PATHS = {
   networkRecord: "networks.json",
   /** Locked by a network plugin while it, or a process that it has started, runs. */
   networkLock: "networks.lock",
+  /** Locked by whoever takes the pod from its networks, or will when the pod ends. */
+  keeperLock: "networks.keeper",
   stage1Manifest: "stage1/manifest",
   stage1Rootfs: "stage1/rootfs",
   init: "stage1/rootfs/init",
   run: "stage1/rootfs/run",
+  gc: "stage1/rootfs/gc",
   statuses: "stage1/rootfs/rkt/status",
   /** A link to `ready`, once all apps have been started: `rkt status --wait-ready` looks for it. */
   readiness: "stage1/rootfs/rkt/supervisor-status",
