@@ -195,6 +195,17 @@ const ignored: [what: string, spoil: Spoil, line: string][] = [
     ),
   ],
   [
+    "how long the only app has to end in",
+    (pod) =>
+      editJson(`${pod.dir}/pod`, (manifest) => {
+        manifest.apps[0].annotations = [{ name: "stage1-volo/stop-timeout", value: "5" }];
+      }),
+    tellIgnored(
+      "stage1-volo/stop-timeout, one app in the host's namespaces",
+      "apps[0].annotations[0] (stage1-volo/stop-timeout)",
+    ),
+  ],
+  [
     "a port that is to be forwarded",
     async (pod) => {
       await appField("ports", [{ name: "http", protocol: "tcp", port: 80 }])(pod);

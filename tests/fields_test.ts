@@ -42,10 +42,15 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
   "pod: apps[].annotations": [
     "several_apps: an app's annotations say where its streams lead",
     "several_apps: an app's annotations say where its streams lead, isolated",
+    "stop_signal: each app gets its own stop signal, and has not failed when it ends by that",
+    "stop_signal: stop asks the only app by its own signal, isolated",
     "not_ours: run says nothing about annotations of an app in the pod",
   ],
   "pod: apps[].annotations, one app in the host's namespaces": [
     "bad_input: run says once that it ignores where a stream of the only app is to lead",
+  ],
+  "stage1-volo/stop-timeout, one app in the host's namespaces": [
+    "bad_input: run says once that it ignores how long the only app has to end in",
   ],
   "pod: volumes (host)": [
     "volumes: a directory of the host is the same inside and outside",
@@ -83,7 +88,10 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
     "not_ours: run says nothing about the image's dependencies",
     "not_ours: run says nothing about the paths that an image is to be pruned to",
   ],
-  "image: annotations": ["not_ours: run says nothing about annotations of the image"],
+  "image: annotations": [
+    "stop_signal: stop asks the only app by its own signal",
+    "not_ours: run says nothing about annotations of the image",
+  ],
   "app.exec": [
     "program: arguments arrive as they are, empty ones too",
     "program: a path with a slash starts at the working directory",

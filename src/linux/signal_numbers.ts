@@ -17,8 +17,10 @@ export const SIGTSTP = 20;
 export const SIGTTIN = 21;
 export const SIGTTOU = 22;
 export const SIGWINCH = 28;
+/** The first real-time signal that glibc leaves to programs; the two before are its own. */
+export const SIGRTMIN = 34;
 /** The highest number. */
-const SIGRTMAX = 64;
+export const SIGRTMAX = 64;
 /** The kernel's set of signals, in bytes. */
 export const SIGSET_SIZE = 8;
 

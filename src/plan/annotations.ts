@@ -36,6 +36,18 @@ export const ANNOTATION_RULES = {
     does: "lets a volume's source be, or lead through, a symbolic link",
     unlessSaid: "true",
   },
+  "stage1-volo/stop-signal": {
+    of: "app",
+    values: "a signal's name or number: SIGQUIT, QUIT, 3 or SIGRTMIN+3; not SIGSTOP",
+    does: "is the signal by which the app is asked to end",
+    unlessSaid: "SIGTERM",
+  },
+  "stage1-volo/stop-timeout": {
+    of: "app",
+    values: "whole seconds, from 0 to 9999999",
+    does: "is the time that the app has to end in, once it is asked; with 0 it is killed at once",
+    unlessSaid: "30",
+  },
 } as const satisfies Readonly<Record<string, AnnotationRule>>;
 
 /** The name of an annotation. */

@@ -22,6 +22,7 @@ import {
   notesOnUnknownIsolators,
   planIsolators,
 } from "./isolators.ts";
+import { runBecomesApp } from "./namespaces.ts";
 import { refuseSocketActivation } from "./network/ports.ts";
 import { readPolicy } from "./policy.ts";
 import { requestUser, type UserRequest } from "./process/user.ts";
@@ -31,6 +32,7 @@ import { type MountOptions, type MountPlan, planMounts } from "./rootfs/mounts.t
 import { refuseLinks } from "./rootfs/source_links.ts";
 import { matchVolumes, mountRulesOf, type VolumeMount } from "./rootfs/volumes.ts";
 import { CALLERS_STREAMS, placesOfStreamAnnotations, planStdio, type StdioPlan } from "./stdio.ts";
+import { notesOnStopTimeout, planStop, type StopPlan } from "./stop.ts";
 
 /** What decides about an app besides its own manifests. */
 export interface AppOptions extends IsolatorOptions {
@@ -81,6 +83,8 @@ export interface AppPlan extends MountPlan {
   postStop: EventProgram | undefined;
   /** The program, which may still have to be looked up, and its arguments. */
   exec: [string, ...string[]];
+  /** How it is asked to end. */
+  stop: StopPlan;
   /** What its processes may do, and how ready the kernel is to kill them. */
   isolators: IsolatorPlan;
   /** The devices that it may use; if undefined, all that it finds. */
@@ -134,6 +138,7 @@ export function planApp(
     preStart: findHandler("pre-start", app, options.flavor),
     postStop: findHandler("post-stop", app, options.flavor),
     exec: requireProgram(app),
+    stop: planStop(app),
     isolators: isolators.plan,
     devices: restrictDevices ? planDevices(devicesAmong(volumes, facts)) : undefined,
     stdio,
@@ -144,6 +149,7 @@ export function planApp(
     ...isolators.notes,
     ...notesOnForeignFiles(app, options.ids, facts),
     ...notesOnStreams(app, stdio),
+    ...(runBecomesApp(pod, options.flavor) ? notesOnStopTimeout(app) : []),
   ];
   return { plan, notes };
 }

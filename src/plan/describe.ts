@@ -7,6 +7,7 @@
 
 import { ruleText } from "../linux/device_rule.ts";
 import type { NamedFilter } from "../linux/named_filter.ts";
+import { signalName } from "../linux/signal_names.ts";
 import { printable } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import type { AppPlan, EventProgram } from "./app.ts";
@@ -25,6 +26,7 @@ import {
   type ShareStep,
 } from "./rootfs/mounts.ts";
 import { STREAMS, type StreamTarget } from "./stdio.ts";
+import { type StopPlan, USUAL_STOP } from "./stop.ts";
 
 /**
  * Describes a whole plan, in the order in which it is carried out: one line for each thing that is
@@ -307,7 +309,7 @@ function describeMasks(masks: readonly MaskedPath[]): string[] {
 
 /** What each process of an app does or is given, and which processes these are. */
 function describeStart(app: AppPlan, cgroups: readonly PodCgroupPlan[]): string[] {
-  const { name, preStart, exec, postStop } = app;
+  const { name, preStart, exec, stop, postStop } = app;
   const program = ({ exec, asRoot }: EventProgram) => `${quote(exec)}${asRoot ? ", as root" : ""}`;
   return [
     `start the processes of app "${name}":`,
@@ -317,9 +319,17 @@ function describeStart(app: AppPlan, cgroups: readonly PodCgroupPlan[]): string[
       ...describeProcess(app),
       ...(preStart ? [`run to its end ${program(preStart)}`] : []),
       `execute ${quote(exec)}`,
+      ...describeStop(stop),
       ...(postStop ? [`wait for its end, then run ${program(postStop)}`] : []),
     ]),
   ];
+}
+
+/** Tells how an app is asked to end, unless that is as usual. */
+function describeStop({ signal, patience }: StopPlan): string[] {
+  const lines = signal === USUAL_STOP.signal ? [] : [`ask it to end by ${signalName(signal)}`];
+  const seconds = patience / 1000;
+  return patience === USUAL_STOP.patience ? lines : [...lines, `kill it ${seconds} s later`];
 }
 
 /** Describes what a process does to itself, in the order of `process/launch.ts`. */

@@ -37,10 +37,14 @@ export const FIELD_RULES = {
   ),
   "pod: apps[].mounts": honoured("volumes at paths; `appVolume` goes before the pod's volumes"),
   "pod: apps[].annotations": honoured(
-    "coreos.com/rkt/stage2/stdin, stdout, stderr; others are for readers",
+    "coreos.com/rkt/stage2/stdin, stdout, stderr; stage1-volo/stop-signal, stop-timeout; " +
+      "others are for readers",
   ),
   "pod: apps[].annotations, one app in the host's namespaces": ignored(
     "the app has the caller's streams",
+  ),
+  "stage1-volo/stop-timeout, one app in the host's namespaces": ignored(
+    "`run` becomes the app, so nobody is there to wait for its end",
   ),
   "pod: volumes (host)": honoured(
     "`source` (links are followed), `readOnly`, `recursive` (recursive if not said)",
@@ -59,7 +63,9 @@ export const FIELD_RULES = {
   ),
   "userAnnotations, userLabels": notOurs(METADATA),
   "image: name, labels, dependencies, pathWhitelist": notOurs(STAGE0),
-  "image: annotations": notOurs(METADATA),
+  "image: annotations": honoured(
+    "stage1-volo/stop-signal, stop-timeout of an app that has none; others are for readers",
+  ),
   "app.exec": honoured(
     "absolute, relative to the working directory, or the first in the app's PATH that can be executed",
   ),

@@ -1,14 +1,19 @@
 /**
  * The life of a pod's apps: which event leads to which actions. Pure.
  *
- * Apps live and die together, as in rkt's own images: when one fails, the others are asked to end,
- * and killed when they take too long. Otherwise the pod ends with its last app.
+ * Apps live and die together, as in rkt's own images: when one fails, the others are asked to end.
+ * Otherwise the pod ends with its last app.
+ *
+ * A pod that is to end does so backwards: the app that started last is asked first, and the one
+ * before it when that has ended, so that no app loses what it was started behind. What takes longer
+ * than it may is killed, which is why a pod takes no longer than all its apps together.
  *
  * @module
  */
 
 import { SIGKILL, SIGTERM } from "../linux/signal_numbers.ts";
 import type { End } from "../linux/wait.ts";
+import type { StopPlan } from "../plan/stop.ts";
 
 /** What an app does at a time. */
 export type Phase = "pre-start" | "running" | "post-stop" | "ended";
@@ -21,6 +26,8 @@ export interface Living {
   name: string;
   hasPreStart: boolean;
   hasPostStop: boolean;
+  /** How its own program is asked to end. */
+  stop: StopPlan;
 }
 
 /** Something that the supervisor has to do. */
@@ -28,10 +35,11 @@ export type Action =
   | { do: "start"; app: string; phase: ActivePhase }
   | { do: "signal"; app: string; signal: number }
   | { do: "save-status"; app: string; status: number }
+  /** Report when so much time has gone by. It takes the place of an earlier one. */
   | { do: "wait"; milliseconds: number };
 
-/** How many milliseconds apps have to end once they are asked to. */
-export const STOP_PATIENCE = 30_000;
+/** How many milliseconds an event handler has, where the end of the pod waits for it. */
+export const HANDLER_PATIENCE = 30_000;
 
 /** One app's state. */
 interface State extends Living {
@@ -43,8 +51,16 @@ interface State extends Living {
 /** The life of a pod's apps. Each method takes an event, and returns the actions, in order. */
 export class PodLife {
   readonly #apps: ReadonlyMap<string, State>;
+  /** Whether the pod is to end: an app has failed, or somebody has asked. */
   #stopping = false;
+  /** Whether somebody has asked the pod to end. */
+  #isAsked = false;
+  /** Whether all that ran has been killed, so that nothing is asked any more. */
+  #isHurried = false;
+  /** Whether no handler is to start any more. */
   #isKilled = false;
+  /** What the end of the pod waits for. */
+  #turn: Pick<State, "name" | "phase"> | undefined;
   #status = 0;
 
   /** @param apps In the order in which they start. */
@@ -80,6 +96,37 @@ export class PodLife {
   ended(name: string, end: End): Action[] {
     const app = this.#apps.get(name);
     if (app === undefined) throw new Error(`${name}: not an app of this pod`);
+    return [...this.#processEnded(app, end), ...this.#nextTurn()];
+  }
+
+  /** Asks the apps to end, one after the other. The second time, they are killed. */
+  stop(): Action[] {
+    if (this.#stopping) return this.hurry();
+    this.#stopping = true;
+    this.#isAsked = true;
+    return this.#nextTurn();
+  }
+
+  /** Kills what the end of the pod has waited for: it has had its time. */
+  patienceEnded(): Action[] {
+    return this.#turn ? [kill(this.#turn)] : [];
+  }
+
+  /** Kills all that runs: it is not to be waited for. */
+  hurry(): Action[] {
+    this.#stopping = true;
+    this.#isAsked = true;
+    this.#isHurried = true;
+    return this.#active().map(kill);
+  }
+
+  /** Kills the apps by force: of none, a post-stop handler starts any more. */
+  kill(): Action[] {
+    this.#isKilled = true;
+    return this.hurry();
+  }
+
+  #processEnded(app: State, end: End): Action[] {
     switch (app.phase) {
       case "pre-start":
         return isSuccess(end) && !this.#stopping
@@ -94,49 +141,45 @@ export class PodLife {
     }
   }
 
-  /** Asks the apps to end. The second time, they are killed. */
-  stop(): Action[] {
-    return this.#stopping ? this.patienceEnded() : this.#askAll();
-  }
-
-  /** Kills the apps: they have been given the time to end, or it is not to be waited for. */
-  patienceEnded(): Action[] {
-    return this.#active().map(({ name }) => ({ do: "signal", app: name, signal: SIGKILL }));
-  }
-
-  /** Kills the apps by force: of none, a post-stop handler starts any more. */
-  kill(): Action[] {
-    this.#stopping = true;
-    this.#isKilled = true;
-    return this.patienceEnded();
-  }
-
   #endOfApp(app: State, end: End, hasPostStop: boolean): Action[] {
-    const status = this.#statusOf(end);
+    const status = this.#statusOf(app, end);
     this.#status ||= status;
-    const failed = status !== 0 && !this.#stopping;
+    this.#stopping ||= status !== 0;
     app.phase = "ended";
     return [
       { do: "save-status", app: app.name, status },
       ...(hasPostStop ? [start(app, "post-stop")] : []),
-      ...(failed ? this.#askAll() : []),
     ];
   }
 
   /** An app that ends by the signal that asked it to has not failed. */
-  #statusOf(end: End): number {
+  #statusOf(app: State, end: End): number {
     if ("status" in end) return end.status;
-    return this.#stopping && end.signal === SIGTERM ? 0 : 128 + end.signal;
+    return this.#stopping && end.signal === askingSignal(app) ? 0 : 128 + end.signal;
   }
 
-  #askAll(): Action[] {
-    this.#stopping = true;
-    const active = this.#active().filter(({ phase }) => phase !== "post-stop");
-    if (active.length === 0) return [];
-    return [
-      ...active.map(({ name }): Action => ({ do: "signal", app: name, signal: SIGTERM })),
-      { do: "wait", milliseconds: STOP_PATIENCE },
-    ];
+  /** Where a pod is to end, goes on to the last app that has not ended, unless it is there. */
+  #nextTurn(): Action[] {
+    if (!this.#stopping) return [];
+    const app = this.#active().at(-1);
+    if (app?.name === this.#turn?.name && app?.phase === this.#turn?.phase) return [];
+    this.#turn = app && { name: app.name, phase: app.phase };
+    return app ? this.#ask(app) : [];
+  }
+
+  /** A post-stop handler has nothing to be asked for: it is on its way to the end. */
+  #ask(app: State): Action[] {
+    const wait = (milliseconds: number): Action => ({ do: "wait", milliseconds });
+    if (app.phase === "post-stop") return this.#isAwaited() ? [wait(HANDLER_PATIENCE)] : [];
+    if (this.#isHurried) return [];
+    const ask: Action = { do: "signal", app: app.name, signal: askingSignal(app) };
+    if (app.phase === "pre-start") return [ask, wait(HANDLER_PATIENCE)];
+    return app.stop.patience === 0 ? [kill(app)] : [ask, wait(app.stop.patience)];
+  }
+
+  /** Whether somebody waits for what is left, other than for a pod that ends by itself. */
+  #isAwaited(): boolean {
+    return this.#isAsked || this.#active().length > 1;
   }
 
   #active(): State[] {
@@ -152,6 +195,15 @@ function start(app: State, phase: ActivePhase): Action {
   app.phase = phase;
   app.hasRun ||= phase === "running";
   return { do: "start", app: app.name, phase };
+}
+
+function kill({ name }: Pick<State, "name">): Action {
+  return { do: "signal", app: name, signal: SIGKILL };
+}
+
+/** The annotation is for the app's own program; its handlers are others. */
+function askingSignal({ phase, stop }: State): number {
+  return phase === "running" ? stop.signal : SIGTERM;
 }
 
 function isSuccess(end: End): boolean {

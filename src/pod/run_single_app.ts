@@ -78,7 +78,8 @@ export function runSingleApp(
   const oomNotes = adjustOomScore(oomScore, debug);
   saveCgroupPaths(lock, cgroups.map(({ path }) => path));
   const cgroupDirectories = openOwnCgroups(cgroups);
-  saveProcesses(lock, [describeProcess(plan.name, Deno.pid, openNamespace("self", "mnt"))]);
+  const process = describeProcess(plan.name, Deno.pid, openNamespace("self", "mnt"));
+  saveProcesses(lock, [{ ...process, stopSignal: plan.stop.signal }]);
 
   moveIntoRoot(root, debug);
   const notes = [...oomNotes, ...enterOwnCgroups(cgroups, cgroupDirectories, debug)];

@@ -1,9 +1,10 @@
 /**
- * `stop`: sends SIGTERM, or with `--force` SIGKILL.
+ * `stop`: asks a pod to end, or with `--force` kills it.
  *
- * SIGTERM goes to the pod's supervisor, which ends the apps. In a pod without one it goes to the
- * app's process or, when that process is gone, to all others of the pod. By force, every process of
- * the pod is killed, whatever has become of `run` and of its files in the pod directory.
+ * SIGTERM goes to the pod's supervisor, which ends the apps. In a pod without one, the app's own
+ * stop signal goes to the app's process or, when that process is gone, to all others of the pod. By
+ * force, every process of the pod is killed, whatever has become of `run` and of its files in the
+ * pod directory.
  *
  * @module
  */
@@ -23,7 +24,7 @@ import { listAppRoots } from "../stage1/app_roots.ts";
 import { parsePid, type StopArguments } from "../stage1/arguments.ts";
 import { type Debug, debugLog, warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import { loadProcesses, type RecordedProcess } from "../stage1/processes_file.ts";
+import { loadProcesses, type RecordedProcess, stopSignalIn } from "../stage1/processes_file.ts";
 
 /**
  * How many milliseconds a supervisor whose apps have ended has before it is killed. It still passes
@@ -60,16 +61,19 @@ export function stopPod({ force, debug, uuid }: StopArguments): void {
   if (!isDone) throw new Error("no process of this pod is running");
 }
 
-/** Sends SIGTERM. Tells whether there was a process to send it to. */
+/** Sends a signal that asks. Tells whether there was a process to send it to. */
 function askPod(pod: FoundPod): boolean {
   const { roots, pid, recorded, debug } = pod;
-  const leader = findLeader(pod) ?? findSupervisor(pid) ?? findSupervisor();
+  const app = findLeader(pod);
+  const supervisor = app ? undefined : findSupervisor(pid) ?? findSupervisor();
+  const leader = app ?? supervisor;
+  const signal = supervisor ? SIGTERM : stopSignalIn(recorded);
   // A confined process cannot visit namespaces, and it takes a while.
   using apps = openAppMatcher(roots, recorded, leader ? [] : listProcesses());
   selfConfine("stop", debug);
   let asked = 0;
   for (const held of leader ? [leader] : findAppProcesses(apps)) {
-    signalHeld(held, SIGTERM, debug);
+    signalHeld(held, signal, debug);
     // A process that has been stopped, by a shell for example, would be asked when it goes on.
     signalHeld(held, SIGCONT, debug);
     asked++;

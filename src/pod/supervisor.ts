@@ -21,6 +21,7 @@ import {
   SIGCHLD,
   SIGCONT,
   SIGINT,
+  SIGKILL,
   SIGPIPE,
   SIGQUIT,
   SIGTERM,
@@ -182,7 +183,7 @@ class Supervisor {
   readonly #ignored: readonly number[];
   /** By the number of the descriptor that holds the process. */
   readonly #running = new Map<number, Running>();
-  /** When apps that were asked to end are killed, on the monotonic clock, in milliseconds. */
+  /** When what was asked to end is killed, on the monotonic clock, in milliseconds. */
   #deadline: number | undefined;
   /** Whether somebody has asked the pod to end. */
   #isUrged = false;
@@ -395,7 +396,7 @@ class Supervisor {
 
   #stopAtOnce(): void {
     this.#isUrged = true;
-    this.#perform(this.#life.patienceEnded());
+    this.#perform(this.#life.hurry());
   }
 
   #reap(running: Running): void {
@@ -448,7 +449,7 @@ class Supervisor {
       this.#pod.debug(`${app}: signal ${signal}`);
       this.#kernel.signalProcess(process, signal);
       // An app that somebody has stopped has to go on, to be able to end.
-      if (signal === SIGTERM) this.#kernel.signalProcess(process, SIGCONT);
+      if (signal !== SIGKILL) this.#kernel.signalProcess(process, SIGCONT);
     }
   }
 

@@ -39,10 +39,11 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
   if (namespaces?.users) setOwnerAt(statuses, "", { uid: 0, gid: -1 });
   const recorded = new Map<string, RecordedProcess>();
   return {
-    apps: [...apps.values()].map(({ plan: { name, preStart, postStop } }) => ({
+    apps: [...apps.values()].map(({ plan: { name, preStart, postStop, stop } }) => ({
       name,
       hasPreStart: preStart !== undefined,
       hasPostStop: postStop !== undefined,
+      stop,
     })),
     start(name, phase) {
       const app = apps.get(name)!;

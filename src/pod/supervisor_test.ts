@@ -109,20 +109,20 @@ Deno.test("a handler that a signal ends has failed too, and an app's failure is 
   assertEquals(pod.done("say"), ["20 say a.post-stop: ended by signal 9"]);
 });
 
-Deno.test("the first failure asks all others to end, and kills them after 30 seconds", () => {
+Deno.test("the first failure asks all others to end, backwards, with 30 seconds for each", () => {
   const pod = new DoubleOfPod("a", "b", "c")
     .at(1_000, { ended: "b", end: { status: 5 } })
     .at(2_000, { ended: "c", end: { signal: SIGTERM } })
-    .at(31_001, { ended: "a", end: { signal: SIGKILL } });
+    .at(32_001, { ended: "a", end: { signal: SIGKILL } });
   assertEquals(pod.run(), 5);
   assertEquals(pod.done("signal"), [
-    "1000 signal 15 a",
-    "1000 signal 18 a",
     "1000 signal 15 c",
     "1000 signal 18 c",
-    "31000 signal 9 a",
+    "2000 signal 15 a",
+    "2000 signal 18 a",
+    "32000 signal 9 a",
   ]);
-  assertEquals(pod.done("save"), ["1000 save b: 5", "2000 save c: 0", "31001 save a: 137"]);
+  assertEquals(pod.done("save"), ["1000 save b: 5", "2000 save c: 0", "32001 save a: 137"]);
 });
 
 Deno.test("SIGTERM asks apps to end, and kills them after 30 seconds", () => {
@@ -131,6 +131,14 @@ Deno.test("SIGTERM asks apps to end, and kills them after 30 seconds", () => {
     .at(40_000, { ended: "a", end: { signal: SIGKILL } });
   assertEquals(pod.run(), 137);
   assertEquals(pod.done("signal"), ["500 signal 15 a", "500 signal 18 a", "30500 signal 9 a"]);
+});
+
+Deno.test("an app that is asked by a signal of its own goes on, to be able to end", () => {
+  const pod = new DoubleOfPod({ name: "a", stop: { signal: 3, patience: 2_000 } })
+    .at(500, { signal: SIGTERM })
+    .at(3_000, { ended: "a", end: { signal: SIGKILL } });
+  assertEquals(pod.run(), 137);
+  assertEquals(pod.done("signal"), ["500 signal 3 a", "500 signal 18 a", "2500 signal 9 a"]);
 });
 
 Deno.test("SIGINT by force kills apps, and starts no handler although an app has ended", () => {
@@ -153,8 +161,6 @@ for (const [name, signal] of [["SIGTERM", SIGTERM], ["SIGINT", SIGINT], ["SIGQUI
       .at(800, { ended: "a", end: { signal: SIGKILL } }, { ended: "b", end: { signal: SIGTERM } });
     assertEquals(pod.run(), 137);
     assertEquals(pod.done("signal"), [
-      "500 signal 15 a",
-      "500 signal 18 a",
       "500 signal 15 b",
       "500 signal 18 b",
       "700 signal 9 a",

@@ -11,6 +11,7 @@ import { type PollEvents, POLLIN } from "../linux/poll.ts";
 import { SIGCHLD } from "../linux/signal_numbers.ts";
 import type { Signal } from "../linux/signals.ts";
 import type { End } from "../linux/wait.ts";
+import { USUAL_STOP } from "../plan/stop.ts";
 import type { Living } from "./life.ts";
 import { supervise, type SupervisorHooks, type SupervisorKernel } from "./supervisor.ts";
 
@@ -63,10 +64,12 @@ export class DoubleOfPod {
   #whileStopped: Signal[] = [];
   readonly #stops = new Map<number, number>();
 
-  constructor(...apps: (string | Living)[]) {
-    this.#apps = apps.map((app) =>
-      typeof app === "string" ? { name: app, hasPreStart: false, hasPostStop: false } : app
-    );
+  constructor(...apps: (string | Pick<Living, "name"> & Partial<Living>)[]) {
+    const usual = { hasPreStart: false, hasPostStop: false, stop: USUAL_STOP };
+    this.#apps = apps.map((app) => ({
+      ...usual,
+      ...(typeof app === "string" ? { name: app } : app),
+    }));
     this.hooks = this.#makeHooks();
     this.kernel = this.#makeKernel();
   }

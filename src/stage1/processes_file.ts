@@ -9,6 +9,7 @@ import type { Fd } from "../linux/fd.ts";
 import { mountsNumber } from "../linux/namespaces.ts";
 import { startOf } from "../linux/proc.ts";
 import { readKernelFile, replaceFileAt } from "../linux/read_write.ts";
+import { SIGRTMAX, SIGTERM } from "../linux/signal_numbers.ts";
 import { statFd } from "../linux/stat.ts";
 import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
@@ -23,6 +24,8 @@ export interface RecordedProcess {
   mounts: string;
   /** The same namespace by a number that is never used again, where the kernel has one. */
   mountsNumber?: string;
+  /** The signal by which `stop` asks it to end, where `run` became the app and nobody else does. */
+  stopSignal?: number;
 }
 
 /**
@@ -62,6 +65,27 @@ export function loadProcesses(): RecordedProcess[] {
     const text = readIfThere();
     return text === undefined ? [] : processesIn(text, bootId());
   });
+}
+
+/**
+ * Returns the signal by which `stop` asks the apps of a record to end.
+ *
+ * An app with all privileges of the host's root can change the record, as it can everything else.
+ *
+ * @throws {Error} when the record has something else than a signal.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * const process = { app: "a", pid: 7, start: "90", mounts: "4 2" };
+ * assertEquals(stopSignalIn([{ ...process, stopSignal: 3 }]), 3);
+ * assertEquals(stopSignalIn([process]), 15);
+ * ```
+ */
+export function stopSignalIn([first]: readonly RecordedProcess[]): number {
+  const signal = first?.stopSignal ?? SIGTERM;
+  if (Number.isInteger(signal) && signal >= 1 && signal <= SIGRTMAX) return signal;
+  throw new Error(`${POD_PATHS.processes}: stopSignal: not as run wrote it`);
 }
 
 /**

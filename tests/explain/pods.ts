@@ -146,9 +146,15 @@ async function composeSingle(
   await editJson(`${pod.dir}/pod`, (manifest) => {
     manifest.isolators = [isolator("resource/memory", { limit: "24Mi" })];
     manifest.annotations = [{ name: "stage1-volo/protect-kernel-paths", value: "true" }];
-    manifest.apps[0].annotations = STREAMS;
+    manifest.apps[0].annotations = [
+      ...STREAMS,
+      { name: "stage1-volo/stop-timeout", value: "5" },
+    ];
     manifest.apps[0].app.ports = [{ name: "http", protocol: "tcp", port: 80 }];
     manifest.ports = [{ name: "http", hostPort: 8080 }];
+  });
+  await editJson(`${pod.dir}/appsinfo/app/manifest`, (manifest) => {
+    manifest.annotations = [{ name: "stage1-volo/stop-signal", value: "SIGQUIT" }];
   });
   return { pod };
 }

@@ -107,6 +107,14 @@ export function agreeOnOomScores({ apps }: Seen): void {
 
 const STREAMS = ["stdin", "stdout", "stderr"] as const;
 
+/** Checks which signal `stop` is told to send to an app that `run` became. */
+export function agreeOnStopSignal({ apps, pod }: Seen): void {
+  const [app] = apps;
+  const { processes: [process] } = JSON.parse(Deno.readTextFileSync(`${pod.dir}/processes`));
+  assertEquals([process.pid, process.stopSignal], [app!.pid, app!.plan.stop.signal]);
+  assertEquals(process.stopSignal, 3);
+}
+
 /**
  * Checks where streams lead: to a device, to where those of `run` lead, or to a pipe of its own.
  */

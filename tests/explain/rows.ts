@@ -38,6 +38,7 @@ import {
   agreeOnNewPrivileges,
   agreeOnOomScores,
   agreeOnPrograms,
+  agreeOnStopSignal,
   agreeOnStreams,
   agreeOnWorkingDirectories,
 } from "./processes.ts";
@@ -95,7 +96,6 @@ function ofImage(edit: (manifest: any) => void): Edit {
   return (pod) => editJson(`${pod.dir}/appsinfo/app/manifest`, edit);
 }
 
-const NOTES = [{ name: "example.com/note", value: "for whoever reads it" }];
 const LABELS = [{ name: "version", value: "2.0.0" }];
 const DIGEST = `sha512-${"0123456789abcdef".repeat(8)}`;
 const OF_STAGE0 = "stage0 has acted on it";
@@ -188,6 +188,9 @@ export const ROWS: Record<FieldName, Row> = {
   "pod: apps[].annotations, one app in the host's namespaces": {
     told: { single: /^apps\[0\]\.annotations\[2\] \(.*stderr\): ignored: / },
   },
+  "stage1-volo/stop-timeout, one app in the host's namespaces": {
+    told: { single: /^apps\[0\]\.annotations\[3\] \(.*stop-timeout\): ignored: / },
+  },
   "pod: volumes (host)": onRunning((seen) => agreeOnVolumes(seen, /mounts\[[012]\]$/), "single"),
   "pod: volumes (host) behind a link": {
     refused: {
@@ -230,10 +233,7 @@ export const ROWS: Record<FieldName, Row> = {
       })
     ),
   },
-  "image: annotations": {
-    unseen: OF_READERS,
-    edit: ofImage((image) => image.annotations = NOTES),
-  },
+  "image: annotations": onRunning(agreeOnStopSignal, "single"),
   "app.exec": onRunning(agreeOnPrograms, "single", "several", "isolated", "users"),
   "app.user, app.group": onRunning(agreeOnIds, "single", "several", "isolated", "users"),
   "app.supplementaryGIDs": onRunning(
