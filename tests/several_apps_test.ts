@@ -145,6 +145,26 @@ scenario(
 );
 
 scenario(
+  "a line that is too long to be kept whole goes on behind a plus sign",
+  { flavor: "either" },
+  async ({ scripts }) => {
+    const size = 120_000;
+    const count = "for i in $(seq 40); do echo $i; sleep .01; done";
+    const write = `head -c ${size} /dev/zero | tr '\\0' x; sleep .2; echo; echo next`;
+    await using pod = await scripts({ one: write, two: count });
+    const { code, stdout } = await pod.run();
+    assertEquals(code, 0);
+    const lines = stdout.trimEnd().split("\n");
+    assertEquals(lines.filter((line) => !/^\[ *\d+\.\d{6}\] [a-z]+\[\d+\][:+] /.test(line)), []);
+    const ofOne = lines.filter((line) => line.includes(" one["))
+      .map((line) => line.replace(/^.*?\](?= o).*?\]/, ""));
+    assertEquals(ofOne.map((line) => line.slice(0, 2)), [": ", "+ ", "+ ", ": "]);
+    const joined = ofOne.map((line) => line.replace(/^\+ /, "").replace(/^: /, "\n")).join("");
+    assertEquals(joined, `\n${"x".repeat(size)}\nnext`);
+  },
+);
+
+scenario(
   "an app's annotations say where its streams lead",
   { flavor: "either" },
   async ({ scripts }) => {

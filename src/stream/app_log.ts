@@ -21,7 +21,7 @@ import {
 import { writeAll } from "../linux/read_write.ts";
 import { statFd } from "../linux/stat.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import { NEWLINE } from "./line_prefixer.ts";
+import { NEWLINE } from "./line_splitter.ts";
 
 /** The most bytes that a log has. An app has at most two: the current one and the one before it. */
 const LOG_LIMIT = 16 * 1024 * 1024;
