@@ -45,6 +45,8 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
     "stop_signal: each app gets its own stop signal, and has not failed when it ends by that",
     "stop_signal: stop asks the only app by its own signal, isolated",
     "not_ours: run says nothing about annotations of an app in the pod",
+    "logs: a log has the format that an annotation asks for",
+    "logs: a log has as many files as annotations allow, and no larger ones",
   ],
   "pod: apps[].annotations, one app in the host's namespaces": [
     "bad_input: run says once that it ignores where a stream of the only app is to lead",
@@ -91,6 +93,9 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
   "image: annotations": [
     "stop_signal: stop asks the only app by its own signal",
     "not_ours: run says nothing about annotations of the image",
+  ],
+  "image: annotations, the operator's alone": [
+    "logs: an image does not say how its app is logged, isolated",
   ],
   "app.exec": [
     "program: arguments arrive as they are, empty ones too",

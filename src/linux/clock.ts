@@ -1,5 +1,5 @@
 /**
- * Time: the kernel's clock that only goes forward, and waiting.
+ * Time: the kernel's clocks, and waiting.
  *
  * @module
  */
@@ -7,6 +7,7 @@
 import { asBytes } from "./bytes.ts";
 import { syscall } from "./libc.ts";
 
+const CLOCK_REALTIME = 0;
 const CLOCK_MONOTONIC = 1;
 
 /**
@@ -20,9 +21,18 @@ const CLOCK_MONOTONIC = 1;
  * ```
  */
 export function monotonicMicroseconds(): number {
+  return Number(readClock(CLOCK_MONOTONIC) / 1000n);
+}
+
+/** Returns the nanoseconds since 1970, as far as this machine knows: clock_gettime(2). */
+export function realtimeNanoseconds(): bigint {
+  return readClock(CLOCK_REALTIME);
+}
+
+function readClock(clock: number): bigint {
   const time = new BigUint64Array(2);
-  syscall("clock_gettime", CLOCK_MONOTONIC, asBytes(time));
-  return Number(time[0]! * 1_000_000n + time[1]! / 1000n);
+  syscall("clock_gettime", clock, asBytes(time));
+  return time[0]! * 1_000_000_000n + time[1]!;
 }
 
 /** Waits, and does nothing else meanwhile. */

@@ -20,6 +20,8 @@ export interface AnnotationRule {
   does: string;
   /** What holds where nobody says. */
   unlessSaid: string;
+  /** Whether it is the operator's alone, so that an image's own manifest cannot say it. */
+  operatorsAlone?: true;
 }
 
 /** The rules, by name. */
@@ -48,6 +50,27 @@ export const ANNOTATION_RULES = {
     does: "is the time that the app has to end in, once it is asked; with 0 it is killed at once",
     unlessSaid: "30",
   },
+  "stage1-volo/log-format": {
+    of: "app",
+    values: "raw or cri",
+    does: "keeps in the log the bytes as they were written, or each line with its time and stream",
+    unlessSaid: "raw",
+    operatorsAlone: true,
+  },
+  "stage1-volo/log-size": {
+    of: "app",
+    values: "a quantity of bytes from 64Ki on, such as 100Mi",
+    does: "says how large a file of the log gets before another one is begun",
+    unlessSaid: "16Mi",
+    operatorsAlone: true,
+  },
+  "stage1-volo/log-files": {
+    of: "app",
+    values: "a number from 1 to 100",
+    does: "says how many files of the log are kept, the one that grows among them",
+    unlessSaid: "2",
+    operatorsAlone: true,
+  },
 } as const satisfies Readonly<Record<string, AnnotationRule>>;
 
 /** The name of an annotation. */
@@ -69,13 +92,43 @@ export function annotationOfPod(
   return findAmong(manifest.annotations, name, "");
 }
 
-/** Finds an annotation of an app: in the pod manifest, else in the manifest of its image. */
+/**
+ * Finds an annotation of an app: in the pod manifest, else in the manifest of its image, unless it
+ * is the operator's alone.
+ */
 export function annotationOfApp(
   { runtime, image, field }: PodApp,
   name: AnnotationName,
 ): FoundAnnotation | undefined {
+  const { operatorsAlone }: AnnotationRule = ANNOTATION_RULES[name];
   return findAmong(runtime.annotations, name, `${field}.`) ??
-    findAmong(image.annotations, name, `image "${image.name}": `);
+    (operatorsAlone ? undefined : findAmong(image.annotations, name, placeOfImage(image)));
+}
+
+/**
+ * Finds annotations by their names, whoever reads them.
+ *
+ * @returns The place of each, as messages name it: `annotations[0] (stage1-volo/log-size)`.
+ */
+export function placesOfAnnotations(
+  annotations: readonly { name: string }[],
+  names: readonly string[],
+): string[] {
+  return annotations.flatMap(({ name }, i) =>
+    names.includes(name) ? [`annotations[${i}] (${name})`] : []
+  );
+}
+
+/** Finds annotations of an app's image that have no effect: they are the operator's alone. */
+export function foreignAnnotationsOf({ image }: PodApp): FoundAnnotation[] {
+  const rules: [string, AnnotationRule][] = Object.entries(ANNOTATION_RULES);
+  return rules.filter(([, { operatorsAlone }]) => operatorsAlone)
+    .map(([name]) => findAmong(image.annotations, name as AnnotationName, placeOfImage(image)))
+    .filter((annotation) => annotation !== undefined);
+}
+
+function placeOfImage({ name }: PodApp["image"]): string {
+  return `image "${name}": `;
 }
 
 function findAmong(

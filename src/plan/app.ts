@@ -12,6 +12,7 @@ import type { DnsConfMode } from "../stage1/arguments.ts";
 import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod, PodApp } from "../stage1/pod.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
+import { foreignAnnotationsOf, placesOfAnnotations } from "./annotations.ts";
 import { composeEnvironment } from "./environment.ts";
 import { tellIgnored } from "./fields.ts";
 import type { HostFacts } from "./host_facts.ts";
@@ -22,6 +23,7 @@ import {
   notesOnUnknownIsolators,
   planIsolators,
 } from "./isolators.ts";
+import { LOG_ANNOTATIONS, type LogPlan, planLog } from "./log.ts";
 import { runBecomesApp } from "./namespaces.ts";
 import { refuseSocketActivation } from "./network/ports.ts";
 import { readPolicy } from "./policy.ts";
@@ -91,6 +93,8 @@ export interface AppPlan extends MountPlan {
   devices: DeviceRule[] | undefined;
   /** Where its standard streams lead. */
   stdio: StdioPlan;
+  /** How what it writes is kept; undefined where all streams are the caller's. */
+  log: LogPlan | undefined;
   /**
    * The `TERM` of its programs unless its manifest sets one: the caller's, where the app has a
    * terminal.
@@ -119,6 +123,7 @@ export function planApp(
   const restrictDevices = options.flavor === "isolated" && !options.disablePaths;
   if (!policy.followsVolumeLinks) refuseLinks(volumes, facts.sources);
   const stdio = planStreams(pod, app, options, facts);
+  const isLogged = stdio !== CALLERS_STREAMS;
   const mountOptions: MountOptions = {
     ...options,
     restrictDevices,
@@ -142,14 +147,16 @@ export function planApp(
     isolators: isolators.plan,
     devices: restrictDevices ? planDevices(devicesAmong(volumes, facts)) : undefined,
     stdio,
+    log: isLogged ? planLog(app) : undefined,
     terminalType: hasTerminal(stdio, facts) ? facts.terminalType : undefined,
   };
   const notes = [
     ...notesOnUnknownIsolators(ofApp),
     ...isolators.notes,
     ...notesOnForeignFiles(app, options.ids, facts),
-    ...notesOnStreams(app, stdio),
     ...(runBecomesApp(pod, options.flavor) ? notesOnStopTimeout(app) : []),
+    ...(isLogged ? [] : notesOnStreams(app)),
+    ...notesOnImageAnnotations(app),
   ];
   return { plan, notes };
 }
@@ -190,13 +197,19 @@ function planStreams(
   return planStdio({ place: field, annotations, interactive, severalApps, callers: callerStreams });
 }
 
-function notesOnStreams({ field, runtime }: PodApp, stdio: StdioPlan): string[] {
-  if (stdio !== CALLERS_STREAMS) return [];
-  return placesOfStreamAnnotations(runtime.annotations).map((place) =>
+function notesOnStreams({ field, runtime: { annotations } }: PodApp): string[] {
+  const logging = placesOfAnnotations(annotations, LOG_ANNOTATIONS);
+  return [...placesOfStreamAnnotations(annotations), ...logging].map((place) =>
     tellIgnored(
       "pod: apps[].annotations, one app in the host's namespaces",
       `${field}.${place}`,
     )
+  );
+}
+
+function notesOnImageAnnotations(app: PodApp): string[] {
+  return foreignAnnotationsOf(app).map(({ name, place }) =>
+    tellIgnored("image: annotations, the operator's alone", `${place} (${name})`)
   );
 }
 

@@ -353,7 +353,7 @@ function describeProcess(app: AppPlan): string[] {
   ];
 }
 
-function describeStdio({ stdio, name, terminalType }: AppPlan): string[] {
+function describeStdio({ stdio, log, name, terminalType }: AppPlan): string[] {
   const words: Readonly<Record<StreamTarget, string>> = {
     null: "/dev/null",
     caller: "the caller's",
@@ -363,6 +363,7 @@ function describeStdio({ stdio, name, terminalType }: AppPlan): string[] {
   };
   return [
     ...STREAMS.map((stream) => `${stream}: ${words[stdio[stream]]}`),
+    ...(log ? [`log: ${log.format}, files: ${log.files}, each up to ${log.size} bytes`] : []),
     ...(terminalType === undefined ? [] : [`TERM=${terminalType}, unless the app says otherwise`]),
   ];
 }

@@ -37,7 +37,8 @@ export const FIELD_RULES = {
   ),
   "pod: apps[].mounts": honoured("volumes at paths; `appVolume` goes before the pod's volumes"),
   "pod: apps[].annotations": honoured(
-    "coreos.com/rkt/stage2/stdin, stdout, stderr; stage1-volo/stop-signal, stop-timeout; " +
+    "coreos.com/rkt/stage2/stdin, stdout, stderr; stage1-volo/log-format, log-size, log-files, " +
+      "stop-signal, stop-timeout; " +
       "others are for readers",
   ),
   "pod: apps[].annotations, one app in the host's namespaces": ignored(
@@ -65,6 +66,9 @@ export const FIELD_RULES = {
   "image: name, labels, dependencies, pathWhitelist": notOurs(STAGE0),
   "image: annotations": honoured(
     "stage1-volo/stop-signal, stop-timeout of an app that has none; others are for readers",
+  ),
+  "image: annotations, the operator's alone": ignored(
+    "how much of the host's disk a log takes is not the image's to say",
   ),
   "app.exec": honoured(
     "absolute, relative to the working directory, or the first in the app's PATH that can be executed",

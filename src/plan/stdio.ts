@@ -7,11 +7,16 @@
  * @module
  */
 
+import { placesOfAnnotations } from "./annotations.ts";
+
 /** The standard streams, in the order of their descriptors. */
 export const STREAMS = ["stdin", "stdout", "stderr"] as const;
 
 /** A standard stream. */
 export type Stream = typeof STREAMS[number];
+
+/** A stream that an app writes to. */
+export type OutputStream = Exclude<Stream, "stdin">;
 
 /**
  * Where a stream leads:
@@ -93,10 +98,7 @@ export function planStdio(request: StdioRequest): StdioPlan {
  * @returns The place of each, as messages name it: `annotations[0] (coreos.com/rkt/stage2/stdin)`.
  */
 export function placesOfStreamAnnotations(annotations: StdioRequest["annotations"]): string[] {
-  const names = STREAMS.map(annotationOf);
-  return annotations.flatMap(({ name }, i) =>
-    names.includes(name) ? [`annotations[${i}] (${name})`] : []
-  );
+  return placesOfAnnotations(annotations, STREAMS.map(annotationOf));
 }
 
 function annotationOf(stream: Stream): string {

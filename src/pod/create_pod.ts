@@ -99,6 +99,7 @@ function openStreams(
   return new Streams({
     podDirectory: lock,
     severalApps: apps.length > 1,
+    logs: new Map(apps.flatMap(({ name, log }) => log ? [[name, log]] : [])),
     stdout: 1,
     stderr: 2,
     plans: new Map(apps.map(({ name, stdio }) => [name, stdio])),

@@ -1,12 +1,12 @@
 /**
- * The log of an app: a file with every byte that the app has written. It lies below the pod
- * directory, where no app can reach it, and is bounded, so that no app fills the disk.
+ * The log of an app: files with what the app has written. They lie below the pod directory, where
+ * no app can reach them, and are bounded, so that no app fills the disk.
  *
  * @module
  */
 
 import type { Bytes } from "../linux/bytes.ts";
-import { makeDirectoryAt, renameAt } from "../linux/directory.ts";
+import { makeDirectoryAt } from "../linux/directory.ts";
 import { failedWith, SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import {
@@ -15,16 +15,19 @@ import {
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
+  O_TRUNC,
   O_WRONLY,
   openAt,
 } from "../linux/open.ts";
 import { writeAll } from "../linux/read_write.ts";
 import { statFd } from "../linux/stat.ts";
+import type { LogPlan } from "../plan/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { NEWLINE } from "./line_splitter.ts";
+import { rotateFiles } from "./log_rotation.ts";
 
-/** The most bytes that a log has. An app has at most two: the current one and the one before it. */
-const LOG_LIMIT = 16 * 1024 * 1024;
+/** How large the files of a log get, and how many there are. */
+export type LogBounds = Pick<LogPlan, "size" | "files">;
 
 /**
  * Opens the directory of the logs, and makes it if it is missing.
@@ -71,7 +74,7 @@ export class AppLog implements Disposable {
   readonly #directory: Fd;
   readonly #name: string;
   readonly #warn: (text: string) => void;
-  readonly #limit: number;
+  readonly #bounds: LogBounds;
   #file: { fd: Fd; size: number } | undefined;
   #hasWarned = false;
 
@@ -79,13 +82,13 @@ export class AppLog implements Disposable {
    * @param directory The directory of the logs.
    * @param app The app's name.
    * @param warn Called once, with the reason, when the log has gaps.
-   * @param limit The most bytes that the file may have.
+   * @param bounds How much is kept.
    */
-  constructor(directory: Fd, app: string, warn: (text: string) => void, limit = LOG_LIMIT) {
+  constructor(directory: Fd, app: string, warn: (text: string) => void, bounds: LogBounds) {
     this.#directory = directory;
     this.#name = `${app}.log`;
     this.#warn = warn;
-    this.#limit = limit;
+    this.#bounds = bounds;
   }
 
   /** Adds to the log. Bytes that a full disk does not take are lost: the app goes on. */
@@ -114,7 +117,7 @@ export class AppLog implements Disposable {
     let rest = bytes;
     while (rest.length > 0) {
       const file = this.#file ??= this.#open();
-      const length = bytesThatFit(rest, file.size, this.#limit);
+      const length = bytesThatFit(rest, file.size, this.#bounds.size);
       writeAll(file.fd, rest.subarray(0, length));
       file.size += length;
       rest = rest.subarray(length);
@@ -122,14 +125,16 @@ export class AppLog implements Disposable {
     }
   }
 
-  #open() {
-    const flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW;
+  #open(more = 0) {
+    const flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | more;
     const fd = openAt(this.#directory, this.#name, flags, 0o640);
     return { fd, size: statFd(fd).size };
   }
 
   #rotate(): void {
     this.#close();
-    renameAt(this.#directory, this.#name, `${this.#name}.1`);
+    rotateFiles(this.#directory, this.#name, this.#bounds.files);
+    // A log of a single file begins anew.
+    if (this.#bounds.files === 1) this.#file = this.#open(O_TRUNC);
   }
 }

@@ -11,7 +11,7 @@ interface Logs {
   directory: Fd;
   path: string;
   complaints: string[];
-  log(limit?: number): AppLog;
+  log(size?: number, files?: number): AppLog;
 }
 
 function withLogs(act: (logs: Logs) => void): void {
@@ -20,8 +20,8 @@ function withLogs(act: (logs: Logs) => void): void {
     using podDirectory = openFile(pod, O_RDONLY | O_DIRECTORY);
     using directory = openLogDirectory(podDirectory);
     const complaints: string[] = [];
-    const log = (limit?: number) =>
-      new AppLog(directory, "web", (text) => complaints.push(text), limit);
+    const log = (size = 1000, files = 2) =>
+      new AppLog(directory, "web", (text) => complaints.push(text), { size, files });
     act({ directory, path: `${pod}/log`, complaints, log });
   } finally {
     Deno.removeSync(pod, { recursive: true });
@@ -50,6 +50,28 @@ Deno.test("of a log that is full, only the one before it is kept", () => {
     assertEquals(names(path), ["web.log", "web.log.1"]);
     assertEquals(Deno.readTextFileSync(`${path}/web.log.1`), "f 20 byt");
     assertEquals(Deno.readTextFileSync(`${path}/web.log`), "es.\n");
+  });
+});
+
+Deno.test("as many files are kept as may be, the newest first", () => {
+  withLogs(({ log, path }) => {
+    using each = log(4, 3);
+    const texts = (...files: string[]) =>
+      files.map((name) => Deno.readTextFileSync(`${path}/${name}`));
+    each.write(bytes("one\ntwo\n"));
+    assertEquals(names(path), ["web.log", "web.log.1"]);
+    each.write(bytes("xyz\nend\n"));
+    assertEquals(names(path), ["web.log", "web.log.1", "web.log.2"]);
+    assertEquals(texts("web.log", "web.log.1", "web.log.2"), ["end\n", "xyz\n", "two\n"]);
+  });
+});
+
+Deno.test("a log of one file begins anew when that is full", () => {
+  withLogs(({ log, path }) => {
+    using each = log(8, 1);
+    each.write(bytes("one\ntwo\nxyz\n"));
+    assertEquals(names(path), ["web.log"]);
+    assertEquals(Deno.readTextFileSync(`${path}/web.log`), "xyz\n");
   });
 });
 

@@ -16,10 +16,12 @@ import { setOwner } from "../linux/ownership.ts";
 import { type PollEvents, POLLIN } from "../linux/poll.ts";
 import { statFd } from "../linux/stat.ts";
 import { bytesAvailable, makeOutputPipe, readAvailable } from "../linux/stream.ts";
-import type { Stream } from "../plan/stdio.ts";
+import type { LogPlan } from "../plan/log.ts";
+import type { OutputStream } from "../plan/stdio.ts";
 import { printable } from "../stage1/log.ts";
 import { AppLog, openLogDirectory } from "./app_log.ts";
 import { linePrefix, LinePrefixer } from "./line_prefixer.ts";
+import { type LogFeed, openFeed } from "./log_feed.ts";
 import { OutputMux, type OutputQueue, READ_SIZE } from "./output_mux.ts";
 
 /** What {@linkcode PodOutput} needs. */
@@ -28,13 +30,12 @@ export interface PodOutputOptions {
   podDirectory: Fd;
   /** Whether each line begins with the name of its app. */
   severalApps: boolean;
+  /** How each app that has a log is logged, by the app's name. */
+  logs: ReadonlyMap<string, LogPlan>;
   /** The number of the caller's descriptors. */
   stdout: number;
   stderr: number;
 }
-
-/** A stream of an app that leads to its log and to the caller. */
-export type OutputStream = Exclude<Stream, "stdin">;
 
 /** One output stream of an app: where it comes from, and where it goes. */
 interface Source {
@@ -42,7 +43,7 @@ interface Source {
   pipe: Fd;
   /** How many bytes are left to read; `Infinity` while the pod lives. */
   left: number;
-  log: AppLog | undefined;
+  log: LogFeed | undefined;
   /** `undefined` when bytes are passed on as they are. */
   prefixer: LinePrefixer | undefined;
   queue: OutputQueue;
@@ -56,6 +57,7 @@ export class PodOutput implements Disposable {
   /** The lines of `run` itself. */
   readonly #messages: OutputQueue;
   readonly #logDirectory: Fd | undefined;
+  readonly #logPlans: ReadonlyMap<string, LogPlan>;
   readonly #logs = new Map<string, AppLog>();
   readonly #pids = new Map<string, number>();
   readonly #sources = new Set<Source>();
@@ -65,8 +67,9 @@ export class PodOutput implements Disposable {
    *
    * @throws {SyscallError} when the caller's descriptors are not open.
    */
-  constructor({ podDirectory, severalApps, stdout, stderr }: PodOutputOptions) {
+  constructor({ podDirectory, severalApps, logs, stdout, stderr }: PodOutputOptions) {
     this.#severalApps = severalApps;
+    this.#logPlans = logs;
     const say = (text: string) => this.say(text);
     const mux = new OutputMux(stdout, say);
     // Lines for one file stay whole only if a single mux writes them.
@@ -106,7 +109,7 @@ export class PodOutput implements Disposable {
       app,
       pipe: readEnd,
       left: Infinity,
-      log: this.#logOf(app),
+      log: this.#openFeed(app, stream),
       prefixer: this.#severalApps ? new LinePrefixer() : undefined,
       queue: mux.addQueue(),
       mux,
@@ -167,12 +170,13 @@ export class PodOutput implements Disposable {
     return [...new Set(Object.values(this.#muxes))];
   }
 
-  #logOf(app: string): AppLog | undefined {
-    if (this.#logDirectory === undefined) return undefined;
+  #openFeed(app: string, stream: OutputStream): LogFeed | undefined {
+    const plan = this.#logPlans.get(app);
+    if (this.#logDirectory === undefined || plan === undefined) return undefined;
     const log = this.#logs.get(app) ??
-      new AppLog(this.#logDirectory, app, (text) => this.say(text));
+      new AppLog(this.#logDirectory, app, (text) => this.say(text), plan);
     this.#logs.set(app, log);
-    return log;
+    return openFeed(plan.format, stream, log);
   }
 
   #readFrom(source: Source): void {
@@ -189,6 +193,7 @@ export class PodOutput implements Disposable {
   }
 
   #end(source: Source): void {
+    source.log?.end();
     if (source.prefixer) source.queue.put(source.prefixer.end(this.#prefix(source)));
     source.pipe[Symbol.dispose]();
     this.#sources.delete(source);

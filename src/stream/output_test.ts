@@ -8,8 +8,10 @@ import type { Pipe } from "../linux/pipe.ts";
 import { waitForEvents } from "../linux/poll.ts";
 import { statFd } from "../linux/stat.ts";
 import { makeOutputPipe, readAvailable, writeAvailable } from "../linux/stream.ts";
+import { DEFAULT_LOG } from "../plan/log.ts";
 import { PodOutput } from "./output.ts";
 
+const LOGS = new Map(["web", "db", "loud", "quiet"].map((app) => [app, DEFAULT_LOG]));
 const ROOT = { uid: 0, gid: 0 };
 const bytes = (text: string): Bytes => new TextEncoder().encode(text);
 const text = (bytes: Bytes) => new TextDecoder().decode(bytes);
@@ -33,7 +35,7 @@ function withCaller(severalApps: boolean, act: (caller: Caller) => void): void {
 }
 
 function withOutput(
-  options: { severalApps: boolean; stdout: Fd; stderr: Fd },
+  options: { severalApps: boolean; stdout: Fd; stderr: Fd; logs?: typeof LOGS },
   act: (made: Pick<Caller, "output" | "pod">) => void,
 ): void {
   const pod = Deno.makeTempDirSync({ prefix: "volo-output-" });
@@ -42,6 +44,7 @@ function withOutput(
     using output = new PodOutput({
       podDirectory,
       severalApps: options.severalApps,
+      logs: options.logs ?? LOGS,
       stdout: options.stdout.number,
       stderr: options.stderr.number,
     });
@@ -121,6 +124,34 @@ Deno.test("of several apps, whole lines are passed on with their app and process
     assertEquals(output.isDone, true);
     assertEquals(Deno.readTextFileSync(`${pod}/log/web.log`), "half and half\n");
     assertEquals(Deno.readTextFileSync(`${pod}/log/db.log`), "ready\nset");
+  });
+});
+
+Deno.test("in the format of CRI, each line of the log has its time, its stream and a tag", () => {
+  using pipes = new DisposableStack();
+  const caller = pipe(pipes);
+  const logs = new Map([["web", { ...DEFAULT_LOG, format: "cri" as const }]]);
+  const options = { severalApps: false, stdout: caller.writeEnd, stderr: caller.writeEnd, logs };
+  withOutput(options, ({ output, pod }) => {
+    const out = output.openStream("web", "stdout", ROOT);
+    const err = output.openStream("web", "stderr", ROOT);
+    for (
+      const [end, content] of [[out, "half "], [err, "oh\n"], [out, "and half\nno end"]] as const
+    ) {
+      write(end, content);
+      settle(output);
+    }
+    for (const end of [out, err]) end[Symbol.dispose]();
+    settle(output);
+    assertEquals(text(readAll(caller)), "half oh\nand half\nno end");
+    const lines = Deno.readTextFileSync(`${pod}/log/web.log`).split("\n");
+    const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z /;
+    assertEquals(lines.map((line) => line.replace(time, "")), [
+      "stderr F oh",
+      "stdout F half and half",
+      "stdout P no end",
+      "",
+    ]);
   });
 });
 
@@ -282,6 +313,7 @@ Deno.test("where no log can be kept, that is said, and the caller gets all", () 
   using output = new PodOutput({
     podDirectory,
     severalApps: false,
+    logs: LOGS,
     stdout: stdout.writeEnd.number,
     stderr: stderr.writeEnd.number,
   });

@@ -8,10 +8,10 @@ import { Fd } from "../linux/fd.ts";
 import { setOwner } from "../linux/ownership.ts";
 import type { PollEvents } from "../linux/poll.ts";
 import { openPty, type Pty } from "../linux/terminal.ts";
-import type { StdioPlan, Stream, StreamTarget } from "../plan/stdio.ts";
+import type { OutputStream, StdioPlan, Stream, StreamTarget } from "../plan/stdio.ts";
 import { Console } from "./console.ts";
 import { GivenStreams } from "./given_streams.ts";
-import { type OutputStream, PodOutput, type PodOutputOptions } from "./output.ts";
+import { PodOutput, type PodOutputOptions } from "./output.ts";
 import { InputRelay } from "./relay.ts";
 import { giveTerminal, type Stdio } from "./stdio.ts";
 

@@ -209,7 +209,10 @@ async function composeIsolated({ image, pod: prepare }: Stage): Promise<Composed
     manifest.apps[0].annotations = [{ name: "coreos.com/rkt/stage2/stdin", value: "null" }];
   });
   await editJson(`${pod.dir}/appsinfo/app/manifest`, (manifest) => {
-    manifest.annotations = [{ name: "appc.io/docker/repository", value: "library/app" }];
+    manifest.annotations = [
+      { name: "appc.io/docker/repository", value: "library/app" },
+      { name: "stage1-volo/log-size", value: "1Ti" },
+    ];
   });
   return { pod };
 }

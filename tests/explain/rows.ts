@@ -234,6 +234,9 @@ export const ROWS: Record<FieldName, Row> = {
     ),
   },
   "image: annotations": onRunning(agreeOnStopSignal, "single"),
+  "image: annotations, the operator's alone": {
+    told: { isolated: /^image ".*": annotations\[1\] \(stage1-volo\/log-size\): ignored: / },
+  },
   "app.exec": onRunning(agreeOnPrograms, "single", "several", "isolated", "users"),
   "app.user, app.group": onRunning(agreeOnIds, "single", "several", "isolated", "users"),
   "app.supplementaryGIDs": onRunning(

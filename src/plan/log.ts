@@ -1,0 +1,89 @@
+/**
+ * How what an app writes is kept, as its operator says by annotations of the app.
+ *
+ * An image has no say in it: its app could fill the host's disk.
+ *
+ * @module
+ */
+
+import { parseQuantity } from "../appc/quantity.ts";
+import { withContext } from "../stage1/context.ts";
+import type { PodApp } from "../stage1/pod.ts";
+import { type AnnotationName, annotationOfApp, wrongAnnotation } from "./annotations.ts";
+
+/**
+ * How bytes become a log:
+ *
+ * - `raw`: as they were written, both streams in one;
+ * - `cri`: each line behind its time, its stream and a tag, as Kubernetes' tools read it.
+ */
+export type LogFormat = "raw" | "cri";
+
+const FORMATS: readonly LogFormat[] = ["raw", "cri"];
+
+/** How an app is logged. */
+export interface LogPlan {
+  format: LogFormat;
+  /** The most bytes of a file. */
+  size: number;
+  /** The most files: the one that grows, and full ones from before. */
+  files: number;
+}
+
+/** How an app is logged whose operator says nothing. */
+export const DEFAULT_LOG: LogPlan = { format: "raw", size: 16 * 1024 * 1024, files: 2 };
+
+/** The fewest bytes of a file: a line fits that is as long as lines get. */
+const SMALLEST_SIZE = 64 * 1024;
+
+/** The most files: as many are renamed when one is full. */
+const MOST_FILES = 100;
+
+/** The annotations that decide how an app is logged. */
+export const LOG_ANNOTATIONS: readonly AnnotationName[] = [
+  "stage1-volo/log-files",
+  "stage1-volo/log-format",
+  "stage1-volo/log-size",
+];
+
+/**
+ * Decides how an app is logged.
+ *
+ * @throws {Error} when an annotation has a value that it cannot have; the message names it.
+ */
+export function planLog(app: PodApp): LogPlan {
+  return {
+    format: readFormat(app) ?? DEFAULT_LOG.format,
+    size: readSize(app) ?? DEFAULT_LOG.size,
+    files: readFiles(app) ?? DEFAULT_LOG.files,
+  };
+}
+
+function readFormat(app: PodApp): LogFormat | undefined {
+  const annotation = annotationOfApp(app, "stage1-volo/log-format");
+  if (annotation === undefined) return undefined;
+  const format = FORMATS.find((it) => it === annotation.value);
+  if (format === undefined) {
+    throw wrongAnnotation(annotation, `is not one of ${FORMATS.join(", ")}`);
+  }
+  return format;
+}
+
+function readSize(app: PodApp): number | undefined {
+  const annotation = annotationOfApp(app, "stage1-volo/log-size");
+  if (annotation === undefined) return undefined;
+  const { name, place, value } = annotation;
+  const size = withContext(`${place}.value (${name})`, () => parseQuantity(value, 1));
+  if (size < SMALLEST_SIZE) throw wrongAnnotation(annotation, "is less than 64Ki");
+  return size;
+}
+
+function readFiles(app: PodApp): number | undefined {
+  const annotation = annotationOfApp(app, "stage1-volo/log-files");
+  if (annotation === undefined) return undefined;
+  const files = /^\d{1,3}$/.test(annotation.value) ? Number(annotation.value) : 0;
+  if (files < 1 || files > MOST_FILES) {
+    throw wrongAnnotation(annotation, `is not a number from 1 to ${MOST_FILES}`);
+  }
+  return files;
+}
