@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { quoteText } from "../linux/text.ts";
 import { hostnameOf } from "./namespaces.ts";
 import { ARGUMENTS } from "./plan_testing.ts";
 
@@ -19,7 +20,7 @@ Deno.test("what would be more than a name in /etc/hosts is an error about the fl
     assertThrows(
       () => hostnameOf({ ...ARGUMENTS, hostname }),
       Error,
-      `--hostname: ${JSON.stringify(hostname)} is no single name`,
+      `--hostname: ${quoteText(hostname)} is no single name`,
     );
   }
   for (const hostname of ["Web_1.example-2.org", "h\udce9"]) {
