@@ -46,9 +46,11 @@ const TURN = { attempts: 1500, milliseconds: 20 };
 /** The most bytes that are read of what a keeper reports. */
 const LONGEST_REPORT = 64 * 1024;
 
-/** What a keeper is started with. The working directory is the pod directory. */
+/** What a keeper is started with. */
 export interface KeeperStart {
   uuid: string;
+  /** The pod's directory, relative to the working directory; by default, that itself. */
+  directory?: string;
   /** The variables that plugins inherit, `NAME=value` each. */
   environment: readonly string[];
   /** Whether the `gc` that it becomes reports each step. */
@@ -79,7 +81,7 @@ export interface NetworkKeeper {
 export function startNetworkKeeper(start: KeeperStart): NetworkKeeper {
   const { readEnd, writeEnd } = makePipe();
   using end = readEnd;
-  using lock = waitForKeeper();
+  using lock = waitForKeeper(start.directory);
   const report = makeMemoryFile("report");
   const pid = startKeeper(start, end, lock, report);
   // The number of a child stays the child's until it has been waited for.
@@ -103,14 +105,32 @@ export function startNetworkKeeper(start: KeeperStart): NetworkKeeper {
 }
 
 /**
+ * Takes a pod from its networks at once, whose `run` and keeper were killed.
+ *
+ * @returns What is reported, one line each.
+ */
+export function leaveNetworksOf(start: KeeperStart): string[] {
+  try {
+    return startNetworkKeeper(start).finish();
+  } catch (error) {
+    return [`left to gc: ${describeError(error)}`];
+  }
+}
+
+/**
  * Waits for the pod's keeper, if it has one, and keeps another process from taking the pod from its
  * networks meanwhile.
  *
+ * @param directory The pod's directory.
  * @returns The lock by which it does so. Whoever has a descriptor of it has the turn.
  * @throws {Error} when the keeper does not end within 30 seconds.
  */
-export function waitForKeeper(): Fd {
-  const lock = openFile(POD_PATHS.keeperLock, O_RDONLY | O_CREAT | O_NOFOLLOW, 0o600);
+export function waitForKeeper(directory = "."): Fd {
+  const lock = openFile(
+    `${directory}/${POD_PATHS.keeperLock}`,
+    O_RDONLY | O_CREAT | O_NOFOLLOW,
+    0o600,
+  );
   for (let attempt = 0; attempt < TURN.attempts; attempt++) {
     if (tryLockFile(lock)) return lock;
     waitMilliseconds(TURN.milliseconds);
@@ -120,7 +140,7 @@ export function waitForKeeper(): Fd {
 }
 
 function startKeeper(start: KeeperStart, end: Fd, lock: Fd, report: Fd): number {
-  const { uuid, environment, debug, held } = start;
+  const { uuid, directory = ".", environment, debug, held } = start;
   const argv = [POD_PATHS.gc, `--${ONLY_NETWORKS}`, ...(debug ? ["--debug"] : []), uuid];
   return startProcess({
     init: POD_PATHS.init,
@@ -130,6 +150,7 @@ function startKeeper(start: KeeperStart, end: Fd, lock: Fd, report: Fd): number 
       blockEverySignal(call);
       // The caller's terminal and process group are no concern of it.
       call("setsid");
+      call("chdir", directory);
       setProcessName("volo-networks", call);
       recordCallerLimits(call);
       for (const number of [0, 1, 2]) call("dup3", report.number, number, 0);
@@ -158,7 +179,8 @@ function hasEnded(process: Fd): boolean {
 function linesOf(report: Fd): string[] {
   try {
     rewind(report);
-    return readText(report, LONGEST_REPORT).split("\n").filter((line) => line !== "");
+    const lines = readText(report, LONGEST_REPORT).split("\n").filter((line) => line !== "");
+    return lines.map((line) => line.replace(/^(run|gc): /, ""));
   } catch (error) {
     return [`what plugins have written: ${describeError(error)}`];
   }

@@ -5,6 +5,7 @@
  */
 
 import { describeError } from "../stage1/entrypoint.ts";
+import { giveBackHostPorts } from "./host_ports.ts";
 import { isNetworkPinned, pinnedNetworkPath, unpinNetwork } from "./pinned_network.ts";
 import { type CallContext, callPlugin, type RunProgram } from "./plugin.ts";
 import { loadRecord, type NetworkRecord, type RecordedNetwork, removeRecord } from "./record.ts";
@@ -25,8 +26,8 @@ export interface NetworkTearDown {
 const TOLD_RESULT = [0, 4];
 
 /**
- * Removes the pod from the networks of its record, in reverse order, and unpins its network
- * namespace.
+ * Removes the pod from the networks of its record, in reverse order, unpins its network
+ * namespace, and gives back its ports of the host.
  *
  * A plugin that fails does not stop the others: it may be gone from the host, or what it made may
  * be. After a failure, record and namespace stay for a later attempt, unless this one is the last.
@@ -41,6 +42,7 @@ export function tearDownNetworks(tearDown: NetworkTearDown): string[] {
   if (notes.length > 0 && !isLast) return notes;
   if (isNetworkPinned(uuid)) debug("let the network namespace go");
   unpinNetwork(uuid);
+  giveBackHostPorts(uuid);
   removeRecord();
   return notes;
 }

@@ -15,6 +15,7 @@ import { FIRST_PROCESS_CGROUP } from "./cgroup/names.ts";
 import type { CgroupLimit, CgroupPlan } from "./cgroup/placement.ts";
 import type { PodCgroupPlan } from "./cgroup/pod_cgroups.ts";
 import { ACCOUNT_VARIABLES, environmentEntries } from "./environment.ts";
+import type { PortMapping } from "./network/forwarded_ports.ts";
 import type { NetworkPlan } from "./network/networks.ts";
 import type { PodPlan, SingleAppPlan, SupervisedPlan } from "./pod.ts";
 import { STANDARD_DEVICES } from "./rootfs/devices.ts";
@@ -244,6 +245,7 @@ function describeNetwork(network: NetworkPlan): string[] {
       return ["make a network namespace with a loopback interface alone"];
     case "contained":
       return [
+        ...network.ports.map(describePort),
         "make a network namespace",
         ...indent([
           ...network.networks.map(({ name, ifName, source, calls }) =>
@@ -255,6 +257,11 @@ function describeNetwork(network: NetworkPlan): string[] {
         ]),
       ];
   }
+}
+
+function describePort({ protocol, hostPort, hostIP }: PortMapping): string {
+  const address = hostIP === undefined ? "" : ` at ${hostIP}`;
+  return `take ${protocol} port ${hostPort} of the host${address}`;
 }
 
 function describePreparation(app: AppPlan): string[] {

@@ -60,7 +60,7 @@ export const FIELD_RULES = {
   ),
   "pod: ports": ignored("the app is in the host's network, and has its own ports there"),
   "pod: ports, isolated": honoured(
-    "led to the pod by the plugin `portmap`; of ports in a row the first",
+    "led to the pod by the plugin `portmap`; of ports in a row the first; one that is taken is refused",
   ),
   "userAnnotations, userLabels": notOurs(METADATA),
   "image: name, labels, dependencies, pathWhitelist": notOurs(STAGE0),

@@ -8,7 +8,8 @@ import type { Fd } from "../linux/fd.ts";
 import { makeNetwork } from "../linux/namespaces.ts";
 import { ownEnvironment } from "../linux/proc.ts";
 import { runHelper } from "../network/helper_program.ts";
-import { type NetworkKeeper, startNetworkKeeper } from "../network/keeper.ts";
+import { takeHostPorts, type TakenPorts } from "../network/host_ports.ts";
+import { leaveNetworksOf, type NetworkKeeper, startNetworkKeeper } from "../network/keeper.ts";
 import { setUpNetworks } from "../network/set_up.ts";
 import type { NetworkPlan } from "../plan/network/networks.ts";
 import type { NetworkFindings } from "../plan/pod.ts";
@@ -26,15 +27,35 @@ export interface PodNetwork extends NetworkFindings {
 }
 
 /**
+ * Takes the ports of the host that are to lead to the pod. Ports of pods that were killed, and have
+ * not left their networks, become free by that.
+ *
+ * @returns `undefined` when the pod has none.
+ * @throws {Error} which names the port, and the pod that has it.
+ */
+export function takePorts(plan: NetworkPlan, { args }: PodContext): TakenPorts | undefined {
+  if (plan.kind !== "contained") return undefined;
+  const environment = ownEnvironment();
+  return takeHostPorts(
+    args.uuid,
+    plan.ports,
+    ({ pod, directory }) =>
+      leaveNetworksOf({ uuid: pod, directory, environment, debug: args.debug, held: [] }),
+  );
+}
+
+/**
  * Makes a pod's network namespace, and has plugins join it to the pod's networks.
  *
  * @param users The users that the namespace belongs to, where they are not the host's.
+ * @param ports What {@linkcode takePorts} has returned.
  * @throws {Error} which names the network. Nothing of it is left then, but what only `gc` may be
  * able to undo.
  */
 export function makePodNetwork(
   plan: NetworkPlan,
   users: PodUsers | undefined,
+  ports: TakenPorts | undefined,
   { args, debug }: PodContext,
 ): PodNetwork {
   if (plan.kind === "host") {
@@ -55,6 +76,6 @@ export function makePodNetwork(
   });
   const keeper = plan.kind === "none"
     ? undefined
-    : startNetworkKeeper({ uuid, environment, debug: args.debug, held: [] });
+    : startNetworkKeeper({ uuid, environment, debug: args.debug, held: ports ? [ports.held] : [] });
   return { namespace, keeper, ...joined };
 }

@@ -18,7 +18,7 @@ import { describeError } from "../stage1/entrypoint.ts";
 import { warn } from "../stage1/log.ts";
 import type { PodContext, PreparedContext } from "./context.ts";
 import { type CreatedPod, createPod } from "./create_pod.ts";
-import { makePodNetwork, type PodNetwork } from "./network.ts";
+import { makePodNetwork, type PodNetwork, takePorts } from "./network.ts";
 import { saveRun } from "./save_run.ts";
 import { supervise, type SupervisorHooks } from "./supervisor.ts";
 import { supervisorHooks } from "./supervisor_hooks.ts";
@@ -33,11 +33,13 @@ import { makePodUsers } from "./user_namespace.ts";
 export function runSupervised(plan: SupervisedPlan, context: PodContext): number {
   const { debug } = context;
   clearInherited();
+  // Whether a process of the host has a port, only a process may see that could take it.
+  const ports = takePorts(plan.network, context);
   const users = plan.users && makePodUsers(plan.users, debug);
   selfConfine("supervisor", debug);
   // Programs of the host make the network; what they find out is part of what the apps get.
-  const network = makePodNetwork(plan.network, users, context);
-  for (const line of [...plan.notes, ...network.notes]) warn("run", line);
+  const network = makePodNetwork(plan.network, users, ports, context);
+  for (const line of [...plan.notes, ...ports?.notes ?? [], ...network.notes]) warn("run", line);
   try {
     const prepared = { ...context, users, network: network.namespace };
     using pod = build(withNetwork(plan, network), prepared);
@@ -66,7 +68,7 @@ function leaveNetworks({ keeper }: PodNetwork): void {
   const notes = keeper?.finish() ?? [];
   // A reader of what is said may have stalled, and a signal has to end this process then.
   if (notes.length > 0) unblockSignals(CATCHABLE_SIGNALS);
-  for (const line of notes) warn("run", line.replace(/^run: /, ""));
+  for (const line of notes) warn("run", line);
 }
 
 /** The sources of volumes are held open until then: longer, and the host could not unmount them. */

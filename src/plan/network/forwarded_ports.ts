@@ -56,6 +56,15 @@ export function planForwardedPorts(pod: Pod): ForwardedPorts {
   return forwarded;
 }
 
+/** A port of the host; without an address, of all its addresses. */
+type HostPort = Pick<PortMapping, "hostPort" | "protocol" | "hostIP">;
+
+/** Tells whether two ports of the host have an address in common. */
+export function isSamePort(a: HostPort, b: HostPort): boolean {
+  return a.hostPort === b.hostPort && a.protocol === b.protocol &&
+    (a.hostIP === undefined || b.hostIP === undefined || a.hostIP === b.hostIP);
+}
+
 function findPort(pod: Pod, name: string, field: string): Port {
   const ports = pod.apps.flatMap(({ app }) => app.ports).filter((port) => port.name === name);
   const [port, another] = ports;
@@ -85,10 +94,7 @@ function readProtocol(text: string, field: string): PortMapping["protocol"] {
 }
 
 function refuseConflict(taken: readonly PortMapping[], mapping: PortMapping, field: string): void {
-  const other = taken.findIndex(({ hostPort, protocol, hostIP }) =>
-    hostPort === mapping.hostPort && protocol === mapping.protocol &&
-    (hostIP === undefined || mapping.hostIP === undefined || hostIP === mapping.hostIP)
-  );
+  const other = taken.findIndex((it) => isSamePort(it, mapping));
   if (other < 0) return;
   const { protocol, hostPort } = mapping;
   throw new Error(`${field}.hostPort: ${protocol} port ${hostPort} is taken by ports[${other}]`);

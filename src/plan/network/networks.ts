@@ -48,6 +48,8 @@ export type NetworkPlan =
     networks: PlannedNetwork[];
     /** The name of the network by which the host reaches the pod. */
     main: string;
+    /** The ports of the host that lead to the pod, in the order of the pod manifest's `ports`. */
+    ports: readonly PortMapping[];
     notes: string[];
   };
 
@@ -95,7 +97,8 @@ export function planNetworks({ net, directory, files, ports }: NetworkRequest): 
   const networks = inOrder.map((configuration, i) =>
     planNetwork(configuration, i, requested, configuration === main ? ports : [])
   );
-  return { kind: "contained", networks, main: main.name, notes: doubles.map(describeDouble) };
+  const notes = doubles.map(describeDouble);
+  return { kind: "contained", networks, main: main.name, ports, notes };
 }
 
 /**
