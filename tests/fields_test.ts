@@ -173,7 +173,8 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
     "isolated_resources: pod and app have cgroups of their own, with the limits of each, isolated",
   ],
   "resource/network-bandwidth, isolated": [
-    "isolated_resources: that no traffic is shaped is said, isolated",
+    "bandwidth: traffic is limited in each direction, and a port still leads to the pod, isolated",
+    "isolated_resources: a limit of traffic without a network is said to have no effect, isolated",
   ],
   "resource/network-bandwidth": ["resources: what the host's network cannot give is said"],
   "os/unix/sysctl": ["resources: a kernel setting is refused unless it is so already"],

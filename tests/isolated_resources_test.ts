@@ -312,15 +312,22 @@ scenario(
   },
 );
 
-scenario("that no traffic is shaped is said", { flavor: "isolated" }, async ({ script }) => {
-  const value = { default: true, limit: "1G" };
-  const isolators = [{ name: "resource/network-bandwidth", value }];
-  await using pod = await script("true", { app: { isolators } });
-  await using _ = collecting(pod);
-  const result = await pod.run();
-  assertCode(result, 0);
-  assertMatch(result.stderr, /^run: apps\[0\].*network-bandwidth\): not enforced: .*no traffic\n$/);
-});
+scenario(
+  "a limit of traffic without a network is said to have no effect",
+  { flavor: "isolated" },
+  async ({ script }) => {
+    const value = { default: true, limit: "1G" };
+    const isolators = [{ name: "resource/network-bandwidth", value }];
+    await using pod = await script("true", { app: { isolators } });
+    await using _ = collecting(pod);
+    const result = await pod.run();
+    assertCode(result, 0);
+    assertMatch(
+      result.stderr,
+      /^run: apps\[0\].*network-bandwidth\): not enforced: .*no network\n$/,
+    );
+  },
+);
 
 scenario(
   "what an app leaves running ends with it",

@@ -10,7 +10,7 @@ import type { Need } from "./scenario.ts";
 
 /** The directory of the plugins in Debian's package containernetworking-plugins. */
 const PLUGINS = "/usr/lib/cni";
-const PROGRAMS = ["ip", "iptables", "iptables-save", "unshare"];
+const PROGRAMS = ["ip", "tc", "iptables", "iptables-save", "unshare"];
 
 /** Plugins, and the programs that they and the tests call. */
 export const NETWORK_NEEDS: Need[] = [

@@ -65,6 +65,17 @@ export function locatePlugin(type: string, directories: readonly string[]): stri
   );
 }
 
+/**
+ * Tells whether a plugin will be found, before {@linkcode linkHostPlugins} has linked those of the
+ * host's distribution.
+ *
+ * @param localConfig `--local-config`.
+ */
+export function isPluginThere(type: string, localConfig: string): boolean {
+  return [...pluginDirectories(localConfig), ...HOST_DIRECTORIES]
+    .some((directory) => isProgram(`${directory}/${type}`));
+}
+
 function linkUnlessThere(target: string, path: string): void {
   try {
     makeLink(target, path);

@@ -69,10 +69,20 @@ export function readResult(text: string, origin: string): NetworkResult {
   };
 }
 
+/** An interface of a result: the pod's, with the path of its namespace, or the host's. */
+export interface ResultInterface {
+  name: string;
+  sandbox?: string;
+}
+
 /** Formats a result as version 0.3.1 has it, for the plugins that come later in the chain. */
-export function formatResult({ addresses, routes, dns }: NetworkResult): unknown {
+export function formatResult(
+  { addresses, routes, dns }: NetworkResult,
+  interfaces?: readonly ResultInterface[],
+): unknown {
   return {
     cniVersion: "0.3.1",
+    ...(interfaces === undefined ? {} : { interfaces }),
     ips: addresses.map(({ ip, prefixLength, version, gateway }) => ({
       version: String(version),
       address: `${ip}/${prefixLength}`,

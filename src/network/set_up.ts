@@ -8,11 +8,13 @@ import { makeDirectories } from "../linux/directory.ts";
 import type { Fd } from "../linux/fd.ts";
 import { inNetwork } from "../linux/namespaces.ts";
 import { LOOPBACK, setInterfaceUp } from "../linux/network_interface.ts";
+import { readNetworkLink } from "../linux/network_link.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { replaceFileAt } from "../linux/read_write.ts";
 import { exists } from "../linux/stat.ts";
 import type { NetworkPlan, PlannedNetwork } from "../plan/network/networks.ts";
 import { withContext } from "../stage1/context.ts";
+import { describeError } from "../stage1/entrypoint.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { type JoinedNetwork, saveNetInfo } from "./net_info.ts";
 import { pinnedNetworkPath, pinNetwork } from "./pinned_network.ts";
@@ -77,6 +79,11 @@ export function setUpNetworks(
   }
 }
 
+/** A network that has been joined, and what is not done in it, one line each. */
+interface Joined extends JoinedNetwork {
+  notes: string[];
+}
+
 function joinNetworks(
   { networks, main }: Extract<NetworkPlan, { kind: "contained" }>,
   setup: NetworkSetup,
@@ -90,11 +97,13 @@ function joinNetworks(
   saveNetInfo(joined);
   const address = joined.find(({ name }) => name === main)?.result.addresses
     .find(({ version }) => version === 4);
-  return { hostIP: address?.gateway, ...chooseDns(joined, setup) };
+  const { hasResolvConf, notes } = chooseDns(joined, setup);
+  const all = [...joined.flatMap((network) => network.notes), ...notes];
+  return { hostIP: address?.gateway, hasResolvConf, notes: all };
 }
 
 /** Joins the networks. All plugins are located and recorded before the first one is called. */
-function joinAll(planned: readonly PlannedNetwork[], setup: NetworkSetup): JoinedNetwork[] {
+function joinAll(planned: readonly PlannedNetwork[], setup: NetworkSetup): Joined[] {
   linkHostPlugins();
   const directories = pluginDirectories(setup.localConfig);
   const record: NetworkRecord = {
@@ -104,13 +113,15 @@ function joinAll(planned: readonly PlannedNetwork[], setup: NetworkSetup): Joine
   saveRecord(record);
   return record.networks.map((network, i) => {
     setup.debug(`join network ${network.name} as ${network.ifName}`);
-    network.result = withContext(`--net=${network.name}`, () => addPod(network, record, setup));
+    const added = withContext(`--net=${network.name}`, () => addPod(network, record, setup));
+    network.result = added.result;
     saveRecord(record);
     return {
+      notes: added.notes,
       ...network,
       source: planned[i]!.source,
       pluginPath: network.calls[0]!.path,
-      result: readResult(network.result, network.name),
+      result: readResult(added.result, network.name),
     };
   });
 }
@@ -128,19 +139,60 @@ interface Answer {
   cniVersion: string;
 }
 
-function addPod(network: RecordedNetwork, record: NetworkRecord, setup: NetworkSetup): string {
+/** @returns The network's result, and what is not done, one line each. */
+function addPod(network: RecordedNetwork, record: NetworkRecord, setup: NetworkSetup) {
   const context = callContext(network, record, setup);
+  const ofNetwork = network.calls.filter(({ adds }) => adds !== "bandwidth");
   let answer: Answer | undefined;
-  for (const call of network.calls) {
+  for (const call of ofNetwork) {
     const text = callPlugin("ADD", call, resultFor(call, answer), context);
     readResult(text, call.type);
     // The plugin that this project adds behind a network's own, for ports, may use another version
-    // of CNI. It only passes on the result that it got; the network's own plugins have made it.
-    if (call.cniVersion === (answer ?? call).cniVersion) {
-      answer = { text, cniVersion: call.cniVersion };
-    }
+    // of CNI. It only passes on the result that it gets; the network's own plugins have made it.
+    if (call.adds === undefined) answer = { text, cniVersion: call.cniVersion };
   }
-  return answer!.text;
+  const result = answer!.text;
+  const limits = network.calls.filter((call) => !ofNetwork.includes(call));
+  const notes = limits.flatMap((call) => limitTraffic(call, result, network, context, setup));
+  return { result, notes };
+}
+
+/** Limits the pod's traffic. Where that cannot be, the pod runs without, as with other limits. */
+function limitTraffic(
+  call: LocatedCall,
+  result: string,
+  network: RecordedNetwork,
+  context: CallContext,
+  setup: NetworkSetup,
+): string[] {
+  const { name, ifName } = network;
+  const hostSide = hostSideOf(ifName, setup);
+  const why = hostSide === undefined
+    ? "the pod's interface has no other end on the host, where it could be limited"
+    : failureOf(() => {
+      // Old results name no interfaces.
+      const interfaces = [{ name: hostSide }, { name: ifName, sandbox: context.netns }];
+      callPlugin("ADD", call, formatResult(readResult(result, name), interfaces), context);
+    });
+  return why === undefined
+    ? []
+    : [`--net=${name}: resource/network-bandwidth: not enforced: ${why}`];
+}
+
+function failureOf(act: () => void): string | undefined {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    return describeError(error);
+  }
+}
+
+/** Finds the host's end of the pod's interface, if that is one of a pair. */
+function hostSideOf(ifName: string, { network }: NetworkSetup): string | undefined {
+  const link = inNetwork(network, () => readNetworkLink(ifName));
+  if (link?.kind !== "veth" || link.link === undefined) return undefined;
+  return readNetworkLink(link.link)?.name;
 }
 
 function resultFor({ type, cniVersion }: LocatedCall, answer: Answer | undefined): unknown {

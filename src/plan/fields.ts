@@ -111,7 +111,10 @@ export const FIELD_RULES = {
     "the pod's in a cgroup of the pod's, the app's in one of the app's below it",
   ),
   "resource/network-bandwidth": ignored("the app is in the host's network"),
-  "resource/network-bandwidth, isolated": ignored("no traffic is shaped"),
+  "resource/network-bandwidth, isolated": honoured(
+    "of the pod, or of its only app; in each network and direction, by the plugin `bandwidth`; " +
+      "where that cannot be, it is said",
+  ),
   "os/unix/sysctl": refused(
     "unless the host has that value: its settings are shared, and not changed",
   ),

@@ -44,6 +44,8 @@ export interface HostFacts {
   rootOwners: ReadonlyMap<string, number>;
   /** The user's network configurations, in the order of their names. */
   networkFiles: readonly ConfigurationFile[];
+  /** Whether there is a plugin that shapes traffic. */
+  hasBandwidthPlugin: boolean;
 }
 
 /** What to look at on the host. */
@@ -57,6 +59,7 @@ export interface HostQuestions {
   /** The apps' roots, relative to the pod directory, where their owners matter. */
   roots: readonly { app: string; rootfs: string; field: string }[];
   needsNetworkFiles: boolean;
+  needsBandwidthPlugin: boolean;
 }
 
 /**
@@ -82,5 +85,7 @@ export function planQuestions(pod: Pod, args: RunArguments, flavor: Flavor): Hos
       ? pod.apps.map(({ name, field }) => ({ app: name, rootfs: appRootfs(name), field }))
       : [],
     needsNetworkFiles: kinds.includes("net"),
+    needsBandwidthPlugin: kinds.includes("net") &&
+      isolators.some(({ networkBandwidth }) => networkBandwidth !== undefined),
   };
 }

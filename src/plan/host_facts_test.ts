@@ -12,6 +12,7 @@ const NOTHING: HostQuestions = {
   securityModules: { selinux: false, apparmor: false },
   roots: [],
   needsNetworkFiles: false,
+  needsBandwidthPlugin: false,
 };
 
 /** An isolated pod always has cgroups, by which its processes are found. */
@@ -71,6 +72,13 @@ for (const [name, value, needed] of isolators) {
     assertEquals(ask({ pod: { isolators: list } }), { ...NOTHING, ...needed });
   });
 }
+
+Deno.test("a limit of traffic asks for the plugin where the pod has a network of its own", () => {
+  const isolators = [{ name: "resource/network-bandwidth", value: { default: true, limit: "1G" } }];
+  const isAsked = (args: Partial<RunArguments>) =>
+    ask({ pod: { isolators } }, "isolated", args).needsBandwidthPlugin;
+  assertEquals([isAsked({}), isAsked({ net: "host" })], [true, false]);
+});
 
 const SETTINGS = { "net.core.somaxconn": "77", "kernel.msgmax": "1", "vm.swappiness": "60" };
 

@@ -41,6 +41,7 @@ export const NO_FACTS: HostFacts = {
   terminalType: undefined,
   rootOwners: new Map(),
   networkFiles: [],
+  hasBandwidthPlugin: false,
 };
 
 /** What the manifests hold. The rest of them is the same in each test. */

@@ -15,14 +15,20 @@ import { type AppOptions, type AppPlan, planApp, planPodMaskedPaths } from "./ap
 import { planOwnCgroups } from "./cgroup/own_cgroups.ts";
 import type { CgroupPlan } from "./cgroup/placement.ts";
 import { planPodCgroups, type PodCgroupPlan, PROCESS_LIMIT } from "./cgroup/pod_cgroups.ts";
-import { notesOnNetworkLimits } from "./cgroup/resources.ts";
 import type { HostFacts } from "./host_facts.ts";
 import { type IdRange, parsePrivateUsers } from "./id_range.ts";
 import { ignoredArguments } from "./ignored_arguments.ts";
 import { isolatorsOfApp, isolatorsOfPod, notesOnUnknownIsolators } from "./isolators.ts";
 import { hostnameOf, type NamespacePlan, planNamespaceKinds, runBecomesApp } from "./namespaces.ts";
+import { planBandwidth } from "./network/bandwidth.ts";
 import { planForwardedPorts } from "./network/forwarded_ports.ts";
-import { networkDirectory, type NetworkPlan, planNetworks } from "./network/networks.ts";
+import {
+  networkDirectory,
+  networkKind,
+  type NetworkPlan,
+  type NetworkRequest,
+  planNetworks,
+} from "./network/networks.ts";
 import { tellIgnoredPorts } from "./network/ports.ts";
 import type { MaskedPath } from "./rootfs/masked_paths.ts";
 import { networkResolvConf } from "./rootfs/mounts.ts";
@@ -81,9 +87,15 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
   const isIsolated = flavor === "isolated";
   const hasNetwork = kinds.includes("net");
   const users = isIsolated ? parsePrivateUsers(args.privateUsers) : undefined;
-  const network = planNetwork(pod, args, flavor, facts);
   const ofPod = isolatorsOfPod(pod);
   const ofApps = pod.apps.map(isolatorsOfApp);
+  const bandwidth = planBandwidth({
+    ofPod,
+    ofApps,
+    kind: isIsolated ? networkKind(args.net) : "host",
+    hasPlugin: facts.hasBandwidthPlugin,
+  });
+  const network = planNetwork(pod, args, flavor, { ...facts, bandwidth: bandwidth.limit });
   const options: AppOptions = {
     ...args,
     flavor,
@@ -114,7 +126,7 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
       ...planned.flatMap(({ notes }) => notes),
       ...notesOnUnknownIsolators(ofPod),
       ...cgroups.notes,
-      ...[...ofApps, ofPod].flatMap((isolators) => notesOnNetworkLimits(isolators, flavor)),
+      ...bandwidth.notes,
     ]),
   };
   return { ...common, ...cgroups.plan };
@@ -151,12 +163,12 @@ function planNetwork(
   pod: Pod,
   { net, localConfig }: RunArguments,
   flavor: Flavor,
-  { networkFiles }: HostFacts,
+  { networkFiles, bandwidth }: HostFacts & Pick<NetworkRequest, "bandwidth">,
 ): { plan: NetworkPlan; notes: string[] } {
   if (flavor === "host") return { plan: { kind: "host", notes: [] }, notes: tellIgnoredPorts(pod) };
   const { mappings, notes } = planForwardedPorts(pod);
   const directory = networkDirectory(localConfig);
-  const plan = planNetworks({ net, directory, files: networkFiles, ports: mappings });
+  const plan = planNetworks({ net, directory, files: networkFiles, ports: mappings, bandwidth });
   if (plan.kind === "host") return { plan, notes: tellIgnoredPorts(pod) };
   return { plan, notes: [...notes, ...plan.notes] };
 }

@@ -181,7 +181,7 @@ Deno.test("where no cgroup can have a limit, that is said once of each isolator"
 for (const flavor of ["host", "isolated"] as const) {
   const why = flavor === "host"
     ? "the app is in the host's network"
-    : "this stage1 shapes no traffic";
+    : 'this host has no plugin "bandwidth" that shapes traffic';
 
   Deno.test(`a pod's limit of traffic has one line for two apps, ${flavor}`, () => {
     const { notes } = plan({ ...apps("a", "b"), pod: { isolators: [NETWORK] } }, flavor);

@@ -14,7 +14,9 @@ import { ownVariable } from "../linux/proc.ts";
 import { statFd, statPath } from "../linux/stat.ts";
 import { isTerminal } from "../linux/terminal.ts";
 import { readConfigurationFiles } from "../network/configuration_files.ts";
+import { isPluginThere } from "../network/plugin_directories.ts";
 import type { HostFacts, HostQuestions } from "../plan/host_facts.ts";
+import { BANDWIDTH } from "../plan/network/bandwidth.ts";
 import { networkDirectory } from "../plan/network/networks.ts";
 import type { SecurityModules } from "../plan/process/security_label.ts";
 import type { SourceFacts } from "../plan/rootfs/mounts.ts";
@@ -64,6 +66,7 @@ export function lookAtHost(
     networkFiles: questions.needsNetworkFiles
       ? readConfigurationFiles(networkDirectory(localConfig))
       : [],
+    hasBandwidthPlugin: questions.needsBandwidthPlugin && isPluginThere(BANDWIDTH, localConfig),
   };
 }
 

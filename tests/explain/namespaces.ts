@@ -78,6 +78,20 @@ export async function agreeOnPorts({ plan: { network }, host }: Seen): Promise<v
   }
 }
 
+/** Checks that each direction has the rate that the plan has the plugin `bandwidth` set. */
+export async function agreeOnBandwidth({ plan: { network }, host }: Seen): Promise<void> {
+  assert(network.kind === "contained");
+  const [call] = network.networks.flatMap(({ calls }) => calls)
+    .filter(({ type }) => type === "bandwidth");
+  const { ingressRate, egressRate } = JSON.parse(call!.configuration).runtimeConfig.bandwidth;
+  assertEquals(ingressRate, egressRate);
+  const queues: { kind: string; options: { rate?: number } }[] = JSON.parse(
+    await must(["tc", "-j", "qdisc", "show"], host),
+  );
+  const rates = queues.filter(({ kind }) => kind === "tbf").map(({ options }) => options.rate);
+  assertEquals(rates, [ingressRate / 8, egressRate / 8]);
+}
+
 /** Checks the settings of the kernel in the pod's namespaces. */
 export async function agreeOnSysctls(seen: Seen): Promise<void> {
   const { pid } = seen.apps[0]!;

@@ -242,7 +242,7 @@ async function composeNetwork(
   { pod: prepare }: Stage,
   cleanUp: AsyncDisposableStack,
 ): Promise<Composed> {
-  const pod = await prepare({ app: { exec: shell(WAIT) } });
+  const pod = await prepare({ app: { exec: shell(WAIT), isolators: [NETWORK] } });
   await editJson(`${pod.dir}/pod`, (manifest) => {
     manifest.apps[0].app.ports = [{ name: "http", protocol: "tcp", port: 80, count: 2 }];
     manifest.ports = [{ name: "http", hostPort: 8080 }];

@@ -20,6 +20,7 @@ import {
   agreeOnVolumes,
 } from "./mounts.ts";
 import {
+  agreeOnBandwidth,
   agreeOnHostname,
   agreeOnNamespaces,
   agreeOnNetwork,
@@ -316,9 +317,7 @@ export const ROWS: Record<FieldName, Row> = {
   }, "single"),
   "os/linux/cpu-shares, resource/*, isolated": onRunning(limitsOfAll, "isolated"),
   "resource/network-bandwidth": { told: { single: /network-bandwidth\): not enforced: / } },
-  "resource/network-bandwidth, isolated": {
-    told: { isolated: /network-bandwidth\): not enforced: / },
-  },
+  "resource/network-bandwidth, isolated": onRunning(agreeOnBandwidth, "network"),
   "os/unix/sysctl": {
     refused: {
       flavor: "host",

@@ -9,7 +9,6 @@
 
 import type { Isolators, Placed, ResourceIsolator } from "../../appc/isolators.ts";
 import type { Cgroups } from "../../linux/cgroup_paths.ts";
-import type { Flavor } from "../../stage1/flavor.ts";
 import type { CgroupWrite, ResourceSetting } from "./placement.ts";
 
 /** Facts of the host that decide about limits. */
@@ -256,16 +255,6 @@ function deviceSetting(
       "writes that the page cache takes are not limited: whose they are is known only to " +
       "cgroup v2 with its memory controller",
   };
-}
-
-/** Notes limits that no cgroup enforces, and why: one line each. */
-export function notesOnNetworkLimits({ networkBandwidth }: Isolators, flavor: Flavor): string[] {
-  if (networkBandwidth === undefined) return [];
-  const isolator = nameIsolator(networkBandwidth, "resource/network-bandwidth");
-  const why = flavor === "host"
-    ? "the app is in the host's network"
-    : "this stage1 shapes no traffic";
-  return [`${isolator}: not enforced: ${why}`];
 }
 
 /**

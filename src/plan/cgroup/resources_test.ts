@@ -3,7 +3,7 @@ import type { Isolators, ResourceIsolator } from "../../appc/isolators.ts";
 import type { CgroupV2Level } from "../../linux/cgroup_paths.ts";
 import { describeCgroup } from "../describe.ts";
 import { planOwnCgroups } from "./own_cgroups.ts";
-import { cpuQuota, type HostResources, notesOnNetworkLimits, planOomScore } from "./resources.ts";
+import { cpuQuota, type HostResources, planOomScore } from "./resources.ts";
 
 const NONE: Isolators = { unknown: [] };
 const MIB = 1024 * 1024;
@@ -279,15 +279,6 @@ Deno.test("writes through the page cache count where version 2 has memory, and i
   assertEquals(container.cgroups.map(({ parent, enable }) => [parent, enable]), [["/cg", []]]);
   assertEquals(container.notes, uncounted);
   assertEquals(planResources(app, NONE, V1).notes, uncounted);
-});
-
-Deno.test("the network's bandwidth is said not to be limited", () => {
-  const app: Isolators = { unknown: [], networkBandwidth: resource({ limit: 1 }) };
-  assertEquals(planResources(app, NONE, V1), { cgroups: [], notes: [] });
-  const line = "app (resource/network-bandwidth): not enforced:";
-  assertEquals(notesOnNetworkLimits(app, "host"), [`${line} the app is in the host's network`]);
-  assertEquals(notesOnNetworkLimits(app, "isolated"), [`${line} this stage1 shapes no traffic`]);
-  assertEquals(notesOnNetworkLimits(NONE, "host"), []);
 });
 
 Deno.test("the app's oom_score_adj goes over the pod's", () => {

@@ -5,6 +5,7 @@
  */
 
 import { quoteText } from "../../linux/text.ts";
+import { BANDWIDTH, type BandwidthLimit } from "./bandwidth.ts";
 import { BUILT_IN } from "./built_in.ts";
 import {
   type ConfigurationFile,
@@ -23,6 +24,11 @@ export interface PluginCall {
   cniVersion: string;
   /** Its configuration as JSON. The result of the plugins before it is added later. */
   configuration: string;
+  /**
+   * What it is called for, where this project has added it to the network's own plugins. It passes
+   * on the result that it gets.
+   */
+  adds?: "ports" | "bandwidth";
 }
 
 /** A network that the pod joins. */
@@ -62,14 +68,32 @@ export interface NetworkRequest {
   /** The user's configurations, in the order of their names. */
   files: readonly ConfigurationFile[];
   ports: readonly PortMapping[];
+  /** The limit of the pod's traffic in each network; `undefined` for none. */
+  bandwidth?: BandwidthLimit | undefined;
 }
 
-/** The plugin that forwards ports of the host to the pod. */
-const PORTMAP = "portmap";
+/** What networks and plugins are told at run time, by the names of CNI's capabilities. */
+type RuntimeConfig = Record<string, unknown>;
+
 const PORT_MAPPINGS = "portMappings";
 
-/** The newest version of CNI that every `portmap` knows. */
-const PORTMAP_VERSION = "0.3.1";
+/** A plugin that is called behind a network's own, unless one of those takes the setting. */
+interface AddedPlugin {
+  type: string;
+  /** What it is told, by the name of CNI's capability. */
+  setting: string;
+  adds: NonNullable<PluginCall["adds"]>;
+  fields?: object;
+}
+
+const ADDED: readonly AddedPlugin[] = [
+  // With `snat`, the host reaches the port by its own addresses as well, also by 127.0.0.1.
+  { type: "portmap", setting: PORT_MAPPINGS, adds: "ports", fields: { snat: true } },
+  { type: BANDWIDTH, setting: BANDWIDTH, adds: "bandwidth" },
+];
+
+/** The newest version of CNI that every plugin knows which is added to a network's own. */
+const ADDED_VERSION = "0.3.1";
 
 /**
  * Plans a pod's network, as rkt does: `host` anywhere in the list means the host's network, `none`
@@ -79,7 +103,8 @@ const PORTMAP_VERSION = "0.3.1";
  * @throws {Error} when the list or a file is malformed, when a network is not configured, or when
  * ports should lead to a pod without a network.
  */
-export function planNetworks({ net, directory, files, ports }: NetworkRequest): NetworkPlan {
+export function planNetworks(request: NetworkRequest): NetworkPlan {
+  const { net, directory, files, ports, bandwidth } = request;
   const kind = networkKind(net);
   if (kind === "host") return { kind, notes: [] };
   if (kind === "none") return planNone(ports);
@@ -95,7 +120,10 @@ export function planNetworks({ net, directory, files, ports }: NetworkRequest): 
   const inOrder = first.toSorted(byFileName);
   const main = findMain(inOrder);
   const networks = inOrder.map((configuration, i) =>
-    planNetwork(configuration, i, requested, configuration === main ? ports : [])
+    planNetwork(configuration, i, requested, {
+      ...(configuration === main && ports.length > 0 ? { [PORT_MAPPINGS]: ports } : {}),
+      ...(bandwidth === undefined ? {} : { [BANDWIDTH]: bandwidth }),
+    })
   );
   const notes = doubles.map(describeDouble);
   return { kind: "contained", networks, main: main.name, ports, notes };
@@ -174,60 +202,61 @@ function fileNameOf({ file }: NetworkConfiguration): string {
  * else, as in rkt, the first that hides the pod behind the host's address; else the last.
  */
 function findMain(networks: readonly NetworkConfiguration[]): NetworkConfiguration {
+  const mapsPorts = (network: NetworkConfiguration) => takes(network, PORT_MAPPINGS);
   return networks.find(mapsPorts) ?? networks.find(({ ipMasq }) => ipMasq) ?? networks.at(-1)!;
 }
 
-function mapsPorts({ plugins }: NetworkConfiguration): boolean {
-  return plugins.some(({ capabilities }) => capabilities.includes(PORT_MAPPINGS));
+/** Tells whether a plugin of the network's own takes a setting. */
+function takes({ plugins }: NetworkConfiguration, capability: string): boolean {
+  return plugins.some(({ capabilities }) => capabilities.includes(capability));
 }
 
 function planNetwork(
   configuration: NetworkConfiguration,
   index: number,
   requested: readonly RequestedNetwork[],
-  ports: readonly PortMapping[],
+  settings: RuntimeConfig,
 ): PlannedNetwork {
   const { name, plugins, file } = configuration;
-  const calls = plugins.map((plugin) => planCall(configuration, plugin, ports));
+  const calls = plugins.map((plugin) => planCall(configuration, plugin, settings));
+  const added = ADDED.filter(({ setting }) =>
+    setting in settings && !takes(configuration, setting)
+  );
   return {
     name,
     source: file.path,
     ifName: `eth${index}`,
     args: requested.find((network) => network.name === name)?.args ?? "",
-    calls: ports.length === 0 || mapsPorts(configuration)
-      ? calls
-      : [...calls, planPortmap(name, ports)],
+    calls: [...calls, ...added.map((plugin) => planAdded(name, plugin, settings))],
   };
 }
 
-/** Plans a call. The file of a single plugin is passed on byte by byte, unless ports are added. */
+/** Plans a call. The file of a single plugin is passed on byte by byte, unless it is told more. */
 function planCall(
   { name, cniVersion, isList, file }: NetworkConfiguration,
   { type, capabilities, fields }: PluginConfiguration,
-  ports: readonly PortMapping[],
+  settings: RuntimeConfig,
 ): PluginCall {
-  const runtime = ports.length > 0 && capabilities.includes(PORT_MAPPINGS)
-    ? { runtimeConfig: { [PORT_MAPPINGS]: ports } }
-    : {};
-  const configuration = isList || runtime.runtimeConfig
+  const told = Object.entries(settings).filter(([setting]) => capabilities.includes(setting));
+  const runtime = told.length > 0 ? { runtimeConfig: Object.fromEntries(told) } : {};
+  const configuration = isList || told.length > 0
     ? JSON.stringify({ ...fields, name, cniVersion, ...runtime })
     : file.text;
   return { type, cniVersion, configuration };
 }
 
-function planPortmap(name: string, ports: readonly PortMapping[]): PluginCall {
+function planAdded(
+  name: string,
+  { type, setting, adds, fields }: AddedPlugin,
+  settings: RuntimeConfig,
+): PluginCall {
   const configuration = {
-    cniVersion: PORTMAP_VERSION,
+    cniVersion: ADDED_VERSION,
     name,
-    type: PORTMAP,
-    // With this, the host reaches the port by its own addresses as well, also by 127.0.0.1.
-    snat: true,
-    capabilities: { [PORT_MAPPINGS]: true },
-    runtimeConfig: { [PORT_MAPPINGS]: ports },
+    type,
+    ...fields,
+    capabilities: { [setting]: true },
+    runtimeConfig: { [setting]: settings[setting] },
   };
-  return {
-    type: PORTMAP,
-    cniVersion: PORTMAP_VERSION,
-    configuration: JSON.stringify(configuration),
-  };
+  return { type, cniVersion: ADDED_VERSION, configuration: JSON.stringify(configuration), adds };
 }

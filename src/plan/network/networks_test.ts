@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { ConfigurationFile } from "./configuration.ts";
 import type { PortMapping } from "./forwarded_ports.ts";
 import { type NetworkPlan, planNetworks } from "./networks.ts";
@@ -144,6 +144,34 @@ Deno.test("the portmap that is added is told of the ports, in a version that all
   assertEquals(cniVersion, "0.3.1");
   assertEquals(runtimeConfig, { portMappings: [PORT] });
   assertEquals([rest.cniVersion, rest.name, rest.snat], ["0.3.1", "default", true]);
+});
+
+const RATES = { ingressRate: 8, ingressBurst: 80, egressRate: 8, egressBurst: 80 };
+
+Deno.test("a limit of traffic is set in each network, behind ports, by a plugin that is added", () => {
+  const request = { net: "default,lan", directory: DIRECTORY, files: FILES, ports: [PORT] };
+  const planned = planNetworks({ ...request, bandwidth: RATES });
+  assert(planned.kind === "contained");
+  assertEquals(planned.networks.map(({ calls }) => calls.map(({ type }) => type)), [
+    ["macvlan", "bandwidth"],
+    ["ptp", "portmap", "bandwidth"],
+  ]);
+  const { configuration, adds } = planned.networks[1]!.calls[2]!;
+  assertEquals(adds, "bandwidth");
+  assertEquals(JSON.parse(configuration).runtimeConfig, { bandwidth: RATES });
+});
+
+Deno.test("a network's own plugin that takes a limit of traffic is told of it", () => {
+  const shaped = file("40-shaped.conflist", {
+    name: "shaped",
+    plugins: [{ type: "ptp" }, { type: "shaper", capabilities: { bandwidth: true } }],
+  });
+  const request = { net: "shaped", directory: DIRECTORY, files: [shaped], ports: [] };
+  const planned = planNetworks({ ...request, bandwidth: RATES });
+  assert(planned.kind === "contained");
+  const [, shaper, ...added] = planned.networks[0]!.calls;
+  assertEquals(JSON.parse(shaper!.configuration).runtimeConfig, { bandwidth: RATES });
+  assertEquals(added, []);
 });
 
 Deno.test("ports to a pod without a network are refused", () => {
