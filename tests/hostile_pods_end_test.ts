@@ -9,7 +9,17 @@ import { FLAVORS } from "../src/stage1/flavor.ts";
 import { assertCode, assertQuiet } from "./expect.ts";
 import { eventually, type Host, SimulatedHost, sleep, which } from "./host.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
-import { AS_USER, BY_DEFAULT, RESTRICTED, type Stance } from "./hostile_pods/stances.ts";
+import { layBait, spoilsOf } from "./hostile_pods/bait.ts";
+import {
+  AS_USER,
+  BY_DEFAULT,
+  RESTRICTED,
+  type Stance,
+  WITH_PRIVATE_USERS,
+  withCapability,
+} from "./hostile_pods/stances.ts";
+import { NETWORK_NEEDS } from "./network_needs.ts";
+import { answers, describeNetwork, forwardPort, gone, keeperOf } from "./pod_networks.ts";
 import { startUp } from "./pod_processes.ts";
 import { isAlive } from "./procfs.ts";
 import { scenario } from "./scenario.ts";
@@ -216,3 +226,48 @@ scenario(
     }
   },
 );
+
+// The networks.
+
+/**
+ * Signals every process that it sees, and every number that one of the host could have; the
+ * attacker beside it looks into each process that appears.
+ */
+const SIGNAL_ALL = [
+  "i=2; while test $i -le 70000; do test $i = $$ || kill -TERM $i; i=$((i+1)); done 2>/dev/null",
+  "echo up; exec nc -ll -p 80 -e echo here",
+].join("\n");
+
+for (const stance of [BY_DEFAULT, WITH_PRIVATE_USERS, withCapability("CAP_SYS_PTRACE")]) {
+  scenario(
+    `what leaves a pod's networks is out of the pod's reach, ${stance.what}`,
+    { flavor: "isolated", needs: [...COMPILER, ...NETWORK_NEEDS] },
+    async (stage) => {
+      const bait = await layBait(stage.dir);
+      const image = await hostileImage(stage);
+      const script = `${HOSTILE} hold ${bait.path} >/dev/null & ${SIGNAL_ALL}`;
+      const app = { ...stance.app, exec: ["/bin/sh", "-c", script] };
+      const { privateUsers } = stance;
+      const apps = [{ image, name: "app", app }];
+      await using pod = await stage.stage0.prepare({ apps, ...privateUsers && { privateUsers } });
+      await forwardPort(pod);
+      await using host = await SimulatedHost.open("shared", "own");
+      const before = await describeNetwork(host);
+      const program = await startUp(pod, 1, {
+        host,
+        flags: { net: "default" },
+        env: { VOLO_SECRET: bait.secret },
+      });
+      const keeper = keeperOf(program);
+      await answers(host, "here");
+      assertEquals(isAlive(keeper), true);
+      assertCode(await pod.stop({ host, force: true }), 0);
+      await program.result;
+      await gone(keeper);
+      bait.assertUntouched(pod);
+      assertEquals(spoilsOf(pod, "list"), undefined, "a list of calls can be changed");
+      assertEquals(await describeNetwork(host), before);
+      assertCode(await pod.gc({ host }), 0);
+    },
+  );
+}

@@ -37,9 +37,10 @@ scenario("a forwarded port leads to the pod that was started last", OPTIONS, asy
   for (const pod of [first, second, third]) assertQuiet(await pod.gc({ host }));
 });
 
-scenario("a pod that has ended has left its networks, and gc has nothing to do", OPTIONS, async (
-  { script, dir },
-) => {
+scenario("a pod that has ended has left its networks, and gc has nothing to do", {
+  ...OPTIONS,
+  kernels: ["now", "5.11"],
+}, async ({ script, dir }) => {
   await writeNetwork(dir, "echo gone");
   await using pod = await script("exit 7");
   await using host = await SimulatedHost.open("shared", "own");
@@ -123,6 +124,38 @@ scenario("a plugin that fails at a pod's end is told, and called again by gc", O
   assertQuiet(await pod.gc({ host }));
   assertEquals(Deno.readTextFileSync(`${dir}/calls`), "ADD\nDEL\nDEL\n");
   assertEquals(await describeNetwork(host), before);
+});
+
+scenario("a pod ends as its app did, whatever time a plugin takes", {
+  ...OPTIONS,
+  patience: 180_000,
+}, async ({ script, dir }) => {
+  const end = `${dir}/end`;
+  await writeNetwork(dir, `while ! test -e ${end}; do sleep 0.1; done`);
+  await using pod = await script("exit 7");
+  await using host = await SimulatedHost.open("shared", "own");
+  const before = await describeNetwork(host);
+  const { code, stderr } = await pod.run({ host, flags: { net: "odd", localConfig: dir } });
+  const why = "leaving the networks takes more than 30 seconds";
+  assertEquals([code, stderr], [7, `run: left to gc: ${why}\n`]);
+  const collecting = pod.gc({ host });
+  await Deno.writeTextFile(end, "");
+  assertQuiet(await collecting);
+  assertEquals(Deno.readTextFileSync(`${dir}/calls`), "ADD\nDEL\n");
+  assertEquals(await describeNetwork(host), before);
+});
+
+scenario("a pod with users of its own leaves its networks", OPTIONS, async ({ script }) => {
+  await using pod = await script(serve("own"), { privateUsers: "200000:65536" });
+  await forwardPort(pod);
+  await using host = await SimulatedHost.open("shared", "own");
+  const before = await describeNetwork(host);
+  const program = await startUp(pod, 1, { host, flags: FLAGS });
+  await answers(host, "own");
+  assertQuiet(await pod.stop({ host }));
+  assertEquals((await program.result).stderr, "");
+  assertEquals(await describeNetwork(host), before);
+  assertQuiet(await pod.gc({ host }));
 });
 
 scenario("stop --force ends a pod whose plugin hangs", OPTIONS, async ({ script, dir }) => {
