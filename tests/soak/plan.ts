@@ -25,11 +25,11 @@ export type ProgramName = keyof typeof PROGRAMS;
 const ENDING: readonly ProgramName[] = ["ends", "fails", "daemon"];
 
 /**
- * The kind of process to kill: one of an entrypoint, of an app, or of a plugin that adds the pod to
- * a network. Plugins that remove the pod are spared: no other program could finish what they have
+ * The kind of process to kill: one of an entrypoint, of an app, of a plugin that adds the pod to a
+ * network, or the keeper that is to remove it. Plugins that remove the pod are spared: no other program could finish what they have
  * begun.
  */
-export type Victim = "run" | "init" | "app" | "enter" | "plugin" | "gc";
+export type Victim = "run" | "init" | "app" | "enter" | "plugin" | "keeper" | "gc";
 
 /** A kill to come. */
 export interface Kill {
@@ -130,7 +130,7 @@ function planEnding(
 }
 
 function planKills(random: Random, net: PodPlan["net"]): Kill[] {
-  const plugins: Victim[] = net === "default" ? ["plugin", "plugin", "gc"] : [];
+  const plugins: Victim[] = net === "default" ? ["plugin", "plugin", "keeper", "gc"] : [];
   const victims: [Victim, ...Victim[]] = ["run", "run", "init", "app", "enter", "gc", ...plugins];
   return Array.from({ length: random.pick([0, 1, 1, 2]) }, () => {
     const victim = random.pick(victims);
@@ -145,5 +145,6 @@ const LONGEST: Readonly<Record<Victim, number>> = {
   app: 200,
   enter: 100,
   plugin: 80,
+  keeper: 1000,
   gc: 200,
 };

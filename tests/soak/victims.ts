@@ -55,13 +55,25 @@ function readChildren(pid: number): number[] {
   }
 }
 
-function kindOf(pid: number): "init" | "plugin" | "app" | undefined {
+function kindOf(pid: number): "init" | "keeper" | "plugin" | "app" | undefined {
   const process = readProcess(pid);
   if (process === undefined || process.zombie) return undefined;
-  if (process.argv[0] === "init") return "init";
+  const [program = ""] = process.argv;
+  if (program === "init") return isKeeper(pid) ? "keeper" : "init";
+  // What the keeper becomes.
+  if (program.endsWith("/gc")) return "keeper";
   const command = pluginCommand(pid);
   if (command === "ADD") return "plugin";
   return command === undefined ? "app" : undefined;
+}
+
+function isKeeper(pid: number): boolean {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/comm`).trim() === "volo-networks";
+  } catch {
+    // The process has ended.
+    return false;
+  }
 }
 
 /**
