@@ -114,6 +114,30 @@ machineScenario("an app that exceeds its memory is killed", {
   app: { isolators: [MEMORY] },
 }, (result) => assertPrints(result, "ended with 137\n"));
 
+machineScenario("a child that is killed for memory is told while its app goes on", {
+  script: "tail /dev/zero; echo ready; exec sleep 100",
+  app: { isolators: [MEMORY] },
+  commands: `
+    (join service/three; run >/tmp/app 2>/tmp/lines) &
+    for i in $(seq 300); do grep -q memory: /tmp/lines && break; sleep .1; done
+    kill -0 $! && echo goes on; grep memory: /tmp/lines`,
+}, (result) => {
+  const line = "run: apps[0].app.isolators[0] (resource/memory): killed for memory: " +
+    '1 process of app "app": the limit is 32 MiB';
+  assertPrints(result, lines("goes on", line));
+});
+
+machineScenario("an app that is killed for memory by the pod's limit is told with that", {
+  script: "tail /dev/zero",
+  commands: `
+    sed -i 's|"isolators":null|"isolators":[${JSON.stringify(MEMORY)}]|' $dir/pod
+    (join service/four; run >/tmp/app 2>/tmp/lines); grep memory: /tmp/lines`,
+}, (result) => {
+  const line = "run: isolators[0] (resource/memory): killed for memory: " +
+    '1 process of app "app": the limit is 32 MiB';
+  assertPrints(result, lines(line));
+});
+
 machineScenario("an app has the standard devices, and can make no others", {
   script: `
     for name in null zero full random urandom ptmx; do (: </dev/$name) && echo $name; done

@@ -12,6 +12,7 @@ import { syscall } from "./libc.ts";
 
 /** Events that can be waited for, of `struct pollfd`. */
 export const POLLIN = 0x1;
+export const POLLPRI = 0x2;
 export const POLLOUT = 0x4;
 /** The event of a descriptor that is not open. */
 const POLLNVAL = 0x20;

@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { MemoryWatch } from "../cgroup/memory_watch.ts";
 import { monotonicMicroseconds } from "../linux/clock.ts";
 import type { Fd } from "../linux/fd.ts";
 import { STOP_SIGNALS, stopSelf, stopWith } from "../linux/job_control.ts";
@@ -73,8 +74,12 @@ export interface SupervisorHooks {
   /** The pod's pid 1, if it has one: `end` waits for it, and the loop does not. */
   firstProcess: number | undefined;
   streams: SupervisedStreams;
+  memory: SupervisedMemory;
   debug: Debug;
 }
+
+/** What the loop needs of the watch over the pod's memory. */
+export type SupervisedMemory = Pick<MemoryWatch, "dueIn" | "interests" | "look" | "onReady">;
 
 /** What the loop needs of the apps' streams. */
 export type SupervisedStreams = Pick<
@@ -216,11 +221,10 @@ class Supervisor {
 
   /** Waits for something to happen, and handles it. */
   turn(): void {
-    const ready = this.#kernel.waitForEvents(
-      this.#interests(),
-      this.#remaining() ?? this.#untilQuiet(),
-    );
+    const ready = this.#kernel.waitForEvents(this.#interests(), this.#untilNext());
     if (ready.length === 0 && this.#untilQuiet() !== undefined) this.#giveBackMemory();
+    this.#pod.memory.onReady(ready, this.#now());
+    if (this.#pod.memory.dueIn(this.#now()) === 0) this.#pod.memory.look(this.#now());
     this.#pod.streams.onReady(ready);
     if (this.#pod.streams.hasEscaped) this.#stopAtOnce();
     const fds = new Set(ready.map(({ fd }) => fd));
@@ -269,7 +273,18 @@ class Supervisor {
 
   #interests(): PollEvents[] {
     const fds = [this.#signals.number, ...this.#running.keys()];
-    return [...fds.map((fd) => ({ fd, events: POLLIN })), ...this.#pod.streams.interests()];
+    return [
+      ...fds.map((fd) => ({ fd, events: POLLIN })),
+      ...this.#pod.streams.interests(),
+      ...this.#pod.memory.interests(),
+    ];
+  }
+
+  /** Milliseconds until something is to be done without an event; `undefined` means never. */
+  #untilNext(): number | undefined {
+    const times = [this.#remaining(), this.#untilQuiet(), this.#pod.memory.dueIn(this.#now())];
+    const known = times.filter((time) => time !== undefined);
+    return known.length > 0 ? Math.min(...known) : undefined;
   }
 
   #remaining(): number | undefined {
@@ -279,7 +294,8 @@ class Supervisor {
 
   /** `undefined` where there is no memory to give back, or something else to wait for first. */
   #untilQuiet(): number | undefined {
-    return this.#isLean || this.#deadline !== undefined ? undefined : QUIET;
+    const others = this.#deadline ?? this.#pod.memory.dueIn(this.#now());
+    return this.#isLean || others !== undefined ? undefined : QUIET;
   }
 
   /** A failure is no reason to end the pod. */
@@ -405,6 +421,8 @@ class Supervisor {
     running.process[Symbol.dispose]();
     this.#pod.debug(`${running.app}: ended with ${JSON.stringify(end)}`);
     this.#pod.sweep(running.app);
+    // Why it has ended is told before what comes of that.
+    this.#pod.memory.look(this.#now());
     this.#tellFailure(running, end);
     this.#perform(this.#life.ended(running.app, end));
   }

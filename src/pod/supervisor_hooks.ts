@@ -4,6 +4,7 @@
  * @module
  */
 
+import { openMemoryWatch } from "../cgroup/memory_watch.ts";
 import { killApp } from "../cgroup/tree.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { setOwnerAt } from "../linux/ownership.ts";
@@ -72,6 +73,12 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
     end: () => endPod(pod, recorded),
     firstProcess: namespaces?.pid,
     streams,
+    memory: openMemoryWatch(
+      cgroups,
+      [...apps.values()].map(({ plan }) => plan),
+      (line) => streams.say(line),
+      debug,
+    ),
     debug,
   };
 }

@@ -325,6 +325,20 @@ Deno.test("a pod goes on where memory cannot be given back", () => {
   assertEquals(pod.run(), 0);
 });
 
+Deno.test("what happens to the pod's memory is looked at in time, however the apps are", () => {
+  const pod = new DoubleOfPod("a", "b")
+    .at(1_000, { short: true })
+    .at(1_200, { written: "hello" })
+    .at(9_000, { short: true })
+    .at(9_100, { ended: "b", end: { signal: SIGKILL } })
+    .at(9_200, { short: true })
+    .at(20_000, { ended: "a", end: { signal: SIGTERM } });
+  assertEquals(pod.run(), 137);
+  assertEquals(pod.done("look"), ["1500 look", "9100 look", "9700 look"]);
+  // Waiting for that is not yet quiet.
+  assertEquals(pod.done("lean"), ["4500 lean"]);
+});
+
 Deno.test("the rest of the output waits for its reader, unless the pod is asked to end", () => {
   const pod = new DoubleOfPod("a").withStalledReader()
     .at(10, { ended: "a", end: OK })

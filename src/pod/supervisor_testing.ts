@@ -7,7 +7,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Fd } from "../linux/fd.ts";
-import { type PollEvents, POLLIN } from "../linux/poll.ts";
+import { type PollEvents, POLLIN, POLLPRI } from "../linux/poll.ts";
 import { SIGCHLD } from "../linux/signal_numbers.ts";
 import type { Signal } from "../linux/signals.ts";
 import type { End } from "../linux/wait.ts";
@@ -15,9 +15,10 @@ import { USUAL_STOP } from "../plan/stop.ts";
 import type { Living } from "./life.ts";
 import { supervise, type SupervisorHooks, type SupervisorKernel } from "./supervisor.ts";
 
-/** The descriptors of the signals and of the streams, and the first that a process may get. */
+/** The descriptors of signals, streams and memory, and the first that a process may get. */
 const SIGNALS = 10;
 const STREAM = 11;
+const MEMORY = 12;
 const FIRST_FD = 100;
 /** The process ids of the pod's pid 1, and of the first process of an app that starts. */
 const FIRST_PROCESS = 999;
@@ -31,6 +32,8 @@ export type PodEvent =
   | { ended: string; end: End }
   /** A child that nobody has started becomes known to be there. */
   | { stranger: number }
+  /** The kernel may have killed something for memory. */
+  | { short: true }
   | { written: string }
   | { escaped: true }
   /** All that was written has been read. */
@@ -138,6 +141,7 @@ export class DoubleOfPod {
       end: () => this.#note("end"),
       firstProcess: FIRST_PROCESS,
       streams: this.#makeStreams(),
+      memory: this.#makeMemory(),
       debug: () => {},
     };
   }
@@ -169,6 +173,22 @@ export class DoubleOfPod {
       suspend: () => this.#note("suspend"),
       say: (text) => this.#note(`say ${text}`),
       writeLine: (line) => this.#note(`line ${line}`),
+    };
+  }
+
+  /** Something is to be looked at half a second after it has happened. */
+  #makeMemory(): SupervisorHooks["memory"] {
+    let due: number | undefined;
+    return {
+      interests: () => due === undefined ? [{ fd: MEMORY, events: POLLPRI }] : [],
+      onReady: (ready, now) => {
+        if (ready.some(({ fd }) => fd === MEMORY)) due ??= now + 500;
+      },
+      dueIn: (now) => due === undefined ? undefined : Math.max(0, due - now),
+      look: () => {
+        if (due !== undefined) this.#note("look");
+        due = undefined;
+      },
     };
   }
 
@@ -256,6 +276,7 @@ export class DoubleOfPod {
       this.#strangers.add(event.stranger);
       return this.#send(SIGCHLD, true);
     }
+    if ("short" in event) return MEMORY;
     if ("written" in event) this.#written = event.written;
     else if ("escaped" in event) this.#hasEscaped = true;
     else this.#isAllRead = true;

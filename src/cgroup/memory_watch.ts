@@ -1,0 +1,187 @@
+/**
+ * The watch over a pod's memory: it tells when the kernel kills processes of the pod because there
+ * is too little. An app may go on without a child, and nobody else would know why.
+ *
+ * @module
+ */
+
+import { SyscallError } from "../linux/errno.ts";
+import {
+  type LimitReached,
+  type MemoryKills,
+  openLimitReached,
+  openMemoryKills,
+} from "../linux/memory_events.ts";
+import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
+import type { PollEvents } from "../linux/poll.ts";
+import {
+  describeMemoryKills,
+  type MemoryKillReport,
+  memoryLimitOf,
+} from "../plan/cgroup/memory_kills.ts";
+import type { CgroupLimit } from "../plan/cgroup/placement.ts";
+import type { PodCgroupPlan } from "../plan/cgroup/pod_cgroups.ts";
+import { describeError } from "../stage1/entrypoint.ts";
+import type { Debug } from "../stage1/log.ts";
+import type { PodCgroups } from "./tree.ts";
+
+/** After how many milliseconds an event is looked at: in version 1 it comes before the kill. */
+const SETTLE = 100;
+/** How often to look at most, in milliseconds: there are events where nothing is killed, too. */
+const LOOK_INTERVAL = 1_000;
+/** How often to tell at most, in milliseconds. What came meanwhile is told in one line. */
+const TELL_INTERVAL = 10_000;
+
+/** A limit that may have been reached, and whether it was. */
+export interface WatchedLimit {
+  limit: CgroupLimit;
+  isReached: LimitReached;
+}
+
+/** A cgroup that is watched. */
+export interface WatchedCgroup {
+  of: MemoryKillReport["of"];
+  kills: MemoryKills;
+  /** The limits that hold for it, the nearest first. */
+  limits: readonly WatchedLimit[];
+}
+
+/**
+ * The watch. Times are in milliseconds on the monotonic clock; the caller has the only clock, and
+ * waits.
+ */
+export class MemoryWatch {
+  readonly #cgroups: readonly WatchedCgroup[];
+  readonly #tell: (line: string) => void;
+  /** What was counted when it was last looked at. */
+  readonly #counts = new Map<MemoryKills, number>();
+  #due: number | undefined;
+  #next = -Infinity;
+
+  constructor(cgroups: readonly WatchedCgroup[], tell: (line: string) => void) {
+    this.#cgroups = cgroups;
+    this.#tell = tell;
+  }
+
+  /** Lists the events to wait for. Until it has been looked, an event would come again at once. */
+  interests(): PollEvents[] {
+    return this.#due === undefined ? this.#cgroups.map(({ kills }) => kills.interest) : [];
+  }
+
+  /** Takes the events that have come. */
+  onReady(ready: readonly PollEvents[], now: number): void {
+    const fds = new Set(ready.map(({ fd }) => fd));
+    if (!this.#cgroups.some(({ kills }) => fds.has(kills.interest.fd))) return;
+    this.#due ??= Math.max(now + SETTLE, this.#next);
+  }
+
+  /** Returns in how many milliseconds to look; `undefined` where nothing has happened. */
+  dueIn(now: number): number | undefined {
+    return this.#due === undefined ? undefined : Math.max(0, this.#due - now);
+  }
+
+  /** Looks at the counts, and tells what has been killed. */
+  look(now: number): void {
+    this.#due = undefined;
+    const reports = this.#cgroups.map((cgroup) => this.#examine(cgroup))
+      .filter((report) => report !== undefined);
+    for (const report of reports) this.#tell(describeMemoryKills(report));
+    this.#next = now + (reports.length > 0 ? TELL_INTERVAL : LOOK_INTERVAL);
+  }
+
+  #examine({ of, kills, limits }: WatchedCgroup): MemoryKillReport | undefined {
+    const before = this.#counts.get(kills) ?? 0;
+    const count = kills.count();
+    if (count <= before) return undefined;
+    this.#counts.set(kills, count);
+    // All are asked, because each tells what is new to it.
+    const reached = limits.filter(({ isReached }) => isReached());
+    return { of, count: count - before, limit: reached[0]?.limit };
+  }
+}
+
+/** An app, as lines name it. */
+interface NamedApp {
+  name: string;
+  /** Its place in the pod manifest. */
+  field: string;
+}
+
+/**
+ * Opens what tells of kills in a pod's cgroups: in those of the apps, or else in the pod's.
+ *
+ * @param tell Is called with each line.
+ */
+export function openMemoryWatch(
+  { branches }: PodCgroups,
+  apps: readonly NamedApp[],
+  tell: (line: string) => void,
+  debug: Debug,
+): MemoryWatch {
+  const plans = branches.map(({ plan }) => plan).filter(({ version, mountOptions }) =>
+    version === 2 || mountOptions.includes("memory")
+  );
+  return new MemoryWatch(plans.flatMap((plan) => watchedCgroups(plan, apps, debug)), tell);
+}
+
+function watchedCgroups(
+  { version, path, limits, apps: ofApps }: PodCgroupPlan,
+  apps: readonly NamedApp[],
+  debug: Debug,
+): WatchedCgroup[] {
+  const fields = new Map(apps.map(({ name, field }) => [name, field]));
+  const ofPod = watchedLimit(path, version, limits, debug);
+  const found = ofApps.flatMap(({ app, path, limits }) => {
+    const own = watchedLimit(path, version, limits, debug);
+    return watchedCgroup(
+      { app, field: fields.get(app)! },
+      path,
+      version,
+      [...own, ...ofPod],
+      debug,
+    );
+  });
+  if (found.length > 0) return found;
+  const [only, ...others] = apps;
+  const of = only && others.length === 0 ? { app: only.name, field: only.field } : "pod";
+  return watchedCgroup(of, path, version, ofPod, debug);
+}
+
+function watchedLimit(
+  path: string,
+  version: 1 | 2,
+  limits: readonly CgroupLimit[],
+  debug: Debug,
+): WatchedLimit[] {
+  const limit = memoryLimitOf(limits);
+  if (limit === undefined) return [];
+  return attempt(path, debug, () => {
+    using directory = openFile(path, O_PATH | O_DIRECTORY);
+    return [{ limit, isReached: openLimitReached(directory, version) }];
+  });
+}
+
+function watchedCgroup(
+  of: WatchedCgroup["of"],
+  path: string,
+  version: 1 | 2,
+  limits: readonly WatchedLimit[],
+  debug: Debug,
+): WatchedCgroup[] {
+  return attempt(path, debug, () => {
+    using directory = openFile(path, O_PATH | O_DIRECTORY);
+    const kills = openMemoryKills(directory, version);
+    return kills ? [{ of, kills, limits }] : [];
+  });
+}
+
+/** A pod runs also where nothing can be told of its memory. */
+function attempt<T>(path: string, debug: Debug, act: () => T[]): T[] {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    debug(`memory of cgroup ${path} is not watched: ${describeError(error)}`);
+    return [];
+  }
+}

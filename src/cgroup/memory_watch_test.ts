@@ -1,0 +1,70 @@
+import { assertEquals } from "@std/assert";
+import { POLLPRI } from "../linux/poll.ts";
+import { MemoryWatch } from "./memory_watch.ts";
+
+/** An app's cgroup in which the test kills, and a limit of the app and one of the pod. */
+class Double {
+  kills = 0;
+  reached = { own: false, pod: false };
+  readonly lines: string[] = [];
+  readonly watch = new MemoryWatch([{
+    of: { app: "web", field: "apps[0]" },
+    kills: { interest: { fd: 7, events: POLLPRI }, count: () => this.kills },
+    limits: [
+      { limit: limit("own", "67108864"), isReached: () => this.reached.own },
+      { limit: limit("pod's", "3000"), isReached: () => this.reached.pod },
+    ],
+  }], (line) => void this.lines.push(line));
+
+  /** Waits as the supervisor does, and returns when it was looked at. */
+  eventAt(now: number): number {
+    assertEquals(this.watch.interests(), [{ fd: 7, events: POLLPRI }]);
+    this.watch.onReady([{ fd: 7, events: POLLPRI }], now);
+    assertEquals(this.watch.interests(), []);
+    const at = now + this.watch.dueIn(now)!;
+    this.watch.look(at);
+    return at;
+  }
+}
+
+function limit(isolator: string, value: string) {
+  return { file: "memory.max", value, isolator };
+}
+
+Deno.test("a kill is told with the nearest limit that was reached, or that it is none", () => {
+  const pod = new Double();
+  for (const [own, ofPod] of [[true, true], [false, true], [false, false]] as const) {
+    pod.kills++;
+    pod.reached = { own, pod: ofPod };
+    pod.watch.look(0);
+  }
+  assertEquals(pod.lines, [
+    'own: killed for memory: 1 process of app "web": the limit is 64 MiB',
+    'pod\'s: killed for memory: 1 process of app "web": the limit is 3000 bytes',
+    'apps[0]: killed for memory: 1 process of app "web": at no limit of the pod, but of a cgroup ' +
+    "above it, or of the machine",
+  ]);
+});
+
+Deno.test("what is killed again and again is told every ten seconds, all of it", () => {
+  const pod = new Double();
+  const looked: number[] = [];
+  for (let now = 0; now < 30_000;) {
+    pod.kills += 5;
+    looked.push(now = pod.eventAt(now));
+  }
+  assertEquals(looked, [100, 10_100, 20_100, 30_100]);
+  assertEquals(pod.lines.length, 4);
+});
+
+Deno.test("an event without a kill is no news, and is looked for once a second at most", () => {
+  const pod = new Double();
+  assertEquals([pod.eventAt(0), pod.eventAt(200), pod.eventAt(9_000)], [100, 1_100, 9_100]);
+  assertEquals(pod.lines, []);
+});
+
+Deno.test("other descriptors are no event, and nothing is due then", () => {
+  const { watch } = new Double();
+  watch.onReady([{ fd: 8, events: POLLPRI }], 0);
+  assertEquals(watch.dueIn(0), undefined);
+});
