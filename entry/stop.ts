@@ -1,7 +1,7 @@
 /** The `stop` entrypoint: asks a pod's processes to end, or ends them. */
 
 import { stopPod } from "../src/pod/stop.ts";
-import { parseStopArguments } from "../src/stage1/arguments.ts";
+import { parseStopArguments, STOP } from "../src/stage1/arguments.ts";
 import { entrypoint } from "../src/stage1/entrypoint.ts";
 
-entrypoint("stop", (args) => stopPod(parseStopArguments(args)));
+entrypoint(STOP, (args) => stopPod(parseStopArguments(args)));

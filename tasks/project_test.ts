@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { STAGE1_VERSION } from "../src/stage1/command_line.ts";
 import { architecture, ARCHITECTURES, IMAGES, imagesFor, sourceDate, VERSION } from "./project.ts";
 
 Deno.test("an architecture is found by its appc name, and this machine's without one", () => {
@@ -21,4 +22,8 @@ Deno.test("SOURCE_DATE_EPOCH dates the image", () => {
 
 Deno.test("the version is one that an image label can have", () => {
   assertEquals(/^\d+\.\d+\.\d+$/.test(VERSION), true);
+});
+
+Deno.test("entrypoints tell the project's version", () => {
+  assertEquals(STAGE1_VERSION, VERSION);
 });

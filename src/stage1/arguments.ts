@@ -6,32 +6,88 @@
 
 import { parseUUID } from "../appc/uuid.ts";
 import { quoteText } from "../linux/text.ts";
+import { type CommandLine, HELP, VERSION_FLAG } from "./command_line.ts";
 import { parseFlags } from "./flags.ts";
 
-const RUN_FLAGS = {
-  "debug": "boolean",
-  "net": "string",
-  "interactive": "boolean",
-  "mds-token": "string",
-  "local-config": "string",
-  "private-users": "string",
-  "hostname": "string",
-  "disable-capabilities-restriction": "boolean",
-  "disable-paths": "boolean",
-  "disable-seccomp": "boolean",
-  "dns-conf-mode": "string",
-  "mutable": "boolean",
-  "ipc": "string",
-} as const;
+// Flags stand by name here, as a bundler keeps an object that is spread in every bundle.
+const DEBUG = { does: "shows each step on stderr, and where an error arose" } as const;
+
+/** `run`: see {@linkcode parseRunArguments}. */
+export const RUN = {
+  name: "run",
+  usage: "[flags] UUID",
+  does: "Runs the pod in whose directory it is called, with the pod's lock in RKT_LOCK_FD.",
+  flags: {
+    "debug": DEBUG,
+    "net": {
+      value: "LIST",
+      does: "names the networks: default, host, none, all, or others",
+    },
+    "interactive": { does: "gives the only app the caller's terminal, or its streams" },
+    "mds-token": { value: "TOKEN", does: "is the pod's token at rkt's metadata service" },
+    "local-config": { value: "DIR", does: "is rkt's local configuration, with net.d in it" },
+    "private-users": {
+      value: "SHIFT:COUNT",
+      does: "gives an isolated pod these ids of the host as its users",
+    },
+    "hostname": { value: "NAME", does: "is the host name of an isolated pod; else rkt-UUID" },
+    "disable-capabilities-restriction": { does: "leaves apps all capabilities that rkt has" },
+    "disable-paths": { does: "neither hides nor write-protects paths of the kernel" },
+    "disable-seccomp": { does: "gives apps no system call filter" },
+    "dns-conf-mode": {
+      value: "resolv=MODE,hosts=MODE",
+      does: "tells whose they are: host, stage0, none, default",
+    },
+    "mutable": { does: "has no effect: apps are neither added nor removed" },
+    "ipc": { value: "MODE", does: "is auto, private or parent: whose IPC an isolated pod has" },
+    "help": HELP,
+    "version": VERSION_FLAG,
+  },
+} as const satisfies CommandLine;
+
+/** `enter`: see {@linkcode parseEnterArguments}. */
+export const ENTER = {
+  name: "enter",
+  usage: "--pid=PID --appname=APP [flags] -- CMD [ARGUMENTS…]",
+  does: "Runs a command in an app of the pod in whose directory it is called.",
+  flags: {
+    "debug": DEBUG,
+    "pid": { value: "PID", does: "is what the pod's file pid says" },
+    "appname": { value: "APP", does: "is the app's name in the pod" },
+    "help": HELP,
+    "version": VERSION_FLAG,
+  },
+} as const satisfies CommandLine;
+
+/** `gc`: see {@linkcode parseGcArguments}. */
+export const GC = {
+  name: "gc",
+  usage: "[flags] UUID",
+  does: "Takes down what is left of the pod in whose directory it is called.",
+  flags: {
+    "debug": DEBUG,
+    "local-config": { value: "DIR", does: "has no effect: run has recorded what it used" },
+    "only-networks": { does: "takes the pod from its networks, and does no more: run asks for it" },
+    "help": HELP,
+    "version": VERSION_FLAG,
+  },
+} as const satisfies CommandLine;
+
+/** `stop`: see {@linkcode parseStopArguments}. */
+export const STOP = {
+  name: "stop",
+  usage: "[flags] UUID",
+  does: "Asks the apps of the pod in whose directory it is called to end, and does not wait.",
+  flags: {
+    "debug": DEBUG,
+    "force": { does: "kills all processes of the pod, and waits for run" },
+    "help": HELP,
+    "version": VERSION_FLAG,
+  },
+} as const satisfies CommandLine;
 
 /** The flag by which `run` has `gc` take a pod from its networks, and do no more. */
-export const ONLY_NETWORKS = "only-networks";
-
-const GC_FLAGS = {
-  "debug": "boolean",
-  "local-config": "string",
-  [ONLY_NETWORKS]: "boolean",
-} as const;
+export const ONLY_NETWORKS = "only-networks" satisfies keyof typeof GC.flags;
 
 const RESOLV_MODES = ["host", "stage0", "none", "default"] as const;
 const HOSTS_MODES = ["host", "stage0", "default"] as const;
@@ -95,7 +151,7 @@ export interface StopArguments {
  * @throws {Error} when they do not conform to the interface.
  */
 export function parseRunArguments(args: readonly string[]): RunArguments {
-  const { flags, rest } = parseFlags(args, RUN_FLAGS);
+  const { flags, rest } = parseFlags(args, RUN.flags);
   return {
     uuid: onlyUUID(rest),
     debug: flags.debug ?? false,
@@ -120,11 +176,7 @@ export function parseRunArguments(args: readonly string[]): RunArguments {
  * @throws {Error} when they do not conform to the interface.
  */
 export function parseEnterArguments(args: readonly string[]): EnterArguments {
-  const { flags, rest } = parseFlags(args, {
-    debug: "boolean",
-    pid: "string",
-    appname: "string",
-  });
+  const { flags, rest } = parseFlags(args, ENTER.flags);
   if (!flags.appname) throw new Error("--appname: missing: which app to enter");
   if (rest.length === 0) throw new Error("no command to run in the app");
   return {
@@ -141,7 +193,7 @@ export function parseEnterArguments(args: readonly string[]): EnterArguments {
  * @throws {Error} when they do not conform to the interface.
  */
 export function parseGcArguments(args: readonly string[]): GcArguments {
-  const { flags, rest } = parseFlags(args, GC_FLAGS);
+  const { flags, rest } = parseFlags(args, GC.flags);
   return {
     uuid: onlyUUID(rest),
     debug: flags.debug ?? false,
@@ -155,7 +207,7 @@ export function parseGcArguments(args: readonly string[]): GcArguments {
  * @throws {Error} when they do not conform to the interface.
  */
 export function parseStopArguments(args: readonly string[]): StopArguments {
-  const { flags, rest } = parseFlags(args, { debug: "boolean", force: "boolean" });
+  const { flags, rest } = parseFlags(args, STOP.flags);
   return {
     uuid: onlyUUID(rest),
     debug: flags.debug ?? false,

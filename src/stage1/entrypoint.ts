@@ -8,6 +8,7 @@ import { closeAllAtExec } from "../linux/close_all.ts";
 import { ownVariable } from "../linux/proc.ts";
 import { resetSignal } from "../linux/signal_actions.ts";
 import { SIGCHLD } from "../linux/signal_numbers.ts";
+import { type CommandLine, textFor } from "./command_line.ts";
 import { exactArguments } from "./exact_arguments.ts";
 import { warn } from "./log.ts";
 
@@ -21,15 +22,16 @@ const DEBUG_VARIABLE = "STAGE1_VOLO_DEBUG";
 const DEEPEST_STACK = 100;
 
 /**
- * Runs an entrypoint. Descriptors that the caller left open are closed in all programs that the
- * entrypoint executes. An error becomes one line on stderr and exit status 254; with `--debug`, a
- * line with the functions follows in which it arose.
+ * Runs an entrypoint, or prints the text about it that its arguments ask for. Descriptors that the
+ * caller left open are closed in all programs that the entrypoint executes. An error becomes one
+ * line on stderr and exit status 254; with `--debug`, a line with the functions follows in which it
+ * arose.
  *
- * @param name The entrypoint's name, with which each of its lines begins.
+ * @param command The entrypoint as it is called. Each of its lines begins with its name.
  * @param main The entrypoint itself, called with its arguments. When it returns, the exit status is
  * 0.
  */
-export function entrypoint(name: string, main: (args: readonly string[]) => void): void {
+export function entrypoint(command: CommandLine, main: (args: readonly string[]) => void): void {
   const byVariable = asksForDebug();
   const isDebug = byVariable || wantsDebug(Deno.args);
   if (isDebug) Error.stackTraceLimit = DEEPEST_STACK;
@@ -38,13 +40,15 @@ export function entrypoint(name: string, main: (args: readonly string[]) => void
     // A caller may ignore it, and the kernel would then forget how this process's children end.
     resetSignal(SIGCHLD);
     const args = exactArguments(Deno.args);
-    main(byVariable ? ["--debug", ...args] : args);
+    const text = textFor(args, command);
+    if (text !== undefined) console.log(text);
+    else main(byVariable ? ["--debug", ...args] : args);
     // Returning would take longer: V8 would clean up first.
     Deno.exit(0);
   } catch (error) {
     try {
-      warn(name, describeError(error));
-      if (isDebug) warn(name, describeStack(error));
+      warn(command.name, describeError(error));
+      if (isDebug) warn(command.name, describeStack(error));
     } finally {
       // Exit even when the lines above fail: a program that returns to Deno may write a code cache.
       Deno.exit(STAGE1_FAILURE);

@@ -10,15 +10,20 @@
 
 import { quoteText } from "../linux/text.ts";
 
-/** The type of a flag's value. */
-export type FlagKind = "boolean" | "string";
+/** A flag, for whoever uses it. */
+export interface FlagRule {
+  /** What its value is, `DIR`; a flag without it is true or false. */
+  value?: string;
+  /** What it does, as the rest of a sentence. */
+  does: string;
+}
 
-/** The flags of a command: their names, without dashes, and the types of their values. */
-export type FlagSet = Readonly<Record<string, FlagKind>>;
+/** The flags of a command, by their names without dashes. */
+export type FlagSet = Readonly<Record<string, FlagRule>>;
 
 /** The values of the flags that were given. */
 export type FlagValues<S extends FlagSet> = {
-  -readonly [K in keyof S]?: S[K] extends "boolean" ? boolean : string;
+  -readonly [K in keyof S]?: S[K] extends { value: string } ? string : boolean;
 };
 
 /** A parsed command line. */
@@ -44,8 +49,8 @@ const FLAG = /^--?([^=-][^=]*)(?:=(.*))?$/s;
  * ```ts
  * import { assertEquals } from "@std/assert";
  * const { flags, rest } = parseFlags(["-debug", "--pid", "7", "--", "ls", "-l"], {
- *   debug: "boolean",
- *   pid: "string",
+ *   debug: { does: "shows each step" },
+ *   pid: { value: "PID", does: "is the process" },
  * });
  * assertEquals(flags, { debug: true, pid: "7" });
  * assertEquals(rest, ["ls", "-l"]);
@@ -61,7 +66,7 @@ export function parseFlags<const S extends FlagSet>(
     const argument = rest.shift()!;
     if (argument === "--") break;
     const { name, value } = splitFlag(argument, known);
-    flags[name] = known[name] === "boolean"
+    flags[name] = known[name]!.value === undefined
       ? parseBoolean(name, value ?? "true")
       : value ?? takeValue(name, rest);
   }

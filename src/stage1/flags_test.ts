@@ -1,7 +1,11 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseFlags } from "./flags.ts";
 
-const FLAGS = { debug: "boolean", net: "string", "dns-conf-mode": "string" } as const;
+const FLAGS = {
+  debug: { does: "shows each step" },
+  net: { value: "LIST", does: "names the networks" },
+  "dns-conf-mode": { value: "MODES", does: "tells whose names" },
+} as const;
 
 Deno.test("flags take one dash or two, and values after = or as the next argument", () => {
   for (const args of [["--net=a", "x"], ["-net=a", "x"], ["--net", "a", "x"], ["-net", "a", "x"]]) {
