@@ -3,10 +3,10 @@
  * and nothing of it outlives `stop` and `gc`.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { exists } from "../src/linux/stat.ts";
 import { FLAVORS } from "../src/stage1/flavor.ts";
-import { assertCode, assertQuiet } from "./expect.ts";
+import { assertCode, assertQuiet, editJson } from "./expect.ts";
 import { eventually, type Host, SimulatedHost, sleep, which } from "./host.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { layBait, spoilsOf } from "./hostile_pods/bait.ts";
@@ -130,6 +130,36 @@ for (const { what, flavor, app } of [RESTRICTED, BY_DEFAULT]) {
     // the pod's first process.
     await eventually("the end of all", async () => !isAlive(first) && !await pod.isRunning());
   });
+}
+
+// An end that is put off.
+
+/** It heeds no signal that it can ignore, and a child of it stops it whenever it goes on. */
+const RESISTING = "trap '' HUP INT QUIT TERM USR1 USR2; echo up; " +
+  "(while :; do kill -STOP $$; sleep .01; done) & while :; do sleep .01; done";
+
+for (const flavor of FLAVORS) {
+  scenario(
+    "an app that resists its end puts off that of the others by its own time alone",
+    { flavor },
+    async ({ scripts }) => {
+      const victim = "trap 'echo was asked; exit 0' TERM; echo up; while :; do sleep .01; done";
+      await using pod = await scripts({ victim, resisting: RESISTING });
+      await editJson(`${pod.dir}/pod`, (manifest) => {
+        manifest.apps[1].annotations = [{ name: "stage1-volo/stop-timeout", value: "1" }];
+      });
+      const program = await startUp(pod, 2);
+      const before = Date.now();
+      assertQuiet(await pod.stop());
+      const { stdout } = await program.result;
+      // Half of the time that it would have without the annotation.
+      assert(Date.now() - before < 15_000, `${Date.now() - before} ms`);
+      assertMatch(stdout, /victim.*: was asked\n/);
+      const read = (app: string) => Deno.readTextFileSync(`${pod.stage1Rootfs}/rkt/status/${app}`);
+      assertEquals([read("victim"), read("resisting")], ["0\n", "137\n"]);
+      assertEquals(await pod.isRunning(), false);
+    },
+  );
 }
 
 // A root that nobody can look at.

@@ -1,6 +1,6 @@
 /** Tests that `run` tells when the kernel kills processes of its pod because memory is short. */
 
-import { assertEquals, assertGreater, assertMatch } from "@std/assert";
+import { assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import { assertCode, assertQuiet, editJson } from "./expect.ts";
 import { eventually, sleep } from "./host.ts";
 import { findPodCgroups } from "./pod_cgroups.ts";
@@ -35,6 +35,12 @@ function collecting(pod: Pod): AsyncDisposable {
 function told({ stderr }: Program): string[] {
   return stderr.split("\n").filter((line) => line.includes("killed for memory"))
     .map((line) => line.replace(/^run: /, ""));
+}
+
+/** How many seconds of processor time a program has used. */
+function secondsUsedBy({ pid }: Program): number {
+  const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).replace(/.*\) /, "").split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 scenario(
@@ -137,16 +143,19 @@ scenario(
 );
 
 scenario(
-  "an app whose children are killed all the time does not flood the caller",
+  "an app whose children are killed all the time does not flood the caller or keep run busy",
   { flavor: "isolated", needs: NEEDS, patience: 120_000 },
   async ({ script }) => {
     const app = { isolators: [memory("8Mi")] };
-    await using pod = await script(`echo up; while :; do ${GREEDY}; done`, { app });
+    const loop = `while :; do ${GREEDY}; done`;
+    await using pod = await script(`${loop} & ${loop} & echo up; ${loop}`, { app });
     await using _ = collecting(pod);
     const program = await startUp(pod);
     await eventually("a line", () => told(program).length > 0);
+    const before = secondsUsedBy(program);
     await sleep(5_000);
     assertEquals(told(program).length, 1);
+    assertLess(secondsUsedBy(program) - before, 1);
     assertQuiet(await pod.stop());
     await program.result;
     assertEquals(told(program).length, 2, program.stderr);
