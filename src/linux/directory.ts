@@ -12,6 +12,8 @@ import { setMode } from "./ownership.ts";
 import { S_IFCHR } from "./stat.ts";
 import { decodeText } from "./text.ts";
 
+const RENAME_EXCHANGE = 2;
+
 /** The type of a directory in getdents64(2). */
 const DT_DIR = 4;
 
@@ -22,6 +24,15 @@ const DT_DIR = 4;
  */
 export function renameAt(directory: Fd, from: string, to: string): void {
   syscall("renameat2", directory.number, from, directory.number, to, 0);
+}
+
+/**
+ * Exchanges the names of two files in a directory: renameat2(2), `RENAME_EXCHANGE`.
+ *
+ * @throws {SyscallError} `EINVAL` when the file system cannot do this.
+ */
+export function exchangeAt(directory: Fd, one: string, other: string): void {
+  syscall("renameat2", directory.number, one, directory.number, other, RENAME_EXCHANGE);
 }
 
 /**

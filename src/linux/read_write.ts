@@ -5,7 +5,8 @@
  */
 
 import { type Bytes, concatenate } from "./bytes.ts";
-import { renameAt } from "./directory.ts";
+import { exchangeAt, renameAt } from "./directory.ts";
+import { failedWith, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
 import { O_CREAT, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY, openAt, openFile } from "./open.ts";
@@ -91,10 +92,17 @@ export function writeText(fd: Fd, text: string): void {
  */
 export function writeAll(fd: Fd, bytes: Bytes): void {
   let rest = bytes;
-  while (rest.length > 0) {
-    const written = syscall("write", fd.number, rest, rest.length);
-    rest = rest.subarray(written);
-  }
+  while (rest.length > 0) rest = rest.subarray(writeOnce(fd, rest));
+}
+
+/**
+ * Writes bytes by one call: write(2).
+ *
+ * @returns How many bytes were written: fewer where a disk has no more room.
+ * @throws {SyscallError} when the descriptor cannot be written.
+ */
+export function writeOnce(fd: Fd, bytes: Bytes): number {
+  return syscall("write", fd.number, bytes, bytes.length);
 }
 
 /**
@@ -103,12 +111,94 @@ export function writeAll(fd: Fd, bytes: Bytes): void {
  * @throws {SyscallError} when the directory cannot be written, or its disk is full.
  */
 export function replaceFileAt(directory: Fd, name: string, text: string): void {
-  const temporary = `.${name}.new`;
-  {
-    using fd = openAt(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o644);
-    writeText(fd, text);
+  prepareFileAt(directory, name, text);
+  placeFileAt(directory, name);
+}
+
+/**
+ * Writes a file that has its name only once {@linkcode placeFileAt} gives it the name. The space
+ * that it needs is taken now: a disk that is full later takes it as well.
+ *
+ * @throws {SyscallError} when the directory cannot be written, or its disk is full.
+ */
+export function prepareFileAt(directory: Fd, name: string, text: string): void {
+  const flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
+  using fd = openAt(directory, preparedName(name), flags, 0o644);
+  writeNamed(fd, name, encodeText(text));
+}
+
+/**
+ * Writes another text to a prepared file, in the place of the first one. Where that is at least as
+ * long, this takes no space, but on file systems that never write to the same place, such as btrfs.
+ * A file that is not there is made.
+ *
+ * @throws {SyscallError} when the file cannot be written.
+ */
+export function rewritePreparedFileAt(directory: Fd, name: string, text: string): void {
+  using fd = openAt(directory, preparedName(name), O_WRONLY | O_CREAT | O_NOFOLLOW, 0o644);
+  const bytes = encodeText(text);
+  writeNamed(fd, name, bytes);
+  setLength(fd, bytes.length);
+}
+
+/** An error of write(2) alone would name no file. */
+function writeNamed(fd: Fd, name: string, bytes: Bytes): void {
+  try {
+    writeAll(fd, bytes);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw new SyscallError(error.call, [name], error.errno);
   }
-  renameAt(directory, temporary, name);
+}
+
+/**
+ * Gives a prepared file its name, in the place of what has the name.
+ *
+ * @throws {SyscallError} when it is not there, or the directory cannot be changed.
+ */
+export function placeFileAt(directory: Fd, name: string): void {
+  renameAt(directory, preparedName(name), name);
+}
+
+/**
+ * Gives a prepared file its name. What had the name is the prepared file then, where the file
+ * system can exchange the two; else it is gone.
+ *
+ * @throws {SyscallError} when one of them is not there, or the directory cannot be changed.
+ */
+export function exchangeFileAt(directory: Fd, name: string): void {
+  try {
+    exchangeAt(directory, preparedName(name), name);
+  } catch (error) {
+    if (!failedWith(error, "EINVAL")) throw error;
+    placeFileAt(directory, name);
+  }
+}
+
+/**
+ * Returns the name that a file has while it is prepared.
+ *
+ * @param path The file's name, also behind directories.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(preparedName("pid"), ".pid.new");
+ * assertEquals(preparedName("rkt/status/web"), "rkt/status/.web.new");
+ * ```
+ */
+export function preparedName(path: string): string {
+  const nameAt = path.lastIndexOf("/") + 1;
+  return `${path.slice(0, nameAt)}.${path.slice(nameAt)}.new`;
+}
+
+/**
+ * Cuts a file off: ftruncate(2).
+ *
+ * @throws {SyscallError} when the descriptor is not open for writing.
+ */
+export function setLength(fd: Fd, bytes: number): void {
+  syscall("ftruncate", fd.number, bytes);
 }
 
 /**

@@ -44,6 +44,8 @@ export interface SupervisorHooks {
   apps: readonly Living[];
   /** Starts the process of an app's phase, and returns its id. */
   start(app: string, phase: ActivePhase): number;
+  /** Records the process that `start` has returned, by which other entrypoints know the app. */
+  started(app: string, pid: number): void;
   /** Returns the field of the manifest that says what an app does in a phase. */
   fieldOf(app: string, phase: ActivePhase): string;
   /**
@@ -459,6 +461,7 @@ class Supervisor {
     // The number of a child stays the child's until it has been waited for.
     const process = this.#kernel.openProcess(pid)!;
     this.#running.set(process.number, { app, phase, process, pid });
+    this.#pod.started(app, pid);
   }
 
   #signal(app: string, signal: number): void {

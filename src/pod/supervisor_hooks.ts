@@ -8,7 +8,6 @@ import { openMemoryWatch } from "../cgroup/memory_watch.ts";
 import { killApp } from "../cgroup/tree.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { setOwnerAt } from "../linux/ownership.ts";
-import { replaceFileAt } from "../linux/read_write.ts";
 import type { AppPlan, EventProgram } from "../plan/app.ts";
 import { ROOT_ACCOUNT } from "../plan/environment.ts";
 import { hostId, type Owner } from "../plan/id_range.ts";
@@ -18,10 +17,17 @@ import { withLabelContext } from "../process/labels.ts";
 import { withOomScore } from "../process/oom_score.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import type { AppUser } from "../rootfs/users.ts";
+import { describeError } from "../stage1/entrypoint.ts";
 import { warn } from "../stage1/log.ts";
+import { placePid, preparePid } from "../stage1/pid_file.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import { describeProcess, type RecordedProcess, saveProcesses } from "../stage1/processes_file.ts";
-import { markReady } from "../stage1/readiness.ts";
+import {
+  describeProcess,
+  ProcessesRecord,
+  type RecordedProcess,
+} from "../stage1/processes_file.ts";
+import { markReady, prepareReadiness } from "../stage1/readiness.ts";
+import { prepareStatus, saveStatus } from "../stage1/status_files.ts";
 import type { Stdio } from "../stream/stdio.ts";
 import { type AppProgram, type BuiltApp, startProgram } from "./app.ts";
 import type { CreatedPod } from "./create_pod.ts";
@@ -39,6 +45,12 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
   // there when it has no privileges left.
   if (namespaces?.users) setOwnerAt(statuses, "", { uid: 0, gid: -1 });
   const recorded = new Map<string, RecordedProcess>();
+  const names = [...apps.keys()];
+  for (const name of names) prepareStatus(statuses, name);
+  preparePid(lock, namespaces?.pid ?? Deno.pid);
+  const record = new ProcessesRecord(lock, names);
+  prepareReadiness(lock);
+  let hasBegun = false;
   return {
     apps: [...apps.values()].map(({ plan: { name, preStart, postStop, stop } }) => ({
       name,
@@ -49,23 +61,29 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
     start(name, phase) {
       const app = apps.get(name)!;
       const program = programOf(app, phase);
-      const pid = streams.withStdio(
+      return streams.withStdio(
         name,
         ownerOf(program, app.plan),
         (stdio) => startWithAttributes(app, program, stdio, pod),
       );
+    },
+    started(name, pid) {
       streams.appStarted(name, pid);
-      recorded.set(name, describeProcess(name, pid, app.root.mounts));
-      saveProcesses(lock, [...recorded.values()]);
-      return pid;
+      recorded.set(name, describeProcess(name, pid, apps.get(name)!.root.mounts));
+      const save = () => record.save([...recorded.values()]);
+      if (hasBegun) orNote(save);
+      else save();
     },
     fieldOf: (name, phase) => programOf(apps.get(name)!, phase).field,
     sweep: (name) => killApp(cgroups, name, debug),
-    saveStatus: (name, status) => replaceFileAt(statuses, name, `${status}\n`),
-    begun: () => replaceFileAt(lock, POD_PATHS.pid, `${namespaces?.pid ?? Deno.pid}\n`),
+    saveStatus: (name, status) => orNote(() => saveStatus(statuses, name, status)),
+    begun() {
+      placePid(lock);
+      hasBegun = true;
+    },
     ready() {
       // With a user namespace, the link's directory may be the pod's users'.
-      markReady(lock);
+      orNote(() => markReady(lock));
       // In the host's namespaces, this process keeps what it needs to find the pod's processes.
       if (!namespaces || hasMoreToStart(pod)) return;
       selfConfine(streams.hasGiven ? "lending" : "waiting", debug);
@@ -81,6 +99,18 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
     ),
     debug,
   };
+}
+
+/**
+ * Writes a file of a pod that has begun. That it cannot be written is no reason to end the pod: the
+ * disk may be full or broken, and the apps may do without it.
+ */
+function orNote(save: () => void): void {
+  try {
+    save();
+  } catch (error) {
+    warn("run", describeError(error));
+  }
 }
 
 /** Returns who owns the streams of a program: its user, as ids of the host. */

@@ -133,6 +133,7 @@ export class DoubleOfPod {
         this.#running.set(this.#nextPid, app);
         return this.#nextPid++;
       },
+      started: () => {},
       fieldOf: (app, phase) => `${app}.${phase}`,
       sweep: (app) => this.#note(`sweep ${app}`),
       saveStatus: (app, status) => this.#note(`save ${app}: ${status}`),

@@ -15,12 +15,14 @@ import { POD_PATHS } from "./pod_directory.ts";
 /**
  * Saves an app's credentials, as ids of the pod.
  *
- * @throws {SyscallError} when the file cannot be written.
+ * @throws {Error} when the file cannot be written.
  */
 export function saveCredentials(appName: string, credentials: Credentials): void {
-  makeDirectories(POD_PATHS.credentials);
-  using directory = openFile(POD_PATHS.credentials, O_PATH | O_DIRECTORY);
-  replaceFileAt(directory, appName, JSON.stringify(credentials));
+  withContext(`${credentialsPath(appName)}: cannot be written`, () => {
+    makeDirectories(POD_PATHS.credentials);
+    using directory = openFile(POD_PATHS.credentials, O_PATH | O_DIRECTORY);
+    replaceFileAt(directory, appName, JSON.stringify(credentials));
+  });
 }
 
 /**
@@ -29,8 +31,12 @@ export function saveCredentials(appName: string, credentials: Credentials): void
  * @throws {Error} when the file is missing, as before the app has been started, or malformed.
  */
 export function loadCredentials(appName: string): Credentials {
-  const path = `${POD_PATHS.credentials}/${appName}`;
+  const path = credentialsPath(appName);
   return withContext(path, () => parseCredentials(Deno.readTextFileSync(path)));
+}
+
+function credentialsPath(appName: string): string {
+  return `${POD_PATHS.credentials}/${appName}`;
 }
 
 /**

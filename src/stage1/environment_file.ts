@@ -17,8 +17,11 @@ import { POD_PATHS } from "./pod_directory.ts";
  * @throws {Error} when the file cannot be written.
  */
 export function saveEnvironment(appName: string, entries: readonly string[]): void {
-  Deno.mkdirSync(POD_PATHS.environments, { recursive: true });
-  Deno.writeFileSync(environmentPath(appName), encodeText(encodeEnvironment(entries)));
+  const path = environmentPath(appName);
+  withContext(`${path}: cannot be written`, () => {
+    Deno.mkdirSync(POD_PATHS.environments, { recursive: true });
+    Deno.writeFileSync(path, encodeText(encodeEnvironment(entries)));
+  });
 }
 
 /**

@@ -8,7 +8,13 @@
 import type { Fd } from "../linux/fd.ts";
 import { mountsNumber } from "../linux/namespaces.ts";
 import { startOf } from "../linux/proc.ts";
-import { readKernelFile, replaceFileAt } from "../linux/read_write.ts";
+import {
+  exchangeFileAt,
+  prepareFileAt,
+  readKernelFile,
+  replaceFileAt,
+  rewritePreparedFileAt,
+} from "../linux/read_write.ts";
 import { SIGRTMAX, SIGTERM } from "../linux/signal_numbers.ts";
 import { statFd } from "../linux/stat.ts";
 import { withContext } from "./context.ts";
@@ -43,15 +49,73 @@ export function describeProcess(app: string, pid: number, mounts: Fd): RecordedP
 }
 
 /**
- * Writes the record.
+ * Writes the record of a pod whose processes do not change any more.
  *
  * @param podDirectory The pod's directory.
- * @param processes The last process of each app.
- * @throws {SyscallError} when the file cannot be written.
+ * @throws {Error} when the file cannot be written.
  */
 export function saveProcesses(podDirectory: Fd, processes: readonly RecordedProcess[]): void {
-  const record = { boot: bootId(), processes };
-  replaceFileAt(podDirectory, POD_PATHS.processes, JSON.stringify(record));
+  const text = recordOf(bootId(), processes);
+  withContext(CANNOT_WRITE, () => replaceFileAt(podDirectory, POD_PATHS.processes, text));
+}
+
+/** The record of a pod whose apps are still to start. Its space on the disk is taken at once. */
+export class ProcessesRecord {
+  readonly #podDirectory: Fd;
+  readonly #boot = bootId();
+  /** How many bytes each of the two files has that take turns. */
+  readonly #size: number;
+
+  /**
+   * Writes an empty record.
+   *
+   * @param podDirectory The pod's directory.
+   * @param apps The names of its apps.
+   * @throws {Error} when the file cannot be written.
+   */
+  constructor(podDirectory: Fd, apps: readonly string[]) {
+    this.#podDirectory = podDirectory;
+    this.#size = recordOf(this.#boot, apps.map(longestDescription)).length;
+    withContext(CANNOT_WRITE, () => {
+      replaceFileAt(podDirectory, POD_PATHS.processes, this.#text([]));
+      prepareFileAt(podDirectory, POD_PATHS.processes, this.#text([]));
+    });
+  }
+
+  /**
+   * Writes the record anew. A full disk has room for it.
+   *
+   * @param processes The last process of each app.
+   * @throws {Error} when the file cannot be written.
+   */
+  save(processes: readonly RecordedProcess[]): void {
+    withContext(CANNOT_WRITE, () => {
+      rewritePreparedFileAt(this.#podDirectory, POD_PATHS.processes, this.#text(processes));
+      exchangeFileAt(this.#podDirectory, POD_PATHS.processes);
+    });
+  }
+
+  #text(processes: readonly RecordedProcess[]): string {
+    return recordOf(this.#boot, processes).padEnd(this.#size);
+  }
+}
+
+const CANNOT_WRITE = `${POD_PATHS.processes}: cannot be written`;
+
+function recordOf(boot: string, processes: readonly RecordedProcess[]): string {
+  return JSON.stringify({ boot, processes });
+}
+
+/** Describes a process with numbers of 64 bits, the longest that there are. */
+function longestDescription(app: string): RecordedProcess {
+  const number = "18446744073709551615";
+  return {
+    app,
+    pid: Number.MAX_SAFE_INTEGER,
+    start: number,
+    mounts: `${number} ${number}`,
+    mountsNumber: number,
+  };
 }
 
 /**

@@ -14,7 +14,11 @@ import { POD_PATHS } from "./pod_directory.ts";
  * @throws {Error} when the file cannot be written.
  */
 export function saveRuntimeConfig(args: RunArguments): void {
-  Deno.writeTextFileSync(POD_PATHS.runtimeConfig, JSON.stringify(runtimeConfig(args)));
+  const path = POD_PATHS.runtimeConfig;
+  withContext(
+    `${path}: cannot be written`,
+    () => Deno.writeTextFileSync(path, JSON.stringify(runtimeConfig(args))),
+  );
 }
 
 /** The isolators that the pod was started without, at its user's wish. */

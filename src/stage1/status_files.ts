@@ -1,0 +1,45 @@
+/**
+ * The files in which `run` leaves the exit statuses of its apps, for `rkt status`. To rkt, an app
+ * whose file is there has ended. So the space of a file is taken beforehand by a prepared one.
+ *
+ * @module
+ */
+
+import type { Fd } from "../linux/fd.ts";
+import { placeFileAt, prepareFileAt, rewritePreparedFileAt } from "../linux/read_write.ts";
+import { withContext } from "./context.ts";
+import { POD_PATHS } from "./pod_directory.ts";
+
+/** As long as the longest status. */
+const PLACEHOLDER = textOf(255);
+
+/**
+ * Takes the space of an app's status.
+ *
+ * @param statuses The directory of the statuses.
+ * @throws {Error} when the disk has no space.
+ */
+export function prepareStatus(statuses: Fd, app: string): void {
+  writing(app, () => prepareFileAt(statuses, app, PLACEHOLDER));
+}
+
+/**
+ * Saves the status of an app that has ended. A full disk has room for it.
+ *
+ * @param statuses The directory of the statuses.
+ * @throws {Error} when the file cannot be written.
+ */
+export function saveStatus(statuses: Fd, app: string, status: number): void {
+  writing(app, () => {
+    rewritePreparedFileAt(statuses, app, textOf(status));
+    placeFileAt(statuses, app);
+  });
+}
+
+function textOf(status: number): string {
+  return `${status}\n`;
+}
+
+function writing(app: string, write: () => void): void {
+  withContext(`${POD_PATHS.statuses}/${app}: cannot be written`, write);
+}
