@@ -94,9 +94,23 @@ export class PodLife {
    * @throws {Error} when the pod has no such app.
    */
   ended(name: string, end: End): Action[] {
-    const app = this.#apps.get(name);
-    if (app === undefined) throw new Error(`${name}: not an app of this pod`);
-    return [...this.#processEnded(app, end), ...this.#nextTurn()];
+    return [...this.#processEnded(this.#find(name), end), ...this.#nextTurn()];
+  }
+
+  /**
+   * Takes that a process of an app could not be started. No other one of that app is to come.
+   *
+   * @throws {Error} when the pod has no such app.
+   */
+  notStarted(name: string): Action[] {
+    this.#find(name).phase = "ended";
+    return this.#nextTurn();
+  }
+
+  /** Asks the apps to end, one after the other: an error keeps the pod from going on. */
+  fail(): Action[] {
+    this.#stopping = true;
+    return this.#nextTurn();
   }
 
   /** Asks the apps to end, one after the other. The second time, they are killed. */
@@ -124,6 +138,12 @@ export class PodLife {
   kill(): Action[] {
     this.#isKilled = true;
     return this.hurry();
+  }
+
+  #find(name: string): State {
+    const app = this.#apps.get(name);
+    if (app === undefined) throw new Error(`${name}: not an app of this pod`);
+    return app;
   }
 
   #processEnded(app: State, end: End): Action[] {

@@ -32,7 +32,7 @@ import {
 import { openSignals, readSignals, type Signal, unblockSignals } from "../linux/signals.ts";
 import { changeOf, type End, endOf, stopOf } from "../linux/wait.ts";
 import { BY_FORCE } from "../process/supervisor_process.ts";
-import { describeError } from "../stage1/entrypoint.ts";
+import { describeError, ToldError } from "../stage1/entrypoint.ts";
 import { type Debug, withLinesTo } from "../stage1/log.ts";
 import type { Streams } from "../stream/streams.ts";
 import { type Action, type ActivePhase, type Living, PodLife } from "./life.ts";
@@ -70,7 +70,7 @@ export interface SupervisorHooks {
   ready(): void;
   /**
    * Ends every process of the pod, and returns when none is left. Called once, when all apps have
-   * ended, or one could not be started.
+   * ended, or an error has kept the loop from waiting for that.
    */
   end(): void;
   /** The pod's pid 1, if it has one: `end` waits for it, and the loop does not. */
@@ -153,7 +153,8 @@ const QUIET = 3_000;
  * written.
  *
  * @returns The pod's exit status.
- * @throws {Error} when an app cannot be started; the others have ended then.
+ * @throws {Error} when an app cannot be started, or something else fails that the pod cannot do
+ * without; all apps have been asked to end, and have ended, then.
  */
 export function supervise(pod: SupervisorHooks, kernel: SupervisorKernel = KERNEL): number {
   using signals = kernel.openSignals(CATCHABLE_SIGNALS);
@@ -161,7 +162,7 @@ export function supervise(pod: SupervisorHooks, kernel: SupervisorKernel = KERNE
   try {
     return withLinesTo(
       (line) => pod.streams.writeLine(line),
-      () => superviseToTheEnd(supervisor, pod),
+      () => superviseToTheEnd(supervisor),
     );
   } catch (error) {
     // The error's message may wait for a reader, and a signal has to end this process meanwhile.
@@ -170,15 +171,15 @@ export function supervise(pod: SupervisorHooks, kernel: SupervisorKernel = KERNE
   }
 }
 
-function superviseToTheEnd(supervisor: Supervisor, pod: SupervisorHooks): number {
+function superviseToTheEnd(supervisor: Supervisor): number {
   try {
     supervisor.begin();
     while (!supervisor.isOver) supervisor.turn();
   } finally {
-    pod.end();
+    supervisor.end();
   }
   supervisor.passOnRest();
-  return supervisor.status;
+  return supervisor.status();
 }
 
 class Supervisor {
@@ -196,6 +197,10 @@ class Supervisor {
   #isUrged = false;
   /** Whether it has been told that every app has been started. */
   #hasToldReady = false;
+  /** The error that ends the pod, if one does. */
+  #failure: { error: unknown } | undefined;
+  /** Whether the apps' output cannot be passed on any more. */
+  #hasLostStreams = false;
   /** Whether the memory that was needed to build the pod has been given back. */
   #isLean = false;
 
@@ -211,23 +216,44 @@ class Supervisor {
     return this.#life.isOver;
   }
 
-  get status(): number {
+  /** @throws {Error} the error that has ended the pod, if one has. */
+  status(): number {
+    if (this.#failure) throw this.#failure.error;
     return this.#life.status;
   }
 
   begin(): void {
     this.#perform(this.#life.begin());
-    this.#pod.begun();
+    if (!this.#failure) this.#orFail(() => this.#pod.begun());
     this.#tellReady();
   }
 
-  /** Waits for something to happen, and handles it. */
+  /**
+   * Waits for something to happen, and handles it. An error ends the pod in order.
+   *
+   * @throws {Error} when nothing can be waited for, not even the end of the apps.
+   */
   turn(): void {
+    const hasFailed = this.#failure !== undefined;
+    try {
+      this.#handleNext();
+    } catch (error) {
+      if (hasFailed) throw error;
+      this.#fail(error);
+    }
+  }
+
+  /** Ends what is left of the pod. */
+  end(): void {
+    this.#orFail(() => this.#pod.end());
+  }
+
+  #handleNext(): void {
     const ready = this.#kernel.waitForEvents(this.#interests(), this.#untilNext());
     if (ready.length === 0 && this.#untilQuiet() !== undefined) this.#giveBackMemory();
     this.#pod.memory.onReady(ready, this.#now());
     if (this.#pod.memory.dueIn(this.#now()) === 0) this.#pod.memory.look(this.#now());
-    this.#pod.streams.onReady(ready);
+    this.#passOn(ready);
     if (this.#pod.streams.hasEscaped) this.#stopAtOnce();
     const fds = new Set(ready.map(({ fd }) => fd));
     if (fds.has(this.#signals.number)) this.#handleSignals();
@@ -245,8 +271,10 @@ class Supervisor {
    */
   passOnRest(): void {
     const { streams } = this.#pod;
+    if (this.#hasLostStreams) return;
     streams.podEnded();
-    this.#deadline = this.#isUrged ? this.#now() + REST_PATIENCE : undefined;
+    const isShort = this.#isUrged || this.#failure;
+    this.#deadline = isShort ? this.#now() + REST_PATIENCE : undefined;
     const signal = { fd: this.#signals.number, events: POLLIN };
     while (!streams.isDone && this.#remaining() !== 0) {
       const ready = this.#kernel.waitForEvents([signal, ...streams.interests()], this.#remaining());
@@ -261,9 +289,41 @@ class Supervisor {
   }
 
   #tellReady(): void {
-    if (this.#hasToldReady || !this.#life.isReady) return;
+    if (this.#hasToldReady || this.#failure || !this.#life.isReady) return;
     this.#hasToldReady = true;
-    this.#pod.ready();
+    this.#orFail(() => this.#pod.ready());
+  }
+
+  #orFail(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /**
+   * Asks the apps to end because of an error. It becomes the pod's; others that follow from it, or
+   * come while the pod ends, are only told.
+   */
+  #fail(error: unknown): void {
+    // Of an error that nobody has to wait for, the line is written when it is thrown.
+    const isTold = this.#failure !== undefined || this.#running.size > 0;
+    if (isTold) this.#pod.streams.say(describeError(error));
+    if (this.#failure) return;
+    this.#failure = { error: isTold ? new ToldError(error) : error };
+    this.#perform(this.#life.fail());
+  }
+
+  /** Without its output, an app is of no use. */
+  #passOn(ready: readonly PollEvents[]): void {
+    if (this.#hasLostStreams) return;
+    try {
+      this.#pod.streams.onReady(ready);
+    } catch (error) {
+      this.#hasLostStreams = true;
+      this.#fail(error);
+    }
   }
 
   /** Tells whether a signal asks the pod to end, when no process of it is left. */
@@ -275,9 +335,10 @@ class Supervisor {
 
   #interests(): PollEvents[] {
     const fds = [this.#signals.number, ...this.#running.keys()];
+    const ofStreams = this.#hasLostStreams ? [] : this.#pod.streams.interests();
     return [
       ...fds.map((fd) => ({ fd, events: POLLIN })),
-      ...this.#pod.streams.interests(),
+      ...ofStreams,
       ...this.#pod.memory.interests(),
     ];
   }
@@ -422,7 +483,7 @@ class Supervisor {
     this.#running.delete(running.process.number);
     running.process[Symbol.dispose]();
     this.#pod.debug(`${running.app}: ended with ${JSON.stringify(end)}`);
-    this.#pod.sweep(running.app);
+    this.#orFail(() => this.#pod.sweep(running.app));
     // Why it has ended is told before what comes of that.
     this.#pod.memory.look(this.#now());
     this.#tellFailure(running, end);
@@ -445,13 +506,24 @@ class Supervisor {
   #performOne(action: Action): void {
     switch (action.do) {
       case "start":
-        return this.#start(action.app, action.phase);
+        return this.#startIfPossible(action.app, action.phase);
       case "signal":
         return this.#signal(action.app, action.signal);
       case "save-status":
-        return this.#pod.saveStatus(action.app, action.status);
+        return this.#orFail(() => this.#pod.saveStatus(action.app, action.status));
       case "wait":
         this.#deadline = this.#now() + action.milliseconds;
+    }
+  }
+
+  /** Once an error ends the pod, handlers still run after the apps that end. */
+  #startIfPossible(app: string, phase: ActivePhase): void {
+    if (this.#failure && phase !== "post-stop") return this.#perform(this.#life.notStarted(app));
+    try {
+      this.#start(app, phase);
+    } catch (error) {
+      this.#perform(this.#life.notStarted(app));
+      this.#fail(error);
     }
   }
 
@@ -461,7 +533,7 @@ class Supervisor {
     // The number of a child stays the child's until it has been waited for.
     const process = this.#kernel.openProcess(pid)!;
     this.#running.set(process.number, { app, phase, process, pid });
-    this.#pod.started(app, pid);
+    this.#orFail(() => this.#pod.started(app, pid));
   }
 
   #signal(app: string, signal: number): void {

@@ -2,6 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { CATCHABLE_SIGNALS } from "../linux/signal_numbers.ts";
 import type { End } from "../linux/wait.ts";
 import { BY_FORCE } from "../process/supervisor_process.ts";
+import { ToldError } from "../stage1/entrypoint.ts";
 import { DoubleOfPod } from "./supervisor_testing.ts";
 
 const [SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGCHLD, SIGCONT] = [1, 2, 9, 13, 15, 17, 18];
@@ -375,13 +376,110 @@ Deno.test("asked to end twice, the rest of the output is dropped", () => {
   assertEquals(pod.log.slice(-2), ["20 rest", "7000 over"]);
 });
 
-Deno.test("an app that cannot be started ends the pod, and signals take effect again", () => {
-  const pod = new DoubleOfPod("a", "b");
+/** Has one of a pod's hooks fail, for one app if it is for apps. */
+function failing(pod: DoubleOfPod, hook: "begun" | "end" | "ready" | "started" | "sweep"): void {
+  const inOrder = pod.hooks[hook] as (app: string) => void;
+  pod.hooks[hook] = (app?: string) => {
+    if (app === undefined || app === "b") throw new Error(`${hook} fails`);
+    inOrder(app);
+  };
+}
+
+function unstartable(pod: DoubleOfPod, name: string, inPhase: string): void {
   const start = pod.hooks.start;
   pod.hooks.start = (app, phase) => {
-    if (app === "b") throw new Error("b: no such program");
+    if (app === name && phase === inPhase) throw new Error(`${app}: no such program`);
     return start(app, phase);
   };
-  assertThrows(() => pod.run(), Error, "b: no such program");
-  assertEquals(pod.log, ["0 start a: running", "0 end", "0 unblock"]);
+}
+
+Deno.test("an app that cannot be started ends the pod, and signals take effect again", () => {
+  const pod = new DoubleOfPod("a");
+  unstartable(pod, "a", "running");
+  assertThrows(() => pod.run(), Error, "a: no such program");
+  assertEquals(pod.log, ["0 end", "0 rest", "0 unblock"]);
+});
+
+Deno.test("when an app cannot be started, the others are asked to end, or do not start", () => {
+  const pod = new DoubleOfPod("a", "b", "c").at(70, { ended: "a", end: { signal: SIGTERM } });
+  unstartable(pod, "b", "running");
+  assertThrows(() => pod.run(), ToldError);
+  assertEquals(pod.log, [
+    "0 start a: running",
+    "0 say b: no such program",
+    "0 signal 15 a",
+    "0 signal 18 a",
+    "70 sweep a",
+    "70 save a: 0",
+    "70 end",
+    "70 rest",
+    "70 unblock",
+  ]);
+});
+
+Deno.test("when a post-stop handler cannot be started, the other apps end in order", () => {
+  const pod = new DoubleOfPod(
+    { name: "a", hasPreStart: false, hasPostStop: true },
+    { name: "b", hasPreStart: false, hasPostStop: true },
+  )
+    .at(10, { ended: "a", end: OK })
+    .at(20, { ended: "b", end: OK })
+    .at(30, { ended: "b", end: OK });
+  unstartable(pod, "a", "post-stop");
+  assertThrows(() => pod.run(), ToldError);
+  assertEquals(pod.done("save"), ["10 save a: 0", "20 save b: 0"]);
+  assertEquals(pod.done("signal"), ["10 signal 15 b", "10 signal 18 b"]);
+  assertEquals(pod.done("start").at(-1), "20 start b: post-stop");
+});
+
+for (const hook of ["started", "begun", "ready"] as const) {
+  Deno.test(`when a pod's hook ${hook} fails, apps are asked to end, and killed at last`, () => {
+    const pod = new DoubleOfPod("a", "b")
+      .at(10, { ended: "b", end: OK })
+      .at(30_011, { ended: "a", end: { signal: SIGKILL } });
+    failing(pod, hook);
+    assertThrows(() => pod.run(), ToldError);
+    assertEquals(pod.done("say"), [`0 say ${hook} fails`]);
+    assertEquals(pod.done("signal").at(-1), "30010 signal 9 a");
+    assertEquals(pod.done("save"), ["10 save b: 0", "30011 save a: 137"]);
+    assertEquals(pod.done("ready"), []);
+  });
+}
+
+Deno.test("when what an app has left cannot be ended, the other apps are asked to end", () => {
+  const pod = new DoubleOfPod("a", "b")
+    .at(10, { ended: "b", end: OK })
+    .at(20, { ended: "a", end: OK });
+  failing(pod, "sweep");
+  assertThrows(() => pod.run(), ToldError);
+  assertEquals(pod.done("signal"), ["10 signal 15 a", "10 signal 18 a"]);
+  assertEquals(pod.done("save"), ["10 save b: 0", "20 save a: 0"]);
+});
+
+Deno.test("when output cannot be passed on, apps are asked to end, and statuses are saved", () => {
+  const pod = new DoubleOfPod("a", "b")
+    .at(10, { written: "hello" })
+    .at(20, { ended: "b", end: OK }, { ended: "a", end: OK });
+  pod.hooks.streams.onReady = () => {
+    throw new Error("the pipe is broken");
+  };
+  assertThrows(() => pod.run(), ToldError);
+  assertEquals(pod.done("say"), ["10 say the pipe is broken"]);
+  assertEquals(pod.done("save").length, 2);
+});
+
+Deno.test("when not even the end of apps can be waited for, the pod ends at once", () => {
+  const pod = new DoubleOfPod("a");
+  pod.kernel.waitForEvents = () => {
+    throw new Error("no memory");
+  };
+  assertThrows(() => pod.run(), Error, "no memory");
+  assertEquals(pod.done("end").length, 1);
+});
+
+Deno.test("an error ends a pod with it also when the pod has ended", () => {
+  const pod = new DoubleOfPod("a").at(10, { ended: "a", end: OK });
+  failing(pod, "end");
+  assertThrows(() => pod.run(), Error, "end fails");
+  assertEquals(pod.done("save"), ["10 save a: 0"]);
 });

@@ -21,6 +21,14 @@ const DEBUG_VARIABLE = "STAGE1_VOLO_DEBUG";
 /** How many functions of an error's stack are kept. By default, these are ten. */
 const DEEPEST_STACK = 100;
 
+/** An error whose line has been written already. */
+export class ToldError extends Error {
+  /** @param cause The error that the line is about. */
+  constructor(cause: unknown) {
+    super("told already", { cause });
+  }
+}
+
 /**
  * Runs an entrypoint, or prints the text about it that its arguments ask for. Descriptors that the
  * caller left open are closed in all programs that the entrypoint executes. An error becomes one
@@ -47,7 +55,7 @@ export function entrypoint(command: CommandLine, main: (args: readonly string[])
     Deno.exit(0);
   } catch (error) {
     try {
-      warn(command.name, describeError(error));
+      if (!(error instanceof ToldError)) warn(command.name, describeError(error));
       if (isDebug) warn(command.name, describeStack(error));
     } finally {
       // Exit even when the lines above fail: a program that returns to Deno may write a code cache.

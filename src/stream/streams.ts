@@ -9,6 +9,7 @@ import { setOwner } from "../linux/ownership.ts";
 import type { PollEvents } from "../linux/poll.ts";
 import { openPty, type Pty } from "../linux/terminal.ts";
 import type { OutputStream, StdioPlan, Stream, StreamTarget } from "../plan/stdio.ts";
+import { withContext } from "../stage1/context.ts";
 import { Console } from "./console.ts";
 import { GivenStreams } from "./given_streams.ts";
 import { PodOutput, type PodOutputOptions } from "./output.ts";
@@ -73,13 +74,16 @@ export class Streams implements Disposable {
   /**
    * Opens the streams of an app's process for as long as `act` takes to start it.
    *
-   * @throws {SyscallError} when a stream cannot be made, or given to the app's user.
+   * @throws {Error} when a stream cannot be made, or given to the app's user.
    */
   withStdio<T>(app: string, owner: { uid: number; gid: number }, act: (stdio: Stdio) => T): T {
     const plan = this.#plans.get(app)!;
     using opened = new DisposableStack();
     const open = (stream: Stream) => this.#open(app, stream, plan[stream], owner, opened);
-    const fds = [open("stdin"), open("stdout"), open("stderr")] as const;
+    const fds = withContext(
+      `app "${app}": its streams cannot be made`,
+      () => [open("stdin"), open("stdout"), open("stderr")] as const,
+    );
     return act({
       fds,
       hasTerminal: plan.stdin === "tty",
