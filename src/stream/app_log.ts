@@ -19,11 +19,12 @@ import {
   O_WRONLY,
   openAt,
 } from "../linux/open.ts";
-import { writeAll } from "../linux/read_write.ts";
+import { setLength, writeAll, writeOnce } from "../linux/read_write.ts";
 import { statFd } from "../linux/stat.ts";
 import type { LogPlan } from "../plan/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { NEWLINE } from "./line_splitter.ts";
+import { LogGap } from "./log_gap.ts";
 import { rotateFiles } from "./log_rotation.ts";
 
 /** How large the files of a log get, and how many there are. */
@@ -77,6 +78,9 @@ export class AppLog implements Disposable {
   readonly #bounds: LogBounds;
   #file: { fd: Fd; size: number } | undefined;
   #hasWarned = false;
+  readonly #gap = new LogGap();
+  /** The last byte in the log, if it is known. */
+  #last: number | undefined;
 
   /**
    * @param directory The directory of the logs.
@@ -91,21 +95,48 @@ export class AppLog implements Disposable {
     this.#bounds = bounds;
   }
 
-  /** Adds to the log. Bytes that a full disk does not take are lost: the app goes on. */
+  /**
+   * Adds to the log. Bytes that a full disk does not take are lost: the app goes on. The log says
+   * where they are missing, as soon as it can be written again.
+   */
   write(bytes: Bytes): void {
+    let rest = bytes;
     try {
-      this.#writeAll(bytes);
+      this.#tellGap();
+      while (rest.length > 0) rest = rest.subarray(this.#writeSome(rest));
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error;
       if (!this.#hasWarned) this.#warn(`${this.#name} has gaps: ${error.message}`);
       this.#hasWarned = true;
-      // How many bytes were written is unknown: opening the file again asks for its size.
+      this.#gap.add(rest.length, error);
+      // Where the file is, the cause may be: it is looked up again.
       this.#close();
     }
   }
 
   [Symbol.dispose](): void {
+    try {
+      this.#tellGap();
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+    }
     this.#close();
+  }
+
+  /** A line that has room only in part is taken back. */
+  #tellGap(): void {
+    if (!this.#gap.isOpen) return;
+    const file = this.#file ??= this.#open();
+    const line = this.#gap.line(this.#last);
+    try {
+      writeAll(file.fd, line);
+    } catch (error) {
+      setLength(file.fd, file.size);
+      throw error;
+    }
+    file.size += line.length;
+    this.#last = NEWLINE;
+    this.#gap.close();
   }
 
   #close(): void {
@@ -113,22 +144,26 @@ export class AppLog implements Disposable {
     this.#file = undefined;
   }
 
-  #writeAll(bytes: Bytes): void {
-    let rest = bytes;
-    while (rest.length > 0) {
-      const file = this.#file ??= this.#open();
-      const length = bytesThatFit(rest, file.size, this.#bounds.size);
-      writeAll(file.fd, rest.subarray(0, length));
-      file.size += length;
-      rest = rest.subarray(length);
-      if (rest.length > 0) this.#rotate();
+  /** Writes what the file takes, and begins another file when it takes nothing more. */
+  #writeSome(bytes: Bytes): number {
+    const file = this.#file ??= this.#open();
+    const fitting = bytes.subarray(0, bytesThatFit(bytes, file.size, this.#bounds.size));
+    if (fitting.length === 0) {
+      this.#rotate();
+      return 0;
     }
+    const written = writeOnce(file.fd, fitting);
+    file.size += written;
+    this.#last = fitting[written - 1];
+    return written;
   }
 
   #open(more = 0) {
     const flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | more;
     const fd = openAt(this.#directory, this.#name, flags, 0o640);
-    return { fd, size: statFd(fd).size };
+    const { size } = statFd(fd);
+    if (size === 0) this.#last = NEWLINE;
+    return { fd, size };
   }
 
   #rotate(): void {

@@ -1,5 +1,5 @@
 import "../linux/libc_testing.ts";
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Bytes } from "../linux/bytes.ts";
 import type { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_RDONLY, openFile } from "../linux/open.ts";
@@ -103,6 +103,23 @@ Deno.test("a log goes on when it can be written again", () => {
     each.write(bytes("one"));
     Deno.removeSync(`${path}/web.log`);
     each.write(bytes("two"));
-    assertEquals(Deno.readTextFileSync(`${path}/web.log`), "two");
+    const gap = "[stage1-volo: 3 bytes are missing here: ELOOP";
+    assertMatch(Deno.readTextFileSync(`${path}/web.log`), new RegExp(`^\\${gap}.*\\]\ntwo$`));
+  });
+});
+
+Deno.test("a log says where bytes are missing, also at its end", () => {
+  withLogs(({ log, path }) => {
+    const file = `${path}/web.log`;
+    {
+      using each = log();
+      Deno.symlinkSync("elsewhere", file);
+      for (const text of ["four", "three"]) each.write(bytes(text));
+      Deno.removeSync(file);
+    }
+    assertMatch(
+      Deno.readTextFileSync(file),
+      /^\[stage1-volo: 9 bytes are missing here: ELOOP.*\]\n$/,
+    );
   });
 });
