@@ -78,9 +78,14 @@ export class Stage0 implements AsyncDisposable {
     }
   }
 
+  /** The directory with all pods. A test may mount a disk there, before it composes one. */
+  get podsDirectory(): string {
+    return `${this.#dir}/pods`;
+  }
+
   /** Composes a pod. */
   async prepare(options: PodOptions): Promise<Pod> {
-    const dir = `${this.#dir}/pods/run/${crypto.randomUUID()}`;
+    const dir = `${this.podsDirectory}/run/${crypto.randomUUID()}`;
     const site = { dir, stage1: this.#stage1, cache: this.#cache, overlay: this.overlay };
     await composePodDir(site, options);
     const { privateUsers = "" } = options;

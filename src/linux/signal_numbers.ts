@@ -16,6 +16,7 @@ export const SIGSTOP = 19;
 export const SIGTSTP = 20;
 export const SIGTTIN = 21;
 export const SIGTTOU = 22;
+export const SIGXFSZ = 25;
 export const SIGWINCH = 28;
 /** The first real-time signal that glibc leaves to programs; the two before are its own. */
 export const SIGRTMIN = 34;
@@ -23,6 +24,12 @@ export const SIGRTMIN = 34;
 export const SIGRTMAX = 64;
 /** The kernel's set of signals, in bytes. */
 export const SIGSET_SIZE = 8;
+
+/**
+ * Signals that a process gets for writes of its own: to those who do not read any more, and to
+ * files that would grow beyond its limit.
+ */
+export const SIGNALS_OF_WRITES: readonly number[] = [SIGPIPE, SIGXFSZ];
 
 /**
  * Every signal that can be caught, so all but SIGKILL and SIGSTOP. A fault of the process's own

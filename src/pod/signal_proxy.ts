@@ -17,7 +17,7 @@ import {
   SIGHUP,
   SIGINT,
   SIGKILL,
-  SIGPIPE,
+  SIGNALS_OF_WRITES,
   SIGQUIT,
   SIGTERM,
   SIGWINCH,
@@ -108,11 +108,11 @@ function forwardAll(signals: readonly Signal[], { pid, process }: Command, io: I
 
 /**
  * Tells whether a signal is passed on. A terminal's new size the command gets with its own
- * terminal, and SIGPIPE comes to this process for its own writes as well.
+ * terminal, and some come to this process for its own writes as well.
  */
 function isForCommand({ number, pid, isKernels }: Signal): boolean {
   if (number === SIGCHLD || STOP_SIGNALS.includes(number)) return false;
-  if (number === SIGPIPE) return pid !== Deno.pid;
+  if (SIGNALS_OF_WRITES.includes(number)) return pid !== Deno.pid;
   return number !== SIGWINCH || !isKernels;
 }
 

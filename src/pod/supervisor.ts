@@ -23,7 +23,7 @@ import {
   SIGCONT,
   SIGINT,
   SIGKILL,
-  SIGPIPE,
+  SIGNALS_OF_WRITES,
   SIGQUIT,
   SIGTERM,
   SIGTTOU,
@@ -394,8 +394,7 @@ class Supervisor {
     if (number === SIGWINCH) this.#pod.streams.resize();
     // A size that has changed is no concern of an app without a terminal.
     if (number === SIGWINCH && isKernels) return;
-    // This process gets the other one for its own writes to those who do not read any more.
-    if (number !== SIGPIPE || pid !== Deno.pid) this.#signalAll(number);
+    if (!SIGNALS_OF_WRITES.includes(number) || pid !== Deno.pid) this.#signalAll(number);
   }
 
   #handleEnding({ number, value }: Signal): void {

@@ -6,7 +6,7 @@ import { ToldError } from "../stage1/entrypoint.ts";
 import { DoubleOfPod } from "./supervisor_testing.ts";
 
 const [SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGCHLD, SIGCONT] = [1, 2, 9, 13, 15, 17, 18];
-const [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH] = [19, 20, 21, 22, 28];
+const [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH, SIGXFSZ] = [19, 20, 21, 22, 28, 25];
 const OK: End = { status: 0 };
 
 Deno.test("apps start in order, and the pod is over with the last of them", () => {
@@ -205,9 +205,9 @@ function numbersTo(last: number): number[] {
   return Array.from({ length: last }, (_, i) => i + 1);
 }
 
-Deno.test("the supervisor's own broken pipe is none of the apps'", () => {
+Deno.test("a broken pipe or a file too large of the supervisor's is none of the apps'", () => {
   const pod = new DoubleOfPod("a")
-    .at(5, { signal: SIGPIPE, pid: Deno.pid })
+    .at(5, { signal: SIGPIPE, pid: Deno.pid }, { signal: SIGXFSZ, pid: Deno.pid })
     .at(9, { ended: "a", end: OK });
   pod.run();
   assertEquals(pod.done("signal"), []);

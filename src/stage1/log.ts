@@ -40,7 +40,13 @@ export function warn(name: string, text: string): void {
 }
 
 /** Writes a line. This default waits for the reader of stderr. */
-let writeLine = (line: string) => console.error(line);
+let writeLine = (line: string) => {
+  try {
+    console.error(line);
+  } catch {
+    // The reader has gone, or the disk is full: what is done matters more than what is said of it.
+  }
+};
 
 /**
  * Runs a function, and hands the lines of {@linkcode warn} to `write` meanwhile. So a supervisor

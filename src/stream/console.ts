@@ -69,7 +69,7 @@ export class Console implements Disposable {
     this.#master = master;
     this.#terminal = input ?? output;
     this.#input = undo.use(input === undefined ? undefined : openSharedInput(input));
-    this.#screen = undo.use(new OutputMux(output, warn));
+    this.#screen = undo.use(new OutputMux(output, warn, "end"));
     this.#shown = this.#screen.addQueue();
     this.#rawMode = undo.use(input === undefined ? undefined : new RawMode(input, isShared));
     this.resize();

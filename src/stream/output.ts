@@ -71,10 +71,11 @@ export class PodOutput implements Disposable {
     this.#severalApps = severalApps;
     this.#logPlans = logs;
     const say = (text: string) => this.say(text);
-    const mux = new OutputMux(stdout, say);
+    // What the caller's disk has no room for is in the logs.
+    const mux = new OutputMux(stdout, say, "skip");
     // Lines for one file stay whole only if a single mux writes them.
     const isSame = statFd(stdout).identity === statFd(stderr).identity;
-    this.#muxes = { stdout: mux, stderr: isSame ? mux : new OutputMux(stderr, say) };
+    this.#muxes = { stdout: mux, stderr: isSame ? mux : new OutputMux(stderr, say, "skip") };
     this.#messages = this.#muxes.stderr.addQueue();
     this.#logDirectory = openLogs(podDirectory, say);
   }

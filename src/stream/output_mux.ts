@@ -55,14 +55,20 @@ export class OutputMux implements Disposable {
   /** Bytes that were taken from a queue, and are not written yet. */
   #rest: Bytes = new Uint8Array(0);
   #isGone = false;
+  /** Whether what a full disk does not take is left out, instead of being the end. */
+  readonly #skips: boolean;
+  #hasSkipped = false;
 
   /**
    * @param fd The number of the caller's descriptor.
    * @param warn Called with the reason when nothing more can be written, unless the reader has
-   * gone.
+   * gone; and once when something is left out.
+   * @param whenFull What becomes of bytes for which the disk of the caller's file has no room: they
+   * are left out, or they end the stream.
    * @throws {SyscallError} when the descriptor is not open.
    */
-  constructor(fd: number, warn: (text: string) => void) {
+  constructor(fd: number, warn: (text: string) => void, whenFull: "skip" | "end") {
+    this.#skips = whenFull === "skip";
     this.#output = openSharedOutput(fd);
     this.#warn = warn;
   }
@@ -116,10 +122,18 @@ export class OutputMux implements Disposable {
       return this.#output.write(bytes);
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error;
+      if (this.#skips && error.is("ENOSPC", "EDQUOT", "EFBIG")) return this.#skip(bytes, error);
       this.#isGone = true;
       const readerHasGone = error.is("EPIPE", "ECONNRESET", "EIO");
       if (!readerHasGone) this.#warn(`output is no longer passed on: ${error.message}`);
       return bytes.length;
     }
+  }
+
+  #skip({ length }: Bytes, error: SyscallError): number {
+    const isFirst = !this.#hasSkipped;
+    this.#hasSkipped = true;
+    if (isFirst) this.#warn(`output has gaps: ${error.message}`);
+    return length;
   }
 }

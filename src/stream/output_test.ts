@@ -268,7 +268,7 @@ Deno.test("a caller whose disk is full is told so once", () => {
     }
     assertEquals(
       text(readAll(stderr)),
-      "run: output is no longer passed on: write(): ENOSPC, no space left on device\n",
+      "run: output has gaps: write(): ENOSPC, no space left on device\n",
     );
   });
 });

@@ -115,7 +115,8 @@ export class OutputRelay implements Disposable {
     const { readEnd, writeEnd } = makeOutputPipe();
     this.writeEnd = writeEnd;
     this.#readEnd = this.#closePipe.use(readEnd);
-    this.#mux = new OutputMux(caller.number, warn);
+    // A command whose output is not kept has to learn that.
+    this.#mux = new OutputMux(caller.number, warn, "end");
     this.#queue = this.#mux.addQueue();
   }
 

@@ -140,12 +140,21 @@ export class Pod implements AsyncDisposable {
 
   /** Moves the pod to the garbage and runs `gc` in the background. */
   async startGc(options: EndOptions = {}): Promise<Program> {
-    await this.#moveToGarbage();
+    await this.becomeGarbage();
     if (this.#overlay && mountsUnder(this.stage1Rootfs).length === 0) {
       await mountStage1(this.#dir, this.#stage1);
     }
     const args = options.args ?? ["--local-config", "/etc/rkt", this.uuid];
     return this.#launch([this.#own("gc"), ...args], options);
+  }
+
+  /** Moves the pod to the garbage, if it is not there. */
+  async becomeGarbage(): Promise<void> {
+    const garbage = this.#dir.replace("/pods/run/", "/pods/exited-garbage/");
+    if (garbage === this.#dir) return;
+    await Deno.mkdir(garbage.slice(0, garbage.lastIndexOf("/")), { recursive: true });
+    await Deno.rename(this.#dir, garbage);
+    this.#dir = garbage;
   }
 
   /** Tells whether a process holds the pod's lock, as `rkt list` does. */
@@ -203,14 +212,6 @@ export class Pod implements AsyncDisposable {
     await Deno.mkdir(etc, { recursive: true });
     if (resolv === "stage0") await Deno.writeTextFile(`${etc}/rkt-resolv.conf`, STAGE0_RESOLV_CONF);
     if (hosts === "stage0") await Deno.writeTextFile(`${etc}/rkt-hosts`, STAGE0_HOSTS);
-  }
-
-  async #moveToGarbage(): Promise<void> {
-    const garbage = this.#dir.replace("/pods/run/", "/pods/exited-garbage/");
-    if (garbage === this.#dir) return;
-    await Deno.mkdir(garbage.slice(0, garbage.lastIndexOf("/")), { recursive: true });
-    await Deno.rename(this.#dir, garbage);
-    this.#dir = garbage;
   }
 }
 
