@@ -1,6 +1,6 @@
 /**
- * `deno task soak`: runs many pods at once, kills their processes at random, and fails when
- * anything is left of them.
+ * `deno task soak`: runs many pods at once, kills their processes and fills their disks at random,
+ * and fails when anything is left of them, or an app was killed that nothing was done to.
  *
  * @module
  */
@@ -13,7 +13,8 @@ import { IMAGES, ROOT } from "./project.ts";
 const USAGE = `Usage: deno task soak [--pods=N] [--at-once=N] [--seed=N] [--no-networks]
 
 Starts, enters, stops and collects pods of all kinds on a host of their own, kills processes of
-theirs at random, and looks for what is left. It has to be root's.
+theirs and fills their disks at random, and looks for what is left, and for apps that were killed
+by nobody. It has to be root's.
 
   --pods=N       how many pods (300)
   --at-once=N    how many of them at the same time (8)

@@ -19,7 +19,7 @@ export class SmallDisk implements AsyncDisposable {
 
   /** Mounts the disk. Pods that were composed before are not on it. */
   static async mount({ podsDirectory }: Stage0): Promise<SmallDisk> {
-    const mount = await mountTmpfs(podsDirectory, undefined, "size=2m,nr_inodes=4k");
+    const mount = await mountTmpfs(podsDirectory, undefined, "size=1m,nr_inodes=1k");
     return new SmallDisk(podsDirectory, mount);
   }
 

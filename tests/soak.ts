@@ -1,6 +1,7 @@
 /**
  * The soak: runs, enters, stops and collects many pods at once, while it kills processes of theirs
- * at random. Nothing may be left of them.
+ * and fills their disks at random. Nothing may be left of them, and no app may be killed that
+ * nothing was done to.
  *
  * The soak may do anything to its host, so it needs one of its own: see {@linkcode soakCommand}.
  *
@@ -72,9 +73,13 @@ async function prepareHost(networks: boolean): Promise<void> {
 async function soak({ pods, atOnce, seed, networks }: SoakArguments): Promise<Outcome[]> {
   const cache = Deno.env.get("STAGE1_CACHE")!;
   const directory = await Deno.makeTempDir({ prefix: "soak-" });
-  await using isolated = await Stage0.open({ stage1: ISOLATED_STAGE1, cache, net: "none" });
-  await using host = await Stage0.open({ stage1: STAGE1, cache });
-  const site = { stage0: { isolated, host }, app: await makeImage(`${directory}/image`) };
+  await using isolated = await openStage0("isolated", cache);
+  await using host = await openStage0("host", cache);
+  const site: Site = {
+    stage0: { isolated, host },
+    openStage0: (image) => openStage0(image, cache),
+    app: await makeImage(`${directory}/image`),
+  };
   // These pods leave what plugins keep on purpose for later pods, before the host is recorded.
   for (const image of ["isolated", "host"] as const) {
     await liveThrough(firstPod(image, networks), site);
@@ -89,6 +94,12 @@ async function soak({ pods, atOnce, seed, networks }: SoakArguments): Promise<Ou
   return outcomes;
 }
 
+function openStage0(image: PodPlan["image"], cache: string): Promise<Stage0> {
+  return image === "isolated"
+    ? Stage0.open({ stage1: ISOLATED_STAGE1, cache, net: "none" })
+    : Stage0.open({ stage1: STAGE1, cache });
+}
+
 function firstPod(image: PodPlan["image"], networks: boolean): PodPlan {
   const joinsNetwork = image === "isolated" && networks;
   return {
@@ -99,6 +110,7 @@ function firstPod(image: PodPlan["image"], networks: boolean): PodPlan {
     apps: ["ends"],
     hasHandlers: false,
     hasLimits: false,
+    disk: undefined,
     enters: [],
     ending: "by itself",
     endAfter: 0,
@@ -137,10 +149,16 @@ function tellFigures(outcomes: readonly Outcome[], seconds: number): void {
   console.log(`programs: ${count(plans.flatMap(({ apps }) => apps))}`);
   console.log(`handlers: ${plans.filter(({ hasHandlers }) => hasHandlers).length}`);
   console.log(`limits: ${plans.filter(({ hasLimits }) => hasLimits).length}`);
+  console.log(`disks: ${plans.filter(({ disk }) => disk).length}, full ${countFills(plans)} times`);
   console.log(`commands: ${plans.flatMap(({ enters }) => enters).length}`);
   console.log(`endings: ${count(plans.map(({ ending }) => ending))}`);
   console.log(`exit codes of run: ${count(outcomes.map(({ code }) => `${code}`))}`);
   console.log(`killed: ${count(outcomes.flatMap(({ killed }) => killed))}`);
+}
+
+function countFills(plans: readonly PodPlan[]): number {
+  return plans.flatMap(({ disk }) => disk ? [...disk.fills, ...(disk.isFullAtEnd ? [1] : [])] : [])
+    .length;
 }
 
 function count(names: readonly string[]): string {

@@ -1,10 +1,40 @@
 /** Runs a small soak; `deno task soak` runs a large one. */
 
+import { assertEquals } from "@std/assert";
 import { assertCode } from "./expect.ts";
 import { execute } from "./host.ts";
 import { NETWORK_NEEDS } from "./network_needs.ts";
 import { type Need, scenario } from "./scenario.ts";
 import { soakCommand } from "./soak.ts";
+import { type Ended, findUnhealthy } from "./soak/health.ts";
+import { planSoak, type PodPlan } from "./soak/plan.ts";
+
+/** A pod of two apps that are asked to end, and the parts that a test gives. */
+function ended(parts: Partial<Ended>): Ended {
+  const plan: PodPlan = { ...planOfPod(), apps: ["stays", "fails"], ending: "stop" };
+  return { plan, killed: [], code: 3, statuses: ["0", "3"], words: "", ...parts };
+}
+
+function planOfPod(): PodPlan {
+  return planSoak({ pods: 1, seed: 1, networks: false })[0]!;
+}
+
+Deno.test("a pod of the soak that ends in order is healthy", () => {
+  assertEquals(findUnhealthy(ended({})), []);
+  assertEquals(findUnhealthy(ended({ code: 0, statuses: ["0", "0"] })), []);
+});
+
+Deno.test("the soak sees apps that were killed by nobody, and statuses that are lost", () => {
+  assertEquals(findUnhealthy(ended({ code: 254, statuses: ["137", undefined] })), [
+    "app0 (stays): status 137",
+    "app1 (fails): status undefined",
+    "run: exit code 254, not 0",
+  ]);
+  assertEquals(findUnhealthy(ended({ killed: ["enter"], code: 137 })).length, 1);
+  assertEquals(findUnhealthy(ended({ killed: ["app"], code: 137 })), []);
+  const words = "run: stage1/rootfs/rkt/status/app0: cannot be written: ENOSPC";
+  assertEquals(findUnhealthy(ended({ words })).length, 1);
+});
 
 const SOAKS: { title: string; seed: number; networks: boolean; needs: Need[] }[] = [
   { title: "pods", seed: 3, networks: false, needs: [] },
@@ -13,7 +43,7 @@ const SOAKS: { title: string; seed: number; networks: boolean; needs: Need[] }[]
 
 for (const { title, seed, networks, needs } of SOAKS) {
   scenario(
-    `${title} whose processes are killed at random leave nothing`,
+    `${title} whose processes are killed and whose disks fill at random leave nothing`,
     { needs },
     async ({ dir }) => {
       const command = soakCommand({ pods: 6, atOnce: 3, seed, networks });

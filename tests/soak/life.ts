@@ -7,7 +7,10 @@
 import { editJson } from "../expect.ts";
 import { sleep } from "../host.ts";
 import { readProcesses } from "../procfs.ts";
+import { SmallDisk } from "../small_disk.ts";
 import type { Pod, Program, Stage0 } from "../stage0.ts";
+import { fillAsPlanned } from "./disk.ts";
+import { findUnhealthy, readStatuses } from "./health.ts";
 import { findLeftovers } from "./leftovers.ts";
 import { type Kill, type PodPlan, PROGRAMS, type Victim } from "./plan.ts";
 import { findVictims, type Programs } from "./victims.ts";
@@ -16,6 +19,8 @@ import { findVictims, type Programs } from "./victims.ts";
 export interface Site {
   /** By the image's flavor. */
   stage0: Readonly<Record<PodPlan["image"], Stage0>>;
+  /** Opens another one, for pods on a disk of their own. */
+  openStage0(image: PodPlan["image"]): Promise<Stage0>;
   /** The image of all apps. */
   app: string;
 }
@@ -49,21 +54,34 @@ const LIMITS = [
 /** Takes a pod through its life, and looks for what is left of it. */
 export async function liveThrough(plan: PodPlan, site: Site): Promise<Outcome> {
   const faults: string[] = [];
-  await using pod = await preparePod(plan, site);
+  await using stage0 = plan.disk && await site.openStage0(plan.image);
+  const disk = stage0 && await SmallDisk.mount(stage0);
+  await using pod = await preparePod(plan, stage0 ?? site.stage0[plan.image], site.app);
   const programs: Programs = { enters: [] };
   const over = new AbortController();
   const kills = plan.kills.map((kill) => killWhenSeen(kill, programs, over.signal));
+  const filled = disk && fillAsPlanned(disk, plan.disk!, () => hasBegun(pod, programs));
   const code = await runPod(plan, pod, programs, faults);
+  await filled;
+  const statuses = readStatuses(plan, pod);
+  await pod.becomeGarbage();
+  if (plan.disk?.isFullAtEnd) await disk?.fill();
   await collect(pod, programs, faults);
   over.abort();
   const killed = (await Promise.all(kills)).filter((victim) => victim !== undefined);
   await inTime("enter", Promise.all(programs.enters.map(({ result }) => result)), faults);
   faults.push(...await settle(() => findLeftovers(pod)));
   const words = [programs.run, ...programs.enters, programs.gc].map((it) => it?.stderr).join("");
+  faults.push(...findUnhealthy({ plan, killed, code, statuses, words: programs.run!.stderr }));
   return { plan, uuid: pod.uuid, killed, code, words, faults };
 }
 
-async function preparePod(plan: PodPlan, { stage0, app: image }: Site): Promise<Pod> {
+/** Tells whether the pod has begun, or never will. */
+function hasBegun(pod: Pod, { run }: Programs): boolean {
+  return run !== undefined && (run.ended || pod.readNumber("pid") !== undefined);
+}
+
+async function preparePod(plan: PodPlan, stage0: Stage0, image: string): Promise<Pod> {
   const handler = { exec: ["/bin/sh", "-c", "sleep 0.05"] };
   const app = {
     ...(plan.hasHandlers &&
@@ -76,7 +94,7 @@ async function preparePod(plan: PodPlan, { stage0, app: image }: Site): Promise<
     name: `app${i}`,
     app: { ...app, exec: ["/bin/sh", "-c", PROGRAMS[program]] },
   }));
-  const pod = await stage0[plan.image].prepare({ apps });
+  const pod = await stage0.prepare({ apps });
   if (plan.hasPort) {
     await editJson(`${pod.dir}/pod`, (manifest) => {
       manifest.ports = [{ name: "http", hostPort: FIRST_PORT + plan.number }];
@@ -96,8 +114,7 @@ async function runPod(
   faults: string[],
 ): Promise<number> {
   const run = programs.run = await pod.launch({ flags: { net: plan.net } });
-  const begun = () => run.ended || pod.readNumber("pid") !== undefined;
-  if (!await waitFor(begun, PATIENCE.begin)) {
+  if (!await waitFor(() => hasBegun(pod, programs), PATIENCE.begin)) {
     faults.push(`run has not begun: ${whereabouts(run.pid)}`);
   }
   const enters = plan.enters.map(async ({ after, ends }, i) => {

@@ -16,6 +16,8 @@ export const PROGRAMS = {
   forks: "sleep 1000 & (sleep 1000 & exec sleep 1000) & wait",
   daemon: "setsid sh -c 'sleep 1000 & exec sleep 1000' & sleep 0.2",
   stubborn: "trap '' TERM; sleep 1000 & while :; do sleep 0.2; done",
+  /** Its log grows all the time. */
+  writes: "while :; do head -c 200 /dev/zero; sleep 0.02; done",
 } as const;
 
 /** The name of one of {@linkcode PROGRAMS}. */
@@ -43,6 +45,17 @@ export interface Kill {
 /** What ends a pod. */
 export type Ending = "by itself" | "stop" | "stop twice" | "stop --force" | "killed";
 
+/** A disk of a pod's own, and what becomes of it. */
+export interface DiskPlan {
+  /**
+   * When it is full: how many milliseconds after the pod has begun, or after the time before, and
+   * for how many.
+   */
+  fills: readonly { after: number; lasts: number }[];
+  /** Whether it is full while `gc` removes the pod. */
+  isFullAtEnd: boolean;
+}
+
 /** A pod, and what becomes of it. */
 export interface PodPlan {
   /** The pod's number, from 0. */
@@ -54,6 +67,8 @@ export interface PodPlan {
   apps: readonly ProgramName[];
   hasHandlers: boolean;
   hasLimits: boolean;
+  /** The disk with the pod's directory; `undefined` for one with room enough. */
+  disk: DiskPlan | undefined;
   /**
    * Commands entered into its apps: how many milliseconds after the pod's start, and whether they
    * end by themselves.
@@ -84,7 +99,6 @@ function planPod(number: number, random: Random, networks: boolean): PodPlan {
   const net = image === "host" ? "host" : planNet(random, networks);
   const apps = Array.from({ length: random.pick([1, 1, 2, 3]) }, () => planProgram(random));
   const hasHandlers = random.chance(0.25);
-  const isSupervised = image === "isolated" || apps.length > 1 || hasHandlers;
   return {
     number,
     image,
@@ -93,22 +107,38 @@ function planPod(number: number, random: Random, networks: boolean): PodPlan {
     apps,
     hasHandlers,
     hasLimits: random.chance(0.5),
+    disk: random.chance(0.4) ? planDisk(random) : undefined,
     enters: Array.from({ length: random.pick([0, 1, 2]) }, () => ({
       after: random.below(150),
       ends: random.chance(0.5),
     })),
-    ending: planEnding(random, apps, isSupervised),
+    ending: planEnding(random, apps, isSupervised({ image, apps, hasHandlers })),
     endAfter: random.below(400),
     kills: planKills(random, net),
   };
+}
+
+/** Tells whether `run` stays with a pod. */
+export function isSupervised(
+  { image, apps, hasHandlers }: Pick<PodPlan, "image" | "apps" | "hasHandlers">,
+): boolean {
+  return image === "isolated" || apps.length > 1 || hasHandlers;
 }
 
 function planNet(random: Random, networks: boolean): "host" | "none" | "default" {
   return networks && random.chance(0.5) ? "default" : random.pick(["host", "none"]);
 }
 
+function planDisk(random: Random): DiskPlan {
+  const fills = Array.from({ length: random.pick([1, 2, 3]) }, () => ({
+    after: random.below(150),
+    lasts: random.below(300),
+  }));
+  return { fills, isFullAtEnd: random.chance(0.5) };
+}
+
 function planProgram(random: Random): ProgramName {
-  return random.pick(["ends", "fails", "stays", "stays", "forks", "daemon", "stubborn"]);
+  return random.pick(["ends", "fails", "stays", "stays", "forks", "daemon", "stubborn", "writes"]);
 }
 
 /**
@@ -118,12 +148,12 @@ function planProgram(random: Random): ProgramName {
 function planEnding(
   random: Random,
   apps: readonly ProgramName[],
-  isSupervised: boolean,
+  hasSupervisor: boolean,
 ): Ending {
   const isOver = apps.every((app) => ENDING.includes(app)) && !apps.includes("fails");
   if (isOver && random.chance(0.5)) return "by itself";
   // Without a supervisor, nothing follows a SIGTERM that the app ignores.
-  if (apps.includes("stubborn") && !isSupervised) return random.pick(["stop --force", "killed"]);
+  if (apps.includes("stubborn") && !hasSupervisor) return random.pick(["stop --force", "killed"]);
   return apps.includes("stubborn")
     ? random.pick(["stop twice", "stop --force", "killed"])
     : random.pick(["stop", "stop twice", "stop --force", "killed"]);
