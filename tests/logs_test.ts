@@ -4,7 +4,9 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
+import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
+import { eventually, type Host, sleep } from "./host.ts";
+import { StandInJournal } from "./journal.ts";
 import { scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
@@ -102,6 +104,111 @@ scenario(
       await pod.run(),
       "run",
       /apps\[0\]\.annotations\[0\]\.value \(stage1-volo\/log-size\): "1K" is not a quantity/,
+    );
+  },
+);
+
+scenario(
+  "an app can be logged to the host's journal, alone or besides its files",
+  { flavor: "either" },
+  async ({ dir, scripts }) => {
+    await Deno.mkdir(`${dir}/journal`);
+    using journal = new StandInJournal(`${dir}/journal`);
+    const long = "head -c 50000 /dev/zero | tr '\\0' x; echo";
+    await using pod = await scripts({
+      one: `echo up; echo oh >&2; sleep .2; ${long}; printf 'no end'`,
+      two: "echo two",
+    });
+    await annotate(pod, { "log-to": "journald" });
+    await annotate(pod, { "log-to": "both" }, 1);
+    const { code, stdout } = await pod.run({ host: journal });
+    assertEquals(code, 0);
+    assertMatch(stdout, / one\[\d+\]: up\n/);
+    const entries = journal.read();
+    const of = (app: string, stream: string) =>
+      entries.filter((it) => it["CONTAINER_NAME"] === app && it["CONTAINER_STREAM"] === stream);
+    const common = {
+      SYSLOG_IDENTIFIER: "one",
+      CONTAINER_ID: pod.uuid.slice(0, 8),
+      CONTAINER_ID_FULL: pod.uuid,
+      CONTAINER_NAME: "one",
+    };
+    const out = { ...common, CONTAINER_STREAM: "stdout", PRIORITY: "6" };
+    const partial = { ...out, CONTAINER_PARTIAL_MESSAGE: "true" };
+    assertEquals(of("one", "stdout"), [
+      { ...out, MESSAGE: "up" },
+      { ...partial, MESSAGE: "x".repeat(48 * 1024) },
+      { ...out, MESSAGE: "x".repeat(50_000 - 48 * 1024) },
+      { ...partial, MESSAGE: "no end" },
+    ]);
+    assertEquals(of("one", "stderr"), [
+      { ...common, CONTAINER_STREAM: "stderr", PRIORITY: "3", MESSAGE: "oh" },
+    ]);
+    assertEquals(of("two", "stdout").map((it) => it["MESSAGE"]), ["two"]);
+    assertEquals([...Deno.readDirSync(`${pod.dir}/log`)].map(({ name }) => name), ["two.log"]);
+  },
+);
+
+scenario(
+  "an app waits for a journal that takes no more, and its pod can be stopped",
+  { flavor: "isolated" },
+  async ({ dir, script }) => {
+    await Deno.mkdir(`${dir}/journal`);
+    using journal = new StandInJournal(`${dir}/journal`);
+    await using pod = await script(
+      "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; echo up >&2; " +
+        "while :; do echo more || exit 1; done",
+    );
+    await annotate(pod, { "log-to": "journald" });
+    const program = await pod.start({ host: journal });
+    await sleep(500);
+    assertEquals(program.stderr, "", "the app has not written all yet");
+    const heard: string[] = [];
+    await eventually("all that was written", () => {
+      heard.push(...journal.read().map((it) => it["MESSAGE"]!));
+      return heard.length > 3000;
+    });
+    assertEquals(heard.slice(0, 3000), Array.from({ length: 3000 }, (_, i) => `${i}`));
+    const before = Date.now();
+    assertCode(await pod.stop(), 0);
+    await program.result;
+    assertEquals(Date.now() - before < 10_000, true);
+  },
+);
+
+scenario(
+  "a journal that has been restarted gets what comes after",
+  { flavor: "isolated" },
+  async ({ dir, script }) => {
+    await Deno.mkdir(`${dir}/journal`);
+    using journal = new StandInJournal(`${dir}/journal`);
+    await using pod = await script("echo up; while :; do echo more; sleep .05; done");
+    await annotate(pod, { "log-to": "journald" });
+    const program = await pod.start({ host: journal });
+    await program.prints("more");
+    journal.restart();
+    await eventually("an entry", () => journal.read().length > 0);
+    assertCode(await pod.stop(), 0);
+    assertCode(await program.result, 0);
+  },
+);
+
+scenario(
+  "run refuses to log to a journal that is not there",
+  { flavor: "either" },
+  async ({ scripts }) => {
+    await using pod = await scripts({ one: "echo one", two: "echo two" });
+    await annotate(pod, { "log-to": "journald" });
+    const host: Host = {
+      wrap: (argv) => [
+        ...["unshare", "--mount", "--propagation", "private", "sh", "-c"],
+        ...['mount -t tmpfs tmpfs /run && exec "$@"', "sh", ...argv],
+      ],
+    };
+    assertRefused(
+      await pod.run({ host }),
+      "run",
+      /stage1-volo\/log-to: \/run\/systemd\/journal\/socket: connect\(\): ENOENT/,
     );
   },
 );

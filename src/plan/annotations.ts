@@ -71,6 +71,13 @@ export const ANNOTATION_RULES = {
     unlessSaid: "2",
     operatorsAlone: true,
   },
+  "stage1-volo/log-to": {
+    of: "app",
+    values: "file, journald or both",
+    does: "keeps the log in files of the pod, in the host's journal, or in both",
+    unlessSaid: "file",
+    operatorsAlone: true,
+  },
 } as const satisfies Readonly<Record<string, AnnotationRule>>;
 
 /** The name of an annotation. */

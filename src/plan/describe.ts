@@ -26,6 +26,7 @@ import {
   type MountStep,
   type ShareStep,
 } from "./rootfs/mounts.ts";
+import type { LogPlan, LogTarget } from "./log.ts";
 import { STREAMS, type StreamTarget } from "./stdio.ts";
 import { type StopPlan, USUAL_STOP } from "./stop.ts";
 
@@ -366,13 +367,23 @@ function describeStdio({ stdio, log, name, terminalType }: AppPlan): string[] {
     caller: "the caller's",
     relay: "a pipe that passes on the caller's",
     tty: "a terminal of the pod's, shown in the caller's",
-    log: `a pipe to ${POD_PATHS.logs}/${name}.log and to the caller`,
+    log: `a pipe to ${log && describeTargets(log, name)} and to the caller`,
   };
   return [
     ...STREAMS.map((stream) => `${stream}: ${words[stdio[stream]]}`),
-    ...(log ? [`log: ${log.format}, files: ${log.files}, each up to ${log.size} bytes`] : []),
+    ...(log?.to.includes("file")
+      ? [`log: ${log.format}, files: ${log.files}, each up to ${log.size} bytes`]
+      : []),
     ...(terminalType === undefined ? [] : [`TERM=${terminalType}, unless the app says otherwise`]),
   ];
+}
+
+function describeTargets({ to }: LogPlan, name: string): string {
+  const words: Readonly<Record<LogTarget, string>> = {
+    file: `${POD_PATHS.logs}/${name}.log`,
+    journald: "the host's journal",
+  };
+  return to.map((target) => words[target]).join(", ");
 }
 
 function describeOomScore({ isolators: { oomScore } }: AppPlan): string[] {

@@ -37,7 +37,7 @@ export const FIELD_RULES = {
   ),
   "pod: apps[].mounts": honoured("volumes at paths; `appVolume` goes before the pod's volumes"),
   "pod: apps[].annotations": honoured(
-    "coreos.com/rkt/stage2/stdin, stdout, stderr; stage1-volo/log-format, log-size, log-files, " +
+    "coreos.com/rkt/stage2/stdin, stdout, stderr; stage1-volo/log-format, log-size, log-files, log-to, " +
       "stop-signal, stop-timeout; " +
       "others are for readers",
   ),
@@ -68,7 +68,7 @@ export const FIELD_RULES = {
     "stage1-volo/stop-signal, stop-timeout of an app that has none; others are for readers",
   ),
   "image: annotations, the operator's alone": ignored(
-    "how much of the host's disk a log takes is not the image's to say",
+    "how the host keeps an app's log is not the image's to say",
   ),
   "app.exec": honoured(
     "absolute, relative to the working directory, or the first in the app's PATH that can be executed",

@@ -19,10 +19,21 @@ import { type AnnotationName, annotationOfApp, wrongAnnotation } from "./annotat
  */
 export type LogFormat = "raw" | "cri";
 
-const FORMATS: readonly LogFormat[] = ["raw", "cri"];
+const FORMATS: Readonly<Record<string, LogFormat>> = { raw: "raw", cri: "cri" };
+
+/** Where a log is kept: in files of the pod, or in the host's journal. */
+export type LogTarget = "file" | "journald";
+
+const TARGETS: Readonly<Record<string, readonly LogTarget[]>> = {
+  file: ["file"],
+  journald: ["journald"],
+  both: ["file", "journald"],
+};
 
 /** How an app is logged. */
 export interface LogPlan {
+  to: readonly LogTarget[];
+  /** How it is kept in files. */
   format: LogFormat;
   /** The most bytes of a file. */
   size: number;
@@ -31,7 +42,12 @@ export interface LogPlan {
 }
 
 /** How an app is logged whose operator says nothing. */
-export const DEFAULT_LOG: LogPlan = { format: "raw", size: 16 * 1024 * 1024, files: 2 };
+export const DEFAULT_LOG: LogPlan = {
+  to: ["file"],
+  format: "raw",
+  size: 16 * 1024 * 1024,
+  files: 2,
+};
 
 /** The fewest bytes of a file: a line fits that is as long as lines get. */
 const SMALLEST_SIZE = 64 * 1024;
@@ -44,6 +60,7 @@ export const LOG_ANNOTATIONS: readonly AnnotationName[] = [
   "stage1-volo/log-files",
   "stage1-volo/log-format",
   "stage1-volo/log-size",
+  "stage1-volo/log-to",
 ];
 
 /**
@@ -52,21 +69,25 @@ export const LOG_ANNOTATIONS: readonly AnnotationName[] = [
  * @throws {Error} when an annotation has a value that it cannot have; the message names it.
  */
 export function planLog(app: PodApp): LogPlan {
+  const format = readWord(app, "stage1-volo/log-format", FORMATS);
   return {
-    format: readFormat(app) ?? DEFAULT_LOG.format,
+    to: readWord(app, "stage1-volo/log-to", TARGETS) ?? DEFAULT_LOG.to,
+    format: format ?? DEFAULT_LOG.format,
     size: readSize(app) ?? DEFAULT_LOG.size,
     files: readFiles(app) ?? DEFAULT_LOG.files,
   };
 }
 
-function readFormat(app: PodApp): LogFormat | undefined {
-  const annotation = annotationOfApp(app, "stage1-volo/log-format");
+function readWord<T>(
+  app: PodApp,
+  name: AnnotationName,
+  meanings: Readonly<Record<string, T>>,
+): T | undefined {
+  const annotation = annotationOfApp(app, name);
   if (annotation === undefined) return undefined;
-  const format = FORMATS.find((it) => it === annotation.value);
-  if (format === undefined) {
-    throw wrongAnnotation(annotation, `is not one of ${FORMATS.join(", ")}`);
-  }
-  return format;
+  const { value } = annotation;
+  if (Object.hasOwn(meanings, value)) return meanings[value];
+  throw wrongAnnotation(annotation, `is not one of ${Object.keys(meanings).join(", ")}`);
 }
 
 function readSize(app: PodApp): number | undefined {

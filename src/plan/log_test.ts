@@ -14,6 +14,9 @@ function appWith(of: "runtime" | "image", setting: string, value: string): PodAp
 const settings: [setting: string, value: string, plan: object][] = [
   ["log-format", "raw", { format: "raw" }],
   ["log-format", "cri", { format: "cri" }],
+  ["log-to", "file", { to: ["file"] }],
+  ["log-to", "journald", { to: ["journald"] }],
+  ["log-to", "both", { to: ["file", "journald"] }],
   ["log-size", "64Ki", { size: 65_536 }],
   ["log-size", "0.1M", { size: 100_000 }],
   ["log-files", "1", { files: 1 }],
@@ -35,6 +38,8 @@ for (const [setting, value, plan] of settings) {
 const wrong: [setting: string, value: string, why: string][] = [
   ["log-format", "CRI", '.value: "CRI" is not one of raw, cri (stage1-volo/log-format)'],
   ["log-format", "", '.value: "" is not one of raw, cri (stage1-volo/log-format)'],
+  ["log-format", "toString", '.value: "toString" is not one of raw, cri (stage1-volo/log-format)'],
+  ["log-to", "files", '.value: "files" is not one of file, journald, both (stage1-volo/log-to)'],
   ["log-size", "64K", ".value (stage1-volo/log-size)"],
   ["log-size", "65535", '.value: "65535" is less than 64Ki (stage1-volo/log-size)'],
   ["log-size", "-1Gi", '.value: "-1Gi" is less than 64Ki (stage1-volo/log-size)'],

@@ -92,13 +92,14 @@ function tellCgroup(cgroups: PodCgroups, lock: Fd): void {
 }
 
 function openStreams(
-  { apps }: SupervisedPlan,
+  { uuid, apps }: SupervisedPlan,
   namespaces: PodNamespaces | undefined,
   lock: Fd,
 ): Streams {
   return new Streams({
     podDirectory: lock,
     severalApps: apps.length > 1,
+    uuid,
     logs: new Map(apps.flatMap(({ name, log }) => log ? [[name, log]] : [])),
     stdout: 1,
     stderr: 2,

@@ -10,34 +10,87 @@ import type { LogFormat } from "../plan/log.ts";
 import type { OutputStream } from "../plan/stdio.ts";
 import type { AppLog } from "./app_log.ts";
 import { criRecords } from "./cri_log.ts";
+import type { Journal } from "./journal.ts";
+import {
+  fieldsOf,
+  formatEntry,
+  formatFields,
+  type JournalSource,
+  PARTIAL,
+} from "./journal_entry.ts";
 import { type Line, LineSplitter } from "./line_splitter.ts";
+
+/** The most bytes that are read at once to become lines, which take more memory than bytes. */
+const LINES_READ_SIZE = 16 * 1024;
 
 /** Takes what one stream carries. */
 export interface LogFeed {
+  /** Whether more should be read. While not, the app waits. */
+  readonly hasRoom: boolean;
+  /** The most bytes to pass at once. */
+  readonly readSize: number;
   /** Takes what has arrived. */
   write(bytes: Bytes): void;
   /** Takes note that no more comes. */
   end(): void;
 }
 
-/**
- * Opens the way of a stream to its app's log.
- *
- * @param log The log, which the app's streams share.
- */
-export function openFeed(format: LogFormat, stream: OutputStream, log: AppLog): LogFeed {
-  if (format === "raw") return { write: (bytes) => log.write(bytes), end: () => {} };
+/** Where the lines of a stream can go. */
+export interface LogTargets {
+  /** The files, which the app's streams share; undefined if there are none. */
+  log: AppLog | undefined;
+  /** The journal, which all apps share; undefined if there is none. */
+  journal: Journal | undefined;
+}
+
+/** Opens the ways of a stream to its app's log. */
+export function openFeeds(
+  source: JournalSource,
+  format: LogFormat,
+  { log, journal }: LogTargets,
+): LogFeed[] {
+  return [
+    ...(log ? [fileFeed(log, format, source.stream)] : []),
+    ...(journal ? [journalFeed(journal, source)] : []),
+  ];
+}
+
+function fileFeed(log: AppLog, format: LogFormat, stream: OutputStream): LogFeed {
+  if (format === "raw") {
+    return { hasRoom: true, readSize: Infinity, write: (bytes) => log.write(bytes), end: () => {} };
+  }
   return new LineFeed((lines) => log.write(criRecords(lines, stream, realtimeNanoseconds())));
+}
+
+function journalFeed(journal: Journal, source: JournalSource): LogFeed {
+  const fields = fieldsOf(source);
+  const full = formatFields(fields);
+  const partial = formatFields({ ...fields, ...PARTIAL });
+  return new LineFeed((lines) => {
+    for (const { text, isEnded } of lines) {
+      journal.put(formatEntry(isEnded ? full : partial, text));
+    }
+  }, journal);
 }
 
 /** Passes on lines when they are whole, so that those of two streams never mix. */
 class LineFeed implements LogFeed {
   readonly #splitter = new LineSplitter();
   readonly #take: (lines: Line[]) => void;
+  readonly #target: { hasRoom: boolean };
+  readonly readSize = LINES_READ_SIZE;
 
-  /** @param take Called with lines, one at least. */
-  constructor(take: (lines: Line[]) => void) {
+  /**
+   * @param take Called with lines, one at least.
+   * @param target What takes them, if it does not take all at once.
+   */
+  constructor(take: (lines: Line[]) => void, target = { hasRoom: true }) {
     this.#take = take;
+    this.#target = target;
+  }
+
+  get hasRoom(): boolean {
+    return this.#target.hasRoom;
   }
 
   write(bytes: Bytes): void {

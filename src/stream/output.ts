@@ -19,9 +19,11 @@ import { bytesAvailable, makeOutputPipe, readAvailable } from "../linux/stream.t
 import type { LogPlan } from "../plan/log.ts";
 import type { OutputStream } from "../plan/stdio.ts";
 import { printable } from "../stage1/log.ts";
+import { withContext } from "../stage1/context.ts";
 import { AppLog, openLogDirectory } from "./app_log.ts";
+import { Journal } from "./journal.ts";
 import { linePrefix, LinePrefixer } from "./line_prefixer.ts";
-import { type LogFeed, openFeed } from "./log_feed.ts";
+import { type LogFeed, openFeeds } from "./log_feed.ts";
 import { OutputMux, type OutputQueue, READ_SIZE } from "./output_mux.ts";
 
 /** What {@linkcode PodOutput} needs. */
@@ -30,6 +32,8 @@ export interface PodOutputOptions {
   podDirectory: Fd;
   /** Whether each line begins with the name of its app. */
   severalApps: boolean;
+  /** The pod's UUID, by which the journal knows it. */
+  uuid: string;
   /** How each app that has a log is logged, by the app's name. */
   logs: ReadonlyMap<string, LogPlan>;
   /** The number of the caller's descriptors. */
@@ -43,7 +47,9 @@ interface Source {
   pipe: Fd;
   /** How many bytes are left to read; `Infinity` while the pod lives. */
   left: number;
-  log: LogFeed | undefined;
+  feeds: readonly LogFeed[];
+  /** The most bytes that are read at once. */
+  readSize: number;
   /** `undefined` when bytes are passed on as they are. */
   prefixer: LinePrefixer | undefined;
   queue: OutputQueue;
@@ -57,6 +63,8 @@ export class PodOutput implements Disposable {
   /** The lines of `run` itself. */
   readonly #messages: OutputQueue;
   readonly #logDirectory: Fd | undefined;
+  readonly #journal: Journal | undefined;
+  readonly #uuid: string;
   readonly #logPlans: ReadonlyMap<string, LogPlan>;
   readonly #logs = new Map<string, AppLog>();
   readonly #pids = new Map<string, number>();
@@ -66,9 +74,11 @@ export class PodOutput implements Disposable {
    * Makes the logs' directory. When that fails, it warns and does without logs.
    *
    * @throws {SyscallError} when the caller's descriptors are not open.
+   * @throws {Error} when an app is to be logged to a journal, and the host has none.
    */
-  constructor({ podDirectory, severalApps, logs, stdout, stderr }: PodOutputOptions) {
+  constructor({ podDirectory, severalApps, uuid, logs, stdout, stderr }: PodOutputOptions) {
     this.#severalApps = severalApps;
+    this.#uuid = uuid;
     this.#logPlans = logs;
     const say = (text: string) => this.say(text);
     // What the caller's disk has no room for is in the logs.
@@ -78,6 +88,7 @@ export class PodOutput implements Disposable {
     this.#muxes = { stdout: mux, stderr: isSame ? mux : new OutputMux(stderr, say, "skip") };
     this.#messages = this.#muxes.stderr.addQueue();
     this.#logDirectory = openLogs(podDirectory, say);
+    this.#journal = openJournal(logs, say);
   }
 
   /** Writes a line of `run` itself to the caller's standard error. */
@@ -106,11 +117,13 @@ export class PodOutput implements Disposable {
     const { readEnd, writeEnd } = makeOutputPipe();
     setOwner(writeEnd, owner.uid, owner.gid);
     const mux = this.#muxes[stream];
+    const feeds = this.#openFeeds(app, stream);
     this.#sources.add({
       app,
       pipe: readEnd,
       left: Infinity,
-      log: this.#openFeed(app, stream),
+      feeds,
+      readSize: Math.min(READ_SIZE, ...feeds.map(({ readSize }) => readSize)),
       prefixer: this.#severalApps ? new LinePrefixer() : undefined,
       queue: mux.addQueue(),
       mux,
@@ -125,9 +138,9 @@ export class PodOutput implements Disposable {
 
   /** Lists the events to wait for. While the caller reads slowly, full queues get no more. */
   interests(): PollEvents[] {
-    const readable = [...this.#sources].filter(({ queue }) => queue.hasRoom)
+    const readable = [...this.#sources].filter(hasRoom)
       .map(({ pipe }) => ({ fd: pipe.number, events: POLLIN }));
-    return [...readable, ...this.#allMuxes().flatMap((mux) => mux.interests())];
+    return [...readable, ...this.#allTargets().flatMap((target) => target.interests())];
   }
 
   /**
@@ -139,7 +152,7 @@ export class PodOutput implements Disposable {
   onReady(ready: readonly PollEvents[]): void {
     const fds = new Set(ready.map(({ fd }) => fd));
     for (const source of this.#sources) if (fds.has(source.pipe.number)) this.#readFrom(source);
-    for (const mux of this.#allMuxes()) mux.flush();
+    for (const target of this.#allTargets()) target.flush();
   }
 
   /**
@@ -157,44 +170,52 @@ export class PodOutput implements Disposable {
 
   /** Whether every stream has come to its end and has been passed on. */
   get isDone(): boolean {
-    return this.#sources.size === 0 && !this.#allMuxes().some((mux) => mux.isWaiting);
+    return this.#sources.size === 0 && !this.#allTargets().some(({ isWaiting }) => isWaiting);
   }
 
   [Symbol.dispose](): void {
     for (const { pipe } of this.#sources) pipe[Symbol.dispose]();
     for (const log of this.#logs.values()) log[Symbol.dispose]();
-    for (const mux of this.#allMuxes()) mux[Symbol.dispose]();
+    for (const target of this.#allTargets()) target[Symbol.dispose]();
     this.#logDirectory?.[Symbol.dispose]();
   }
 
-  #allMuxes(): OutputMux[] {
-    return [...new Set(Object.values(this.#muxes))];
+  #allTargets(): (OutputMux | Journal)[] {
+    const muxes = new Set(Object.values(this.#muxes));
+    return this.#journal ? [...muxes, this.#journal] : [...muxes];
   }
 
-  #openFeed(app: string, stream: OutputStream): LogFeed | undefined {
+  #openFeeds(app: string, stream: OutputStream): LogFeed[] {
     const plan = this.#logPlans.get(app);
-    if (this.#logDirectory === undefined || plan === undefined) return undefined;
+    if (plan === undefined) return [];
+    const log = plan.to.includes("file") ? this.#logOf(app, plan) : undefined;
+    const journal = plan.to.includes("journald") ? this.#journal : undefined;
+    return openFeeds({ pod: this.#uuid, app, stream }, plan.format, { log, journal });
+  }
+
+  #logOf(app: string, plan: LogPlan): AppLog | undefined {
+    if (this.#logDirectory === undefined) return undefined;
     const log = this.#logs.get(app) ??
       new AppLog(this.#logDirectory, app, (text) => this.say(text), plan);
     this.#logs.set(app, log);
-    return openFeed(plan.format, stream, log);
+    return log;
   }
 
   #readFrom(source: Source): void {
-    const bytes = readAvailable(source.pipe.number, Math.min(READ_SIZE, source.left));
+    const bytes = readAvailable(source.pipe.number, Math.min(source.readSize, source.left));
     if (bytes === undefined) {
       // A process outside of the pod may hold the pipe, and have read what was left.
       if (source.left !== Infinity) this.#end(source);
       return;
     }
     source.left -= bytes.length;
-    source.log?.write(bytes);
+    for (const feed of source.feeds) feed.write(bytes);
     source.queue.put(source.prefixer?.push(bytes, this.#prefix(source)) ?? bytes);
     if (bytes.length === 0 || source.left === 0) this.#end(source);
   }
 
   #end(source: Source): void {
-    source.log?.end();
+    for (const feed of source.feeds) feed.end();
     if (source.prefixer) source.queue.put(source.prefixer.end(this.#prefix(source)));
     source.pipe[Symbol.dispose]();
     this.#sources.delete(source);
@@ -204,6 +225,18 @@ export class PodOutput implements Disposable {
     const prefix = linePrefix(monotonicMicroseconds(), app, this.#pids.get(app));
     return new TextEncoder().encode(prefix);
   }
+}
+
+function hasRoom({ queue, feeds }: Source): boolean {
+  return queue.hasRoom && feeds.every((feed) => feed.hasRoom);
+}
+
+function openJournal(
+  logs: PodOutputOptions["logs"],
+  say: (text: string) => void,
+): Journal | undefined {
+  const isWanted = [...logs.values()].some(({ to }) => to.includes("journald"));
+  return isWanted ? withContext("stage1-volo/log-to", () => new Journal(say)) : undefined;
 }
 
 function openLogs(podDirectory: Fd, say: (text: string) => void): Fd | undefined {

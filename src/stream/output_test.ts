@@ -44,6 +44,7 @@ function withOutput(
     using output = new PodOutput({
       podDirectory,
       severalApps: options.severalApps,
+      uuid: "pod",
       logs: options.logs ?? LOGS,
       stdout: options.stdout.number,
       stderr: options.stderr.number,
@@ -313,6 +314,7 @@ Deno.test("where no log can be kept, that is said, and the caller gets all", () 
   using output = new PodOutput({
     podDirectory,
     severalApps: false,
+    uuid: "pod",
     logs: LOGS,
     stdout: stdout.writeEnd.number,
     stderr: stderr.writeEnd.number,

@@ -1,0 +1,68 @@
+/**
+ * An entry of systemd's journal, as its native protocol has it:
+ * https://systemd.io/JOURNAL_NATIVE_PROTOCOL/.
+ *
+ * @module
+ */
+
+import { type Bytes, concatenate } from "../linux/bytes.ts";
+import type { OutputStream } from "../plan/stdio.ts";
+
+/** Whose lines they are. */
+export interface JournalSource {
+  pod: string;
+  app: string;
+  stream: OutputStream;
+}
+
+/** The priorities of syslog(3), as other container runtimes give them to the streams. */
+const PRIORITIES: Readonly<Record<OutputStream, number>> = { stdout: 6, stderr: 3 };
+
+/** How much of a UUID `rkt list` shows. */
+const SHORT_UUID = 8;
+
+/**
+ * Lists the fields of all entries of a stream. The `CONTAINER_` ones are those by which entries of
+ * other container runtimes are looked for; the pod is the container, except for its name.
+ */
+export function fieldsOf({ pod, app, stream }: JournalSource): Record<string, string> {
+  return {
+    PRIORITY: `${PRIORITIES[stream]}`,
+    SYSLOG_IDENTIFIER: app,
+    CONTAINER_ID: pod.slice(0, SHORT_UUID),
+    CONTAINER_ID_FULL: pod,
+    CONTAINER_NAME: app,
+    CONTAINER_STREAM: stream,
+  };
+}
+
+/** The field that a line which goes on in the next entry has. */
+export const PARTIAL = { CONTAINER_PARTIAL_MESSAGE: "true" };
+
+/**
+ * Formats fields whose values have no newline.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(formatFields({ A: "1", B: "2" }), new TextEncoder().encode("A=1\nB=2\n"));
+ * ```
+ */
+export function formatFields(fields: Readonly<Record<string, string>>): Bytes {
+  const lines = Object.entries(fields).map(([name, value]) => `${name}=${value}\n`);
+  return new TextEncoder().encode(lines.join(""));
+}
+
+/**
+ * Formats an entry. The message has its length before it, because it may hold any bytes.
+ *
+ * @param fields The other fields, as {@linkcode formatFields} returns them.
+ */
+export function formatEntry(fields: Bytes, message: Bytes): Bytes {
+  const length = new Uint8Array(8);
+  new DataView(length.buffer).setBigUint64(0, BigInt(message.length), true);
+  return concatenate([fields, MESSAGE, length, message, NEWLINE]);
+}
+
+const MESSAGE: Bytes = new TextEncoder().encode("MESSAGE\n");
+const NEWLINE: Bytes = new TextEncoder().encode("\n");
