@@ -24,10 +24,13 @@ export interface Line {
   isEnded: boolean;
 }
 
+/** Made once: a new one for each line would be half of the work. */
+const NOTHING: Bytes = new Uint8Array(0);
+
 /** Splits one stream into lines. Bytes that are not UTF-8 pass unchanged. */
 export class LineSplitter {
   /** The beginning of a line whose end has not arrived yet, or what is left of it. */
-  #partial: Bytes = new Uint8Array(0);
+  #partial: Bytes = NOTHING;
   /** Whether pieces of that line have been passed on. */
   #isContinued = false;
 
@@ -57,7 +60,7 @@ export class LineSplitter {
   end(): Line[] {
     if (this.#partial.length === 0) return [];
     const line = { text: this.#partial, isContinued: this.#isContinued, isEnded: false };
-    this.#partial = new Uint8Array(0);
+    this.#partial = NOTHING;
     return [line];
   }
 
@@ -65,7 +68,7 @@ export class LineSplitter {
     const whole = this.#partial.length === 0 ? end : concatenate([this.#partial, end]);
     const text = this.#cut(whole, lines);
     lines.push({ text, isContinued: this.#isContinued, isEnded: true });
-    this.#partial = new Uint8Array(0);
+    this.#partial = NOTHING;
     this.#isContinued = false;
   }
 
@@ -115,16 +118,16 @@ function isContinuation(byte: number): boolean {
  * because short lines are many.
  */
 export function formatLines(lines: readonly Line[], headOf: (line: Line) => Bytes): Bytes {
-  const heads = lines.map(headOf);
-  const size = lines.reduce((total, { text }, i) => total + heads[i]!.length + text.length + 1, 0);
+  let size = 0;
+  for (const line of lines) size += headOf(line).length + line.text.length + 1;
   const all = new Uint8Array(size);
   let at = 0;
-  lines.forEach(({ text }, i) => {
-    const head = heads[i]!;
+  for (const line of lines) {
+    const head = headOf(line);
     all.set(head, at);
-    all.set(text, at + head.length);
-    at += head.length + text.length + 1;
+    all.set(line.text, at + head.length);
+    at += head.length + line.text.length + 1;
     all[at - 1] = NEWLINE;
-  });
+  }
   return all;
 }
