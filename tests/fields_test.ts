@@ -47,6 +47,7 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
     "not_ours: run says nothing about annotations of an app in the pod",
     "logs: a log has the format that an annotation asks for",
     "logs: a log has as many files as annotations allow, and no larger ones",
+    "logs: an app can be logged to the host's journal, alone or besides its files",
   ],
   "pod: apps[].annotations, one app in the host's namespaces": [
     "bad_input: run says once that it ignores where a stream of the only app is to lead",

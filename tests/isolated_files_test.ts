@@ -18,10 +18,11 @@ const UNRESTRICTED: RunFlags = { disable: ["capabilities-restriction", "seccomp"
 
 /** Describes a directory's entry: its kind, device number and permission bits, or its target. */
 function describeEntry(path: string): string {
-  const { isSymlink, isDirectory, isCharDevice, rdev, mode } = Deno.lstatSync(path);
+  const { isSymlink, isDirectory, isCharDevice, isSocket, rdev, mode } = Deno.lstatSync(path);
   const bits = (mode! & 0o7777).toString(8);
   if (isSymlink) return `-> ${Deno.readLinkSync(path)}`;
   if (isDirectory) return `directory ${bits}`;
+  if (isSocket) return `socket ${bits}`;
   return isCharDevice ? `${rdev! >> 8}:${rdev! & 0xff} ${bits}` : `file ${bits}`;
 }
 
@@ -41,6 +42,7 @@ scenario(
       core: "-> /proc/kcore",
       fd: "-> /proc/self/fd",
       full: "1:7 666",
+      log: "socket 666",
       mqueue: "directory 1777",
       null: "1:3 666",
       ptmx: "-> pts/ptmx",

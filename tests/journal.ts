@@ -6,16 +6,31 @@
  */
 
 import "../src/linux/libc_testing.ts";
+import type { Bytes } from "../src/linux/bytes.ts";
 import type { Fd } from "../src/linux/fd.ts";
 import { readAvailable } from "../src/linux/stream.ts";
 import { bindSocket, makeDatagramSocket } from "../src/linux/unix_socket.ts";
+import { editJson } from "./expect.ts";
 import type { Host } from "./host.ts";
+import type { Pod } from "./stage0.ts";
 
 /** An entry: the values of its fields, by name. */
 export type JournalEntry = Record<string, string>;
 
 /** More than the largest datagram that anybody sends here. */
 const LARGEST_DATAGRAM = 256 * 1024;
+
+/** Sets annotations of an app of a pod, as `rkt run … IMAGE --annotation=…` does. */
+export async function annotateApp(
+  pod: Pod,
+  annotations: Readonly<Record<string, string>>,
+  app = 0,
+): Promise<void> {
+  await editJson(`${pod.dir}/pod`, (manifest) => {
+    manifest.apps[app].annotations = Object.entries(annotations)
+      .map(([name, value]) => ({ name, value }));
+  });
+}
 
 /** A journal, and the host that has it. */
 export class StandInJournal implements Host, Disposable {
@@ -38,12 +53,12 @@ export class StandInJournal implements Host, Disposable {
 
   /** Reads the entries that have come since the last call. */
   read(): JournalEntry[] {
-    const entries: JournalEntry[] = [];
-    for (;;) {
-      const datagram = readAvailable(this.#socket.number, LARGEST_DATAGRAM);
-      if (datagram === undefined) return entries;
-      entries.push(parseEntry(datagram));
-    }
+    return this.#receive().map(parseEntry);
+  }
+
+  /** Reads what has come since the last call as texts, one for each datagram. */
+  readRaw(): string[] {
+    return this.#receive().map((datagram) => new TextDecoder().decode(datagram));
   }
 
   /** Takes another socket in the place of its own, as a restart does. */
@@ -57,9 +72,18 @@ export class StandInJournal implements Host, Disposable {
     this.#socket[Symbol.dispose]();
   }
 
+  #receive(): Bytes[] {
+    const all: Bytes[] = [];
+    for (;;) {
+      const datagram = readAvailable(this.#socket.number, LARGEST_DATAGRAM);
+      if (datagram === undefined) return all;
+      all.push(datagram);
+    }
+  }
+
   #open(): Fd {
     const socket = makeDatagramSocket();
-    bindSocket(socket, `${this.#directory}/socket`);
+    bindSocket(socket, `${this.#directory}/socket`, 0o666);
     return socket;
   }
 }

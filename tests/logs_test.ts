@@ -6,16 +6,14 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { eventually, type Host, sleep } from "./host.ts";
-import { StandInJournal } from "./journal.ts";
+import { annotateApp, StandInJournal } from "./journal.ts";
 import { scenario } from "./scenario.ts";
 import type { Pod } from "./stage0.ts";
 
-/** Sets annotations of ours for an app of a pod, as `rkt run … IMAGE --annotation=…` does. */
+/** Sets annotations of ours for an app of a pod. */
 async function annotate(pod: Pod, settings: Record<string, string>, app = 0): Promise<void> {
-  await editJson(`${pod.dir}/pod`, (manifest) => {
-    manifest.apps[app].annotations = Object.entries(settings)
-      .map(([name, value]) => ({ name: `stage1-volo/${name}`, value }));
-  });
+  const named = Object.entries(settings).map(([name, value]) => [`stage1-volo/${name}`, value]);
+  await annotateApp(pod, Object.fromEntries(named), app);
 }
 
 /** What CRI puts before a line. */
@@ -128,6 +126,7 @@ scenario(
     const of = (app: string, stream: string) =>
       entries.filter((it) => it["CONTAINER_NAME"] === app && it["CONTAINER_STREAM"] === stream);
     const common = {
+      SYSLOG_FACILITY: "1",
       SYSLOG_IDENTIFIER: "one",
       CONTAINER_ID: pod.uuid.slice(0, 8),
       CONTAINER_ID_FULL: pod.uuid,

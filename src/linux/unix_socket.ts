@@ -6,7 +6,7 @@
 
 import { type Bytes, concatenate } from "./bytes.ts";
 import { failedWith } from "./errno.ts";
-import { Fd } from "./fd.ts";
+import { AT_FDCWD, Fd } from "./fd.ts";
 import { cString, syscall } from "./libc.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "./open.ts";
 
@@ -24,14 +24,17 @@ export function makeDatagramSocket(): Fd {
 }
 
 /**
- * Gives a socket a path, at which others reach it.
+ * Gives a socket a path, at which others reach it. The path is looked up twice, so nobody else may
+ * change anything there.
  *
  * @param path At most 107 bytes.
+ * @param mode The permission bits, whatever the umask: whoever may write reaches the socket.
  * @throws {SyscallError} `EADDRINUSE` when something is there; `EINVAL` when it is too long.
  */
-export function bindSocket(socket: Fd, path: string): void {
+export function bindSocket(socket: Fd, path: string, mode: number): void {
   const address = addressOf(path);
   syscall("bind", socket.number, address, address.length);
+  syscall("fchmodat", AT_FDCWD, path, mode);
 }
 
 /**

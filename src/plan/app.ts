@@ -126,6 +126,7 @@ export function planApp(
   const isLogged = stdio !== CALLERS_STREAMS;
   const mountOptions: MountOptions = {
     ...options,
+    app: app.name,
     restrictDevices,
     readOnlyRoot: app.runtime.readOnlyRootFS ?? false,
     maskedPaths: options.disablePaths ? undefined : policy.maskedPaths,

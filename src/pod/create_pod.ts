@@ -21,6 +21,7 @@ import { environmentEntries, withAccount } from "../plan/environment.ts";
 import type { SupervisedPlan } from "../plan/pod.ts";
 import { cloneHostTrees } from "../rootfs/app_root.ts";
 import { maskPodRoot } from "../rootfs/pod_root.ts";
+import { makeSyslogSockets } from "../rootfs/syslog_sockets.ts";
 import { saveCredentials } from "../stage1/credentials_file.ts";
 import { saveEnvironment } from "../stage1/environment_file.ts";
 import { type Debug, warn } from "../stage1/log.ts";
@@ -100,6 +101,9 @@ function openStreams(
     podDirectory: lock,
     severalApps: apps.length > 1,
     uuid,
+    syslogs: namespaces
+      ? makeSyslogSockets(namespaces.root, apps.map(({ name }) => name))
+      : new Map(),
     logs: new Map(apps.flatMap(({ name, log }) => log ? [[name, log]] : [])),
     stdout: 1,
     stderr: 2,

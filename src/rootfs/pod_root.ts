@@ -38,7 +38,7 @@ import { describeMask } from "../plan/describe.ts";
 import type { Owner } from "../plan/id_range.ts";
 import { STANDARD_DEVICES } from "../plan/rootfs/devices.ts";
 import { type Access, expandPath, type MaskedPath } from "../plan/rootfs/masked_paths.ts";
-import { HIDDEN_DIRECTORY, type PodTreeStep } from "../plan/rootfs/mounts.ts";
+import { HIDDEN_DIRECTORY, type PodTreeStep, SYSLOG_DIRECTORY } from "../plan/rootfs/mounts.ts";
 import { DEV_LIMITS, TMPFS_LIMITS } from "../plan/rootfs/tmpfs_limits.ts";
 import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";
@@ -101,6 +101,7 @@ export function makePodRoot(owner: Owner, debug: Debug): PodRoot {
     moveIntoRoot(root, debug);
     for (const name of ["proc", "sys", "dev"]) makeDirectory(`/${name}`);
     makeHiding();
+    makeDirectory(SYSLOG_DIRECTORY, 0o700);
     const terminals = fillDev(owner);
     return { mounts, root, terminals, nothing: openFile("/dev/null", O_RDWR) };
   });
@@ -131,8 +132,10 @@ function fillDev(owner: Owner): Fd {
   for (const name of ["", "ptmx"]) setOwnerAt(terminals, name, owner);
   const shm = { mode: "1777", ...TMPFS_LIMITS, ...own };
   mountNew("tmpfs", "/dev/shm", shm, MOUNT_ATTR_NODEV)[Symbol.dispose]();
-  // Each app's console is mounted on this file.
-  openFile("/dev/console", O_RDONLY | O_CREAT, 0o600)[Symbol.dispose]();
+  // What is each app's own is mounted on these files.
+  for (const name of ["console", "log"]) {
+    openFile(`/dev/${name}`, O_RDONLY | O_CREAT, 0o600)[Symbol.dispose]();
+  }
   return terminals;
 }
 

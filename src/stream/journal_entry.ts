@@ -8,31 +8,46 @@
 import { type Bytes, concatenate } from "../linux/bytes.ts";
 import type { OutputStream } from "../plan/stdio.ts";
 
+/** Where an app writes what is logged: one of its streams, or /dev/log. */
+export type LogSource = OutputStream | "syslog";
+
 /** Whose lines they are. */
 export interface JournalSource {
   pod: string;
   app: string;
-  stream: OutputStream;
 }
 
-/** The priorities of syslog(3), as other container runtimes give them to the streams. */
-const PRIORITIES: Readonly<Record<OutputStream, number>> = { stdout: 6, stderr: 3 };
+/** Facility and severity, as syslog(3) has them: eight times the one and the other. */
+const SEVERITIES = 8;
+
+/**
+ * The priorities that other container runtimes give to the streams: of facility `user`, with the
+ * severities `info` and `err`.
+ */
+export const STREAM_PRIORITIES: Readonly<Record<OutputStream, number>> = { stdout: 14, stderr: 11 };
 
 /** How much of a UUID `rkt list` shows. */
 const SHORT_UUID = 8;
 
 /**
- * Lists the fields of all entries of a stream. The `CONTAINER_` ones are those by which entries of
+ * Lists the fields of entries. The `CONTAINER_` ones are those by which entries of
  * other container runtimes are looked for; the pod is the container, except for its name.
+ *
+ * @param priority Facility and severity in one, as syslog(3) has them.
  */
-export function fieldsOf({ pod, app, stream }: JournalSource): Record<string, string> {
+export function fieldsOf(
+  { pod, app }: JournalSource,
+  source: LogSource,
+  priority: number,
+): Record<string, string> {
   return {
-    PRIORITY: `${PRIORITIES[stream]}`,
+    PRIORITY: `${priority % SEVERITIES}`,
+    SYSLOG_FACILITY: `${Math.floor(priority / SEVERITIES)}`,
     SYSLOG_IDENTIFIER: app,
     CONTAINER_ID: pod.slice(0, SHORT_UUID),
     CONTAINER_ID_FULL: pod,
     CONTAINER_NAME: app,
-    CONTAINER_STREAM: stream,
+    CONTAINER_STREAM: source,
   };
 }
 

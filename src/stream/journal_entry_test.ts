@@ -6,13 +6,14 @@ const bytes = (text: string): Bytes => new TextEncoder().encode(text);
 
 Deno.test("an entry names the pod, the app and the stream as other runtimes do", () => {
   const pod = "6733c088-a507-4694-aabf-edbe4fc5266f";
-  assertEquals(fieldsOf({ pod, app: "web", stream: "stderr" }), {
-    PRIORITY: "3",
+  assertEquals(fieldsOf({ pod, app: "web" }, "syslog", 86), {
+    PRIORITY: "6",
+    SYSLOG_FACILITY: "10",
     SYSLOG_IDENTIFIER: "web",
     CONTAINER_ID: "6733c088",
     CONTAINER_ID_FULL: pod,
     CONTAINER_NAME: "web",
-    CONTAINER_STREAM: "stderr",
+    CONTAINER_STREAM: "syslog",
   });
 });
 

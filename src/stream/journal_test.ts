@@ -15,7 +15,7 @@ function withJournal(act: (journal: Journal, socket: Fd, said: string[]) => void
   try {
     const path = `${directory}/socket`;
     using socket = makeDatagramSocket();
-    bindSocket(socket, path);
+    bindSocket(socket, path, 0o666);
     const said: string[] = [];
     using journal = new Journal((text) => said.push(text), path);
     act(journal, socket, said);
@@ -74,7 +74,7 @@ Deno.test("after a restart entries are sent again, and what is lost is said once
     const path = `${directory}/socket`;
     const bind = () => {
       const socket = makeDatagramSocket();
-      bindSocket(socket, path);
+      bindSocket(socket, path, 0o666);
       return socket;
     };
     const first = bind();

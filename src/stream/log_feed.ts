@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Bytes } from "../linux/bytes.ts";
+import { type Bytes, concatenate } from "../linux/bytes.ts";
 import { realtimeNanoseconds } from "../linux/clock.ts";
 import type { LogFormat } from "../plan/log.ts";
 import type { OutputStream } from "../plan/stdio.ts";
@@ -17,8 +17,12 @@ import {
   formatFields,
   type JournalSource,
   PARTIAL,
+  STREAM_PRIORITIES,
 } from "./journal_entry.ts";
-import { type Line, LineSplitter } from "./line_splitter.ts";
+import { type Line, LineSplitter, NEWLINE } from "./line_splitter.ts";
+import type { SyslogMessage } from "./syslog_message.ts";
+
+const END_OF_LINE = Uint8Array.of(NEWLINE);
 
 /** The most bytes that are read at once to become lines, which take more memory than bytes. */
 const LINES_READ_SIZE = 16 * 1024;
@@ -35,6 +39,14 @@ export interface LogFeed {
   end(): void;
 }
 
+/** Takes messages of /dev/log. */
+export interface SyslogFeed {
+  /** Whether more should be read. While not, the app waits. */
+  readonly hasRoom: boolean;
+  /** Takes a message. */
+  write(message: SyslogMessage): void;
+}
+
 /** Where the lines of a stream can go. */
 export interface LogTargets {
   /** The files, which the app's streams share; undefined if there are none. */
@@ -46,13 +58,44 @@ export interface LogTargets {
 /** Opens the ways of a stream to its app's log. */
 export function openFeeds(
   source: JournalSource,
+  stream: OutputStream,
   format: LogFormat,
   { log, journal }: LogTargets,
 ): LogFeed[] {
   return [
-    ...(log ? [fileFeed(log, format, source.stream)] : []),
-    ...(journal ? [journalFeed(journal, source)] : []),
+    ...(log ? [fileFeed(log, format, stream)] : []),
+    ...(journal ? [journalFeed(journal, source, stream)] : []),
   ];
+}
+
+/**
+ * Opens the way of what an app sends to /dev/log. In files whose lines have a stream it counts as
+ * standard error: the format knows no third one.
+ */
+export function openSyslogFeed(
+  source: JournalSource,
+  format: LogFormat,
+  { log, journal }: LogTargets,
+): SyslogFeed {
+  const record = (message: SyslogMessage) =>
+    format === "raw"
+      ? concatenate([message.time, message.text, END_OF_LINE])
+      : criRecords(linesOf(message.text), "stderr", realtimeNanoseconds());
+  return {
+    get hasRoom() {
+      return journal?.hasRoom ?? true;
+    },
+    write(message) {
+      log?.write(record(message));
+      const fields = fieldsOf(source, "syslog", message.priority);
+      journal?.put(formatEntry(formatFields(fields), message.text));
+    },
+  };
+}
+
+/** A message may be of several lines. */
+function linesOf(text: Bytes): Line[] {
+  return new LineSplitter().push(concatenate([text, END_OF_LINE]));
 }
 
 function fileFeed(log: AppLog, format: LogFormat, stream: OutputStream): LogFeed {
@@ -62,8 +105,8 @@ function fileFeed(log: AppLog, format: LogFormat, stream: OutputStream): LogFeed
   return new LineFeed((lines) => log.write(criRecords(lines, stream, realtimeNanoseconds())));
 }
 
-function journalFeed(journal: Journal, source: JournalSource): LogFeed {
-  const fields = fieldsOf(source);
+function journalFeed(journal: Journal, source: JournalSource, stream: OutputStream): LogFeed {
+  const fields = fieldsOf(source, stream, STREAM_PRIORITIES[stream]);
   const full = formatFields(fields);
   const partial = formatFields({ ...fields, ...PARTIAL });
   return new LineFeed((lines) => {

@@ -10,32 +10,26 @@
 
 import type { Bytes } from "../linux/bytes.ts";
 import { monotonicMicroseconds } from "../linux/clock.ts";
-import { SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { setOwner } from "../linux/ownership.ts";
 import { type PollEvents, POLLIN } from "../linux/poll.ts";
 import { statFd } from "../linux/stat.ts";
 import { bytesAvailable, makeOutputPipe, readAvailable } from "../linux/stream.ts";
-import type { LogPlan } from "../plan/log.ts";
 import type { OutputStream } from "../plan/stdio.ts";
 import { printable } from "../stage1/log.ts";
-import { withContext } from "../stage1/context.ts";
-import { AppLog, openLogDirectory } from "./app_log.ts";
-import { Journal } from "./journal.ts";
+import type { Journal } from "./journal.ts";
 import { linePrefix, LinePrefixer } from "./line_prefixer.ts";
-import { type LogFeed, openFeeds } from "./log_feed.ts";
+import type { LogFeed } from "./log_feed.ts";
 import { OutputMux, type OutputQueue, READ_SIZE } from "./output_mux.ts";
+import { PodLogs, type PodLogsOptions } from "./pod_logs.ts";
+import { SyslogReader } from "./syslog_reader.ts";
 
 /** What {@linkcode PodOutput} needs. */
-export interface PodOutputOptions {
-  /** The pod directory, in which the logs are kept. */
-  podDirectory: Fd;
+export interface PodOutputOptions extends PodLogsOptions {
   /** Whether each line begins with the name of its app. */
   severalApps: boolean;
-  /** The pod's UUID, by which the journal knows it. */
-  uuid: string;
-  /** How each app that has a log is logged, by the app's name. */
-  logs: ReadonlyMap<string, LogPlan>;
+  /** The /dev/log of each app that has one, by the app's name. They are closed with the output. */
+  syslogs: ReadonlyMap<string, Fd>;
   /** The number of the caller's descriptors. */
   stdout: number;
   stderr: number;
@@ -62,13 +56,10 @@ export class PodOutput implements Disposable {
   readonly #muxes: Record<OutputStream, OutputMux>;
   /** The lines of `run` itself. */
   readonly #messages: OutputQueue;
-  readonly #logDirectory: Fd | undefined;
-  readonly #journal: Journal | undefined;
-  readonly #uuid: string;
-  readonly #logPlans: ReadonlyMap<string, LogPlan>;
-  readonly #logs = new Map<string, AppLog>();
+  readonly #logs: PodLogs;
   readonly #pids = new Map<string, number>();
   readonly #sources = new Set<Source>();
+  readonly #syslogs: readonly SyslogReader[];
 
   /**
    * Makes the logs' directory. When that fails, it warns and does without logs.
@@ -76,10 +67,9 @@ export class PodOutput implements Disposable {
    * @throws {SyscallError} when the caller's descriptors are not open.
    * @throws {Error} when an app is to be logged to a journal, and the host has none.
    */
-  constructor({ podDirectory, severalApps, uuid, logs, stdout, stderr }: PodOutputOptions) {
+  constructor(options: PodOutputOptions) {
+    const { severalApps, syslogs, stdout, stderr } = options;
     this.#severalApps = severalApps;
-    this.#uuid = uuid;
-    this.#logPlans = logs;
     const say = (text: string) => this.say(text);
     // What the caller's disk has no room for is in the logs.
     const mux = new OutputMux(stdout, say, "skip");
@@ -87,8 +77,10 @@ export class PodOutput implements Disposable {
     const isSame = statFd(stdout).identity === statFd(stderr).identity;
     this.#muxes = { stdout: mux, stderr: isSame ? mux : new OutputMux(stderr, say, "skip") };
     this.#messages = this.#muxes.stderr.addQueue();
-    this.#logDirectory = openLogs(podDirectory, say);
-    this.#journal = openJournal(logs, say);
+    this.#logs = new PodLogs(options, say);
+    this.#syslogs = [...syslogs].map(([app, socket]) =>
+      new SyslogReader(socket, this.#logs.syslogFeedOf(app))
+    );
   }
 
   /** Writes a line of `run` itself to the caller's standard error. */
@@ -117,7 +109,7 @@ export class PodOutput implements Disposable {
     const { readEnd, writeEnd } = makeOutputPipe();
     setOwner(writeEnd, owner.uid, owner.gid);
     const mux = this.#muxes[stream];
-    const feeds = this.#openFeeds(app, stream);
+    const feeds = this.#logs.feedsOf(app, stream);
     this.#sources.add({
       app,
       pipe: readEnd,
@@ -140,7 +132,8 @@ export class PodOutput implements Disposable {
   interests(): PollEvents[] {
     const readable = [...this.#sources].filter(hasRoom)
       .map(({ pipe }) => ({ fd: pipe.number, events: POLLIN }));
-    return [...readable, ...this.#allTargets().flatMap((target) => target.interests())];
+    const others = [...this.#syslogs, ...this.#allTargets()];
+    return [...readable, ...others.flatMap((it) => it.interests())];
   }
 
   /**
@@ -152,6 +145,7 @@ export class PodOutput implements Disposable {
   onReady(ready: readonly PollEvents[]): void {
     const fds = new Set(ready.map(({ fd }) => fd));
     for (const source of this.#sources) if (fds.has(source.pipe.number)) this.#readFrom(source);
+    for (const syslog of this.#syslogs) if (fds.has(syslog.fd)) syslog.readSome();
     for (const target of this.#allTargets()) target.flush();
   }
 
@@ -168,37 +162,30 @@ export class PodOutput implements Disposable {
     }
   }
 
-  /** Whether every stream has come to its end and has been passed on. */
+  /**
+   * Whether every stream has come to its end and has been passed on, and nothing is in /dev/log.
+   *
+   * @throws {SyscallError} when a socket cannot be asked how much is in it.
+   */
   get isDone(): boolean {
-    return this.#sources.size === 0 && !this.#allTargets().some(({ isWaiting }) => isWaiting);
+    return this.#sources.size === 0 && this.#syslogs.every(({ isEmpty }) => isEmpty) &&
+      !this.#allTargets().some(({ isWaiting }) => isWaiting);
   }
 
   [Symbol.dispose](): void {
     for (const { pipe } of this.#sources) pipe[Symbol.dispose]();
-    for (const log of this.#logs.values()) log[Symbol.dispose]();
-    for (const target of this.#allTargets()) target[Symbol.dispose]();
-    this.#logDirectory?.[Symbol.dispose]();
+    for (const syslog of this.#syslogs) syslog[Symbol.dispose]();
+    for (const mux of this.#muxesOfCaller()) mux[Symbol.dispose]();
+    this.#logs[Symbol.dispose]();
+  }
+
+  #muxesOfCaller(): OutputMux[] {
+    return [...new Set(Object.values(this.#muxes))];
   }
 
   #allTargets(): (OutputMux | Journal)[] {
-    const muxes = new Set(Object.values(this.#muxes));
-    return this.#journal ? [...muxes, this.#journal] : [...muxes];
-  }
-
-  #openFeeds(app: string, stream: OutputStream): LogFeed[] {
-    const plan = this.#logPlans.get(app);
-    if (plan === undefined) return [];
-    const log = plan.to.includes("file") ? this.#logOf(app, plan) : undefined;
-    const journal = plan.to.includes("journald") ? this.#journal : undefined;
-    return openFeeds({ pod: this.#uuid, app, stream }, plan.format, { log, journal });
-  }
-
-  #logOf(app: string, plan: LogPlan): AppLog | undefined {
-    if (this.#logDirectory === undefined) return undefined;
-    const log = this.#logs.get(app) ??
-      new AppLog(this.#logDirectory, app, (text) => this.say(text), plan);
-    this.#logs.set(app, log);
-    return log;
+    const { journal } = this.#logs;
+    return [...this.#muxesOfCaller(), ...(journal ? [journal] : [])];
   }
 
   #readFrom(source: Source): void {
@@ -229,22 +216,4 @@ export class PodOutput implements Disposable {
 
 function hasRoom({ queue, feeds }: Source): boolean {
   return queue.hasRoom && feeds.every((feed) => feed.hasRoom);
-}
-
-function openJournal(
-  logs: PodOutputOptions["logs"],
-  say: (text: string) => void,
-): Journal | undefined {
-  const isWanted = [...logs.values()].some(({ to }) => to.includes("journald"));
-  return isWanted ? withContext("stage1-volo/log-to", () => new Journal(say)) : undefined;
-}
-
-function openLogs(podDirectory: Fd, say: (text: string) => void): Fd | undefined {
-  try {
-    return openLogDirectory(podDirectory);
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    say(`output is not logged: ${error.message}`);
-    return undefined;
-  }
 }

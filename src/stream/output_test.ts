@@ -9,6 +9,7 @@ import { waitForEvents } from "../linux/poll.ts";
 import { statFd } from "../linux/stat.ts";
 import { makeOutputPipe, readAvailable, writeAvailable } from "../linux/stream.ts";
 import { DEFAULT_LOG } from "../plan/log.ts";
+import { bindSocket, makeDatagramSocket, sendDatagram } from "../linux/unix_socket.ts";
 import { PodOutput } from "./output.ts";
 
 const LOGS = new Map(["web", "db", "loud", "quiet"].map((app) => [app, DEFAULT_LOG]));
@@ -35,7 +36,13 @@ function withCaller(severalApps: boolean, act: (caller: Caller) => void): void {
 }
 
 function withOutput(
-  options: { severalApps: boolean; stdout: Fd; stderr: Fd; logs?: typeof LOGS },
+  options: {
+    severalApps: boolean;
+    stdout: Fd;
+    stderr: Fd;
+    logs?: typeof LOGS;
+    syslogs?: Map<string, Fd>;
+  },
   act: (made: Pick<Caller, "output" | "pod">) => void,
 ): void {
   const pod = Deno.makeTempDirSync({ prefix: "volo-output-" });
@@ -45,6 +52,7 @@ function withOutput(
       podDirectory,
       severalApps: options.severalApps,
       uuid: "pod",
+      syslogs: options.syslogs ?? new Map(),
       logs: options.logs ?? LOGS,
       stdout: options.stdout.number,
       stderr: options.stderr.number,
@@ -155,6 +163,42 @@ Deno.test("in the format of CRI, each line of the log has its time, its stream a
     ]);
   });
 });
+
+for (
+  const [format, expected] of [
+    ["raw", ["Nov 26 09:01:02 web[7]: no disk", "two", "lines", ""]],
+    ["cri", ["stderr F web[7]: no disk", "stderr F two", "stderr F lines", ""]],
+  ] as const
+) {
+  Deno.test(`what comes by syslog(3) is in the log of format ${format}, and not the caller's`, () => {
+    using pipes = new DisposableStack();
+    const caller = pipe(pipes);
+    const directory = Deno.makeTempDirSync({ prefix: "volo-syslog-" });
+    const path = `${directory}/socket`;
+    const socket = makeDatagramSocket();
+    bindSocket(socket, path, 0o666);
+    using sender = makeDatagramSocket();
+    const options = {
+      severalApps: false,
+      stdout: caller.writeEnd,
+      stderr: caller.writeEnd,
+      logs: new Map([["web", { ...DEFAULT_LOG, format }]]),
+      syslogs: new Map([["web", socket]]),
+    };
+    withOutput(options, ({ output, pod }) => {
+      for (const message of ["<11>Nov 26 09:01:02 web[7]: no disk\n", "<14>two\nlines", "<14>\n"]) {
+        sendDatagram(sender, bytes(message), path);
+      }
+      assertEquals(output.isDone, false);
+      settle(output);
+      assertEquals(output.isDone, true);
+      assertEquals(text(readAll(caller)), "");
+      const lines = Deno.readTextFileSync(`${pod}/log/web.log`).split("\n");
+      assertEquals(lines.map((line) => line.replace(/^\d{4}-.*Z /, "")), [...expected]);
+    });
+    Deno.removeSync(directory, { recursive: true });
+  });
+}
 
 Deno.test("an app's stream belongs to its user, who may open it again", () => {
   withCaller(false, ({ output }) => {
@@ -315,6 +359,7 @@ Deno.test("where no log can be kept, that is said, and the caller gets all", () 
     podDirectory,
     severalApps: false,
     uuid: "pod",
+    syslogs: new Map(),
     logs: LOGS,
     stdout: stdout.writeEnd.number,
     stderr: stderr.writeEnd.number,

@@ -15,6 +15,7 @@ static const struct {
     {"calls_32", make_calls_32},
     {"exchange", exchange},
     {"exchange_late", exchange_late},
+    {"flood_syslog", flood_syslog},
     {"leaderless", leaderless},
     {"let_in", let_in},
     {"list_writable", list_writable},

@@ -19,6 +19,7 @@ int exchange(int argc, char **argv);
 int exchange_late(int argc, char **argv);
 int reach_from(int argc, char **argv);
 int hold_processes(int argc, char **argv);
+int flood_syslog(int argc, char **argv);
 int leaderless(int argc, char **argv);
 int stop_next(int argc, char **argv);
 int let_in(int argc, char **argv);

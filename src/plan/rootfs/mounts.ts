@@ -71,6 +71,14 @@ export const KERNEL_TREES = ["/dev", "/proc", "/sys"] as const;
  */
 export const HIDDEN_DIRECTORY = "/hidden-directory";
 
+/** A directory in the root of an isolated pod with the /dev/log of each of its apps. */
+export const SYSLOG_DIRECTORY = "/syslog";
+
+/** Returns the path of an app's /dev/log in the pod's own root. */
+export function syslogPath(app: string): string {
+  return `${SYSLOG_DIRECTORY}/${app}`;
+}
+
 /** One of the host's kernel file systems, with what the host mounts in it later. */
 export interface HostTreeStep {
   kind: "host-tree";
@@ -170,6 +178,8 @@ export interface MountPlan {
 /** What decides about an app's file systems besides its volumes. */
 export interface MountOptions {
   flavor: Flavor;
+  /** The app's name. */
+  app: string;
   /** Whether the pod has a network of its own. */
   hasNetwork: boolean;
   /** The pod's host name, if it has its own. */
@@ -260,14 +270,15 @@ const POD_TERMINAL = "/dev/pts/0";
 
 /**
  * In the pod's own kernel file systems, the paths that have to be are already masked. The console
- * comes right after /dev, before anything in there is the app's.
+ * and the log come right after /dev, before anything in there is the app's.
  */
 function podFileSystems(hasSys: boolean, options: MountOptions) {
-  const { maskedPaths: field, hasTerminal } = options;
+  const { app, maskedPaths: field, hasTerminal } = options;
   const console = hasTerminal ? POD_TERMINAL : "/dev/null";
   return [
     podTree("/dev", "/dev", false, "/dev"),
     podTree(console, "/dev/console", true, "/dev/console"),
+    podTree(syslogPath(app), "/dev/log", true, "/dev/log"),
     podTree("/proc", "/proc", false, "/proc"),
     ...(hasSys ? [podTree("/sys", "/sys", true, "/sys")] : []),
     // /sys/fs contains pid 1's view of the pod's cgroups.

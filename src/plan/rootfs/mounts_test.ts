@@ -13,6 +13,7 @@ import type { VolumeMount } from "./volumes.ts";
 
 const OPTIONS: MountOptions = {
   flavor: "host",
+  app: "web",
   hasNetwork: false,
   hostname: undefined,
   ids: undefined,
@@ -68,7 +69,7 @@ function volumeStep(mount: VolumeMount, known = facts("private", false)): BindSt
 
 Deno.test("an app has the kernel's file systems first: of the host, or of the pod", () => {
   const first = (flavor: MountOptions["flavor"]) =>
-    planMounts([], { ...OPTIONS, flavor }, NOTHING).mounts.slice(0, flavor === "host" ? 3 : 4);
+    planMounts([], { ...OPTIONS, flavor }, NOTHING).mounts.slice(0, flavor === "host" ? 3 : 5);
   assertEquals(first("host").map(({ kind, target }) => [kind, target]), [
     ["host-tree", "/dev"],
     ["host-tree", "/proc"],
@@ -76,7 +77,13 @@ Deno.test("an app has the kernel's file systems first: of the host, or of the po
   ]);
   assertEquals(
     first("isolated").map((step) => step.kind === "pod-tree" && [step.source, step.target]),
-    [["/dev", "/dev"], ["/dev/null", "/dev/console"], ["/proc", "/proc"], ["/sys", "/sys"]],
+    [
+      ["/dev", "/dev"],
+      ["/dev/null", "/dev/console"],
+      ["/syslog/web", "/dev/log"],
+      ["/proc", "/proc"],
+      ["/sys", "/sys"],
+    ],
   );
 });
 

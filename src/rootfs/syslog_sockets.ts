@@ -1,0 +1,41 @@
+/**
+ * The `/dev/log` of each app of an isolated pod, by which syslog(3) reaches the app's log. Apps may
+ * change what is in the pod's /dev, so the sockets are elsewhere in the pod's root, and each app
+ * has its own mounted on a file in /dev.
+ *
+ * @module
+ */
+
+import { renameAt } from "../linux/directory.ts";
+import type { Fd } from "../linux/fd.ts";
+import { changeRoot, inMounts } from "../linux/namespaces.ts";
+import { bindSocket, makeDatagramSocket } from "../linux/unix_socket.ts";
+import { syslogPath } from "../plan/rootfs/mounts.ts";
+import type { OwnRoot } from "./pod_root.ts";
+
+/** Everybody may write there. */
+const SOCKET_MODE = 0o666;
+
+/** A name in the pod's root that is short enough for a socket, whatever the app's name is. */
+const SHORT_NAME = "new-socket";
+
+/**
+ * Makes the sockets. Paths are walked here, which is safe: no process of an app has begun.
+ *
+ * @returns The socket of each app, to be read from.
+ * @throws {SyscallError} when one cannot be made.
+ */
+export function makeSyslogSockets(
+  { mounts, root }: OwnRoot,
+  apps: readonly string[],
+): Map<string, Fd> {
+  return inMounts(mounts, () => {
+    changeRoot(root);
+    return new Map(apps.map((app) => {
+      const socket = makeDatagramSocket();
+      bindSocket(socket, SHORT_NAME, SOCKET_MODE);
+      renameAt(root, SHORT_NAME, `.${syslogPath(app)}`);
+      return [app, socket];
+    }));
+  });
+}
