@@ -6,8 +6,8 @@
 import { assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
 import { eventually, type Host, mountTmpfs, must, sleep } from "./host.ts";
-import { processOf, signalIfThere, startUp } from "./pod_processes.ts";
 import { findPodCgroups } from "./pod_cgroups.ts";
+import { processOf, signalIfThere, startUp } from "./pod_processes.ts";
 import { readProcesses } from "./procfs.ts";
 import { scenario, type Stage } from "./scenario.ts";
 import { SmallDisk } from "./small_disk.ts";

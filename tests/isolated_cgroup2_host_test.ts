@@ -5,6 +5,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused } from "./expect.ts";
+import { which } from "./host.ts";
 import { planMachine } from "./machine_scenario.ts";
 import { AMD64 } from "./virtual_machine.ts";
 
@@ -12,6 +13,9 @@ const MEMORY = { name: "resource/memory", value: { request: "16Mi", limit: "32Mi
 const CPU = { name: "resource/cpu", value: { request: "250m", limit: "500m" } };
 const IOPS = { name: "resource/block-iops", value: { default: true, limit: "1000" } };
 const PROFILE = { name: "os/linux/apparmor-profile", value: { profile: "volo-test" } };
+
+/** Debian's Node, or this machine's. */
+const NODE = which("node");
 
 const machineScenario = planMachine({
   machine: AMD64,
@@ -48,7 +52,12 @@ function lines(...texts: string[]): string {
 }
 
 machineScenario("pod and app have cgroups of their own, with the limits of the app", {
-  script: "cat /proc/self/cgroup; echo ready; exec sleep 100",
+  script: `
+    cat /proc/self/cgroup /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max
+    (echo max >/sys/fs/cgroup/memory.max) 2>&1 | sed "s/.*: //"
+    grep " - cgroup2 " /proc/self/mountinfo | cut -d" " -f4-6
+    find /sys/fs/cgroup -mindepth 1 -type d
+    echo ready; exec sleep 100`,
   app: { isolators: [MEMORY, CPU, IOPS], user: "1000", group: "1000" },
   commands: `
     ${startIn("service/one")}
@@ -56,13 +65,15 @@ machineScenario("pod and app have cgroups of their own, with the limits of the a
     cd "$(pod)/app-app"
     grep -H . memory.max memory.low memory.swap.max cpu.max cpu.weight io.max
     cat ../cgroup.procs ../../cgroup.procs; wc -l <cgroup.procs; wc -l <../init/cgroup.procs
-    ls /proc/$(cat $dir/pid)/root/sys/fs/cgroup | grep -e ^app -e ^init
+    cat /proc/$(cat $dir/pid)/root/sys/fs/cgroup/memory.max
+    enter /bin/cat /proc/self/cgroup /sys/fs/cgroup/memory.max
     sed 's/machine-rkt.*/POD/' $dir/subcgroup; echo
     cd /; collect; tree`,
 }, (result) => {
   assertQuiet(result);
   assertEquals(result.stdout.trimEnd().split("\n"), [
-    ...["0::/app-app", "ready"],
+    ...["0::/", "33554432", "50000 100000", "Read-only file system"],
+    ...["/ /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime", "ready"],
     "/sys/fs/cgroup/service/one/POD",
     "/sys/fs/cgroup/service/one/POD/app-app",
     "/sys/fs/cgroup/service/one/POD/init",
@@ -70,7 +81,7 @@ machineScenario("pod and app have cgroups of their own, with the limits of the a
     ...["memory.max:33554432", "memory.low:16777216", "memory.swap.max:0"],
     ...["cpu.max:50000 100000", "cpu.weight:25"],
     "io.max:1:0 rbps=max wbps=max riops=1000 wiops=1000",
-    ...["1", "1", "app-app", "init", "/service/one/POD"],
+    ...["1", "1", "33554432", "0::/", "33554432", "/service/one/POD"],
   ]);
 });
 
@@ -136,6 +147,29 @@ machineScenario("an app that is killed for memory by the pod's limit is told wit
   const line = "run: isolators[0] (resource/memory): killed for memory: " +
     '1 process of app "app": the limit is 32 MiB';
   assertPrints(result, lines(line));
+});
+
+if (NODE) {
+  machineScenario("Node finds its memory limit", {
+    script: `exec ${NODE} --jitless -p 'process.constrainedMemory()'`,
+    app: { isolators: [{ name: "resource/memory", value: { limit: "128Mi" } }] },
+    programs: [NODE],
+  }, (result) => assertPrints(result, "134217728\n"));
+}
+
+machineScenario("root of a pod with limits sees them, and can change none", {
+  script: `
+    cd /sys/fs/cgroup
+    for file in memory.max cgroup.procs cgroup.kill cgroup.freeze; do
+      (echo 1 >$file) 2>&1 | sed "s/.*: //"
+    done
+    mkdir below 2>&1 | sed "s/.*: //"
+    mount -o remount,rw,bind . 2>/dev/null || echo stays
+    cat memory.max`,
+  app: { isolators: [MEMORY] },
+}, (result) => {
+  const readOnly = Array.from({ length: 5 }, () => "Read-only file system");
+  assertPrints(result, lines(...readOnly, "stays", "33554432"));
 });
 
 machineScenario("an app has the standard devices, and can make no others", {

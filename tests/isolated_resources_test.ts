@@ -125,32 +125,6 @@ scenario("a pod has so many processes and no more, by default", {
   assertEquals(stdout, "");
 });
 
-scenario("an app sees its pod's cgroup as the first one", {
-  flavor: "isolated",
-  needs: [v1Need("memory"), TRACKER_NEED],
-}, async ({ script }) => {
-  await using pod = await script("cat /proc/self/cgroup", { app: { isolators: [MEMORY] } });
-  await using _ = collecting(pod);
-  const result = await pod.run();
-  assertQuiet(result);
-  assertMatch(result.stdout, /^\d+:memory:\/app-app$/m);
-  assertMatch(result.stdout, /:(freezer)?:\/app-app$/m);
-});
-
-scenario("a pod that hides no paths shows its cgroups, read-only", {
-  flavor: "isolated",
-  needs: [v1Need("memory")],
-}, async ({ script }) => {
-  await using pod = await script("exec sleep 100", { app: { isolators: [MEMORY] } });
-  await using _ = collecting(pod);
-  await pod.start({ flags: { disable: ["paths"] } });
-  const view = `/proc/${pod.readNumber("pid")}/root/sys/fs/cgroup`;
-  assertEquals(read(`${view}/memory/app-app/memory.limit_in_bytes`), "33554432");
-  for (const path of [view, `${view}/memory`, `${view}/memory/app-app`]) {
-    assertMatch((await execute(["mkdir", `${path}/test`])).stderr, /Read-only file system/);
-  }
-});
-
 scenario("an app that exceeds its memory is killed, and no other", {
   flavor: "isolated",
   needs: [v1Need("memory")],
@@ -350,9 +324,11 @@ scenario("a command that enters is in the app's cgroups", {
   await using pod = await script("exec sleep 100", { app: { isolators: [MEMORY] } });
   await using _ = collecting(pod);
   await pod.start();
-  const { stdout } = await pod.enter("app", ["/bin/cat", "/proc/self/cgroup"]);
-  assertMatch(stdout, /:memory:\/app-app$/m);
-  assertMatch(stdout, /:(freezer)?:\/app-app$/m);
+  const command = pod.startEnter("app", ["/bin/sh", "-c", "echo up; exec sleep 100"]);
+  await command.prints("up");
+  for (const path of await cgroups(pod)) {
+    assertEquals(read(`${path}/app-app/cgroup.procs`).split("\n").length, 2, path);
+  }
 });
 
 const SYSCTL = "os/unix/sysctl";

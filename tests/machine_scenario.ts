@@ -6,7 +6,7 @@
  */
 
 import type { Flavor } from "../src/stage1/flavor.ts";
-import type { Result } from "./host.ts";
+import { must, type Result } from "./host.ts";
 import { scenario, type Stage } from "./scenario.ts";
 import type { App } from "./stage0.ts";
 import {
@@ -24,6 +24,8 @@ export interface MachineTest {
   script: string;
   /** Fields of the pod's `app` section. */
   app?: Partial<App>;
+  /** Programs of this machine's that the app has, with their libraries, by absolute path. */
+  programs?: readonly string[];
   /**
    * Shell lines that use the functions of `virtual_machine/stage0.sh`; by default, they run the
    * pod.
@@ -78,8 +80,10 @@ async function runTests(
   await using pods = new AsyncDisposableStack();
   const cases: Case[] = [];
   const image = await makeImage({ busybox: machineBusybox(machine) });
-  for (const { script: text, app = {}, commands = "run" } of tests) {
-    cases.push({ pod: pods.use(await script(text, { app, image, overlay: false })), commands });
+  for (const { script: text, app = {}, programs = [], commands = "run" } of tests) {
+    const pod = pods.use(await script(text, { app, image, overlay: false }));
+    for (const program of programs) await copyWithLibraries(program, pod.appRootfs());
+    cases.push({ pod, commands });
   }
   const results = await shareOut(cases, async (share, name) => {
     const own = `${dir}/${name}`;
@@ -87,6 +91,12 @@ async function runTests(
     return await bootMachine(share, { machine, dir: own, security });
   });
   return results.map((result, number) => withoutUuid(result, cases[number]!.pod.uuid));
+}
+
+/** Each at its own path, where the program's loader looks for it. */
+async function copyWithLibraries(program: string, root: string): Promise<void> {
+  const libraries = (await must(["ldd", program])).match(/\/\S+/g) ?? [];
+  await must(["cp", "--parents", "--dereference", program, ...libraries, root]);
 }
 
 /** Divides the cases among as many machines as this one has processors, but at most two. */

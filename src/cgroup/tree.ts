@@ -10,15 +10,14 @@
  */
 
 import { restrictDevices } from "../linux/bpf.ts";
-import type { CallScript } from "../linux/call_script.ts";
 import { enableControllers, joinCgroup, makeCgroup, openProcs } from "../linux/cgroup.ts";
 import { cgroupPathOf } from "../linux/cgroup_paths.ts";
 import type { DeviceRule } from "../linux/device_rule.ts";
-import { AT_FDCWD, type Fd } from "../linux/fd.ts";
-import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT } from "../linux/mount.ts";
+import type { Fd } from "../linux/fd.ts";
+import { cloneTreeAt } from "../linux/mount.ts";
 import { readMounts } from "../linux/mount_table.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
-import { appCgroupName, FIRST_PROCESS_CGROUP } from "../plan/cgroup/names.ts";
+import { appCgroupName, FIRST_PROCESS_CGROUP, hierarchyPath } from "../plan/cgroup/names.ts";
 import {
   type AppCgroupPlan,
   DEVICE_RULES,
@@ -48,10 +47,6 @@ export interface PodCgroups {
   notes: string[];
 }
 
-/** Where cgroup file systems are mounted. */
-const MOUNT_POINT = "/sys/fs/cgroup";
-const VIEW = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
-
 /**
  * Returns the paths of the cgroups that {@linkcode makePodCgroups} makes: the pod's, and that of
  * `run` where it has to move.
@@ -72,31 +67,41 @@ export function makePodCgroups(plans: readonly PodCgroupPlan[], debug: Debug): P
   return { branches, notes };
 }
 
+/** The cgroups of an app. */
+export interface AppCgroups {
+  /** The open `cgroup.procs` or `tasks` of each: a process that joins it writes to this file. */
+  procsFds: Fd[];
+  /** Their directories, by their absolute paths. */
+  directories: Map<string, Fd>;
+}
+
 /**
  * Makes the apps' cgroups in the pod's, and limits them. Pid 1 has to be in the cgroup that it
  * stays in. What could not be enforced is added to the notes.
  *
- * @returns By the app's name, the files that a process writes to in order to join the app's
- * cgroups.
+ * @returns Those that could be made, by the app's name.
  */
-export function makeAppCgroups({ branches, notes }: PodCgroups, debug: Debug): Map<string, Fd[]> {
-  const procsFd = new Map<string, Fd[]>();
+export function makeAppCgroups(
+  { branches, notes }: PodCgroups,
+  debug: Debug,
+): Map<string, AppCgroups> {
+  const made = new Map<string, AppCgroups>();
   for (const { plan, directory } of branches) {
     describeAppCgroups(plan).forEach(debug);
     attempt(plan, notes, debug, () => {
       if (plan.controllers.length > 0) enableControllers(directory, plan.controllers);
     });
     for (const app of plan.apps) {
-      const made = attempt(
-        plan,
-        notes,
-        debug,
-        () => makeAppCgroup(directory, plan.version, app, notes),
-      );
-      if (made) procsFd.set(app.app, [...procsFd.get(app.app) ?? [], made]);
+      const cgroups: AppCgroups = made.get(app.app) ?? { procsFds: [], directories: new Map() };
+      attempt(plan, notes, debug, () => {
+        const cgroup = makeAppCgroup(directory, app, notes);
+        cgroups.procsFds.push(openProcs(cgroup, plan.version));
+        cgroups.directories.set(app.path, cgroup);
+        made.set(app.app, cgroups);
+      });
     }
   }
-  return procsFd;
+  return made;
 }
 
 /** The cgroups of the pod's first process, as files that it writes to in order to join them. */
@@ -127,34 +132,27 @@ export function killApp({ branches }: PodCgroups, app: string, debug: Debug): vo
 }
 
 /**
- * Records the mounts that show the pod's cgroups, read-only, in a root that has a /sys. They are
- * for a process in the pod's cgroup namespace, and look as on a host: one directory for each
- * hierarchy of version 1.
+ * Clones the cgroups that the pod's first process shows in its root: those of the pod's only app,
+ * as that app sees them, or in a pod of several those of the pod, with all apps below them.
  *
- * They only show the cgroups: the pod runs also where the kernel refuses one of them.
+ * Call it in the host's mount namespace: the kernel clones no mounts of another one.
+ *
+ * @returns Trees that are in place nowhere, by where they belong.
+ * @throws {SyscallError} when a cgroup is gone, or this process may not mount.
  */
-export function recordCgroupMounts(
-  plans: readonly PodCgroupPlan[],
-  script: Pick<CallScript, "try">,
-): void {
-  const mount = (type: string, target: string, options: string | null) =>
-    script.try("mount", type, target, type, VIEW, options);
-  if (plans.every(({ version }) => version === 2)) {
-    if (plans.length > 0) mount("cgroup2", MOUNT_POINT, null);
-    return;
-  }
-  const flags = VIEW & ~MS_RDONLY;
-  script.try("mount", "tmpfs", MOUNT_POINT, "tmpfs", flags, "mode=755,size=64k");
-  for (const { version, mountOptions } of plans) {
-    const name = version === 2 ? "unified" : mountOptions.join(",").replace("name=", "");
-    const target = `${MOUNT_POINT}/${name}`;
-    script.try("mkdirat", AT_FDCWD, target, 0o755);
-    mount(version === 2 ? "cgroup2" : "cgroup", target, mountOptions.join(",") || null);
-    for (const alias of mountOptions.length > 1 ? mountOptions : []) {
-      script.try("symlinkat", name, AT_FDCWD, `${MOUNT_POINT}/${alias}`);
-    }
-  }
-  script.try("mount", null, MOUNT_POINT, null, VIEW | MS_REMOUNT | MS_BIND, null);
+export function cloneShownCgroups(
+  { branches }: PodCgroups,
+  apps: ReadonlyMap<string, AppCgroups>,
+): Map<string, Fd> {
+  const [only, ...others] = apps.values();
+  const hierarchies = branches.map(({ plan }) => plan);
+  const shown = branches.map(({ plan, directory }) => {
+    const ofApp = plan.apps.map(({ path }) => only?.directories.get(path)).find(Boolean);
+    return [hierarchyPath(plan, hierarchies), others.length > 0 ? directory : ofApp] as const;
+  });
+  return new Map(
+    shown.flatMap(([path, directory]) => directory ? [[path, cloneTreeAt(directory, false)]] : []),
+  );
 }
 
 /**
@@ -202,14 +200,13 @@ function enableAbove({ enable }: PodCgroupPlan, notes: string[]): void {
 
 function makeAppCgroup(
   pod: Fd,
-  version: 1 | 2,
   { app, limits, devices }: AppCgroupPlan,
   notes: string[],
 ): Fd {
-  using directory = makeCgroup(pod, appCgroupName(app));
+  const directory = makeCgroup(pod, appCgroupName(app));
   for (const limit of limits) notes.push(...writeLimit(directory, limit));
   if (devices) notes.push(...restrict(directory, devices));
-  return openProcs(directory, version);
+  return directory;
 }
 
 function restrict(directory: Fd, devices: readonly DeviceRule[]): string[] {

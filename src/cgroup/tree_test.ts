@@ -1,13 +1,7 @@
 import "../linux/libc_testing.ts";
 import { assertEquals } from "@std/assert";
 import type { PodCgroupPlan } from "../plan/cgroup/pod_cgroups.ts";
-import {
-  firstProcessCgroups,
-  makeAppCgroups,
-  makePodCgroups,
-  recordCgroupMounts,
-  trackedCgroup,
-} from "./tree.ts";
+import { firstProcessCgroups, makeAppCgroups, makePodCgroups, trackedCgroup } from "./tree.ts";
 
 function planIn(parent: string, fields: Partial<PodCgroupPlan> = {}): PodCgroupPlan {
   const limit = (isolator: string) => ({ file: "limit", value: "1", isolator });
@@ -56,26 +50,5 @@ Deno.test("where devices cannot be fenced, that is said", () => {
   const { notes } = makePodCgroups([plan], () => {});
   assertEquals(notes.map((note) => note.split(": ").slice(0, 2).join(": ")), [
     "devices of the host: not enforced",
-  ]);
-});
-
-Deno.test("a view of no cgroups is nothing, one of version 2 a single mount", () => {
-  const mounts = (plans: PodCgroupPlan[]) => {
-    const calls: unknown[][] = [];
-    recordCgroupMounts(plans, { try: (...call: unknown[]) => calls.push(call) });
-    return calls.map(([name, source, target]) => `${name} ${source} ${target}`);
-  };
-  assertEquals(mounts([]), []);
-  const v2 = planIn("/cg", { version: 2, mountOptions: [] });
-  assertEquals(mounts([v2]), ["mount cgroup2 /sys/fs/cgroup"]);
-  assertEquals(mounts([planIn("/cg", { mountOptions: ["cpu", "cpuacct"] }), v2]), [
-    "mount tmpfs /sys/fs/cgroup",
-    "mkdirat -100 /sys/fs/cgroup/cpu,cpuacct",
-    "mount cgroup /sys/fs/cgroup/cpu,cpuacct",
-    "symlinkat cpu,cpuacct -100",
-    "symlinkat cpu,cpuacct -100",
-    "mkdirat -100 /sys/fs/cgroup/unified",
-    "mount cgroup2 /sys/fs/cgroup/unified",
-    "mount null /sys/fs/cgroup",
   ]);
 });

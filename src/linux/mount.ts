@@ -48,7 +48,9 @@ const FSCONFIG_CMD_CREATE = 6;
 
 /** Attributes of mount_setattr(2). */
 const MOUNT_ATTR_RDONLY = 0x1;
+const MOUNT_ATTR_NOSUID = 0x2;
 export const MOUNT_ATTR_NODEV = 0x4;
+const MOUNT_ATTR_NOEXEC = 0x8;
 
 /**
  * The options of mountinfo that a remount takes from a mount unless it names them. The options for
@@ -145,6 +147,8 @@ export interface TreeChange {
   readOnly?: boolean;
   /** Whether device files in it cannot be opened. */
   noDevices?: boolean;
+  /** Whether programs in it cannot be executed, nor change privileges. */
+  noPrograms?: boolean;
   propagation?: Propagation;
 }
 
@@ -262,9 +266,12 @@ export function pivotRoot(root: Fd): void {
 
 /** @returns Whether this kernel has the call. */
 function setAttributes(root: Fd, change: TreeChange, depth: number): boolean {
-  const { readOnly, noDevices, propagation } = change;
+  const { readOnly, noDevices, noPrograms, propagation } = change;
   const attributes = new BigUint64Array([
-    BigInt((readOnly ? MOUNT_ATTR_RDONLY : 0) | (noDevices ? MOUNT_ATTR_NODEV : 0)),
+    BigInt(
+      (readOnly ? MOUNT_ATTR_RDONLY : 0) | (noDevices ? MOUNT_ATTR_NODEV : 0) |
+        (noPrograms ? MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC : 0),
+    ),
     0n,
     BigInt(propagation === undefined ? 0 : PROPAGATION_FLAG[propagation]),
     0n,
@@ -282,9 +289,11 @@ function setAttributes(root: Fd, change: TreeChange, depth: number): boolean {
 /**
  * Propagation comes first: a mount that arrived after the others were remounted would be writable.
  */
-function changeInPlace(tree: Fd, { readOnly, noDevices, propagation }: TreeChange): void {
+function changeInPlace(tree: Fd, change: TreeChange): void {
+  const { readOnly, noDevices, noPrograms, propagation } = change;
   if (propagation !== undefined) setPropagation(pathThrough(tree), propagation, true);
-  const flags = (readOnly ? MS_RDONLY : 0) | (noDevices ? MS_NODEV : 0);
+  const flags = (readOnly ? MS_RDONLY : 0) | (noDevices ? MS_NODEV : 0) |
+    (noPrograms ? MS_NOSUID | MS_NOEXEC : 0);
   if (flags === 0) return;
   const mounts = reachableMounts(readMounts(), statFd(tree).mountId);
   mounts.forEach((mount) => remount(mount, flags));

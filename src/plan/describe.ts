@@ -15,18 +15,13 @@ import { FIRST_PROCESS_CGROUP } from "./cgroup/names.ts";
 import type { CgroupLimit, CgroupPlan } from "./cgroup/placement.ts";
 import type { PodCgroupPlan } from "./cgroup/pod_cgroups.ts";
 import { ACCOUNT_VARIABLES, environmentEntries } from "./environment.ts";
+import type { LogPlan, LogTarget } from "./log.ts";
 import type { PortMapping } from "./network/forwarded_ports.ts";
 import type { NetworkPlan } from "./network/networks.ts";
 import type { PodPlan, SingleAppPlan, SupervisedPlan } from "./pod.ts";
 import { STANDARD_DEVICES } from "./rootfs/devices.ts";
 import type { Access, MaskedPath } from "./rootfs/masked_paths.ts";
-import {
-  type DirectoryStep,
-  HIDDEN_DIRECTORY,
-  type MountStep,
-  type ShareStep,
-} from "./rootfs/mounts.ts";
-import type { LogPlan, LogTarget } from "./log.ts";
+import type { DirectoryStep, MountStep, ShareStep } from "./rootfs/mounts.ts";
 import { STREAMS, type StreamTarget } from "./stdio.ts";
 import { type StopPlan, USUAL_STOP } from "./stop.ts";
 
@@ -124,8 +119,9 @@ export function describeMount(step: MountStep): string {
     case "host-tree":
       return `mount the host's ${step.target} (rbind, host's later mounts come in)`;
     case "pod-tree":
-      if (step.source === HIDDEN_DIRECTORY) return `hide ${step.target}`;
       return `mount the pod's ${step.source} on ${step.target} (${access(step)})`;
+    case "cgroup":
+      return `show the app's cgroup ${step.source} on ${step.target} (${access(step)})`;
     case "mask":
       return describeMask(step);
     case "rebind":

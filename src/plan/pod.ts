@@ -31,7 +31,7 @@ import {
 } from "./network/networks.ts";
 import { tellIgnoredPorts } from "./network/ports.ts";
 import type { MaskedPath } from "./rootfs/masked_paths.ts";
-import { networkResolvConf } from "./rootfs/mounts.ts";
+import { networkResolvConf, withCgroups } from "./rootfs/mounts.ts";
 import { planSysctls, type SysctlStep } from "./sysctl.ts";
 
 /** The part of a plan that all pods have. */
@@ -106,8 +106,12 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
     metadataUrl: metadataUrl(args.mdsToken),
   };
   const planned = pod.apps.map((app, i) => planApp(pod, app, ofApps[i]!, options, facts));
-  const apps = planned.map(({ plan }) => plan);
-  const cgroups = planCgroups(pod, args.uuid, flavor, { ofPod, ofApps, apps, facts });
+  const withoutCgroups = planned.map(({ plan }) => plan);
+  const cgroups = planCgroups(pod, args.uuid, flavor, {
+    ...{ ofPod, ofApps, facts },
+    apps: withoutCgroups,
+  });
+  const apps = withoutCgroups.map((app) => showCgroups(app, cgroups.plan));
   const common: CommonPlan = {
     uuid: args.uuid,
     flavor,
@@ -181,15 +185,20 @@ interface CgroupRequest {
   facts: HostFacts;
 }
 
+/** The part of a plan that tells of its cgroups. */
+type CgroupsOfPod =
+  | Pick<SingleAppPlan, "runBecomes" | "cgroups">
+  | Pick<SupervisedPlan, "runBecomes" | "cgroups">;
+
 function planCgroups(
   pod: Pod,
   uuid: string,
   flavor: Flavor,
   { ofPod, ofApps, apps, facts }: CgroupRequest,
-) {
+): { plan: CgroupsOfPod; notes: string[] } {
   if (runBecomesApp(pod, flavor)) {
     const { cgroups, notes } = planOwnCgroups(uuid, ofApps[0]!, ofPod, facts);
-    return { plan: { runBecomes: "app" as const, cgroups }, notes };
+    return { plan: { runBecomes: "app", cgroups }, notes };
   }
   const { cgroups, notes } = planPodCgroups({
     uuid,
@@ -198,7 +207,16 @@ function planCgroups(
     host: facts,
     processes: flavor === "isolated" ? PROCESS_LIMIT : undefined,
   });
-  return { plan: { runBecomes: "supervisor" as const, cgroups }, notes };
+  return { plan: { runBecomes: "supervisor", cgroups }, notes };
+}
+
+/** Adds to an app's mounts the cgroups that `run` makes for it. */
+function showCgroups(app: AppPlan, { runBecomes, cgroups }: CgroupsOfPod): AppPlan {
+  if (runBecomes === "app") return app;
+  const ofApp = cgroups.flatMap(({ apps, ...hierarchy }) =>
+    apps.filter((it) => it.app === app.name).map(({ path }) => ({ ...hierarchy, path }))
+  );
+  return { ...app, mounts: withCgroups(app.mounts, ofApp) };
 }
 
 /** Programs learn from pid 1's bounding set what a pod may have. */

@@ -90,7 +90,8 @@ export function startProgram(
     launch({
       ...root,
       cgroups: procsFds,
-      namespaces: namespaces?.joined ?? [],
+      namespaces: (namespaces?.joined ?? []).filter(({ kind }) => kind !== "cgroup"),
+      ownCgroupNamespace: namespaces !== undefined,
       pidNamespace: namespaces?.pidNamespace,
       users: namespaces?.users,
       workingDirectory,

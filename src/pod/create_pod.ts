@@ -7,6 +7,7 @@
 
 import { saveCgroupPaths } from "../cgroup/paths_file.ts";
 import {
+  cloneShownCgroups,
   makeAppCgroups,
   makePodCgroups,
   pathsOfCgroups,
@@ -20,7 +21,7 @@ import type { AppPlan } from "../plan/app.ts";
 import { environmentEntries, withAccount } from "../plan/environment.ts";
 import type { SupervisedPlan } from "../plan/pod.ts";
 import { cloneHostTrees } from "../rootfs/app_root.ts";
-import { maskPodRoot } from "../rootfs/pod_root.ts";
+import { maskPodRoot, showCgroups } from "../rootfs/pod_root.ts";
 import { makeSyslogSockets } from "../rootfs/syslog_sockets.ts";
 import { saveCredentials } from "../stage1/credentials_file.ts";
 import { saveEnvironment } from "../stage1/environment_file.ts";
@@ -65,15 +66,18 @@ export function createPod(plan: SupervisedPlan, context: PreparedContext): Creat
     applySysctls(plan.sysctls, namespaces, debug);
     maskPodRoot(namespaces.root, plan.maskedPaths, context.network, debug);
   }
-  const procsFds = makeAppCgroups(cgroups, debug);
+  const ofApps = makeAppCgroups(cgroups, debug);
   for (const line of new Set(cgroups.notes)) warn("run", line);
   tellCgroup(cgroups, lock);
   const streams = undo.use(openStreams(plan, namespaces, lock));
   const build = (app: AppPlan) => {
-    const trees = cloneHostTrees(app, sources);
-    return buildApp(app, trees, namespaces, procsFds.get(app.name) ?? [], debug);
+    const { procsFds = [], directories = new Map() } = ofApps.get(app.name) ?? {};
+    const trees = cloneHostTrees(app, sources, directories);
+    return buildApp(app, trees, namespaces, procsFds, debug);
   };
   const apps = new Map(plan.apps.map((app) => [app.name, build(app)]));
+  if (namespaces) showCgroups(namespaces.root, cloneShownCgroups(cgroups, ofApps));
+  for (const { directories } of ofApps.values()) directories.forEach((fd) => fd[Symbol.dispose]());
   for (const app of apps.values()) saveForEnter(app);
   const held = undo.move();
   const dispose = () => held.dispose();

@@ -72,6 +72,7 @@ export function enterPod({ pid, appName, command, ...args }: EnterArguments): ne
   const process: Launch = {
     ...entry,
     ...restrictions,
+    ownCgroupNamespace: false,
     credentials,
     workingDirectory: entry.root,
     proc: openFile("/proc", O_PATH | O_DIRECTORY),

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { firstProcessCgroups, type PodCgroups, recordCgroupMounts } from "../cgroup/tree.ts";
+import { firstProcessCgroups, type PodCgroups } from "../cgroup/tree.ts";
 import type { CallScript } from "../linux/call_script.ts";
 import { limitBoundingSet, noCapabilities } from "../linux/capability_sets.ts";
 import { recordJoinCgroups } from "../linux/cgroup.ts";
@@ -75,7 +75,8 @@ export function makePodNamespaces(
 ): PodNamespaces {
   const { users, network, debug } = context;
   debug(`namespaces of the pod's own: ${plan.kinds.join(", ")}`);
-  const root = makePodRoot(rootOf(users?.ids), debug);
+  const hierarchies = cgroups.branches.map(({ plan }) => plan);
+  const root = makePodRoot(rootOf(users?.ids), hierarchies, debug);
   // Sockets, because an app could open a pipe once more through /proc, and keep it from its end.
   const [ofRun, ofPod] = makeSocketPair();
   const letGo = new DisposableStack();
@@ -101,7 +102,7 @@ export function makePodNamespaces(
     },
     [Symbol.dispose]: () => letGo.dispose(),
   };
-  if (users) mountFromOutside(namespaces, plan, cgroups);
+  if (users) mountFromOutside(namespaces, plan);
   return namespaces;
 }
 
@@ -156,7 +157,7 @@ function startFirstProcess(
       // run's.
       script.onlyAt(0, "clone", CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
       recordJoinCgroups(stay, script);
-      if (!users) recordMounts(plan, cgroups, script);
+      if (!users) recordMounts(plan, script);
       recordOwnSessionKeyring(script);
       restoreSignals(call);
       // Pid 1 has no capability, but programs read from its bounding set what a pod may have.
@@ -196,20 +197,15 @@ function recordWaiting(script: CallScript): void {
 }
 
 /** Records the mounts that show namespaces. The process has to be in all of them. */
-function recordMounts(plan: NamespacePlan, { branches }: PodCgroups, script: CallScript): void {
-  recordNamespaceMounts(script, plan.kinds.includes("ipc"));
-  recordCgroupMounts(branches.map(({ plan }) => plan), script);
+function recordMounts({ kinds }: NamespacePlan, script: CallScript): void {
+  recordNamespaceMounts(script, kinds.includes("ipc"));
 }
 
 /**
  * Has another process make the mounts that show namespaces. In a user namespace, pid 1 may not: the
  * pod's mount namespace belongs to the host's users.
  */
-function mountFromOutside(
-  namespaces: PodNamespaces,
-  plan: NamespacePlan,
-  cgroups: PodCgroups,
-): void {
+function mountFromOutside(namespaces: PodNamespaces, plan: NamespacePlan): void {
   const { root, joined, pidNamespace } = namespaces;
   const mounter = withChildrenIn(pidNamespace, () =>
     startProcess({
@@ -218,7 +214,7 @@ function mountFromOutside(
       record: (script) => {
         recordMoveInto(root, script);
         recordJoin(namespaces, script);
-        recordMounts(plan, cgroups, script);
+        recordMounts(plan, script);
       },
     }));
   expectDone(mounter, "the mounts of the pod");

@@ -28,8 +28,8 @@ export interface AppEntry extends JoinedApp {
   pid: number;
 }
 
-/** The namespaces that apps share. Each has a mount namespace of its own. */
-const POD_NAMESPACES = ["cgroup", "ipc", "uts", "net"] as const;
+/** The namespaces that apps share. Each has namespaces of mounts and cgroups of its own. */
+const POD_NAMESPACES = ["ipc", "uts", "net"] as const;
 
 /**
  * Opens what a process has to join to be one of the app's.
@@ -52,7 +52,10 @@ export function openAppEntry(pid: number, appName: string): AppEntry {
   const entry = {
     pid: process,
     cgroups: openPodCgroups(process),
-    namespaces: POD_NAMESPACES.flatMap((kind) => open(pid, kind)),
+    namespaces: [
+      ...open(process, "cgroup"),
+      ...POD_NAMESPACES.flatMap((kind) => open(pid, kind)),
+    ],
     mounts,
     users: open(pid, "user")[0]?.fd,
     pidNamespace: open(pid, "pid")[0]?.fd,

@@ -14,6 +14,7 @@ import type { CallScript } from "../linux/call_script.ts";
 import { limitBoundingSet, recordCapabilities } from "../linux/capability_sets.ts";
 import { recordJoinCgroups } from "../linux/cgroup.ts";
 import {
+  CLONE_NEWCGROUP,
   CLONE_NEWNS,
   CLONE_NEWPID,
   CLONE_NEWUSER,
@@ -103,6 +104,8 @@ export interface LaunchStreams {
 
 /** What a new process needs beside its identity; `run`, which becomes an app, has it already. */
 export interface NewProcess extends JoinedApp {
+  /** Whether it makes a cgroup namespace, in which the cgroups that it joins are the first. */
+  ownCgroupNamespace: boolean;
   streams: LaunchStreams;
 }
 
@@ -190,8 +193,10 @@ function recordSteps(
     changeRoot(joined.root, call);
   }
   call("fchdir", workingDirectory.number);
-  // Last of the namespaces, as that takes the host's privileges.
+  // Last of those that it joins, as that takes the host's privileges.
   if (joined?.users) call("setns", joined.users.number, CLONE_NEWUSER);
+  // A namespace belongs to the users of whoever makes it.
+  if (joined?.ownCgroupNamespace) call("unshare", CLONE_NEWCGROUP);
   if (joined) recordStreams(joined.streams, call);
   // From here on nothing of the host's is open.
   recordCloseAll(known, script, kept);

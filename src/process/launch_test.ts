@@ -23,6 +23,7 @@ const LAUNCH: Launch = {
   root: ROOT,
   pidNamespace: PIDS,
   users: USERS,
+  ownCgroupNamespace: true,
   workingDirectory: DIRECTORY,
   proc: PROC,
   labels: { labels: [{ path: "attr", text: "web", label: "web", isolator: "app" }], notes: [] },
@@ -48,6 +49,7 @@ const COMMAND: Launch = {
   namespaces: [],
   pidNamespace: undefined,
   users: undefined,
+  ownCgroupNamespace: false,
   workingDirectory: ROOT,
 };
 
@@ -113,6 +115,7 @@ const STEPS = {
   "the working directory": (call: RecordedCall) =>
     call.name === "fchdir" && call.args[0] === DIRECTORY.number,
   "the users": is("setns", USERS.number),
+  "the cgroup namespace": is("unshare", 0x200_0000),
   "the streams": is("dup3"),
   "the closing": is("close_range"),
   "the limits": is("prlimit64"),
@@ -178,6 +181,7 @@ Deno.test("a new process of an app takes the steps in the one safe order", () =>
     "the root",
     "the working directory",
     "the users",
+    "the cgroup namespace",
     "the streams",
     "the closing",
     "the limits",
@@ -204,6 +208,7 @@ Deno.test("run becomes an app by the same steps, but for what only a new process
     "the mounts",
     "the root",
     "the users",
+    "the cgroup namespace",
     "the streams",
     "the entrance",
     "the death with the starter",
@@ -244,6 +249,15 @@ Deno.test("cgroups and labels are written while the process is in the host, as i
     }
   }
   assertOrder(recordedExec(), "run", "the label", "the closing", "the user");
+});
+
+Deno.test("the cgroup namespace begins in the app's cgroups, and belongs to the pod's users", () => {
+  for (const [who, process] of NEW_PROCESSES) {
+    const calls = recorded(process);
+    assertEquals(calls.some(STEPS["the cgroup namespace"]), process.ownCgroupNamespace, who);
+    if (!process.ownCgroupNamespace) continue;
+    assertOrder(calls, who, "the cgroup", "the users", "the cgroup namespace", "the filter");
+  }
 });
 
 Deno.test("the keyring is made as the host's root", () => {

@@ -18,6 +18,7 @@ import { setOwnerAt } from "../linux/ownership.ts";
 import { statFd } from "../linux/stat.ts";
 import {
   type BindStep,
+  type CgroupStep,
   type HostTreeStep,
   KERNEL_TREES,
   type MountStep,
@@ -45,6 +46,9 @@ export interface MountedRoot extends AppRoot {
 
 /** Trees that are cloned but not in place yet, by the steps that put them there. */
 export type MountTrees = ReadonlyMap<MountStep, Fd>;
+
+/** The step of a tree that is the pod's own. */
+type OwnTreeStep = PodTreeStep | CgroupStep | TmpfsStep;
 
 /**
  * Puts one step of the plan in place.
@@ -78,6 +82,11 @@ function placeOwn(
       return placeTree(root, step, makeTmpfs(step.options));
     case "host-tree":
       return placeKernelTree(root, step, treeOf(step, trees));
+    case "cgroup": {
+      // The host may have let no such cgroup be made.
+      const tree = trees.get(step);
+      return tree && placeTree(root, step, tree);
+    }
     case "pod-tree":
       return isKernelTree(step)
         ? placeKernelTree(root, step, treeOf(step, trees))
@@ -146,7 +155,7 @@ function treeOf(step: BindStep | HostTreeStep | PodTreeStep, trees: MountTrees):
   return tree;
 }
 
-function placeTree(root: MountedRoot, step: PodTreeStep | TmpfsStep, tree: Fd): void {
+function placeTree(root: MountedRoot, step: OwnTreeStep, tree: Fd): void {
   using target = openTarget(root, step.target, kindFor(tree));
   attachPrivately(root, step, tree, target);
   tree[Symbol.dispose]();
@@ -155,7 +164,7 @@ function placeTree(root: MountedRoot, step: PodTreeStep | TmpfsStep, tree: Fd): 
 /** Attaches a tree so that nothing of it appears on the host. */
 function attachPrivately(
   root: MountedRoot,
-  step: BindStep | RebindStep | PodTreeStep | TmpfsStep,
+  step: BindStep | RebindStep | OwnTreeStep,
   tree: Fd,
   target: Fd,
 ): void {
@@ -170,7 +179,7 @@ function attachPrivately(
 /** Tells whether a mount goes with the pod: a part of what is in place already is what that is. */
 function isOwn(
   { ownMounts }: MountedRoot,
-  step: BindStep | RebindStep | PodTreeStep | TmpfsStep,
+  step: BindStep | RebindStep | OwnTreeStep,
   place: number,
 ): boolean {
   if (step.kind === "rebind") return ownMounts.has(place);
@@ -185,7 +194,8 @@ function isInKernelTree(
   { kernelTrees }: MountedRoot,
   { kind, target }: MountStep,
 ): boolean {
-  return kind === "pod-tree" && [...kernelTrees.keys()].some((top) => isWithin(target, top));
+  return (kind === "pod-tree" || kind === "cgroup") &&
+    [...kernelTrees.keys()].some((top) => isWithin(target, top));
 }
 
 function isKernelTree({ target }: PodTreeStep): boolean {
@@ -199,11 +209,20 @@ function placeKernelTree(root: MountedRoot, step: HostTreeStep | PodTreeStep, tr
   root.kernelTrees.set(step.target, tree);
 }
 
+/** Of cgroups there is only a look at them. */
+const CGROUP_CHANGE: TreeChange = {
+  readOnly: true,
+  noDevices: true,
+  noPrograms: true,
+  propagation: "private",
+};
+
 function changeOf(
-  step: BindStep | RebindStep | HostTreeStep | PodTreeStep | TmpfsStep,
+  step: BindStep | RebindStep | HostTreeStep | OwnTreeStep,
 ): TreeChange {
   if (step.kind === "host-tree") return { propagation: "slave" };
   if (step.kind === "tmpfs") return {};
+  if (step.kind === "cgroup") return CGROUP_CHANGE;
   const { readOnly } = step;
   if (step.kind !== "bind") return { readOnly, propagation: "private" };
   const { noDevices } = step;

@@ -51,7 +51,7 @@ export interface BuiltRoot {
  */
 export function buildRoot(plan: AppPlan, sources: VolumeSources, debug: Debug): BuiltRoot {
   prepareHost(plan, sources, debug);
-  const trees = cloneHostTrees(plan, sources);
+  const trees = cloneHostTrees(plan, sources, new Map());
   unshareMounts();
   return assembleRoot(plan, trees, debug);
 }
@@ -77,12 +77,21 @@ export function prepareHost(plan: AppPlan, sources: VolumeSources, debug: Debug)
  * Call it in the host's mount namespace: the kernel clones no mounts of another one, and a clone
  * taken there stays in the peer group of the host's mount.
  *
+ * @param cgroups The directories of the app's cgroups that could be made, by their paths.
  * @throws {Error} when a tree cannot be cloned; it names the manifest's field.
  */
-export function cloneHostTrees({ mounts }: AppPlan, sources: VolumeSources): MountTrees {
+export function cloneHostTrees(
+  { mounts }: AppPlan,
+  sources: VolumeSources,
+  cgroups: ReadonlyMap<string, Fd>,
+): MountTrees {
   const trees = new Map<MountStep, Fd>();
   for (const step of mounts) {
     if (step.kind === "host-tree") trees.set(step, cloneTree(step.target, true));
+    if (step.kind === "cgroup") {
+      const cgroup = cgroups.get(step.source);
+      if (cgroup) trees.set(step, cloneTreeAt(cgroup, false));
+    }
     if (step.kind === "bind") {
       const clone = () => cloneTreeAt(sources.open(step.source), step.recursive);
       trees.set(step, withContext(step.field, clone));

@@ -22,6 +22,7 @@ import {
   MS_NOSUID,
   MS_RDONLY,
   remountBind,
+  setPropagation,
 } from "../linux/mount.ts";
 import {
   changeRoot,
@@ -34,11 +35,12 @@ import { O_CREAT, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, openFile } from "../lin
 import { setOwnerAt } from "../linux/ownership.ts";
 import { type FileKind, lstatAt } from "../linux/stat.ts";
 import { TERMINAL_MODE } from "../linux/terminal.ts";
+import { CGROUPS, type Hierarchy, hierarchyName, hierarchyPath } from "../plan/cgroup/names.ts";
 import { describeMask } from "../plan/describe.ts";
 import type { Owner } from "../plan/id_range.ts";
 import { STANDARD_DEVICES } from "../plan/rootfs/devices.ts";
 import { type Access, expandPath, type MaskedPath } from "../plan/rootfs/masked_paths.ts";
-import { HIDDEN_DIRECTORY, type PodTreeStep, SYSLOG_DIRECTORY } from "../plan/rootfs/mounts.ts";
+import { type PodTreeStep, SYSLOG_DIRECTORY } from "../plan/rootfs/mounts.ts";
 import { DEV_LIMITS, TMPFS_LIMITS } from "../plan/rootfs/tmpfs_limits.ts";
 import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";
@@ -77,22 +79,27 @@ const MOST_PTYS = "256";
 const TTY_GROUP = 5;
 /** The file that hides files: it is empty, and has no permissions. */
 const HIDDEN_FILE = "/hidden-file";
-/**
- * The directory that hides /sys/fs. It has only the directory `cgroup`, where pid 1 sees the pod's
- * cgroups, as programs that watch pods expect.
- */
+/** An empty directory that nobody may look into. It is mounted over directories to hide them. */
+const HIDDEN_DIRECTORY = "/hidden-directory";
+/** The directory that hides /sys/fs. It has only the directory `cgroup`. */
 const HIDDEN_FILE_SYSTEMS = "/hidden-file-systems";
 const FILE_SYSTEMS = "/sys/fs";
-const CGROUPS = `${FILE_SYSTEMS}/cgroup`;
+/** The directory with a place for each hierarchy of cgroups. */
+const CGROUP_PLACES = `${HIDDEN_FILE_SYSTEMS}/cgroup`;
 const STRICT = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
 /**
  * Makes the root, without the mounts that depend on the pod's other namespaces.
  *
  * @param owner The owner of what is made in it.
+ * @param hierarchies Those in which the pod has cgroups.
  * @throws {SyscallError} when a mount or file cannot be made.
  */
-export function makePodRoot(owner: Owner, debug: Debug): PodRoot {
+export function makePodRoot(
+  owner: Owner,
+  hierarchies: readonly Hierarchy[],
+  debug: Debug,
+): PodRoot {
   return inOwnMounts(() => {
     const mounts = openNamespace("self", "mnt");
     detachPropagation("private");
@@ -100,17 +107,29 @@ export function makePodRoot(owner: Owner, debug: Debug): PodRoot {
     const root = mountNew("tmpfs", POD_PATHS.stage1Rootfs, options);
     moveIntoRoot(root, debug);
     for (const name of ["proc", "sys", "dev"]) makeDirectory(`/${name}`);
-    makeHiding();
+    makeHiding(hierarchies);
     makeDirectory(SYSLOG_DIRECTORY, 0o700);
     const terminals = fillDev(owner);
     return { mounts, root, terminals, nothing: openFile("/dev/null", O_RDWR) };
   });
 }
 
-function makeHiding(): void {
+function makeHiding(hierarchies: readonly Hierarchy[]): void {
   openFile(HIDDEN_FILE, O_RDONLY | O_CREAT, 0)[Symbol.dispose]();
   makeDirectory(HIDDEN_DIRECTORY, 0);
-  for (const path of ["", "/cgroup"]) makeDirectory(`${HIDDEN_FILE_SYSTEMS}${path}`);
+  makeDirectory(HIDDEN_FILE_SYSTEMS);
+  makeDirectory(CGROUP_PLACES);
+  const inPlaces = (path: string) => CGROUP_PLACES + path.slice(CGROUPS.length);
+  for (const hierarchy of hierarchies) {
+    const path = hierarchyPath(hierarchy, hierarchies);
+    if (path === CGROUPS) continue;
+    makeDirectory(inPlaces(path));
+    // As on a host, a hierarchy of several controllers also has the name of each.
+    const { mountOptions } = hierarchy;
+    for (const alias of mountOptions.length > 1 ? mountOptions : []) {
+      makeLink(hierarchyName(hierarchy), `${CGROUP_PLACES}/${alias}`);
+    }
+  }
 }
 
 /** Mounts and fills /dev, and returns the root of its devpts. */
@@ -187,18 +206,24 @@ export function maskPodRoot(
     inMounts(mounts, () => {
       changeRoot(root);
       const found = masks.flatMap(findMasked);
-      const isCovered = found.some(({ path }) => path === FILE_SYSTEMS) && kindIfThere(CGROUPS);
-      using cgroups = isCovered ? cloneTree(CGROUPS, true) : undefined;
       // Paths that stay writable are bound before the directories that they are in become
       // read-only.
       for (const { path, cover } of found) withContext(path, () => bindMount(cover, path));
       for (const { path, access } of found) {
         if (access !== "read-write") withContext(path, () => remountBind(path, MS_RDONLY | STRICT));
       }
-      if (cgroups) attachAt(cgroups, CGROUPS);
+      // What hides /sys/fs has the places of cgroups in it.
+      if (found.every(({ path }) => path !== FILE_SYSTEMS)) bindCgroupPlaces();
     });
   if (network) inNetwork(network, act);
   else act();
+}
+
+/** A kernel without cgroups has no directory for them. */
+function bindCgroupPlaces(): void {
+  if (kindIfThere(CGROUPS) === undefined) return;
+  bindMount(CGROUP_PLACES, CGROUPS);
+  remountBind(CGROUPS, MS_RDONLY | STRICT);
 }
 
 /** A path that exists, and what is to be mounted on it. */
@@ -229,6 +254,26 @@ function kindIfThere(path: string): FileKind | undefined {
     if (failedWith(error, "ENOTDIR")) return undefined;
     throw error;
   }
+}
+
+/**
+ * Shows cgroups in the pod's own root, read-only. Clones of /sys that apps have got before do not
+ * show them. Paths are walked as in {@linkcode maskPodRoot}.
+ *
+ * @param trees Clones of the cgroups, by where they belong. They are closed.
+ * @throws {SyscallError} when one of them cannot be put in place.
+ */
+export function showCgroups({ mounts, root }: OwnRoot, trees: ReadonlyMap<string, Fd>): void {
+  if (trees.size === 0) return;
+  inMounts(mounts, () => {
+    changeRoot(root);
+    for (const [path, tree] of trees) {
+      attachAt(tree, path);
+      setPropagation(path, "private", false);
+      remountBind(path, MS_RDONLY | STRICT);
+      tree[Symbol.dispose]();
+    }
+  });
 }
 
 /**

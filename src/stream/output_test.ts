@@ -8,8 +8,8 @@ import type { Pipe } from "../linux/pipe.ts";
 import { waitForEvents } from "../linux/poll.ts";
 import { statFd } from "../linux/stat.ts";
 import { makeOutputPipe, readAvailable, writeAvailable } from "../linux/stream.ts";
-import { DEFAULT_LOG } from "../plan/log.ts";
 import { bindSocket, makeDatagramSocket, sendDatagram } from "../linux/unix_socket.ts";
+import { DEFAULT_LOG } from "../plan/log.ts";
 import { PodOutput } from "./output.ts";
 
 const LOGS = new Map(["web", "db", "loud", "quiet"].map((app) => [app, DEFAULT_LOG]));

@@ -66,6 +66,7 @@ export function agreeOnMounts(seen: Seen): void {
     for (const step of stepsOf(app, "tmpfs")) assertTmpfs(app, step);
     for (const step of stepsOf(app, "host-tree")) assertHostTree(app, step);
     for (const step of stepsOf(app, "pod-tree")) assertPodTree(seen, app, step);
+    for (const step of stepsOf(app, "cgroup")) assertCgroup(app, step);
     for (const { target } of stepsOf(app, "directory")) {
       assert(Deno.statSync(inRootOf(app.pid, target)).isDirectory, target);
     }
@@ -137,6 +138,11 @@ function assertPodTree({ first }: Seen, { pid }: SeenApp, step: Step<"pod-tree">
   assertAccess(mountAt(pid, target).options, readOnly, target);
 }
 
+function assertCgroup({ pid }: SeenApp, { source, target }: Step<"cgroup">): void {
+  assertEquals(identityOf(inRootOf(pid, target)), identityOf(source), target);
+  assertAccess(mountAt(pid, target).options, true, target);
+}
+
 function assertAccess(options: string[], readOnly: boolean, path: string): void {
   assertEquals(options.includes("ro"), readOnly, `${path}: ${options}`);
 }
@@ -162,7 +168,7 @@ function assertMasks(pid: number, masks: readonly MaskedPath[]): void {
   }
 }
 
-/** Of /sys/fs, the pod's pid 1 has the place where its cgroups are. */
+/** Of /sys/fs, the place where cgroups are is left. */
 function assertHidden(path: string): void {
   const left = listIfThere(path) ?? Deno.readTextFileSync(path);
   assert(left.length === 0 || `${left}` === "cgroup", `${path} is not hidden: ${left}`);

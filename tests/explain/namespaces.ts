@@ -15,7 +15,8 @@ const INTERFACES_OF_KERNEL = /^(lo|(tunl|sit|ip6tnl|gre|gretap|erspan|ip_vti|ip6
 
 /**
  * Checks that the pod has the kinds of the plan for itself, that its apps share them, and that the
- * others are the host's. Each app has mounts of its own.
+ * others are the host's. Each app has mounts of its own, and each process that begins has its own
+ * view of cgroups, where the pod has one.
  */
 export async function agreeOnNamespaces({ plan, apps, first, host }: Seen): Promise<void> {
   const own = plan.namespaces?.kinds ?? [];
@@ -24,8 +25,9 @@ export async function agreeOnNamespaces({ plan, apps, first, host }: Seen): Prom
     const ofHost = (await must(["readlink", `/proc/self/ns/${kind}`], host)).trim();
     const ofApps = apps.map(({ pid }) => Deno.readLinkSync(`/proc/${pid}/ns/${kind}`));
     assertEquals(ofApps.map((it) => it !== ofHost), ofApps.map(() => isOwn), kind);
-    if (kind === "mnt") assertEquals(new Set(ofApps).size, apps.length);
-    else if (first === undefined) continue;
+    if (kind === "mnt" || (kind === "cgroup" && isOwn)) {
+      assertEquals(new Set(ofApps).size, apps.length);
+    } else if (first === undefined) continue;
     else assertEquals(ofApps, ofApps.map(() => Deno.readLinkSync(`/proc/${first}/ns/${kind}`)));
   }
 }

@@ -19,6 +19,7 @@ static const struct {
     {"leaderless", leaderless},
     {"let_in", let_in},
     {"list_writable", list_writable},
+    {"outgrow", outgrow},
     {"reach", reach_from},
     {"hold", hold_processes},
     {"stop_next", stop_next},

@@ -44,3 +44,37 @@ export function appCgroupName(app: string): string {
  * itself.
  */
 export const FIRST_PROCESS_CGROUP = "init";
+
+/** Where cgroups are in a root: one file system of version 2, or a directory for each hierarchy. */
+export const CGROUPS = "/sys/fs/cgroup";
+
+/** A hierarchy, as it is mounted. */
+export interface Hierarchy {
+  version: 1 | 2;
+  /** The options of its mount: its name or controllers. Empty for version 2. */
+  mountOptions: readonly string[];
+}
+
+/**
+ * Returns where a hierarchy is shown, among those that are shown with it: as on a host, where
+ * version 2 alone has no directory of its own.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * const v1 = { version: 1, mountOptions: ["cpu", "cpuacct"] } as const;
+ * const v2 = { version: 2, mountOptions: [] } as const;
+ * assertEquals(hierarchyPath(v1, [v1, v2]), "/sys/fs/cgroup/cpu,cpuacct");
+ * assertEquals(hierarchyPath(v2, [v1, v2]), "/sys/fs/cgroup/unified");
+ * assertEquals(hierarchyPath(v2, [v2]), "/sys/fs/cgroup");
+ * ```
+ */
+export function hierarchyPath(hierarchy: Hierarchy, all: readonly Hierarchy[]): string {
+  if (all.every(({ version }) => version === 2)) return CGROUPS;
+  return `${CGROUPS}/${hierarchyName(hierarchy)}`;
+}
+
+/** Returns the name of a hierarchy's directory, where there are several. */
+export function hierarchyName({ version, mountOptions }: Hierarchy): string {
+  return version === 2 ? "unified" : mountOptions.join(",").replace("name=", "");
+}

@@ -87,7 +87,7 @@ const MASKED_PATHS = [
   "/sys/devices/system/cpu/cpu*/thermal_throttle", // how busy other processes keep it
   "/sys/devices/virtual/powercap", // how much power is used, which reveals other processes' keys
   "/sys/firmware", // tables of the firmware, and its variables
-  "/sys/fs", // cgroups, and settings of file systems
+  "/sys/fs", // settings of file systems, and cgroups, of which an isolated app sees its own
   "/sys/hypervisor",
   "/sys/kernel/debug", // what the kernel's developers want to see and set
   "/sys/kernel/security", // the rules of the host's security module

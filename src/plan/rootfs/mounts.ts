@@ -11,6 +11,7 @@ import type { DnsConfMode } from "../../stage1/arguments.ts";
 import { withContext } from "../../stage1/context.ts";
 import type { Flavor } from "../../stage1/flavor.ts";
 import { POD_PATHS } from "../../stage1/pod_directory.ts";
+import { type Hierarchy, hierarchyPath } from "../cgroup/names.ts";
 import { hostId, type IdRange } from "../id_range.ts";
 import { type MaskedPath, planMaskedPaths } from "./masked_paths.ts";
 import { leadsTo } from "./source_links.ts";
@@ -65,12 +66,6 @@ export interface BindStep {
 /** The paths of the kernel's file systems, in the app as on the host. */
 export const KERNEL_TREES = ["/dev", "/proc", "/sys"] as const;
 
-/**
- * An empty directory in the root of an isolated pod that nobody may look into. It is mounted over
- * directories to hide them.
- */
-export const HIDDEN_DIRECTORY = "/hidden-directory";
-
 /** A directory in the root of an isolated pod with the /dev/log of each of its apps. */
 export const SYSLOG_DIRECTORY = "/syslog";
 
@@ -93,6 +88,16 @@ export interface PodTreeStep {
   source: string;
   target: string;
   readOnly: boolean;
+  field: string;
+}
+
+/** A cgroup of the app's, which the app sees as the first one of its hierarchy. */
+export interface CgroupStep {
+  kind: "cgroup";
+  /** The cgroup's absolute path on the host. */
+  source: string;
+  target: string;
+  readOnly: true;
   field: string;
 }
 
@@ -139,6 +144,7 @@ export type MountStep =
   | BindStep
   | HostTreeStep
   | PodTreeStep
+  | CgroupStep
   | MaskStep
   | RebindStep
   | TmpfsStep
@@ -272,8 +278,7 @@ const POD_TERMINAL = "/dev/pts/0";
  * In the pod's own kernel file systems, the paths that have to be are already masked. The console
  * and the log come right after /dev, before anything in there is the app's.
  */
-function podFileSystems(hasSys: boolean, options: MountOptions) {
-  const { app, maskedPaths: field, hasTerminal } = options;
+function podFileSystems(hasSys: boolean, { app, hasTerminal }: MountOptions) {
   const console = hasTerminal ? POD_TERMINAL : "/dev/null";
   return [
     podTree("/dev", "/dev", false, "/dev"),
@@ -281,9 +286,25 @@ function podFileSystems(hasSys: boolean, options: MountOptions) {
     podTree(syslogPath(app), "/dev/log", true, "/dev/log"),
     podTree("/proc", "/proc", false, "/proc"),
     ...(hasSys ? [podTree("/sys", "/sys", true, "/sys")] : []),
-    // /sys/fs contains pid 1's view of the pod's cgroups.
-    ...(hasSys && field ? [podTree(HIDDEN_DIRECTORY, "/sys/fs", true, field)] : []),
   ];
+}
+
+/**
+ * Adds an app's cgroups to its mounts, right after the /sys of an isolated pod. An app without that
+ * /sys has none.
+ *
+ * @param cgroups The hierarchies in which the app has a cgroup, and the path of each on the host.
+ */
+export function withCgroups(
+  mounts: readonly MountStep[],
+  cgroups: readonly (Hierarchy & { path: string })[],
+): MountStep[] {
+  const steps = cgroups.map((cgroup): CgroupStep => {
+    const target = hierarchyPath(cgroup, cgroups);
+    return { kind: "cgroup", source: cgroup.path, target, readOnly: true, field: target };
+  });
+  const isSys = (step: MountStep) => step.kind === "pod-tree" && step.target === "/sys";
+  return mounts.flatMap((step) => isSys(step) ? [step, ...steps] : [step]);
 }
 
 function podTree(source: string, target: string, readOnly: boolean, field: string): PodTreeStep {

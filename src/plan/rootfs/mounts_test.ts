@@ -8,6 +8,7 @@ import {
   type MountOptions,
   partMounts,
   planMounts,
+  withCgroups,
 } from "./mounts.ts";
 import type { VolumeMount } from "./volumes.ts";
 
@@ -198,6 +199,34 @@ Deno.test("the kernel's paths of an isolated pod are no matter of each app's", (
   const options = { ...OPTIONS, flavor: "isolated", maskedPaths: "annotations[0]" } as const;
   const { mounts } = planMounts([], options, NOTHING);
   assertEquals(mounts.filter(({ kind }) => kind === "mask"), []);
+});
+
+Deno.test("an isolated app has its cgroups right behind /sys, and in the same places as on a host", () => {
+  const cgroups = [
+    { version: 1, mountOptions: ["cpu", "cpuacct"], path: "/cg/cpu/pod/app-a" },
+    { version: 2, mountOptions: [], path: "/cg/unified/pod/app-a" },
+  ] as const;
+  const behindSys = (
+    flavor: MountOptions["flavor"],
+    which: typeof cgroups | [],
+    ...at: string[]
+  ) => {
+    const volumes = at.map((target) => ({ ...volumeMount(host()), target }));
+    const known = facts("private", false);
+    const { mounts } = planMounts(volumes, { ...OPTIONS, flavor }, known);
+    const steps = withCgroups(mounts, which);
+    const sys = steps.findIndex(({ target }) => target === "/sys");
+    assertEquals(steps.filter(({ kind }) => kind !== "cgroup"), mounts);
+    return steps.filter((step, i) => step.kind === "cgroup" && i <= sys + which.length)
+      .map((step) => step.kind === "cgroup" && `${step.source} ${step.target}`);
+  };
+  assertEquals(behindSys("isolated", cgroups), [
+    "/cg/cpu/pod/app-a /sys/fs/cgroup/cpu,cpuacct",
+    "/cg/unified/pod/app-a /sys/fs/cgroup/unified",
+  ]);
+  assertEquals(behindSys("isolated", []), []);
+  assertEquals(behindSys("isolated", cgroups, "/sys/fs/cgroup"), []);
+  assertEquals(behindSys("host", cgroups), []);
 });
 
 Deno.test("an isolated app with a volume in /sys has nothing of the kernel's there", () => {
