@@ -158,3 +158,19 @@ scenario("Node finds its memory limit", {
   const found = await runHere(stage, `exec ${NODE} -p 'process.constrainedMemory()'`);
   assertEquals(found, `${LIMIT}\n`);
 });
+
+const JAVA = which("java");
+
+scenario("the JVM finds its memory and its processors", {
+  flavor: "isolated",
+  needs: [
+    v1Need("memory", "cpu", "cpuacct", "cpuset"),
+    { what: "java in /usr", met: JAVA?.startsWith("/usr/") ?? false },
+  ],
+}, async (stage) => {
+  const command = `exec ${Deno.realPathSync(JAVA!)} -XshowSettings:system -version 2>&1`;
+  const found = await runHere(stage, command);
+  assertMatch(found, /Provider: cgroupv1$/m);
+  assertMatch(found, /Memory Limit: 128\.00M$/m);
+  assertMatch(found, /Effective CPU Count: 1$/m);
+});

@@ -10,13 +10,14 @@
  */
 
 import { restrictDevices } from "../linux/bpf.ts";
-import { enableControllers, joinCgroup, makeCgroup, openProcs } from "../linux/cgroup.ts";
+import { enableControllers, joinCgroup, makeCgroup, openProcs, setLimit } from "../linux/cgroup.ts";
 import { cgroupPathOf } from "../linux/cgroup_paths.ts";
 import type { DeviceRule } from "../linux/device_rule.ts";
 import type { Fd } from "../linux/fd.ts";
 import { cloneTreeAt } from "../linux/mount.ts";
 import { readMounts } from "../linux/mount_table.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
+import { readKernelFile } from "../linux/read_write.ts";
 import { appCgroupName, FIRST_PROCESS_CGROUP, hierarchyPath } from "../plan/cgroup/names.ts";
 import {
   type AppCgroupPlan,
@@ -173,6 +174,7 @@ function makeBranch(plan: PodCgroupPlan, notes: string[]): Branch {
     joinCgroup(own);
   }
   enableAbove(plan, notes);
+  inherit(plan, directory);
   for (const limit of plan.limits) notes.push(...writeLimit(directory, limit));
   return {
     plan,
@@ -196,6 +198,15 @@ function enableAbove({ enable }: PodCgroupPlan, notes: string[]): void {
       notes.push(`${what}: ${describeError(error)}`);
     }
   }
+}
+
+/** The cgroups that are made in this one then have the same values from the beginning. */
+function inherit({ parent, inherited }: PodCgroupPlan, directory: Fd): void {
+  if (inherited.length === 0) return;
+  for (const file of inherited) {
+    setLimit(directory, file, readKernelFile(`${parent}/${file}`).trim());
+  }
+  setLimit(directory, "cgroup.clone_children", "1");
 }
 
 function makeAppCgroup(

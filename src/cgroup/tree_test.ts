@@ -14,6 +14,7 @@ function planIn(parent: string, fields: Partial<PodCgroupPlan> = {}): PodCgroupP
       enable: [],
       moveSelfOut: undefined,
       isTrackingHierarchy: true,
+      inherited: [],
     },
     limits: [limit("pod")],
     controllers: [],

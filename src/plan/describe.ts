@@ -152,6 +152,7 @@ export function describeCgroup(plan: CgroupPlan | PodCgroupPlan): string[] {
   const moves = "apps" in plan
     ? plan.moveSelfOut === undefined ? [] : [`move run to ${plan.moveSelfOut}`]
     : ["move run into it"];
+  const inherited = "inherited" in plan ? plan.inherited : [];
   return [
     `make cgroup ${path}`,
     ...indent([
@@ -159,6 +160,7 @@ export function describeCgroup(plan: CgroupPlan | PodCgroupPlan): string[] {
       ...enable.map(({ directory, controllers }) =>
         `enable ${controllers.join(", ")} in ${directory}`
       ),
+      ...inherited.map((file) => `${file} as in ${plan.parent}`),
       ...describeLimits(limits),
     ]),
   ];

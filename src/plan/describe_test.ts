@@ -124,6 +124,7 @@ Deno.test("cgroups of version 2 are told with what enables their limits", () => 
     moveSelfOut: "/cg/caller/run",
     isTrackingHierarchy: true,
     limits: [limit],
+    inherited: [],
     controllers: ["memory", "cpu"],
     apps: [{
       app: "a",

@@ -206,6 +206,7 @@ function planCgroups(
     apps: apps.map(({ name, devices }, i) => ({ name, devices, isolators: ofApps[i]! })),
     host: facts,
     processes: flavor === "isolated" ? PROCESS_LIMIT : undefined,
+    showsCgroups: flavor === "isolated",
   });
   return { plan: { runBecomes: "supervisor", cgroups }, notes };
 }

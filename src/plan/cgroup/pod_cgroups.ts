@@ -7,6 +7,8 @@
  * - those of the limits;
  * - version 1's `devices`, where it exists;
  * - version 1's `pids`, if the number of processes is limited;
+ * - those of version 1 without which programs do not look for their limits, if memory or processors
+ *   are limited there and the apps see their own cgroups;
  * - one in which all processes of an app are found and killed: version 1's `freezer`, or else
  *   version 2. The kernel moves a process within a millisecond in version 1, and takes many in
  *   version 2.
@@ -61,6 +63,11 @@ export interface PodCgroupPlan extends CgroupPlan {
   moveSelfOut: string | undefined;
   /** Whether the processes of each app are found in this hierarchy. */
   isTrackingHierarchy: boolean;
+  /**
+   * Files whose values it takes from the parent, and the apps' cgroups from it. Version 1 only,
+   * where no process can join a new cgroup of `cpuset`.
+   */
+  inherited: string[];
   /** The controllers that the pod's cgroup gives to the apps' cgroups. Version 2 only. */
   controllers: Controller[];
   apps: AppCgroupPlan[];
@@ -72,6 +79,7 @@ interface PodSettings {
   pod: ResourceSetting[];
   /** The limit of its number of processes; empty where there is none. */
   processes: CgroupLimit[];
+  showsCgroups: boolean;
   apps: (Omit<AppResources, "isolators"> & { settings: ResourceSetting[] })[];
 }
 
@@ -84,10 +92,21 @@ export interface CgroupRequest {
   host: HostResources;
   /** How many processes the pod can have; if undefined, this is not limited. */
   processes: number | undefined;
+  /** Whether each app sees its own cgroups as the first ones. */
+  showsCgroups: boolean;
 }
 
 /** The controller of version 1 in whose hierarchy an app's processes are found. */
 const TRACKER = "freezer";
+
+/**
+ * The controllers of version 1 in whose hierarchies the JVM looks for limits. Where it does not see
+ * one of them, it takes the whole machine for its own.
+ */
+const READ_TOGETHER = ["memory", "cpu", "cpuacct", "cpuset"];
+
+/** What the cgroups of a controller take from the one above. */
+const INHERITED: Readonly<Record<string, string[]>> = { cpuset: ["cpuset.cpus", "cpuset.mems"] };
 
 /** The name for rules about devices in messages, in place of an isolator. */
 export const DEVICE_RULES = "devices of the host";
@@ -106,7 +125,7 @@ export const PROCESS_LIMIT = 16_384;
  * @throws {Error} when a limit would leave an app nothing to run with.
  */
 export function planPodCgroups(
-  { uuid, pod, apps, host, processes }: CgroupRequest,
+  { uuid, pod, apps, host, processes, showsCgroups }: CgroupRequest,
 ): { cgroups: PodCgroupPlan[]; notes: string[] } {
   const notes: string[] = [];
   const settingsOf = (isolators: Isolators, bounds: Isolators) => {
@@ -116,6 +135,7 @@ export function planPodCgroups(
   };
   const settings: PodSettings = {
     uuid,
+    showsCgroups,
     pod: settingsOf({ unknown: [] }, pod),
     processes: processes === undefined ? [] : [{
       file: "pids.max",
@@ -154,6 +174,8 @@ function boundsOf(pod: Isolators, app: Isolators): Isolators {
 
 /** Makes one plan for each hierarchy of version 1 that is needed. */
 function planV1(wanted: PodSettings, cgroups: Cgroups, notes: string[]): PodCgroupPlan[] {
+  const isRead = (controllers: readonly string[]) =>
+    hasReadLimits(wanted, cgroups) && controllers.some((name) => READ_TOGETHER.includes(name));
   return cgroups.v1.map(({ controllers, directory }): PodCgroupPlan => {
     const limitsHere = (all: readonly ResourceSetting[]) =>
       all.filter((setting) => findV1(setting, cgroups)?.directory === directory)
@@ -175,6 +197,7 @@ function planV1(wanted: PodSettings, cgroups: Cgroups, notes: string[]): PodCgro
         ...limitsHere(wanted.pod),
         ...(controllers.includes("pids") ? wanted.processes : []),
       ],
+      inherited: controllers.flatMap((name) => INHERITED[name] ?? []),
       controllers: [],
       apps: wanted.apps.map(({ name, settings, devices }) => ({
         app: name,
@@ -183,10 +206,18 @@ function planV1(wanted: PodSettings, cgroups: Cgroups, notes: string[]): PodCgro
         devices: undefined,
       })),
     };
-  }).filter(({ isTrackingHierarchy, limits, apps }) =>
-    isTrackingHierarchy ||
+  }).filter(({ isTrackingHierarchy, mountOptions, limits, apps }) =>
+    isTrackingHierarchy || isRead(mountOptions) ||
     [limits, ...apps.map(({ limits }) => limits)].some(({ length }) => length > 0)
   );
+}
+
+/** Tells whether version 1 has limits that programs look for, to decide how much they use. */
+function hasReadLimits({ showsCgroups, pod, apps }: PodSettings, cgroups: Cgroups): boolean {
+  return showsCgroups &&
+    [pod, ...apps.map(({ settings }) => settings)].flat().some((setting) =>
+      setting.controller !== "io" && findV1(setting, cgroups) !== undefined
+    );
 }
 
 function deviceRulesInV1(devices: readonly DeviceRule[] | undefined): CgroupLimit[] {
@@ -233,6 +264,7 @@ function planV2(wanted: PodSettings, cgroups: Cgroups, notes: string[]): PodCgro
       ...ofPod.flatMap((setting) => limitsOf(setting, setting.v2)),
       ...(hasV1("pids", cgroups) ? [] : wanted.processes),
     ],
+    inherited: [],
     // What is missing was noted above, for all settings together.
     controllers: controllersFor(ofApps, levels).controllers,
     apps: apps.map(({ name, settings, devices }) => ({

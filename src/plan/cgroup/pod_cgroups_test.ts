@@ -44,8 +44,15 @@ function app(name: string, isolators: Partial<Isolators> = {}, devices = [NULL])
   return { name, isolators: { ...NONE, ...isolators }, devices };
 }
 
-function plan(apps: AppResources[], host: HostResources, pod = NONE, processes?: number) {
-  const { cgroups, notes } = planPodCgroups({ uuid: "1", pod, apps, host, processes });
+function plan(
+  apps: AppResources[],
+  host: HostResources,
+  pod = NONE,
+  processes?: number,
+  showsCgroups = false,
+) {
+  const request = { uuid: "1", pod, apps, host, processes, showsCgroups };
+  const { cgroups, notes } = planPodCgroups(request);
   return { plans: cgroups, notes };
 }
 
@@ -181,4 +188,25 @@ Deno.test("version 2: a cgroup of threads has no pod below it", () => {
   const below = { directory: "/cg/threads/own", occupied: true, threaded: true };
   assertEquals(plan([app("a")], v2({}, threads, below)).plans.map(({ parent }) => parent), ["/cg"]);
   assertEquals(plan([app("a")], v2(threads)).plans, []);
+});
+
+Deno.test("an app that sees its limits has the cgroups without which the JVM does not look", () => {
+  const v1 = [...V1, { controllers: ["cpuset"], directory: "/cg/cpuset" }];
+  const host: HostResources = { ...HYBRID, cgroups: { v1, v2: [UNIFIED] } };
+  const added = (isolators: Partial<Isolators>, showsCgroups: boolean) => {
+    const parents = (which: boolean) =>
+      plan([app("a", isolators)], host, NONE, undefined, which).plans.map(({ parent }) => parent);
+    const without = parents(false);
+    return parents(showsCgroups).filter((parent) => !without.includes(parent));
+  };
+  const limited = memory(MIB, "apps[0]");
+  assertEquals(added(limited, true), ["/cg/cpu,cpuacct", "/cg/cpuset"]);
+  assertEquals(added(limited, false), []);
+  assertEquals(added({}, true), []);
+  assertEquals(added({ blockIops: { limit: 1, field: "apps[0]" } }, true), []);
+  const { plans } = plan([app("a", limited)], host, NONE, undefined, true);
+  assertEquals(
+    plans.flatMap(({ parent, inherited }) => inherited.map((file) => `${parent}/${file}`)),
+    ["/cg/cpuset/cpuset.cpus", "/cg/cpuset/cpuset.mems"],
+  );
 });
