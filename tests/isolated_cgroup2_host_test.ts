@@ -3,8 +3,9 @@
  * still in use.
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused } from "./expect.ts";
+import { figureCommands } from "./figures.ts";
 import { which } from "./host.ts";
 import { planMachine } from "./machine_scenario.ts";
 import { AMD64 } from "./virtual_machine.ts";
@@ -83,6 +84,24 @@ machineScenario("pod and app have cgroups of their own, with the limits of the a
     "io.max:1:0 rbps=max wbps=max riops=1000 wiops=1000",
     ...["1", "1", "33554432", "0::/", "33554432", "/service/one/POD"],
   ]);
+});
+
+machineScenario("the commands of docs/figures.md read what an app uses", {
+  script: "head -c 8000000 /dev/zero | tail -c 8000000 | wc -c; echo ready; exec sleep 100",
+  app: { isolators: [MEMORY, CPU, IOPS] },
+  commands: `
+    ${startIn("service/figures")}
+    (cd $dir; ${figureCommands("With cgroup v2", "app").join("\n")})
+    collect`,
+}, (result) => {
+  assertQuiet(result);
+  const [now, most, kills, time, throttled, ...more] = result.stdout.trimEnd().split("\n")
+    .map((line) => Number(line.split(" ").at(-1)));
+  assert(most! > 8_000_000 && now! < most!, result.stdout);
+  assertEquals(kills, 0);
+  assert(time! > 1_000 && throttled! >= 0, result.stdout);
+  // io.stat has a line for each disk that is in use; one thread is left.
+  assertEquals(more.at(-1), 1);
 });
 
 machineScenario("without isolators run stays in its cgroup, beside others", {
