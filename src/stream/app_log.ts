@@ -27,9 +27,6 @@ import { NEWLINE } from "./line_splitter.ts";
 import { LogGap } from "./log_gap.ts";
 import { rotateFiles } from "./log_rotation.ts";
 
-/** How large the files of a log get, and how many there are. */
-export type LogBounds = Pick<LogPlan, "size" | "files">;
-
 /**
  * Opens the directory of the logs, and makes it if it is missing.
  *
@@ -75,10 +72,10 @@ export class AppLog implements Disposable {
   readonly #directory: Fd;
   readonly #name: string;
   readonly #warn: (text: string) => void;
-  readonly #bounds: LogBounds;
+  readonly #plan: LogPlan;
   #file: { fd: Fd; size: number } | undefined;
   #hasWarned = false;
-  readonly #gap = new LogGap();
+  readonly #gap: LogGap;
   /** The last byte in the log, if it is known. */
   #last: number | undefined;
 
@@ -86,13 +83,14 @@ export class AppLog implements Disposable {
    * @param directory The directory of the logs.
    * @param app The app's name.
    * @param warn Called once, with the reason, when the log has gaps.
-   * @param bounds How much is kept.
+   * @param plan What is in it, and how much is kept.
    */
-  constructor(directory: Fd, app: string, warn: (text: string) => void, bounds: LogBounds) {
+  constructor(directory: Fd, app: string, warn: (text: string) => void, plan: LogPlan) {
     this.#directory = directory;
     this.#name = `${app}.log`;
     this.#warn = warn;
-    this.#bounds = bounds;
+    this.#plan = plan;
+    this.#gap = new LogGap(plan.format);
   }
 
   /**
@@ -108,10 +106,30 @@ export class AppLog implements Disposable {
       if (!(error instanceof SyscallError)) throw error;
       if (!this.#hasWarned) this.#warn(`${this.#name} has gaps: ${error.message}`);
       this.#hasWarned = true;
-      this.#gap.add(rest.length, error);
+      this.#gap.add(rest.length + this.#cutRecord(bytes, rest), error);
       // Where the file is, the cause may be: it is looked up again.
       this.#close();
     }
+  }
+
+  /**
+   * Takes back what has been written of a record whose rest is missing. Other bytes may be parted
+   * anywhere.
+   *
+   * @returns How many bytes are taken back.
+   */
+  #cutRecord(bytes: Bytes, rest: Bytes): number {
+    const written = bytes.subarray(0, bytes.length - rest.length);
+    const length = written.length - (written.lastIndexOf(NEWLINE) + 1);
+    if (this.#plan.format === "raw" || length === 0 || !this.#file) return 0;
+    try {
+      setLength(this.#file.fd, this.#file.size - length);
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      return 0;
+    }
+    this.#last = NEWLINE;
+    return length;
   }
 
   [Symbol.dispose](): void {
@@ -147,7 +165,7 @@ export class AppLog implements Disposable {
   /** Writes what the file takes, and begins another file when it takes nothing more. */
   #writeSome(bytes: Bytes): number {
     const file = this.#file ??= this.#open();
-    const fitting = bytes.subarray(0, bytesThatFit(bytes, file.size, this.#bounds.size));
+    const fitting = bytes.subarray(0, bytesThatFit(bytes, file.size, this.#plan.size));
     if (fitting.length === 0) {
       this.#rotate();
       return 0;
@@ -168,8 +186,8 @@ export class AppLog implements Disposable {
 
   #rotate(): void {
     this.#close();
-    rotateFiles(this.#directory, this.#name, this.#bounds.files);
+    rotateFiles(this.#directory, this.#name, this.#plan.files);
     // A log of a single file begins anew.
-    if (this.#bounds.files === 1) this.#file = this.#open(O_TRUNC);
+    if (this.#plan.files === 1) this.#file = this.#open(O_TRUNC);
   }
 }

@@ -4,14 +4,27 @@
  * @module
  */
 
-import type { Bytes } from "../linux/bytes.ts";
+import { type Bytes, concatenate } from "../linux/bytes.ts";
+import { realtimeNanoseconds } from "../linux/clock.ts";
 import { describeErrno, type SyscallError } from "../linux/errno.ts";
-import { NEWLINE } from "./line_splitter.ts";
+import type { LogFormat } from "../plan/log.ts";
+import { criRecords } from "./cri_log.ts";
+import { formatLines, NEWLINE } from "./line_splitter.ts";
+
+const NO_HEAD: Bytes = new Uint8Array(0);
+
+const encode = (text: string): Bytes => new TextEncoder().encode(text);
 
 /** Counts what a log has not taken, until the log can say so itself. */
 export class LogGap {
+  readonly #format: LogFormat;
   #bytes = 0;
   #errno = 0;
+
+  /** @param format The log's. */
+  constructor(format: LogFormat) {
+    this.#format = format;
+  }
 
   /** Whether something is missing that the log does not say yet. */
   get isOpen(): boolean {
@@ -36,7 +49,12 @@ export class LogGap {
   line(last: number | undefined): Bytes {
     const start = last === NEWLINE ? "" : "\n";
     const what = `${this.#bytes} bytes are missing here: ${describeErrno(this.#errno)}`;
-    return new TextEncoder().encode(`${start}[stage1-volo: ${what}]\n`);
+    const text = encode(`[stage1-volo: ${what}]`);
+    const line = { text, isContinued: false, isEnded: true };
+    const record = this.#format === "cri"
+      ? criRecords([line], "stderr", realtimeNanoseconds())
+      : formatLines([line], () => NO_HEAD);
+    return concatenate([encode(start), record]);
   }
 
   /** Notes that the log says it. */
