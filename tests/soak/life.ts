@@ -39,8 +39,11 @@ export interface Outcome {
   faults: string[];
 }
 
-/** How many milliseconds something may take. What takes longer is reported and killed. */
-const PATIENCE = { begin: 20_000, end: 20_000, entrypoint: 20_000, leave: 5_000 };
+/**
+ * How many milliseconds something may take. What takes longer is reported and killed. A pod that
+ * cannot begin asks its apps to end, and waits half a minute for each stubborn one of two.
+ */
+const PATIENCE = { begin: 80_000, end: 20_000, entrypoint: 20_000, leave: 5_000 };
 
 /** How many milliseconds pass between two looks for victims. */
 const GLANCE = 2;
