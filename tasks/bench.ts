@@ -8,31 +8,35 @@
 import { which } from "../tests/host.ts";
 import type { BenchOptions } from "./bench/context.ts";
 import { buildImages } from "./build_image.ts";
-import { runTask, taskArguments } from "./console.ts";
+import type { Arguments, CommandLine } from "./command_line.ts";
+import { count, existingDirectory, existingFile } from "./option.ts";
 import { ROOT } from "./project.ts";
+import { runTask } from "./run_task.ts";
+import { BUILD_VARIABLES, readVariable } from "./variables.ts";
 
-const USAGE = `Usage: deno task bench [--rounds=N] [--before=DIR] [--peer=ACI] [--rkt=FILE]
+const COMMAND = {
+  name: "bench",
+  purpose: `Measures sizes, each entrypoint's start-up against an empty compiled program, and, for
+    root, pods: their imports and runs under rkt, runs without rkt against runc, first starts with
+    nothing of the image in the page cache, and the memory of a pod that waits. All times are taken
+    in turn, and the medians end up in one table. Whatever is missing here is named there.`,
+  options: {
+    rounds: count({
+      meaning: "how often each command is timed, or slow ones at a fourth of that",
+      fallback: 30,
+      most: 10_000,
+    }),
+    before: existingDirectory("the images of another build, to be measured in the same rounds"),
+    peer: existingFile("another stage1 image, to be compared with"),
+    rkt: existingFile("the rkt program", "RKT, or the one on PATH"),
+  },
+  variables: [...BUILD_VARIABLES, "RKT"],
+  examples: ["--rounds=100 --before=/tmp/before"],
+} satisfies CommandLine;
 
-Measures sizes, each entrypoint's start-up against an empty compiled program, and, for root, pods:
-their imports and runs under rkt, runs without rkt against runc, first starts with nothing of the
-image in the page cache, and the memory of a pod that waits. All times are taken in turn, and the
-medians end up in one table. Whatever is missing here is named there.
-
-  --rounds=N    how often each command is timed, or slow ones at a fourth of that (30)
-  --before=DIR  where the images of another build are, to be measured in the same rounds
-  --peer=ACI    another stage1 image, to be compared with
-  --rkt=FILE    the rkt program (RKT, or the one on PATH)
-  --debug       show where an error comes from`;
-
-async function main(args: string[]): Promise<number> {
-  const options = taskArguments(args, {
-    boolean: ["debug"],
-    string: ["rounds", "before", "peer", "rkt"],
-    usage: USAGE,
-  });
-  const rounds = Number(options.rounds ?? 30);
-  if (!(rounds >= 1)) throw new Error(`--rounds: ${options.rounds} is not a number of rounds`);
-  const rkt = options.rkt ?? Deno.env.get("RKT") ?? which("rkt");
+async function main({ options }: Arguments<typeof COMMAND.options>): Promise<number> {
+  const { rounds } = options;
+  const rkt = options.rkt ?? readVariable("RKT") ?? which("rkt");
   const before = options.before && await Deno.realPath(options.before);
   const peer = options.peer && await Deno.realPath(options.peer);
   await buildImages();
@@ -60,4 +64,4 @@ async function measureApart(options: BenchOptions, debug: boolean): Promise<numb
   return (await new Deno.Command(program!, { args, cwd: ROOT }).spawn().status).code;
 }
 
-if (import.meta.main) await runTask("bench", main);
+if (import.meta.main) await runTask(COMMAND, main);

@@ -11,13 +11,16 @@ import { compileNative, RECORDED_COMPILER } from "../image/native.ts";
 import { type Flavor, FLAVORS } from "../src/stage1/flavor.ts";
 import { type Content, writeImage } from "./aci.ts";
 import { buildPrograms, type Program } from "./build.ts";
+import { type Arguments, type CommandLine, WrongUse } from "./command_line.ts";
 import { type Compression, COMPRESSIONS } from "./compression.ts";
-import { formatSize, runTask, say, step, taskArguments, taskCommand } from "./console.ts";
+import { formatSize, say, step, taskCommand } from "./console.ts";
 import { describeImages, type MadeImage } from "./describe_image.ts";
 import { fingerprint } from "./keys.ts";
+import { choice, flag, newFile } from "./option.ts";
 import {
   type Architecture,
   architecture,
+  ARCHITECTURES,
   ENTRY,
   IMAGES,
   imagesFor,
@@ -27,27 +30,12 @@ import {
   VERSION,
 } from "./project.ts";
 import type { CommonRecipe } from "./recipe.ts";
+import { runTask } from "./run_task.ts";
 import { provideRuntime, RUNTIME_SOURCES, runtimeOrigin, type RuntimeSource } from "./runtime.ts";
 import { signWithDevelopmentKey } from "./sign.ts";
 import { discardSignature } from "./signature.ts";
 import { digestInputs, makeUnlessCurrent } from "./stamp.ts";
-
-const USAGE = `Usage: deno task build-image [OPTION…]
-
-Compiles the four entrypoints and makes the stage1 images, which have them in common.
-
-  --flavor=FLAVOR      host, for pods in the host's namespaces, or isolated, for pods with their own
-                       (both)
-  --output=FILE        the image, with --flavor (dist/stage1-volo.aci for host,
-                       dist/stage1-volo-isolated.aci for isolated; for another processor
-                       than this machine's, in dist/ARCH)
-  --compression=HOW    none, or to be downloaded gzip, or xz: smaller, and slower to write and
-                       to import (none)
-  --arch=ARCH          amd64 or aarch64 (this machine's)
-  --runtime=SOURCE     npm, download to leave it to deno compile, or auto to do so only
-                       where there is no npm (auto); DENORT_BIN=FILE wins over all
-  --no-sign            make no signature
-  --debug              show where an error comes from`;
+import { BUILD_VARIABLES } from "./variables.ts";
 
 /** The options of a build of images. */
 export interface ImageBuild {
@@ -188,22 +176,49 @@ function describe(compression: Compression): string {
   return compression === "none" ? "not compressed" : `compressed with ${compression}`;
 }
 
-async function main(args: string[]): Promise<void> {
-  const options = taskArguments(args, {
-    boolean: ["no-sign"],
-    string: ["output", "flavor", "compression", "arch", "runtime"],
-    usage: USAGE,
-  });
+const COMMAND = {
+  name: "build-image",
+  purpose: `Compiles the four entrypoints and makes the stage1 images, which have them in common,
+    with their bills of materials and provenance.`,
+  options: {
+    flavor: choice("FLAVOR", FLAVORS, {
+      meaning: "host, for pods in the host's namespaces, or isolated, for pods with their own",
+      shown: "both",
+    }),
+    output: newFile(
+      "the image, with --flavor",
+      "dist/stage1-volo.aci or dist/stage1-volo-isolated.aci; for another processor than this " +
+        "machine's, in dist/ARCH",
+    ),
+    compression: choice("HOW", COMPRESSIONS, {
+      meaning:
+        "none, or for images that are downloaded gzip, or xz: smaller, and slower to write " +
+        "and to import",
+      fallback: DEFAULT_BUILD.compression,
+    }),
+    arch: choice("ARCH", ARCHITECTURES.map(({ appc }) => appc), {
+      meaning: "amd64 or aarch64",
+      shown: "this machine's",
+    }),
+    runtime: choice("SOURCE", RUNTIME_SOURCES, {
+      meaning: "npm, download to leave it to deno compile, or auto to do so only where there is " +
+        "no npm; DENORT_BIN wins over all",
+      fallback: DEFAULT_BUILD.runtime,
+    }),
+    "no-sign": flag("make no signature"),
+  },
+  variables: BUILD_VARIABLES,
+  examples: ["--flavor=isolated --compression=xz", "--arch=aarch64 --no-sign"],
+} satisfies CommandLine;
+
+async function main({ options }: Arguments<typeof COMMAND.options>): Promise<void> {
+  const { compression, runtime, flavor, output } = options;
   const target = architecture(options.arch);
   const images = await buildImages({
-    outputs: chooseOutputs(imagesFor(target), options.flavor, options.output),
-    compression: oneOf(
-      "compression",
-      COMPRESSIONS,
-      options.compression ?? DEFAULT_BUILD.compression,
-    ),
+    outputs: chooseOutputs(imagesFor(target), flavor, output),
+    compression,
     architecture: target,
-    runtime: oneOf("runtime", RUNTIME_SOURCES, options.runtime ?? DEFAULT_BUILD.runtime),
+    runtime,
   });
   for (const image of images) {
     const key = options["no-sign"] ? undefined : await signWithDevelopmentKey(image.path);
@@ -213,21 +228,12 @@ async function main(args: string[]): Promise<void> {
 
 function chooseOutputs(
   images: typeof IMAGES,
-  flavor?: string,
+  flavor?: Flavor,
   output?: string,
 ): ImageBuild["outputs"] {
-  if (flavor !== undefined) {
-    const kind = oneOf("flavor", FLAVORS, flavor);
-    return { [kind]: output ?? images[kind] };
-  }
-  if (output !== undefined) throw new Error("--output: of which image? Say --flavor as well");
+  if (flavor !== undefined) return { [flavor]: output ?? images[flavor] };
+  if (output !== undefined) throw new WrongUse("--output: of which image? Say --flavor as well");
   return images;
-}
-
-function oneOf<const T extends string>(option: string, known: readonly T[], value: string): T {
-  const found = known.find((each) => each === value);
-  if (found === undefined) throw new Error(`--${option}: ${value} is not ${known.join(" or ")}`);
-  return found;
 }
 
 async function summarize({ path, id }: BuiltImage, key?: PublicKey): Promise<void> {
@@ -242,4 +248,4 @@ async function summarize({ path, id }: BuiltImage, key?: PublicKey): Promise<voi
   say();
 }
 
-if (import.meta.main) await runTask("build-image", main);
+if (import.meta.main) await runTask(COMMAND, main);

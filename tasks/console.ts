@@ -1,12 +1,10 @@
 /**
- * The tasks' output: a line for each step, with a progress figure on terminals, and one-line
- * errors.
+ * The tasks' output: a line for each step, with a progress figure on terminals.
  *
  * @module
  */
 
-import { parseArgs } from "@std/cli/parse-args";
-import { describeError } from "../src/stage1/entrypoint.ts";
+import { ROOT } from "./project.ts";
 
 const encoder = new TextEncoder();
 
@@ -71,70 +69,14 @@ export function formatSize(bytes: number): string {
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-/** Returns the command by which a user runs another task: npm's, if npm has run this one. */
+/**
+ * Returns the command by which a user runs another task: by npm, for whoever has run this one by
+ * npm, or by the Deno that npm has installed.
+ */
 export function taskCommand(task: string): string {
-  const npm = Deno.env.get("npm_lifecycle_event") !== undefined;
+  const npm = Deno.env.get("npm_lifecycle_event") !== undefined ||
+    Deno.execPath().startsWith(`${ROOT}/node_modules/`);
   return `${npm ? "npm run deno -- " : "deno "}task ${task}`;
-}
-
-/** The options that a task knows. */
-export interface TaskOptions<B extends string, S extends string> {
-  /** Flags that take no value. */
-  boolean?: readonly B[];
-  /** Flags that take a value. */
-  string?: readonly S[];
-  /** The text that `--help` prints. */
-  usage: string;
-}
-
-/** The parsed arguments of a task: see {@linkcode taskArguments}. */
-export type TaskArguments<B extends string, S extends string> =
-  & { [K in B]: boolean }
-  & { [K in S]: string | undefined }
-  & { _: string[] };
-
-/**
- * Parses a task's arguments. Every task has `--debug` and `--help`; the latter prints and exits.
- *
- * @throws {Error} when the task has no such option, or when an option lacks its value.
- */
-export function taskArguments<const B extends string = never, const S extends string = never>(
-  args: readonly string[],
-  options: TaskOptions<B, S>,
-): TaskArguments<B, S> {
-  const parsed = parseArgs(args, {
-    boolean: ["debug", "help", ...options.boolean ?? []],
-    string: ["_", ...options.string ?? []],
-    unknown: (argument, key) => {
-      if (key !== undefined) throw new Error(`${argument}: there is no such option`);
-    },
-  });
-  const values: Record<string, unknown> = parsed;
-  for (const name of options.string ?? []) {
-    if (values[name] === "") throw new Error(`--${name}: needs a value`);
-  }
-  if (parsed.help) {
-    say(options.usage);
-    Deno.exit(0);
-  }
-  return parsed as unknown as TaskArguments<B, S>;
-}
-
-/**
- * Runs a task, and exits with the status that it returns. An error becomes one line, `TASK: what:
- * why`, and exit status 1; with `--debug`, its stack follows.
- */
-export async function runTask(
-  name: string,
-  main: (args: string[]) => number | void | Promise<number | void>,
-): Promise<never> {
-  try {
-    Deno.exit(await main(Deno.args) ?? 0);
-  } catch (error) {
-    console.error(`${name}: ${describeError(error)}`);
-    if (Deno.args.includes("--debug")) console.error(error);
-    Deno.exit(1);
-  }
 }
 
 function drawProgress(title: string): Progress {

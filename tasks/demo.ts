@@ -9,8 +9,9 @@ import { FLAVORS } from "../src/stage1/flavor.ts";
 import type { Result } from "../tests/host.ts";
 import { makeImage } from "../tests/images.ts";
 import { type Pod, Stage0 } from "../tests/stage0.ts";
-import { paint, runTask, say, step } from "./console.ts";
+import { paint, say, step } from "./console.ts";
 import { IMAGES } from "./project.ts";
+import { runProgram } from "./run_task.ts";
 
 /** The networks of the pods. Other networks need plugins, which not every machine has. */
 const NET = { host: "default", isolated: "none" };
@@ -72,4 +73,4 @@ function quote(text: string): void {
   for (const line of text.trimEnd().split("\n")) say(`    ${paint("dim", "│")} ${line}`);
 }
 
-if (import.meta.main) await runTask("start", main);
+if (import.meta.main) await runProgram("start", main);

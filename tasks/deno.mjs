@@ -30,13 +30,26 @@ export function denoEnvironment(environment = process.env, root = ROOT) {
   };
 }
 
+/**
+ * Returns Deno's arguments. Of a task, Deno would print the command, and that of each task that
+ * goes before it: nobody who asked for a task by its name wants these lines.
+ * @param {string[]} args
+ * @returns {string[]}
+ */
+export function denoArguments(args) {
+  const [command, ...rest] = args;
+  const isQuiet = ["--quiet", "-q"].includes(rest[0]);
+  return command === "task" && !isQuiet ? ["task", "--quiet", ...rest] : args;
+}
+
 function main() {
   const deno = denoPath();
   if (!existsSync(deno)) {
     console.error(`deno: ${deno} is missing: run "node tasks/setup.mjs" first`);
     process.exit(1);
   }
-  const child = spawn(deno, process.argv.slice(2), { stdio: "inherit", env: denoEnvironment() });
+  const args = denoArguments(process.argv.slice(2));
+  const child = spawn(deno, args, { stdio: "inherit", env: denoEnvironment() });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => child.kill(signal));
   }

@@ -11,20 +11,31 @@ import type { PodPlan } from "../src/plan/pod.ts";
 import { planPodDirectory } from "../src/pod/plan.ts";
 import { VolumeSources } from "../src/rootfs/volume_sources.ts";
 import { parseRunArguments } from "../src/stage1/arguments.ts";
-import { paint, runTask, say, taskArguments } from "./console.ts";
+import { type Arguments, type CommandLine, WrongUse } from "./command_line.ts";
+import { paint, say } from "./console.ts";
+import { flag, requireDirectory } from "./option.ts";
 import { describePermissions, readPermissions } from "./permissions.ts";
 import { ENTRY, PROGRAMS } from "./project.ts";
+import { runTask } from "./run_task.ts";
 
-const USAGE = `Usage: deno task explain --permissions
-       deno task explain --fields
-       deno task explain [--json] POD_DIRECTORY [-- FLAGS OF RUN]
-
-  --permissions  what each entrypoint is allowed to do, and why
-  --fields       what becomes of each field of the manifests, as Markdown
-  --json         print the plan as JSON
-  POD_DIRECTORY  what \`run\` would do with a pod, in that order; nothing is done
-  FLAGS OF RUN   as rkt passes them, such as --net=none
-  --debug        show where an error comes from`;
+const COMMAND = {
+  name: "explain",
+  purpose: `Shows what the entrypoints may do, what becomes of a manifest's fields, or what \`run\`
+    would do with a pod, in that order, without doing it.`,
+  options: {
+    permissions: flag("show what each entrypoint is allowed to do, and why"),
+    fields: flag("show what becomes of each field of the manifests, as Markdown"),
+    json: flag("print the plan for a pod as JSON"),
+  },
+  operands: {
+    name: "POD_DIRECTORY",
+    meaning: "the pod, such as /var/lib/rkt/pods/run/UUID",
+    most: 1,
+    check: (directory) => requireDirectory(directory),
+  },
+  rest: { name: "FLAG…", meaning: "flags of `run`, as rkt passes them, such as --net=none" },
+  examples: ["--permissions", "/var/lib/rkt/pods/run/UUID -- --net=none"],
+} satisfies CommandLine;
 
 async function explainPermissions(): Promise<void> {
   for (const name of PROGRAMS) {
@@ -76,16 +87,27 @@ export function escapeControls(json: string): string {
   );
 }
 
-async function main(args: string[]): Promise<void> {
-  const split = args.includes("--") ? args.indexOf("--") : args.length;
-  const boolean = ["permissions", "fields", "json"];
-  const options = taskArguments(args.slice(0, split), { boolean, usage: USAGE });
-  const [directory] = options._;
-  if (options.permissions) await explainPermissions();
-  else if (options.fields) describeFields().forEach((line) => say(line));
-  else if (directory !== undefined) {
-    explainPod(directory, args.slice(split + 1), options.json === true);
-  } else throw new Error("what is to be explained? See --help");
+/** Checks that one thing is to be explained, by options that belong to it. */
+function requireOneSubject({ options, operands, rest }: ExplainArguments): void {
+  const { permissions, fields, json } = options;
+  const [directory] = operands;
+  const asked = [permissions, fields, directory !== undefined].filter((is) => is).length;
+  if (asked !== 1) {
+    throw new WrongUse("one of --permissions, --fields and POD_DIRECTORY is to be explained");
+  }
+  if (directory === undefined && (json || rest.length > 0)) {
+    throw new WrongUse(`${json ? "--json" : "--"}: goes with POD_DIRECTORY`);
+  }
 }
 
-if (import.meta.main) await runTask("explain", main);
+type ExplainArguments = Arguments<typeof COMMAND.options>;
+
+async function main(args: ExplainArguments): Promise<void> {
+  requireOneSubject(args);
+  const { options, operands: [directory], rest } = args;
+  if (options.permissions) await explainPermissions();
+  else if (options.fields) describeFields().forEach((line) => say(line));
+  else explainPod(directory!, rest, options.json);
+}
+
+if (import.meta.main) await runTask(COMMAND, main);

@@ -4,10 +4,21 @@
  * @module
  */
 
-import { colourSettings, runTask, say, step } from "./console.ts";
+import type { CommandLine } from "./command_line.ts";
+import { colourSettings, say, step } from "./console.ts";
 import { ROOT } from "./project.ts";
+import { runTask } from "./run_task.ts";
 import { FAILURE, NONE, sumTallies, type Tally } from "./tally.ts";
 import { report, runTests } from "./test.ts";
+import { TEST_VARIABLES } from "./variables.ts";
+
+const COMMAND = {
+  name: "ok",
+  purpose:
+    "Checks format, lint and types, and runs all tests: what has to be right before a commit.",
+  options: {},
+  variables: TEST_VARIABLES,
+} satisfies CommandLine;
 
 /** Arguments of Deno that check the source without running it. */
 const CHECKS = [
@@ -38,4 +49,4 @@ async function main(): Promise<number> {
   return report(sumTallies(tallies));
 }
 
-if (import.meta.main) await runTask("ok", main);
+if (import.meta.main) await runTask(COMMAND, main);

@@ -103,9 +103,20 @@ const DEFAULT_EPOCH = 1_767_225_600;
  * @throws {Error} when `SOURCE_DATE_EPOCH` is not a number of seconds.
  */
 export function sourceDate(value = Deno.env.get("SOURCE_DATE_EPOCH")): Date {
-  if (value === undefined) return new Date(DEFAULT_EPOCH * 1000);
-  if (!/^\d{1,11}$/.test(value)) {
-    throw new Error(`SOURCE_DATE_EPOCH: ${JSON.stringify(value)} is not a number of seconds`);
+  if (!value) return new Date(DEFAULT_EPOCH * 1000);
+  try {
+    return new Date(readEpoch(value) * 1000);
+  } catch (cause) {
+    throw new Error("SOURCE_DATE_EPOCH", { cause });
   }
-  return new Date(Number(value) * 1000);
+}
+
+/**
+ * Reads a time in seconds.
+ *
+ * @throws {Error} when it is not one.
+ */
+export function readEpoch(text: string): number {
+  if (/^\d{1,11}$/.test(text)) return Number(text);
+  throw new Error(`${JSON.stringify(text)} is not a number of seconds`);
 }

@@ -17,7 +17,7 @@ Deno.test("images for another processor do not replace this machine's", () => {
 Deno.test("SOURCE_DATE_EPOCH dates the image", () => {
   assertEquals(sourceDate("86400").toISOString(), "1970-01-02T00:00:00.000Z");
   assertEquals(sourceDate(undefined), sourceDate(undefined));
-  assertThrows(() => sourceDate("yesterday"), Error, "is not a number of seconds");
+  assertThrows(() => sourceDate("yesterday"), Error, "SOURCE_DATE_EPOCH");
 });
 
 Deno.test("the version is one that an image label can have", () => {

@@ -146,11 +146,15 @@ export function missingPackages(directories, programs = PROGRAMS) {
 /**
  * Tells whether all tests are asked for, also those in virtual machines, which need some minutes
  * and 800 MB.
- * @param {Record<string, string | undefined>} environment
+ * @param {Record<string, string | undefined>} environment `CI` is as others set it, so any value
+ *   but `0` and `false` is a yes
  * @returns {boolean}
  */
-export function wantsAll(environment) {
-  return environment.VOLO_ALL === "1" || environment.CI === "true";
+export function wantsAll({ VOLO_ALL: all = "", CI: ci = "" }) {
+  if (!["", "0", "1"].includes(all)) {
+    throw new Error(`VOLO_ALL: ${JSON.stringify(all)} is not 1, for all tests, or 0`);
+  }
+  return all === "1" || !["", "0", "false"].includes(ci);
 }
 
 /**
@@ -254,11 +258,34 @@ function run(program, args, failure, cwd = ROOT) {
   throw new Error(`${failure}: "${program} ${args.join(" ")}" failed`);
 }
 
+const USAGE = `Usage: node tasks/setup.mjs
+
+Installs what is missing: the npm packages of package-lock.json, Deno among them, and Debian's
+packages with the programs that tasks and tests call.
+
+Variables of the environment
+  VOLO_ALL=1  also install what the tests with networks and virtual machines need
+  CI=true     the same, as continuous integration has it`;
+
+/** Answers `--help`, and refuses all else: the set-up has no options. */
+function readArguments(args) {
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(USAGE);
+    process.exit(0);
+  }
+  if (args.length === 0) return;
+  console.error(`setup: ${args[0]}: there is no such option or argument\n${USAGE.split("\n")[0]}`);
+  process.exit(2);
+}
+
 function main() {
+  readArguments(process.argv.slice(2));
   try {
+    // A wrong variable is told before anything is installed.
+    const all = wantsAll(process.env);
     installLibraries();
     installPrograms(PROGRAMS);
-    if (!wantsAll(process.env)) return;
+    if (!all) return;
     installOrGoOn("networks", () => installPrograms(NETWORK_PROGRAMS));
     installOrGoOn("hostile pods", () => installPrograms(STATIC_LIBC));
     installOrGoOn(

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { denoEnvironment, denoPath } from "./deno.mjs";
+import { denoArguments, denoEnvironment, denoPath } from "./deno.mjs";
+import { ROOT } from "./project.ts";
 import { isStatic, kernelPackage, matchesLock, missingPackages, wantsAll } from "./setup.mjs";
 
 const PLATFORM = { cpu: "x64", os: "linux" };
@@ -35,7 +36,30 @@ Deno.test("a program that needs the dynamic loader is not static", () => {
 Deno.test("what a virtual machine takes is brought only when it is asked for", () => {
   assert(wantsAll({ VOLO_ALL: "1" }));
   assert(wantsAll({ CI: "true" }));
+  assert(wantsAll({ VOLO_ALL: "0", CI: "1" }));
   assert(!wantsAll({ VOLO_ALL: "", CI: "false" }));
+  assertThrows(() => wantsAll({ VOLO_ALL: "yes" }), Error, 'VOLO_ALL: "yes" is not 1');
+});
+
+Deno.test("the set-up prints its help, and refuses all else, before it installs anything", () => {
+  const setUp = (args: string[], env = {}) => {
+    const options = { args: [`${ROOT}/tasks/setup.mjs`, ...args], env };
+    const { code, stdout, stderr } = new Deno.Command("node", options).outputSync();
+    const decoder = new TextDecoder();
+    return [code, ...[stdout, stderr].map((text) => decoder.decode(text).split("\n")[0])];
+  };
+  const usage = "Usage: node tasks/setup.mjs";
+  assertEquals(setUp(["--help"]), [0, usage, ""]);
+  assertEquals(setUp(["--al"]), [2, "", "setup: --al: there is no such option or argument"]);
+  const wrong = 'setup: VOLO_ALL: "yes" is not 1, for all tests, or 0';
+  assertEquals(setUp([], { VOLO_ALL: "yes" }), [1, "", wrong]);
+});
+
+Deno.test("a task of Deno's is run without Deno's own lines, and all else as it is", () => {
+  assertEquals(denoArguments(["task", "ok"]), ["task", "--quiet", "ok"]);
+  assertEquals(denoArguments(["fmt", "-q"]), ["fmt", "-q"]);
+  assertEquals(denoArguments(["task", "--quiet", "ok"]), ["task", "--quiet", "ok"]);
+  assertEquals(denoArguments([]), []);
 });
 
 Deno.test("the kernel is the one that Debian's name for the newest stands for", () => {

@@ -7,20 +7,31 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { PrivateKey } from "openpgp";
-import { runTask, say, step, taskArguments } from "./console.ts";
+import type { Arguments, CommandLine } from "./command_line.ts";
+import { say, step } from "./console.ts";
 import { provenanceFile } from "./describe_image.ts";
+import { IMAGE_OPERANDS, imagesOf } from "./image_operands.ts";
 import { fingerprint, generateDevelopmentKey, readSigningKey } from "./keys.ts";
-import { DIST, IMAGES } from "./project.ts";
+import { existingFile } from "./option.ts";
+import { DIST } from "./project.ts";
+import { runTask } from "./run_task.ts";
 import { signatureFile, signImage } from "./signature.ts";
+import { readVariable } from "./variables.ts";
 
-const USAGE = `Usage: deno task sign [OPTION…] [IMAGE…]
-
-Signs images (both of dist) for rkt: a detached OpenPGP signature each, IMAGE.asc; and what they
-were made from, IMAGE.provenance.json.asc.
-
-  --key=FILE  the private RSA key; its passphrase is taken from VOLO_KEY_PASSPHRASE
-              (a throw-away key, dist/development-key.asc, made when it is missing)
-  --debug     show where an error comes from`;
+const COMMAND = {
+  name: "sign",
+  purpose: `Signs images for rkt: a detached OpenPGP signature each, IMAGE.asc; and what they were
+    made from, IMAGE.provenance.json.asc.`,
+  options: {
+    key: existingFile(
+      "the private RSA key",
+      "a throw-away key, dist/development-key.asc, made when it is missing",
+    ),
+  },
+  operands: IMAGE_OPERANDS,
+  variables: ["VOLO_KEY_PASSPHRASE"],
+  examples: ["--key=release-key.asc dist/stage1-volo.aci dist/stage1-volo-isolated.aci"],
+} satisfies CommandLine;
 
 /** Returns the files of the development key's halves, in a directory. */
 export function developmentKeyFiles(directory = DIST): { secret: string; public: string } {
@@ -80,10 +91,8 @@ async function createDevelopmentKey(
   return key;
 }
 
-async function main(args: string[]): Promise<void> {
-  const options = taskArguments(args, { string: ["key"], usage: USAGE });
-  const images = options._.length > 0 ? options._ : Object.values(IMAGES);
-  for (const image of images) {
+async function main({ options, operands }: Arguments<typeof COMMAND.options>): Promise<void> {
+  for (const image of imagesOf(operands)) {
     const key = options.key === undefined
       ? await signWithDevelopmentKey(image)
       : await signWithKey(image, options.key);
@@ -95,7 +104,7 @@ async function main(args: string[]): Promise<void> {
 }
 
 async function signWithKey(image: string, file: string): Promise<PrivateKey> {
-  const key = await readSigningKey(file, Deno.env.get("VOLO_KEY_PASSPHRASE"));
+  const key = await readSigningKey(file, readVariable("VOLO_KEY_PASSPHRASE"));
   await step(`signatures with ${file}`, () => signAll(image, key));
   return key;
 }
@@ -105,4 +114,4 @@ async function signAll(image: string, key: PrivateKey): Promise<void> {
   for (const file of signedFiles(image)) await signImage(file, key);
 }
 
-if (import.meta.main) await runTask("sign", main);
+if (import.meta.main) await runTask(COMMAND, main);

@@ -7,35 +7,42 @@
 
 import { soakCommand } from "../tests/soak.ts";
 import { buildImages } from "./build_image.ts";
-import { runTask, taskArguments } from "./console.ts";
+import type { Arguments, CommandLine } from "./command_line.ts";
+import { count, flag } from "./option.ts";
 import { IMAGES, ROOT } from "./project.ts";
+import { runTask } from "./run_task.ts";
+import { BUILD_VARIABLES } from "./variables.ts";
 
-const USAGE = `Usage: deno task soak [--pods=N] [--at-once=N] [--seed=N] [--no-networks]
+const COMMAND = {
+  name: "soak",
+  purpose: `Starts, enters, stops and collects pods of all kinds on a host of their own, kills
+    processes of theirs and fills their disks at random, and looks for what is left, and for apps
+    that were killed by nobody. It has to be root's.`,
+  options: {
+    pods: count({ meaning: "how many pods", fallback: 300, most: 1_000_000 }),
+    "at-once": count({ meaning: "how many of them at the same time", fallback: 8, most: 1000 }),
+    seed: count({
+      meaning: "what decides which pods there are, and what is done to them",
+      fallback: 1,
+      least: 0,
+      most: 2 ** 32 - 1,
+    }),
+    "no-networks": flag(
+      "do without pods that are joined to networks, which need CNI plugins, ip and iptables",
+    ),
+  },
+  variables: BUILD_VARIABLES,
+  examples: ["--pods=2000 --seed=7"],
+} satisfies CommandLine;
 
-Starts, enters, stops and collects pods of all kinds on a host of their own, kills processes of
-theirs and fills their disks at random, and looks for what is left, and for apps that were killed
-by nobody. It has to be root's.
-
-  --pods=N       how many pods (300)
-  --at-once=N    how many of them at the same time (8)
-  --seed=N       what decides which pods there are, and what is done to them (1)
-  --no-networks  do without pods that are joined to networks, which need CNI plugins, ip and
-                 iptables
-  --debug        show where an error comes from`;
-
-async function main(args: string[]): Promise<number> {
-  const options = taskArguments(args, {
-    string: ["pods", "at-once", "seed"],
-    boolean: ["no-networks"],
-    usage: USAGE,
-  });
+async function main({ options }: Arguments<typeof COMMAND.options>): Promise<number> {
   await buildImages();
   const directory = await Deno.makeTempDir({ prefix: "stage1-soak-" });
   try {
     const [program, ...rest] = soakCommand({
-      pods: Number(options.pods ?? 300),
-      atOnce: Number(options["at-once"] ?? 8),
-      seed: Number(options.seed ?? 1),
+      pods: options.pods,
+      atOnce: options["at-once"],
+      seed: options.seed,
       networks: !options["no-networks"],
     });
     await Deno.mkdir(`${directory}/cache`);
@@ -52,4 +59,4 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
-if (import.meta.main) await runTask("soak", main);
+if (import.meta.main) await runTask(COMMAND, main);

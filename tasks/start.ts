@@ -5,10 +5,21 @@
  */
 
 import { buildImages } from "./build_image.ts";
-import { paint, runTask, say, taskCommand } from "./console.ts";
+import type { CommandLine } from "./command_line.ts";
+import { paint, say, taskCommand } from "./console.ts";
 import { ROOT } from "./project.ts";
+import { runTask } from "./run_task.ts";
 import { signWithDevelopmentKey } from "./sign.ts";
+import { BUILD_VARIABLES } from "./variables.ts";
 import { verifyImage } from "./verify.ts";
+
+const COMMAND = {
+  name: "start",
+  purpose:
+    "Builds, signs and verifies the stage1 images, then runs a pod with each. It takes root.",
+  options: {},
+  variables: BUILD_VARIABLES,
+} satisfies CommandLine;
 
 async function main(): Promise<number> {
   say(paint("bold", "Building the stage1 images"));
@@ -35,4 +46,4 @@ async function runDemo(): Promise<number> {
   return code;
 }
 
-if (import.meta.main) await runTask("start", main);
+if (import.meta.main) await runTask(COMMAND, main);

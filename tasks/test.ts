@@ -9,19 +9,36 @@ import { existsSync } from "node:fs";
 import { describeError } from "../src/stage1/entrypoint.ts";
 import { V8_FLAGS } from "./build.ts";
 import { buildImages, DEFAULT_BUILD, type ImageBuild } from "./build_image.ts";
-import { paint, runTask, say, taskArguments } from "./console.ts";
+import type { Arguments, CommandLine } from "./command_line.ts";
+import { paint, say } from "./console.ts";
 import { architecture, imagesFor } from "./project.ts";
+import { runTask } from "./run_task.ts";
 import { machineDirectory, wantsAll } from "./setup.mjs";
 import { isSigned, signWithDevelopmentKey } from "./sign.ts";
 import { formatTally, sumTallies, type Tally } from "./tally.ts";
-import { listSystemTests, planFiles, SYSTEM_TESTS, UNIT_TESTS } from "./test_files.ts";
+import {
+  listSystemTests,
+  planFiles,
+  requireTests,
+  SYSTEM_TESTS,
+  UNIT_TESTS,
+} from "./test_files.ts";
 import { failedRun, type RunEnd, runTestsOf, sideBySide, type TestRun } from "./test_runs.ts";
+import { TEST_VARIABLES } from "./variables.ts";
 
-const USAGE = `Usage: deno task test [FILE…]
-
-Runs all tests, or those in some files or directories.
-
-  --debug  show where an error comes from`;
+const COMMAND = {
+  name: "test",
+  purpose: "Runs all tests, or those in some files or directories.",
+  options: {},
+  operands: {
+    name: "FILE…",
+    meaning: "files with tests, or directories of them, such as src/plan or tests/gc_test.ts",
+    most: Infinity,
+    check: requireTests,
+  },
+  variables: TEST_VARIABLES,
+  examples: ["src/plan tests/gc_test.ts"],
+} satisfies CommandLine;
 
 /** What runs the tests of a file of the system's. */
 const SYSTEM_MAIN = `${SYSTEM_TESTS}/main.ts`;
@@ -141,9 +158,8 @@ export function report(tally: Tally): number {
   return tally.failed === 0 ? 0 : 1;
 }
 
-async function main(args: string[]): Promise<number> {
-  const { _: files } = taskArguments(args, { usage: USAGE });
-  return report(await runTests(files));
+async function main({ operands }: Arguments<typeof COMMAND.options>): Promise<number> {
+  return report(await runTests(operands));
 }
 
-if (import.meta.main) await runTask("test", main);
+if (import.meta.main) await runTask(COMMAND, main);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import { ROOT } from "./project.ts";
 
 /** Where the tests of the whole system are. */
@@ -82,3 +83,23 @@ export async function listSystemTests(): Promise<string[]> {
   const entries = await Array.fromAsync(Deno.readDir(`${ROOT}/${SYSTEM_TESTS}`));
   return entries.map(({ name }) => name).filter((name) => name.endsWith("_test.ts")).sort();
 }
+
+/**
+ * Checks that a path, relative to the project, can have tests.
+ *
+ * @throws {Error} when nothing is there, or a file that is not one of tests.
+ */
+export function requireTests(path: string): void {
+  let info;
+  try {
+    info = Deno.statSync(resolve(ROOT, path));
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) throw new Error(`${path}: there is no such file`);
+    throw new Error(path, { cause });
+  }
+  if (info.isDirectory || MAY_HAVE_TESTS.test(path)) return;
+  throw new Error(`${path}: is no file with tests, or with examples`);
+}
+
+/** Names of files that have tests, or examples in comments or in text. */
+const MAY_HAVE_TESTS = /\.(ts|mjs|md)$/;

@@ -9,24 +9,31 @@ import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { makeCodeCache } from "./build.ts";
 import { bundle } from "./bundle.ts";
-import { runTask, say, step, taskArguments } from "./console.ts";
+import type { Arguments, CommandLine } from "./command_line.ts";
+import { say, step } from "./console.ts";
 import { provenanceFile } from "./describe_image.ts";
+import { IMAGE_OPERANDS, imagesOf } from "./image_operands.ts";
 import { type Expected, inspectImage } from "./inspect.ts";
 import { fingerprint, readPublicKey } from "./keys.ts";
-import { ENTRY, IMAGES, PROGRAMS, VERSION } from "./project.ts";
+import { existingFile } from "./option.ts";
+import { ENTRY, PROGRAMS, VERSION } from "./project.ts";
+import { runTask } from "./run_task.ts";
 import { provideRuntime, runtimeDigest } from "./runtime.ts";
 import { developmentKeyFiles, signedFiles } from "./sign.ts";
 import { verifyImageSignature } from "./signature.ts";
+import { BUILD_VARIABLES } from "./variables.ts";
 import { verifyDescription } from "./verify_description.ts";
 
-const USAGE = `Usage: deno task verify [OPTION…] [IMAGE…]
-
-Checks images (both of dist): manifest, members, programs and their permissions against this
-source, the signature, IMAGE.asc, and where they are there IMAGE.provenance.json and
-IMAGE.cdx.json: digests, inputs, and what is said to be in the image.
-
-  --key=FILE  the public key (dist/development-key.pub.asc)
-  --debug     show where an error comes from`;
+const COMMAND = {
+  name: "verify",
+  purpose: `Checks images: manifest, members, programs and their permissions against this source,
+    the signature, IMAGE.asc, and where they are there IMAGE.provenance.json and IMAGE.cdx.json:
+    digests, inputs, and what is said to be in the image.`,
+  options: { key: existingFile("the public key", "dist/development-key.pub.asc") },
+  operands: IMAGE_OPERANDS,
+  variables: BUILD_VARIABLES,
+  examples: ["--key=release-key.pub.asc dist/stage1-volo.aci"],
+} satisfies CommandLine;
 
 const EXPECTED: Expected = {
   entry: ENTRY,
@@ -77,13 +84,11 @@ function describeOrigin(differences: readonly string[]): string {
   return `made from these sources and packages${tools}; its bill of materials is true`;
 }
 
-async function main(args: string[]): Promise<void> {
-  const options = taskArguments(args, { string: ["key"], usage: USAGE });
-  const images = options._.length > 0 ? options._ : Object.values(IMAGES);
-  for (const image of images) {
+async function main({ options, operands }: Arguments<typeof COMMAND.options>): Promise<void> {
+  for (const image of imagesOf(operands)) {
     await verifyImage(image, options.key);
     say();
   }
 }
 
-if (import.meta.main) await runTask("verify", main);
+if (import.meta.main) await runTask(COMMAND, main);

@@ -10,7 +10,7 @@ import { ISOLATED_STAGE1, type Need, scenario, type Stage, STAGE1 } from "./scen
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const MANUAL = Deno.readTextFileSync(`${ROOT}docs/operating.md`);
-const RKT = Deno.env.get("RKT") ?? which("rkt");
+const RKT = Deno.env.get("RKT") || which("rkt");
 
 const WITH_RKT: Need[] = [{ what: "rkt on PATH or in RKT", met: RKT !== undefined }];
 const WITH_GPG: Need[] = [{ what: "gpg", met: which("gpg") !== undefined }];

@@ -7,7 +7,7 @@ import { mountsUnder } from "./procfs.ts";
 import { ISOLATED_STAGE1, scenario, type Stage, STAGE1 } from "./scenario.ts";
 import { removeTree } from "./stage0/pod_dir.ts";
 
-const RKT = Deno.env.get("RKT") ?? which("rkt");
+const RKT = Deno.env.get("RKT") || which("rkt");
 const PUBLIC_KEY = STAGE1.replace(/[^/]*$/, "development-key.pub.asc");
 
 const NEEDS = [{ what: "rkt on PATH or in RKT", met: RKT !== undefined }];

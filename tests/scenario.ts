@@ -74,7 +74,7 @@ export const ISOLATED_STAGE1: string = imageUnderTest(
 );
 
 function imageUnderTest(variable: string, file: string): string {
-  return Deno.env.get(variable) ?? new URL(`../dist/${file}`, import.meta.url).pathname;
+  return Deno.env.get(variable) || new URL(`../dist/${file}`, import.meta.url).pathname;
 }
 
 /** A kernel that a test is run with: this machine's, or an older one in its place. */

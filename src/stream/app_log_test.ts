@@ -21,7 +21,12 @@ function withLogs(act: (logs: Logs) => void): void {
     using directory = openLogDirectory(podDirectory);
     const complaints: string[] = [];
     const log = (size = 1000, files = 2) =>
-      new AppLog(directory, "web", (text) => complaints.push(text), { format: "raw", size, files });
+      new AppLog(directory, "web", (text) => complaints.push(text), {
+        format: "raw",
+        to: ["file"],
+        size,
+        files,
+      });
     act({ directory, path: `${pod}/log`, complaints, log });
   } finally {
     Deno.removeSync(pod, { recursive: true });

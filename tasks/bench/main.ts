@@ -7,8 +7,9 @@
 
 import { must } from "../../tests/host.ts";
 import { BUSYBOX, makeImage } from "../../tests/images.ts";
-import { paint, runTask, say } from "../console.ts";
+import { paint, say } from "../console.ts";
 import { architecture } from "../project.ts";
+import { runProgram } from "../run_task.ts";
 import { provideRuntime } from "../runtime.ts";
 import { openBuilds, openPeer } from "./builds.ts";
 import type { BenchContext, BenchOptions } from "./context.ts";
@@ -66,4 +67,4 @@ async function compilePlainly(directory: string): Promise<string> {
   return `${directory}/empty`;
 }
 
-if (import.meta.main) await runTask("bench", main);
+if (import.meta.main) await runProgram("bench", main);
