@@ -28,8 +28,8 @@ const ENDING: readonly ProgramName[] = ["ends", "fails", "daemon"];
 
 /**
  * The kind of process to kill: one of an entrypoint, of an app, of a plugin that adds the pod to a
- * network, or the keeper that is to remove it. Plugins that remove the pod are spared: no other program could finish what they have
- * begun.
+ * network, or the keeper that is to remove it. Plugins that remove the pod are spared: no other
+ * program could finish what they have begun.
  */
 export type Victim = "run" | "init" | "app" | "enter" | "plugin" | "keeper" | "gc";
 
