@@ -70,6 +70,27 @@ scenario("a pod whose run is killed leaves its networks at once", OPTIONS, async
   assertQuiet(await pod.gc({ host }));
 });
 
+scenario("what a run has begun that is killed while it joins networks is undone", OPTIONS, async (
+  { script, dir },
+) => {
+  const end = `${dir}/end`;
+  await writeNetwork(dir, "exit 0", `while ! test -e ${end}; do sleep 0.1; done`);
+  await using pod = await script("true");
+  await using host = await SimulatedHost.open("shared", "own");
+  const before = await describeNetwork(host);
+  const calls = () => isThere(`${dir}/calls`) ? Deno.readTextFileSync(`${dir}/calls`) : "";
+  const program = await pod.launch({ host, flags: { net: "odd,default", localConfig: dir } });
+  await eventually("the plugin", () => calls() === "ADD\n");
+  const keeper = keeperOf(program);
+  program.kill("SIGKILL");
+  await program.result;
+  await Deno.writeTextFile(end, "");
+  await gone(keeper);
+  assertEquals(calls(), "ADD\nDEL\n");
+  assertEquals(await describeNetwork(host), before);
+  assertQuiet(await pod.gc({ host }));
+});
+
 scenario("gc takes a pod from its networks whose every process was killed", OPTIONS, async (
   { script },
 ) => {

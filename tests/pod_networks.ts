@@ -64,8 +64,13 @@ export async function gone(pid: number): Promise<void> {
  *
  * @param directory The directory of the local configuration.
  * @param onDel What it does when a pod leaves the network.
+ * @param onAdd What it does before it gives a pod its address.
  */
-export async function writeNetwork(directory: string, onDel: string): Promise<void> {
+export async function writeNetwork(
+  directory: string,
+  onDel: string,
+  onAdd = "true",
+): Promise<void> {
   const networks = `${directory}/net.d`;
   await Deno.mkdir(networks, { recursive: true });
   const configuration = { name: "odd", type: "odd" };
@@ -73,6 +78,7 @@ export async function writeNetwork(directory: string, onDel: string): Promise<vo
   const plugin = [
     "#!/bin/sh",
     `echo $CNI_COMMAND >>${directory}/calls`,
+    `test $CNI_COMMAND = DEL || { ${onAdd}; }`,
     `test $CNI_COMMAND = ADD && exec echo '{"ip4":{"ip":"10.1.1.2/24"}}'`,
     onDel,
   ];

@@ -73,7 +73,7 @@ export interface NetworkKeeper {
 }
 
 /**
- * Starts the keeper of a pod that has joined its networks. The thread has to have root's
+ * Starts the keeper of a pod that is about to join its networks. The thread has to have root's
  * capabilities in its bounding set.
  *
  * @throws {SyscallError} when it cannot be started.

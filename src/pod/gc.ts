@@ -7,6 +7,7 @@
  */
 
 import { describeHiddenCgroups, killInPodCgroups, removePodCgroups } from "../cgroup/remove.ts";
+import type { Fd } from "../linux/fd.ts";
 import { detachMount, setPropagation } from "../linux/mount.ts";
 import { readMounts } from "../linux/mount_table.ts";
 import { isWithin } from "../linux/mountinfo.ts";
@@ -18,6 +19,7 @@ import { killAppProcesses } from "../process/kill_apps.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import { listAppRoots } from "../stage1/app_roots.ts";
 import type { GcArguments } from "../stage1/arguments.ts";
+import { describeError } from "../stage1/entrypoint.ts";
 import { type Debug, debugLog, warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { loadProcesses } from "../stage1/processes_file.ts";
@@ -26,7 +28,6 @@ import { leavePodNetwork } from "./leave_network.ts";
 /**
  * Removes what is left of the pod. It may be called twice, and after a `run` that was killed.
  *
- * @throws {Error} when the pod's keeper does not end.
  * @throws {SyscallError} when the kernel refuses a step.
  */
 export function collectPod({ uuid, onlyNetworks, ...args }: GcArguments): void {
@@ -44,11 +45,22 @@ export function collectPod({ uuid, onlyNetworks, ...args }: GcArguments): void {
   removePodCgroups(uuid, debug);
   for (const line of describeHiddenCgroups(uuid)) warn("gc", line);
   if (hasNetworks) {
-    using _turn = waitForKeeper();
-    leavePodNetwork("gc", uuid, debug);
+    leaveAfterKeeper(uuid, debug);
     selfConfine("gc", debug);
   }
   detachMountsExcept([POD_PATHS.stage1Rootfs, ...roots], debug);
+}
+
+/** Leaves to a keeper that hangs what it has begun: the pod's other remains have to go. */
+function leaveAfterKeeper(uuid: string, debug: Debug): void {
+  let turn: Fd;
+  try {
+    turn = waitForKeeper();
+  } catch (error) {
+    return warn("gc", describeError(error));
+  }
+  using _turn = turn;
+  leavePodNetwork("gc", uuid, debug);
 }
 
 /**

@@ -65,17 +65,24 @@ export function makePodNetwork(
   const { uuid } = args;
   const environment = ownEnvironment();
   const namespace = users ? makeNetworkOf(users) : makeNetwork();
-  const joined = setUpNetworks(plan, {
-    uuid,
-    network: namespace,
-    localConfig: args.localConfig,
-    wantsDns: args.dns.resolv === "default",
-    environment,
-    run: runHelper,
-    debug,
-  });
+  // Before the first plugin, so that also what a killed run has begun is undone.
   const keeper = plan.kind === "none"
     ? undefined
     : startNetworkKeeper({ uuid, environment, debug: args.debug, held: ports ? [ports.held] : [] });
-  return { namespace, keeper, ...joined };
+  try {
+    const joined = setUpNetworks(plan, {
+      uuid,
+      network: namespace,
+      localConfig: args.localConfig,
+      wantsDns: args.dns.resolv === "default",
+      environment,
+      run: runHelper,
+      debug,
+    });
+    return { namespace, keeper, ...joined };
+  } catch (error) {
+    // What could be undone has been. The error that all this came from matters more.
+    keeper?.finish().forEach(debug);
+    throw error;
+  }
 }
