@@ -2,7 +2,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertQuiet, assertRefused } from "./expect.ts";
-import { execute, type Host, SimulatedHost } from "./host.ts";
+import { execute, type Host, mountTmpfs, SimulatedHost } from "./host.ts";
 import { NETWORK_NEEDS } from "./network_needs.ts";
 import {
   answers,
@@ -102,6 +102,24 @@ scenario("a port that a process of the host has is refused", OPTIONS, async ({ s
   }
   assertQuiet(await pod.run({ host, flags }));
 });
+
+scenario(
+  "a full /run is told by the file that is missing there",
+  OPTIONS,
+  async ({ script, dir }) => {
+    await writeNetwork(dir, "exit 0");
+    await plainPortmap(dir);
+    await using pod = await script("exit 0");
+    await forwardPort(pod);
+    await using host = await SimulatedHost.open("shared", "own");
+    const ports = "/run/stage1-volo/ports";
+    await using _small = await mountTmpfs(ports, host, "size=4k");
+    await execute(["busybox", "sh", "-c", `head -c 8192 /dev/zero >${ports}/full`], host);
+    const result = await pod.run({ host, flags: { net: "odd", localConfig: dir } });
+    assertRefused(result, "run", new RegExp(`^run: ${ports}/${pod.uuid}: .*no space left`));
+    assertEquals((await execute(["ls", ports], host)).stdout, "full\n");
+  },
+);
 
 scenario("a port of a pod whose every process was killed leads to the next one", OPTIONS, async (
   { script },

@@ -29,6 +29,7 @@ import {
   type PortRecord,
   readPortRecord,
 } from "../plan/network/port_records.ts";
+import { withContext } from "../stage1/context.ts";
 
 /** The directory that has a file for each pod with ports of the host, by the pod's UUID. */
 const DIRECTORY = "/run/stage1-volo/ports";
@@ -131,10 +132,22 @@ function tryToTake(
     hostPort,
     ...(hostIP === undefined ? {} : { hostIP }),
   }));
-  const held = openFile(`${DIRECTORY}/${uuid}`, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
-  if (!tryLockFile(held)) throw new Error("another run of this pod has its ports");
-  writeText(held, formatPortRecord({ pod: uuid, directory, network, ports }));
+  const held = writeRecord({ pod: uuid, directory, network, ports });
   return { held, running: [], ended: [] };
+}
+
+/** @returns The file, locked. */
+function writeRecord(record: PortRecord): Fd {
+  const path = `${DIRECTORY}/${record.pod}`;
+  const file = openFile(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+  if (!tryLockFile(file)) throw new Error("another run of this pod has its ports");
+  try {
+    withContext(path, () => writeText(file, formatPortRecord(record)));
+    return file;
+  } catch (error) {
+    giveBackHostPorts(record.pod);
+    throw error;
+  }
 }
 
 function makePortDirectory(): void {
