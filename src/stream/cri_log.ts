@@ -6,25 +6,31 @@
  */
 
 import type { Bytes } from "../linux/bytes.ts";
-import { formatLines, type Line } from "./line_splitter.ts";
+import type { OutputStream } from "../plan/stdio.ts";
+import { formatLines } from "./format_lines.ts";
+import type { TakeLine } from "./line_splitter.ts";
 
 const NANOSECONDS = 1_000_000_000n;
+
+/** The bytes of as many lines as mostly come at once. */
+const USUAL_SIZE = 4096;
 
 /**
  * Formats lines of one stream. A piece of a line, or a line that the end of the stream has ended,
  * has the tag `P`, any other one `F`: so whoever reads the log can tell what the app has written.
  *
  * @param time When they were read, in nanoseconds since 1970.
+ * @param split Calls what it is passed for each line.
  */
 export function criRecords(
-  lines: readonly Line[],
-  stream: "stdout" | "stderr",
+  stream: OutputStream,
   time: bigint,
+  split: (take: TakeLine) => void,
 ): Bytes {
   const head = (tag: string) => new TextEncoder().encode(`${criTime(time)} ${stream} ${tag} `);
   const full = head("F");
   const partial = head("P");
-  return formatLines(lines, ({ isEnded }) => isEnded ? full : partial);
+  return formatLines(USUAL_SIZE, (_isContinued, isEnded) => isEnded ? full : partial, split);
 }
 
 /**

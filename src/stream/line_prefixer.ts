@@ -5,7 +5,8 @@
  */
 
 import { type Bytes, concatenate } from "../linux/bytes.ts";
-import { formatLines, type Line, LineSplitter } from "./line_splitter.ts";
+import { formatLines } from "./format_lines.ts";
+import { LineSplitter } from "./line_splitter.ts";
 
 /**
  * Formats the prefix of a line, as systemd's journal prints lines on the console.
@@ -41,7 +42,8 @@ export class LinePrefixer {
    * @returns Whole lines, those that are too long in pieces.
    */
   push(bytes: Bytes, prefix: Bytes): Bytes {
-    return withPrefixes(this.#splitter.push(bytes), prefix);
+    const headOf = headsWith(prefix);
+    return formatLines(2 * bytes.length, headOf, (take) => this.#splitter.push(bytes, take));
   }
 
   /**
@@ -51,13 +53,13 @@ export class LinePrefixer {
    * @returns The line that was kept back, ended; empty when there was none.
    */
   end(prefix: Bytes): Bytes {
-    return withPrefixes(this.#splitter.end(), prefix);
+    return formatLines(0, headsWith(prefix), (take) => this.#splitter.end(take));
   }
 }
 
-function withPrefixes(lines: readonly Line[], prefix: Bytes): Bytes {
+function headsWith(prefix: Bytes): (isContinued: boolean) => Bytes {
   const behind = (separator: string) => concatenate([prefix, new TextEncoder().encode(separator)]);
   const ofLine = behind(": ");
   const ofRest = behind("+ ");
-  return formatLines(lines, ({ isContinued }) => isContinued ? ofRest : ofLine);
+  return (isContinued) => isContinued ? ofRest : ofLine;
 }

@@ -19,7 +19,7 @@ import {
   PARTIAL,
   STREAM_PRIORITIES,
 } from "./journal_entry.ts";
-import { type Line, LineSplitter, NEWLINE } from "./line_splitter.ts";
+import { LineSplitter, NEWLINE, type TakeLine } from "./line_splitter.ts";
 import type { SyslogMessage } from "./syslog_message.ts";
 
 const END_OF_LINE = Uint8Array.of(NEWLINE);
@@ -80,7 +80,7 @@ export function openSyslogFeed(
   const record = (message: SyslogMessage) =>
     format === "raw"
       ? concatenate([message.time, message.text, END_OF_LINE])
-      : criRecords(linesOf(message.text), "stderr", realtimeNanoseconds());
+      : criRecords("stderr", realtimeNanoseconds(), (take) => splitMessage(message.text, take));
   return {
     get hasRoom() {
       return journal?.hasRoom ?? true;
@@ -94,41 +94,39 @@ export function openSyslogFeed(
 }
 
 /** A message may be of several lines. */
-function linesOf(text: Bytes): Line[] {
-  return new LineSplitter().push(concatenate([text, END_OF_LINE]));
+function splitMessage(text: Bytes, take: TakeLine): void {
+  new LineSplitter().push(concatenate([text, END_OF_LINE]), take);
 }
 
 function fileFeed(log: AppLog, format: LogFormat, stream: OutputStream): LogFeed {
   if (format === "raw") {
     return { hasRoom: true, readSize: Infinity, write: (bytes) => log.write(bytes), end: () => {} };
   }
-  return new LineFeed((lines) => log.write(criRecords(lines, stream, realtimeNanoseconds())));
+  return new LineFeed((split) => log.write(criRecords(stream, realtimeNanoseconds(), split)));
 }
 
 function journalFeed(journal: Journal, source: JournalSource, stream: OutputStream): LogFeed {
   const fields = fieldsOf(source, stream, STREAM_PRIORITIES[stream]);
   const full = formatFields(fields);
   const partial = formatFields({ ...fields, ...PARTIAL });
-  return new LineFeed((lines) => {
-    for (const { text, isEnded } of lines) {
-      journal.put(formatEntry(isEnded ? full : partial, text));
-    }
-  }, journal);
+  const put: TakeLine = (text, _isContinued, isEnded) =>
+    journal.put(formatEntry(isEnded ? full : partial, text));
+  return new LineFeed((split) => split(put), journal);
 }
 
 /** Passes on lines when they are whole, so that those of two streams never mix. */
 class LineFeed implements LogFeed {
   readonly #splitter = new LineSplitter();
-  readonly #take: (lines: Line[]) => void;
+  readonly #write: (split: (take: TakeLine) => void) => void;
   readonly #target: { hasRoom: boolean };
   readonly readSize = LINES_READ_SIZE;
 
   /**
-   * @param take Called with lines, one at least.
+   * @param write Called with a function that passes on the lines that have come.
    * @param target What takes them, if it does not take all at once.
    */
-  constructor(take: (lines: Line[]) => void, target = { hasRoom: true }) {
-    this.#take = take;
+  constructor(write: (split: (take: TakeLine) => void) => void, target = { hasRoom: true }) {
+    this.#write = write;
     this.#target = target;
   }
 
@@ -137,14 +135,10 @@ class LineFeed implements LogFeed {
   }
 
   write(bytes: Bytes): void {
-    this.#pass(this.#splitter.push(bytes));
+    this.#write((take) => this.#splitter.push(bytes, take));
   }
 
   end(): void {
-    this.#pass(this.#splitter.end());
-  }
-
-  #pass(lines: Line[]): void {
-    if (lines.length > 0) this.#take(lines);
+    this.#write((take) => this.#splitter.end(take));
   }
 }

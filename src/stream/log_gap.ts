@@ -9,9 +9,7 @@ import { realtimeNanoseconds } from "../linux/clock.ts";
 import { describeErrno, type SyscallError } from "../linux/errno.ts";
 import type { LogFormat } from "../plan/log.ts";
 import { criRecords } from "./cri_log.ts";
-import { formatLines, NEWLINE } from "./line_splitter.ts";
-
-const NO_HEAD: Bytes = new Uint8Array(0);
+import { NEWLINE } from "./line_splitter.ts";
 
 const encode = (text: string): Bytes => new TextEncoder().encode(text);
 
@@ -50,10 +48,9 @@ export class LogGap {
     const start = last === NEWLINE ? "" : "\n";
     const what = `${this.#bytes} bytes are missing here: ${describeErrno(this.#errno)}`;
     const text = encode(`[stage1-volo: ${what}]`);
-    const line = { text, isContinued: false, isEnded: true };
     const record = this.#format === "cri"
-      ? criRecords([line], "stderr", realtimeNanoseconds())
-      : formatLines([line], () => NO_HEAD);
+      ? criRecords("stderr", realtimeNanoseconds(), (take) => take(text, false, true))
+      : concatenate([text, Uint8Array.of(NEWLINE)]);
     return concatenate([encode(start), record]);
   }
 
