@@ -4,6 +4,7 @@
  * @module
  */
 
+import { relative } from "node:path";
 import type { PublicKey } from "openpgp";
 import { IMAGE_NAMES, type ImageLabels, imageManifest } from "../image/manifest.ts";
 import { CODE_CACHE_MEMBERS, type Member, MEMBERS } from "../image/members.ts";
@@ -38,6 +39,13 @@ import {
   runtimeOrigin,
   type RuntimeSource,
 } from "./runtime.ts";
+import {
+  developmentKeyIds,
+  holdRelease,
+  type Release,
+  settleRelease,
+  tellHeld,
+} from "./release.ts";
 import { signWithDevelopmentKey } from "./sign.ts";
 import { discardSignature } from "./signature.ts";
 import { digestInputs, makeUnlessCurrent } from "./stamp.ts";
@@ -73,7 +81,8 @@ export interface BuiltImage {
 
 /**
  * Builds the entrypoints, the images, and the images' descriptions, and prints a line for each
- * step. Files that are there already from the same source are kept.
+ * step. Files that are there already from the same source are kept, and so are signatures of theirs
+ * by others; what others have signed and comes out differently is kept elsewhere.
  *
  * @throws {Error} when an entrypoint or an image cannot be made.
  */
@@ -81,11 +90,22 @@ export async function buildImages(build: ImageBuild = DEFAULT_BUILD): Promise<Bu
   const programs = await compileEntrypoints(build);
   const init = await buildInit(build);
   const images: (BuiltImage & MadeImage)[] = [];
-  for (const flavor of FLAVORS) {
-    const output = build.outputs[flavor];
-    if (output) images.push(await packImage({ output, flavor, programs, init }, build));
+  const releases: Release[] = [];
+  const own = await developmentKeyIds();
+  try {
+    for (const flavor of FLAVORS) {
+      const output = build.outputs[flavor];
+      if (output === undefined) continue;
+      const release = await holdRelease(output, own);
+      if (release) releases.push(release);
+      images.push(await packImage({ output, flavor, programs, init }, build));
+    }
+    await describeBuild(images, build);
+  } catch (error) {
+    releases.forEach(tellHeld);
+    throw error;
   }
-  await describeBuild(images, build);
+  for (const release of releases) await settleRelease(release);
   return images;
 }
 
@@ -249,14 +269,20 @@ function chooseOutputs(
 
 async function summarize({ path, id }: BuiltImage, key?: PublicKey): Promise<void> {
   const { size } = await Deno.stat(path);
+  const shown = relative(Deno.cwd(), path);
   say();
-  say(`  file  ${path} (${formatSize(size)})`);
+  say(`  file  ${shown} (${formatSize(size)})`);
   say(`  ID    ${id}`);
   if (key !== undefined) say(`  key   ${fingerprint(key)}`);
   say();
-  say(`Check it:         ${taskCommand(`verify ${path}`)}`);
-  say(`Use it with rkt:  rkt --insecure-options=image run --stage1-path=${path} IMAGE`);
+  say(`Check it:         ${taskCommand(`verify ${shown}`)}`);
+  say(`Use it with rkt:  ${runCommand(shown)}`);
   say();
+}
+
+/** Returns the command by which rkt runs a pod with an image, without a check of signatures. */
+export function runCommand(image: string): string {
+  return `rkt run --insecure-options=image --stage1-path=${image} APP.aci`;
 }
 
 if (import.meta.main) await runTask(COMMAND, main);

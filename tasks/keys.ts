@@ -16,6 +16,7 @@ import {
   readKey,
   readPrivateKey,
 } from "openpgp";
+import { DIST } from "./project.ts";
 
 /**
  * Options by which rkt's library can read keys and signatures, and these have no random notation.
@@ -86,6 +87,19 @@ export async function readPublicKey(file: string): Promise<PublicKey> {
   }
 }
 
+/** Returns the files of the development key's halves, in a directory. */
+export function developmentKeyFiles(directory = DIST): { secret: string; public: string } {
+  return {
+    secret: `${directory}/development-key.asc`,
+    public: `${directory}/development-key.pub.asc`,
+  };
+}
+
+/** Lists the IDs of a key and its parts, as signatures name whoever made them. */
+export function keyIds(key: PublicKey): string[] {
+  return key.getKeyIDs().map((id) => id.toHex().toUpperCase());
+}
+
 /** Formats a key's fingerprint in groups of four, as people compare it. */
 export function fingerprint(key: PublicKey): string {
   return key.getFingerprint().toUpperCase().match(/.{4}/g)!.join(" ");
@@ -115,5 +129,9 @@ async function unlock(key: PrivateKey, passphrase: string | undefined): Promise<
   if (passphrase === undefined) {
     throw new Error("it has a passphrase: put that in the variable VOLO_KEY_PASSPHRASE");
   }
-  return await decryptKey({ privateKey: key, passphrase });
+  try {
+    return await decryptKey({ privateKey: key, passphrase });
+  } catch (cause) {
+    throw new Error("VOLO_KEY_PASSPHRASE", { cause });
+  }
 }

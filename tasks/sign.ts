@@ -5,13 +5,25 @@
  */
 
 import { existsSync } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import type { PrivateKey } from "openpgp";
 import type { Arguments, CommandLine } from "./command_line.ts";
 import { say, step } from "./console.ts";
-import { provenanceFile } from "./describe_image.ts";
 import { IMAGE_OPERANDS, imagesOf } from "./image_operands.ts";
-import { fingerprint, generateDevelopmentKey, readSigningKey } from "./keys.ts";
+import {
+  developmentKeyFiles,
+  fingerprint,
+  generateDevelopmentKey,
+  keyIds,
+  readSigningKey,
+} from "./keys.ts";
+import {
+  developmentKeyIds,
+  holdRelease,
+  signaturesOfOthers,
+  signedFiles,
+  tellHeld,
+} from "./release.ts";
 import { existingFile } from "./option.ts";
 import { DIST } from "./project.ts";
 import { runTask } from "./run_task.ts";
@@ -33,26 +45,14 @@ const COMMAND = {
   examples: ["--key=release-key.asc dist/stage1-volo.aci dist/stage1-volo-isolated.aci"],
 } satisfies CommandLine;
 
-/** Returns the files of the development key's halves, in a directory. */
-export function developmentKeyFiles(directory = DIST): { secret: string; public: string } {
-  return {
-    secret: `${directory}/development-key.asc`,
-    public: `${directory}/development-key.pub.asc`,
-  };
-}
-
-/** Lists the files of an image that are signed: the image, and its provenance if it has one. */
-export function signedFiles(image: string): string[] {
-  return [image, provenanceFile(image)].filter((file) => file === image || existsSync(file));
-}
-
 /** Tells whether an image, and its provenance if it has one, is signed. */
 export function isSigned(image: string): boolean {
   return signedFiles(image).every((file) => existsSync(signatureFile(file)));
 }
 
 /**
- * Signs an image with the development key, which is made when it is missing.
+ * Signs an image, and its provenance if it has one, with the development key, which is made when it
+ * is missing. What another key has signed stays so.
  *
  * @param directory The directory in which the key is kept.
  * @returns The key.
@@ -63,7 +63,13 @@ export async function signWithDevelopmentKey(
   directory = DIST,
 ): Promise<PrivateKey> {
   const key = await developmentKey(directory);
-  await step("signatures with the development key", () => signAll(image, key));
+  const others = await signaturesOfOthers(image, keyIds(key));
+  const kept = others.map(({ file }) => file);
+  if (!signedFiles(image).every((file) => kept.includes(file))) {
+    const title = `signature of ${basename(image)} with the development key`;
+    await step(title, () => signAll(image, key, kept));
+  }
+  for (const { file, by } of others) say(`  ${basename(file)} keeps its signature by ${by}`);
   return key;
 }
 
@@ -92,10 +98,12 @@ async function createDevelopmentKey(
 }
 
 async function main({ options, operands }: Arguments<typeof COMMAND.options>): Promise<void> {
+  const key = options.key === undefined
+    ? await developmentKey(DIST)
+    : await readSigningKey(options.key, readVariable("VOLO_KEY_PASSPHRASE"));
+  const name = options.key ?? "the development key";
   for (const image of imagesOf(operands)) {
-    const key = options.key === undefined
-      ? await signWithDevelopmentKey(image)
-      : await signWithKey(image, options.key);
+    await signAnew(image, key, name);
     say();
     say(`  file  ${signatureFile(image)}`);
     say(`  key   ${fingerprint(key)}`);
@@ -103,15 +111,23 @@ async function main({ options, operands }: Arguments<typeof COMMAND.options>): P
   }
 }
 
-async function signWithKey(image: string, file: string): Promise<PrivateKey> {
-  const key = await readSigningKey(file, readVariable("VOLO_KEY_PASSPHRASE"));
-  await step(`signatures with ${file}`, () => signAll(image, key));
-  return key;
+/**
+ * Signs an image. What another key has signed is kept elsewhere, unless it is the development's.
+ */
+async function signAnew(image: string, key: PrivateKey, name: string): Promise<void> {
+  const own = [...await developmentKeyIds(), ...keyIds(key)];
+  const release = await holdRelease(image, own);
+  await step(`signature of ${basename(image)} with ${name}`, () => signAll(image, key));
+  if (release) tellHeld(release);
 }
 
-/** Signs an image, and its provenance if it has one. */
-async function signAll(image: string, key: PrivateKey): Promise<void> {
-  for (const file of signedFiles(image)) await signImage(file, key);
+/** Signs an image, and its provenance if it has one, but for some of them. */
+async function signAll(
+  image: string,
+  key: PrivateKey,
+  except: readonly string[] = [],
+): Promise<void> {
+  for (const file of signedFiles(image)) if (!except.includes(file)) await signImage(file, key);
 }
 
 if (import.meta.main) await runTask(COMMAND, main);

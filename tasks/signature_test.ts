@@ -101,7 +101,8 @@ Deno.test("a key with a passphrase needs it", async () => {
     await Deno.writeFile(file, locked.write());
     const error = await assertRejects(() => readSigningKey(file), Error);
     assertMatch((error.cause as Error).message, /VOLO_KEY_PASSPHRASE/);
-    await assertRejects(() => readSigningKey(file, "wrong"), Error);
+    const wrong = await assertRejects(() => readSigningKey(file, "wrong"), Error);
+    assertEquals((wrong.cause as Error).message, "VOLO_KEY_PASSPHRASE");
     assert((await readSigningKey(file, "sesame")).isDecrypted());
   });
 });

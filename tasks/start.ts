@@ -4,10 +4,12 @@
  * @module
  */
 
-import { buildImages } from "./build_image.ts";
+import { relative } from "node:path";
+import { which } from "../tests/host.ts";
+import { buildImages, runCommand } from "./build_image.ts";
 import type { CommandLine } from "./command_line.ts";
 import { paint, say, taskCommand } from "./console.ts";
-import { ROOT } from "./project.ts";
+import { IMAGES, ROOT } from "./project.ts";
 import { runTask } from "./run_task.ts";
 import { signWithDevelopmentKey } from "./sign.ts";
 import { BUILD_VARIABLES } from "./variables.ts";
@@ -27,14 +29,23 @@ async function main(): Promise<number> {
   for (const { path } of images) await signWithDevelopmentKey(path);
   say();
   say(paint("bold", "Verifying them"));
-  for (const { path } of images) await verifyImage(path);
+  for (const { path } of images) await verifyImage(path, { toleratesOthers: true });
   say();
   const code = await runDemo();
   if (code !== 0) return code;
-  say();
+  tellNext(IMAGES.isolated);
+  return 0;
+}
+
+/** Ends with what to do next: the last line is a pod of the user's own. */
+function tellNext(image: string): void {
   say(`What each entrypoint may do, and why:  ${taskCommand("explain --permissions")}`);
   say(`All tests, also of the whole system:   ${taskCommand("test")}`);
-  return 0;
+  if (which("rkt") === undefined) {
+    say("A pod of your own takes rkt, which is not on PATH: https://github.com/rkt/rkt/releases");
+  }
+  say(`A pod of your own, of the image APP.aci:`);
+  say(`  ${runCommand(relative(Deno.cwd(), image))}`);
 }
 
 /** Runs the pods in a mount namespace of their own, so that no mount of theirs stays behind. */

@@ -6,20 +6,20 @@
  */
 
 import { existsSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, relative } from "node:path";
 import { makeCodeCache } from "./build.ts";
 import { bundle } from "./bundle.ts";
 import type { Arguments, CommandLine } from "./command_line.ts";
-import { say, step } from "./console.ts";
+import { say, step, taskCommand } from "./console.ts";
 import { provenanceFile } from "./describe_image.ts";
 import { IMAGE_OPERANDS, imagesOf } from "./image_operands.ts";
 import { type Expected, inspectImage } from "./inspect.ts";
-import { fingerprint, readPublicKey } from "./keys.ts";
+import { developmentKeyFiles, fingerprint, keyIds, readPublicKey } from "./keys.ts";
 import { existingFile } from "./option.ts";
 import { ENTRY, PROGRAMS, VERSION } from "./project.ts";
 import { runTask } from "./run_task.ts";
 import { provideRuntime, runtimeDigest } from "./runtime.ts";
-import { developmentKeyFiles, signedFiles } from "./sign.ts";
+import { signaturesOfOthers, signedFiles } from "./release.ts";
 import { verifyImageSignature } from "./signature.ts";
 import { BUILD_VARIABLES } from "./variables.ts";
 import { verifyDescription } from "./verify_description.ts";
@@ -44,49 +44,59 @@ const EXPECTED: Expected = {
   },
 };
 
+/** The options of {@linkcode verifyImage}. */
+export interface VerifyOptions {
+  /** The file of the public key; the development key's when absent. */
+  readonly key?: string | undefined;
+  /** Whether signatures by others are told and not checked. */
+  readonly toleratesOthers?: boolean;
+}
+
 /**
  * Checks an image and its signature, and prints a line for each step.
  *
- * @param key The file of the public key.
  * @throws {Error} when a check fails; it names the first difference, in one line.
  */
 export async function verifyImage(
   image: string,
-  key = developmentKeyFiles().public,
+  { key = developmentKeyFiles().public, toleratesOthers = false }: VerifyOptions = {},
 ): Promise<void> {
-  const target = await step("manifest, members and programs", () => inspectImage(image, EXPECTED));
+  const name = basename(image);
+  const target = await step(
+    `${name}: manifest, members and programs`,
+    () => inspectImage(image, EXPECTED),
+  );
   const differences = existsSync(provenanceFile(image))
     ? await step(
-      "provenance and bill of materials",
+      `${name}: provenance and bill of materials`,
       () => verifyDescription(image, EXPECTED.runtime),
     )
     : undefined;
   const publicKey = await readPublicKey(key);
+  const others = toleratesOthers ? await signaturesOfOthers(image, keyIds(publicKey)) : [];
   for (const file of signedFiles(image)) {
-    await step(`signature of ${basename(file)}`, () => verifyImageSignature(file, publicKey));
+    if (others.some((other) => other.file === file)) continue;
+    await step(`${basename(file)}: signature`, () => verifyImageSignature(file, publicKey));
   }
-  say();
-  say(`  ${image}`);
-  say(`  version ${VERSION} for ${target.appc}: all members as in the source;`);
-  say(`  ${PROGRAMS.join(", ")} carry the permissions of their tables;`);
-  say(
-    `  ${
-      differences
-        ? describeOrigin(differences)
-        : "there is no provenance: its origin was not checked"
-    };`,
-  );
-  say(`  signed by ${fingerprint(publicKey)}`);
+  say(`  version ${VERSION} for ${target.appc}: all members are as in the source`);
+  say(`  ${PROGRAMS.join(", ")} carry the permissions of their tables`);
+  say(`  ${describeOrigin(differences)}`);
+  if (others.length === 0) say(`  signed by ${fingerprint(publicKey)}`);
+  for (const { file, by } of others) {
+    const command = taskCommand(`verify --key=FILE ${relative(Deno.cwd(), image)}`);
+    say(`  ${basename(file)} is signed by ${by}, which was not checked: ${command}`);
+  }
 }
 
-function describeOrigin(differences: readonly string[]): string {
+function describeOrigin(differences: readonly string[] | undefined): string {
+  if (differences === undefined) return "there is no provenance: its origin was not checked";
   const tools = differences.length === 0 ? "" : `, with another ${differences.join(", ")}`;
   return `made from these sources and packages${tools}; its bill of materials is true`;
 }
 
 async function main({ options, operands }: Arguments<typeof COMMAND.options>): Promise<void> {
   for (const image of imagesOf(operands)) {
-    await verifyImage(image, options.key);
+    await verifyImage(image, { key: options.key });
     say();
   }
 }
