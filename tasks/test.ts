@@ -15,6 +15,7 @@ import { architecture, imagesFor } from "./project.ts";
 import { runTask } from "./run_task.ts";
 import { machineDirectory, wantsAll } from "./setup.mjs";
 import { isSigned, signWithDevelopmentKey } from "./sign.ts";
+import { tellSkipped } from "./skipped.ts";
 import { formatTally, sumTallies, type Tally } from "./tally.ts";
 import {
   listSystemTests,
@@ -122,11 +123,10 @@ async function buildForTests(): Promise<boolean> {
   }
 }
 
-/** Names what did not hold, and the tests that were skipped. */
+/** Tells why tests were skipped, and names what did not hold. */
 function tellMisses(ends: readonly RunEnd[]): void {
   const failed = ends.filter(({ tally }) => tally.failed > 0).map(({ title }) => title);
-  const skipped = ends.flatMap((end) => end.skipped.map((name) => `${end.title}: ${name}`));
-  for (const [what, lines] of [["Skipped", skipped], ["Failed", failed]] as const) {
+  for (const [what, lines] of [["Skipped", tellSkipped(ends)], ["Failed", failed]] as const) {
     if (lines.length === 0) continue;
     say(`\n${paint("bold", what)}`);
     for (const line of lines) say(`  ${line}`);
