@@ -276,13 +276,18 @@ async function summarize({ path, id }: BuiltImage, key?: PublicKey): Promise<voi
   if (key !== undefined) say(`  key   ${fingerprint(key)}`);
   say();
   say(`Check it:         ${taskCommand(`verify ${shown}`)}`);
-  say(`Use it with rkt:  ${runCommand(shown)}`);
+  say(`Use it with rkt:  ${runCommand(path)}`);
   say();
 }
 
-/** Returns the command by which rkt runs a pod with an image, without a check of signatures. */
-export function runCommand(image: string): string {
-  return `rkt run --insecure-options=image --stage1-path=${image} APP.aci`;
+/**
+ * Returns the command by which rkt runs a pod with an image, without a check of signatures. The
+ * image's path is short from where the user is, which is not where npm runs tasks.
+ */
+export function runCommand(image: string, ...options: string[]): string {
+  const path = relative(Deno.env.get("INIT_CWD") ?? Deno.cwd(), image);
+  const stage1 = ["--insecure-options=image", `--stage1-path=${path}`];
+  return ["rkt", "run", ...stage1, ...options, "APP.aci"].join(" ");
 }
 
 if (import.meta.main) await runTask(COMMAND, main);

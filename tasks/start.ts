@@ -4,7 +4,6 @@
  * @module
  */
 
-import { relative } from "node:path";
 import { which } from "../tests/host.ts";
 import { buildImages, runCommand } from "./build_image.ts";
 import type { CommandLine } from "./command_line.ts";
@@ -42,10 +41,10 @@ function tellNext(image: string): void {
   say(`What each entrypoint may do, and why:  ${taskCommand("explain --permissions")}`);
   say(`All tests, also of the whole system:   ${taskCommand("test")}`);
   if (which("rkt") === undefined) {
-    say("A pod of your own takes rkt, which is not on PATH: https://github.com/rkt/rkt/releases");
+    say("rkt is not on PATH. Its releases are at https://github.com/rkt/rkt/releases");
   }
   say(`A pod of your own, of the image APP.aci:`);
-  say(`  ${runCommand(relative(Deno.cwd(), image))}`);
+  say(`  ${runCommand(image, "--net=none")}`);
 }
 
 /** Runs the pods in a mount namespace of their own, so that no mount of theirs stays behind. */
