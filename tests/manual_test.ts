@@ -72,13 +72,14 @@ async function withApp({ dir, image }: Stage): Promise<Record<string, string>> {
   return { ...DIST, "APP.aci": aci };
 }
 
-/** A copy of the image: what signs one writes beside it. */
+/** A copy of the image, whose provenance has its name: what signs one writes beside it. */
 async function withCopy({ dir }: Stage): Promise<Record<string, string>> {
+  const IMAGE = `${dir}/${STAGE1.replace(/^.*\//, "")}`;
   for (const suffix of ["", ".provenance.json", ".provenance.json.asc", ".cdx.json", ".asc"]) {
-    await Deno.copyFile(`${STAGE1}${suffix}`, `${dir}/image.aci${suffix}`);
+    await Deno.copyFile(`${STAGE1}${suffix}`, `${IMAGE}${suffix}`);
   }
   const FILE = PUBLIC_KEY.replace(".pub", "");
-  return { IMAGE: `${dir}/image.aci`, FILE, KEY: PUBLIC_KEY };
+  return { IMAGE, FILE, KEY: PUBLIC_KEY };
 }
 
 async function withPod({ script }: Stage): Promise<Record<string, string>> {
