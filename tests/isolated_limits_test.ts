@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertQuiet, editJson } from "./expect.ts";
-import { which } from "./host.ts";
+import { type Host, which } from "./host.ts";
 import { childrenOf, readMounts } from "./procfs.ts";
 import { type Need, scenario, type SimplePod, type Stage } from "./scenario.ts";
 
@@ -121,6 +121,35 @@ scenario("what an app sees of its cgroups is read-only, and has nothing to execu
     }
     // None is below another one.
     assertEquals(new Set(seen.map(({ path }) => path)).size, seen.length);
+  }
+});
+
+/** A host of its own, on which a command has been run first. */
+function hostAfter(command: string): Host {
+  const prepare = `${command} && exec "$@"`;
+  const own = ["unshare", "--mount", "--propagation", "private", "sh", "-c", prepare, "sh"];
+  return { wrap: (argv) => [...own, ...argv] };
+}
+
+scenario("an app begins without what the host lets nobody mount, or make", {
+  flavor: "isolated",
+  needs: [v1Need("memory", "freezer")],
+}, async ({ script }) => {
+  const hosts = [
+    [`mount --make-unbindable ${v1("memory")}`, "no limit", "freezer"],
+    [`mount -o remount,ro,bind ${v1("freezer")}`, `${LIMIT}`, "no freezer"],
+  ];
+  for (const [command, limit, freezer] of hosts) {
+    await using pod = await script(
+      `cd /sys/fs/cgroup
+      cat memory/memory.limit_in_bytes 2>/dev/null || echo no limit
+      test -e freezer/cgroup.procs && echo freezer || echo no freezer`,
+      { app: { isolators: [MEMORY] } },
+    );
+    const result = await pod.run({ host: hostAfter(command!) });
+    await pod.gc();
+    assertCode(result, 0);
+    assertEquals(result.stdout, `${limit}\n${freezer}\n`);
   }
 });
 

@@ -10,15 +10,26 @@
  */
 
 import { restrictDevices } from "../linux/bpf.ts";
-import { enableControllers, joinCgroup, makeCgroup, openProcs, setLimit } from "../linux/cgroup.ts";
+import {
+  cloneCgroup,
+  enableControllers,
+  joinCgroup,
+  makeCgroup,
+  openProcs,
+  setLimit,
+} from "../linux/cgroup.ts";
 import { cgroupPathOf } from "../linux/cgroup_paths.ts";
 import type { DeviceRule } from "../linux/device_rule.ts";
 import type { Fd } from "../linux/fd.ts";
-import { cloneTreeAt } from "../linux/mount.ts";
 import { readMounts } from "../linux/mount_table.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { readKernelFile } from "../linux/read_write.ts";
-import { appCgroupName, FIRST_PROCESS_CGROUP, hierarchyPath } from "../plan/cgroup/names.ts";
+import {
+  appCgroupName,
+  FIRST_PROCESS_CGROUP,
+  type Hierarchy,
+  hierarchyPath,
+} from "../plan/cgroup/names.ts";
 import {
   type AppCgroupPlan,
   DEVICE_RULES,
@@ -44,6 +55,8 @@ interface Branch {
 /** The pod's cgroups, as far as the host lets them be made. */
 export interface PodCgroups {
   branches: readonly Branch[];
+  /** Those in which the pod was to have cgroups, made or not. */
+  hierarchies: readonly Hierarchy[];
   /** What could not be enforced, and why: one line each. */
   notes: string[];
 }
@@ -65,7 +78,7 @@ export function makePodCgroups(plans: readonly PodCgroupPlan[], debug: Debug): P
   const branches = plans
     .map((plan) => attempt(plan, notes, debug, () => makeBranch(plan, notes)))
     .filter((branch) => branch !== undefined);
-  return { branches, notes };
+  return { branches, hierarchies: plans, notes };
 }
 
 /** The cgroups of an app. */
@@ -139,21 +152,19 @@ export function killApp({ branches }: PodCgroups, app: string, debug: Debug): vo
  * Call it in the host's mount namespace: the kernel clones no mounts of another one.
  *
  * @returns Trees that are in place nowhere, by where they belong.
- * @throws {SyscallError} when a cgroup is gone, or this process may not mount.
+ * @throws {SyscallError} when this process may not mount.
  */
 export function cloneShownCgroups(
-  { branches }: PodCgroups,
+  { branches, hierarchies }: PodCgroups,
   apps: ReadonlyMap<string, AppCgroups>,
 ): Map<string, Fd> {
-  const [only, ...others] = apps.values();
-  const hierarchies = branches.map(({ plan }) => plan);
-  const shown = branches.map(({ plan, directory }) => {
-    const ofApp = plan.apps.map(({ path }) => only?.directories.get(path)).find(Boolean);
-    return [hierarchyPath(plan, hierarchies), others.length > 0 ? directory : ofApp] as const;
+  const trees = branches.map(({ plan, directory }) => {
+    const [app, ...others] = plan.apps;
+    const ofApp = app && apps.get(app.app)?.directories.get(app.path);
+    const shown = others.length > 0 ? directory : ofApp;
+    return [hierarchyPath(plan, hierarchies), shown && cloneCgroup(shown)] as const;
   });
-  return new Map(
-    shown.flatMap(([path, directory]) => directory ? [[path, cloneTreeAt(directory, false)]] : []),
-  );
+  return new Map(trees.flatMap(([path, tree]) => tree ? [[path, tree]] : []));
 }
 
 /**

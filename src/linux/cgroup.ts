@@ -10,6 +10,7 @@ import { isVisible, locateCgroups, PROCS } from "./cgroup_paths.ts";
 import { makeDirectoryAt } from "./directory.ts";
 import { failedWith } from "./errno.ts";
 import type { Fd } from "./fd.ts";
+import { cloneTreeAt } from "./mount.ts";
 import { readMounts } from "./mount_table.ts";
 import type { Mount } from "./mountinfo.ts";
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH, O_WRONLY, openAt, openFile } from "./open.ts";
@@ -102,6 +103,22 @@ function procsFileOf(line: string, mounts: readonly Mount[]): string {
   if (v1) return `${v1.directory}/${PROCS_FILES[1]}`;
   if (v2.length > 0) return `${v2.at(-1)}/${PROCS_FILES[2]}`;
   throw new Error(`cgroup ${line.slice(line.indexOf(":") + 1)}: no mount shows it here`);
+}
+
+/**
+ * Clones the mount of a cgroup, without what is above the cgroup, into a tree that is in place
+ * nowhere yet.
+ *
+ * @returns `undefined` where the host's mount is one that cannot be cloned.
+ * @throws {SyscallError} when this process may not mount.
+ */
+export function cloneCgroup(cgroup: Fd): Fd | undefined {
+  try {
+    return cloneTreeAt(cgroup, false);
+  } catch (error) {
+    if (failedWith(error, "EINVAL")) return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -75,8 +75,7 @@ export function makePodNamespaces(
 ): PodNamespaces {
   const { users, network, debug } = context;
   debug(`namespaces of the pod's own: ${plan.kinds.join(", ")}`);
-  const hierarchies = cgroups.branches.map(({ plan }) => plan);
-  const root = makePodRoot(rootOf(users?.ids), hierarchies, debug);
+  const root = makePodRoot(rootOf(users?.ids), cgroups.hierarchies, debug);
   // Sockets, because an app could open a pipe once more through /proc, and keep it from its end.
   const [ofRun, ofPod] = makeSocketPair();
   const letGo = new DisposableStack();

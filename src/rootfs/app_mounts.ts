@@ -83,7 +83,7 @@ function placeOwn(
     case "host-tree":
       return placeKernelTree(root, step, treeOf(step, trees));
     case "cgroup": {
-      // The host may have let no such cgroup be made.
+      // The host may have let no such cgroup be made, or shown.
       const tree = trees.get(step);
       return tree && placeTree(root, step, tree);
     }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { cloneCgroup } from "../linux/cgroup.ts";
 import { failedWith } from "../linux/errno.ts";
 import { AT_FDCWD, type Fd } from "../linux/fd.ts";
 import {
@@ -90,7 +91,8 @@ export function cloneHostTrees(
     if (step.kind === "host-tree") trees.set(step, cloneTree(step.target, true));
     if (step.kind === "cgroup") {
       const cgroup = cgroups.get(step.source);
-      if (cgroup) trees.set(step, cloneTreeAt(cgroup, false));
+      const tree = cgroup && cloneCgroup(cgroup);
+      if (tree) trees.set(step, tree);
     }
     if (step.kind === "bind") {
       const clone = () => cloneTreeAt(sources.open(step.source), step.recursive);

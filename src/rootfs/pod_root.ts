@@ -92,7 +92,7 @@ const STRICT = MS_NOSUID | MS_NODEV | MS_NOEXEC;
  * Makes the root, without the mounts that depend on the pod's other namespaces.
  *
  * @param owner The owner of what is made in it.
- * @param hierarchies Those in which the pod has cgroups.
+ * @param hierarchies Those in which the pod is to have cgroups.
  * @throws {SyscallError} when a mount or file cannot be made.
  */
 export function makePodRoot(
