@@ -5,7 +5,8 @@
 
 import { assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
-import { eventually, type Host, mountTmpfs, must, sleep } from "./host.ts";
+import { eventually, type Host, mountTmpfs, must, SimulatedHost, sleep } from "./host.ts";
+import { NETWORK_NEEDS } from "./network_needs.ts";
 import { findPodCgroups } from "./pod_cgroups.ts";
 import { processOf, signalIfThere, startUp } from "./pod_processes.ts";
 import { readProcesses } from "./procfs.ts";
@@ -308,6 +309,32 @@ for (const state of ["full", "read-only"] as const) {
       assertEquals(readProcesses().filter(({ argv }) => argv.includes("4567")), []);
       if (state === "read-only") await disk.remount("rw");
       else await disk.empty();
+    },
+  );
+}
+
+for (const force of [false, true]) {
+  scenario(
+    `a pod ${force ? "that is killed" : "that ends"} on a read-only disk leaves its networks`,
+    { flavor: "isolated", needs: NETWORK_NEEDS },
+    async ({ stage0, script }) => {
+      await using disk = await SmallDisk.mount(stage0);
+      await using pod = await script(QUIETLY);
+      await using host = await SimulatedHost.open("shared", "own");
+      const left = () => must(["sh", "-c", "ip -o link; ls /run/netns; iptables-save"], host);
+      const program = await pod.start({ host, flags: { net: "default" } });
+      await sleep(500);
+      assertMatch(await left(), new RegExp(pod.uuid));
+      await disk.remount("ro");
+      if (force) program.kill("SIGKILL");
+      else assertQuiet(await pod.stop({ host }));
+      assertCode(await program.result, force ? 137 : 0);
+      await disk.remount("rw");
+      await pod.becomeGarbage();
+      await disk.remount("ro");
+      assertCode(await pod.gc({ host }), 0);
+      assertNotMatch(await left(), new RegExp(`${pod.uuid}|veth`));
+      await disk.remount("rw");
     },
   );
 }

@@ -43,8 +43,17 @@ export function tearDownNetworks(tearDown: NetworkTearDown): string[] {
   if (isNetworkPinned(uuid)) debug("let the network namespace go");
   unpinNetwork(uuid);
   giveBackHostPorts(uuid);
-  removeRecord();
-  return notes;
+  return [...notes, ...forgetNetworks()];
+}
+
+/** On a disk that refuses it the record stays: a pod may be taken from its networks twice. */
+function forgetNetworks(): string[] {
+  try {
+    removeRecord();
+    return [];
+  } catch (error) {
+    return [describeError(error)];
+  }
 }
 
 function leaveAll(tearDown: NetworkTearDown): string[] {
