@@ -65,13 +65,13 @@ export class MemoryWatch {
 
   /** Lists the events to wait for. Until it has been looked, an event would come again at once. */
   interests(): PollEvents[] {
-    return this.#due === undefined ? this.#cgroups.map(({ kills }) => kills.interest) : [];
+    return this.#due === undefined ? this.#events : [];
   }
 
   /** Takes the events that have come. */
   onReady(ready: readonly PollEvents[], now: number): void {
     const fds = new Set(ready.map(({ fd }) => fd));
-    if (!this.#cgroups.some(({ kills }) => fds.has(kills.interest.fd))) return;
+    if (!this.#events.some(({ fd }) => fds.has(fd))) return;
     this.#due ??= Math.max(now + SETTLE, this.#next);
   }
 
@@ -80,13 +80,20 @@ export class MemoryWatch {
     return this.#due === undefined ? undefined : Math.max(0, this.#due - now);
   }
 
-  /** Looks at the counts, and tells what has been killed. */
+  /**
+   * Looks at the counts, and tells what has been killed. This is for the end of a process, too: not
+   * every kernel has events.
+   */
   look(now: number): void {
     this.#due = undefined;
     const reports = this.#cgroups.map((cgroup) => this.#examine(cgroup))
       .filter((report) => report !== undefined);
     for (const report of reports) this.#tell(describeMemoryKills(report));
     this.#next = now + (reports.length > 0 ? TELL_INTERVAL : LOOK_INTERVAL);
+  }
+
+  get #events(): PollEvents[] {
+    return this.#cgroups.flatMap(({ kills }) => kills.interest ?? []);
   }
 
   #examine({ of, kills, limits }: WatchedCgroup): MemoryKillReport | undefined {

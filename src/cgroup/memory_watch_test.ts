@@ -63,6 +63,16 @@ Deno.test("an event without a kill is no news, and is looked for once a second a
   assertEquals(pod.lines, []);
 });
 
+Deno.test("where the kernel has no events, what was killed is told when somebody looks", () => {
+  const lines: string[] = [];
+  const kills = { interest: undefined, count: () => 3 };
+  const of = { app: "web", field: "apps[0]" };
+  const watch = new MemoryWatch([{ of, kills, limits: [] }], (line) => void lines.push(line));
+  assertEquals(watch.interests(), []);
+  watch.look(0);
+  assertEquals(lines.length, 1);
+});
+
 Deno.test("other descriptors are no event, and nothing is due then", () => {
   const { watch } = new Double();
   watch.onReady([{ fd: 8, events: POLLPRI }], 0);

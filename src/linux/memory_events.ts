@@ -28,8 +28,8 @@ const COUNTER_SIZE = 8;
 
 /** The kills of a cgroup's processes for memory, whoever's limit that is for. */
 export interface MemoryKills {
-  /** The event that comes when there may be more of them. */
-  interest: PollEvents;
+  /** The event that comes when there may be more of them, where the kernel has one. */
+  interest: PollEvents | undefined;
   /** Takes the event, and returns how many there have been since the cgroup was made. */
   count(): number;
 }
@@ -50,9 +50,9 @@ export function openMemoryKills(cgroup: Fd, version: 1 | 2): MemoryKills | undef
   const count = () => numberIn(file, "oom_kill");
   if (version === 1) {
     const event = notifyBy(cgroup, file);
-    const interest = { fd: event.number, events: POLLIN };
+    if (event === undefined) return { interest: undefined, count };
     return {
-      interest,
+      interest: { fd: event.number, events: POLLIN },
       count() {
         readAvailable(event.number, COUNTER_SIZE);
         return count();
@@ -93,12 +93,18 @@ export function openLimitReached(cgroup: Fd, version: 1 | 2): LimitReached {
  * Has version 1 tell of a shortage, which comes a moment before the kill.
  *
  * @param file The cgroup's open `memory.oom_control`.
+ * @returns `undefined` where the kernel has no such events, which are to go.
  */
-function notifyBy(cgroup: Fd, file: Fd): Fd {
-  const event = new Fd(syscall("eventfd2", 0, O_CLOEXEC | O_NONBLOCK));
-  using control = openAt(cgroup, "cgroup.event_control", O_WRONLY);
-  writeText(control, `${event.number} ${file.number}`);
-  return event;
+function notifyBy(cgroup: Fd, file: Fd): Fd | undefined {
+  try {
+    using control = openAt(cgroup, "cgroup.event_control", O_WRONLY);
+    const event = new Fd(syscall("eventfd2", 0, O_CLOEXEC | O_NONBLOCK));
+    writeText(control, `${event.number} ${file.number}`);
+    return event;
+  } catch (error) {
+    if (error instanceof SyscallError) return undefined;
+    throw error;
+  }
 }
 
 function openIfThere(cgroup: Fd, name: string): Fd | undefined {
