@@ -7,7 +7,7 @@ import { assert, assertEquals, assertLess } from "@std/assert";
 import { existsSync } from "node:fs";
 import { assertCode, assertQuiet, assertRefused, editJson } from "./expect.ts";
 import { eventually } from "./host.ts";
-import { startUp } from "./pod_processes.ts";
+import { processOf, startUp } from "./pod_processes.ts";
 import { scenario, type Stage } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
 
@@ -80,9 +80,10 @@ scenario(
   "when an app fails, the others end backwards",
   { flavor: "either" },
   async (stage) => {
-    const failing = "sleep .3; exit 4";
+    const failing = "trap 'exit 4' USR1; echo up; while :; do sleep .02; done";
     await using pod = await compose(stage, { text: SLOW }, { text: failing }, { text: SLOW });
-    const program = await pod.start();
+    const program = await startUp(pod, 3);
+    Deno.kill(processOf(program, "b"), "SIGUSR1");
     assertEquals(await linesOf(program), ["c: got TERM", "c: ended", "a: got TERM", "a: ended"]);
     assertCode(await program.result, 4);
   },
@@ -116,8 +117,7 @@ scenario(
     const program = await startUp(pod, 2);
     program.kill("SIGTERM");
     await program.prints("got TERM");
-    const [a] = Deno.readTextFileSync(`${pod.dir}/processes`).match(/(?<="app":"a","pid":)\d+/)!;
-    Deno.kill(Number(a), "SIGTERM");
+    Deno.kill(processOf(program, "a"), "SIGTERM");
     await eventually("its status", () => existsSync(`${pod.stage1Rootfs}/rkt/status/a`));
     program.kill("SIGTERM");
     assertCode(await program.result, 143);
@@ -216,14 +216,14 @@ scenario(
 scenario(
   "stop asks by the app's own signal what an app has left behind",
   async ({ script }) => {
-    const left = `(trap 'echo got USR1; exit' USR1; echo up; while :; do sleep .02; done) &
-      sleep .3`;
-    await using pod = await script(left);
+    const left = `(trap 'touch /asked; exit' USR1; touch /up; while :; do sleep .02; done)`;
+    await using pod = await script(
+      `${left} >/dev/null 2>&1 & until [ -e /up ]; do sleep .02; done`,
+    );
     await wish(pod, { signal: "USR1" });
-    const program = await startUp(pod);
-    await eventually("the app's end", () => program.ended);
+    assertQuiet(await pod.run());
     assertQuiet(await pod.stop());
-    await eventually("its word", () => program.stdout.endsWith("got USR1\n"));
+    await eventually("its trap", () => existsSync(`${pod.appRootfs()}/asked`));
   },
 );
 
