@@ -43,7 +43,7 @@ async function main({ options }: Arguments<typeof COMMAND.options>): Promise<num
       pods: options.pods,
       atOnce: options["at-once"],
       seed: options.seed,
-      networks: !options["no-networks"],
+      networks: options["no-networks"] ? "none" : "some",
     });
     await Deno.mkdir(`${directory}/cache`);
     const env = {

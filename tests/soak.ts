@@ -16,7 +16,7 @@ import { findPodCgroups } from "./pod_cgroups.ts";
 import { ISOLATED_STAGE1, STAGE1 } from "./scenario.ts";
 import { compareHosts, readHost } from "./soak/leftovers.ts";
 import { liveThrough, type Outcome, type Site } from "./soak/life.ts";
-import { planSoak, type PodPlan } from "./soak/plan.ts";
+import { planSoak, type PodPlan, type SoakNetworks } from "./soak/plan.ts";
 import { Stage0 } from "./stage0.ts";
 
 /**
@@ -33,8 +33,8 @@ export interface SoakArguments {
   /** How many pods live at the same time. */
   atOnce: number;
   seed: number;
-  /** Whether there are pods with networks, which needs plugins and iptables. */
-  networks: boolean;
+  /** How many pods have networks, which need plugins and iptables. */
+  networks: SoakNetworks;
 }
 
 /**
@@ -58,16 +58,16 @@ export function soakCommand({ pods, atOnce, seed, networks }: SoakArguments): st
       import.meta.filename!,
     ],
     ...[`--pods=${pods}`, `--at-once=${atOnce}`, `--seed=${seed}`],
-    ...(networks ? ["--networks"] : []),
+    `--networks=${networks}`,
   ];
 }
 
 /** Mounts empty file systems where pods leave files outside of their directories. */
-async function prepareHost(networks: boolean): Promise<void> {
+async function prepareHost(networks: SoakNetworks): Promise<void> {
   for (const directory of ["/run", "/var/lib", RKTS_PLUGINS]) {
     if (existsSync(directory)) await must(["mount", "-t", "tmpfs", "tmpfs", directory]);
   }
-  if (networks) await must(["ip", "link", "set", "lo", "up"]);
+  if (networks !== "none") await must(["ip", "link", "set", "lo", "up"]);
 }
 
 async function soak({ pods, atOnce, seed, networks }: SoakArguments): Promise<Outcome[]> {
@@ -100,8 +100,8 @@ function openStage0(image: PodPlan["image"], cache: string): Promise<Stage0> {
     : Stage0.open({ stage1: STAGE1, cache });
 }
 
-function firstPod(image: PodPlan["image"], networks: boolean): PodPlan {
-  const joinsNetwork = image === "isolated" && networks;
+function firstPod(image: PodPlan["image"], networks: SoakNetworks): PodPlan {
+  const joinsNetwork = image === "isolated" && networks !== "none";
   return {
     number: 0,
     image,
@@ -167,17 +167,15 @@ function count(names: readonly string[]): string {
 }
 
 if (import.meta.main) {
-  const options = parseArgs(Deno.args, {
-    string: ["pods", "at-once", "seed"],
-    boolean: ["networks"],
-  });
+  const options = parseArgs(Deno.args, { string: ["pods", "at-once", "seed", "networks"] });
+  const networks = options.networks as SoakNetworks;
   const start = performance.now();
-  await prepareHost(options.networks);
+  await prepareHost(networks);
   const outcomes = await soak({
     pods: Number(options.pods),
     atOnce: Number(options["at-once"]),
     seed: Number(options.seed),
-    networks: options.networks,
+    networks,
   });
   tellFigures(outcomes, (performance.now() - start) / 1000);
 }

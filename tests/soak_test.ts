@@ -1,11 +1,12 @@
 /** Runs a small soak; `deno task soak` runs a large one. */
 
 import { assertEquals } from "@std/assert";
+import { wantsAll } from "../tasks/setup.mjs";
 import { assertCode } from "./expect.ts";
 import { execute } from "./host.ts";
 import { NETWORK_NEEDS } from "./network_needs.ts";
 import { type Need, scenario } from "./scenario.ts";
-import { soakCommand } from "./soak.ts";
+import { type SoakArguments, soakCommand } from "./soak.ts";
 import { type Ended, findUnhealthy } from "./soak/health.ts";
 import { planSoak, type PodPlan } from "./soak/plan.ts";
 
@@ -16,7 +17,7 @@ function ended(parts: Partial<Ended>): Ended {
 }
 
 function planOfPod(): PodPlan {
-  return planSoak({ pods: 1, seed: 1, networks: false })[0]!;
+  return planSoak({ pods: 1, seed: 1, networks: "none" })[0]!;
 }
 
 Deno.test("a pod of the soak that ends in order is healthy", () => {
@@ -36,18 +37,35 @@ Deno.test("the soak sees apps that were killed by nobody, and statuses that are 
   assertEquals(findUnhealthy(ended({ words })).length, 1);
 });
 
-const SOAKS: { title: string; seed: number; networks: boolean; needs: Need[] }[] = [
-  { title: "pods", seed: 3, networks: false, needs: [] },
-  { title: "pods with networks", seed: 4, networks: true, needs: NETWORK_NEEDS },
+/** A soak, and what it needs. */
+interface Soak extends SoakArguments {
+  title: string;
+  needs: Need[];
+  /** How many milliseconds it may take. */
+  patience?: number;
+}
+
+const SOAKS: Soak[] = [
+  { title: "pods", pods: 6, atOnce: 3, seed: 3, networks: "none", needs: [] },
+  {
+    title: "pods with networks",
+    ...{ pods: 6, atOnce: 3, seed: 4, networks: "some" },
+    needs: NETWORK_NEEDS,
+  },
+  {
+    title: "a hundred pods, all of them with networks and ports,",
+    ...{ pods: 100, atOnce: 8, seed: 5, networks: "all" },
+    needs: [{ what: "VOLO_ALL=1", met: wantsAll(Deno.env.toObject()) }, ...NETWORK_NEEDS],
+    patience: 600_000,
+  },
 ];
 
-for (const { title, seed, networks, needs } of SOAKS) {
+for (const { title, needs, patience, ...soak } of SOAKS) {
   scenario(
     `${title} whose processes are killed and whose disks fill at random leave nothing`,
-    { needs },
+    { needs, ...(patience === undefined ? {} : { patience }) },
     async ({ dir }) => {
-      const command = soakCommand({ pods: 6, atOnce: 3, seed, networks });
-      const result = await execute(["env", `TMPDIR=${dir}`, ...command]);
+      const result = await execute(["env", `TMPDIR=${dir}`, ...soakCommand(soak)]);
       assertCode({ ...result, stderr: result.stdout + result.stderr }, 0);
     },
   );

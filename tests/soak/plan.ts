@@ -84,9 +84,12 @@ export interface PodPlan {
 export interface SoakOptions {
   pods: number;
   seed: number;
-  /** Whether there may be pods with networks, which need plugins. */
-  networks: boolean;
+  /** Which pods are in networks of their own, with a port, which need plugins. */
+  networks: SoakNetworks;
 }
+
+/** How many pods are in networks. */
+export type SoakNetworks = "none" | "some" | "all";
 
 /** Plans all pods. */
 export function planSoak({ pods, seed, networks }: SoakOptions): PodPlan[] {
@@ -94,8 +97,8 @@ export function planSoak({ pods, seed, networks }: SoakOptions): PodPlan[] {
   return Array.from({ length: pods }, (_, number) => planPod(number, random, networks));
 }
 
-function planPod(number: number, random: Random, networks: boolean): PodPlan {
-  const image = random.chance(0.7) ? "isolated" : "host";
+function planPod(number: number, random: Random, networks: SoakNetworks): PodPlan {
+  const image = random.chance(0.7) || networks === "all" ? "isolated" : "host";
   const net = image === "host" ? "host" : planNet(random, networks);
   const apps = Array.from({ length: random.pick([1, 1, 2, 3]) }, () => planProgram(random));
   const hasHandlers = random.chance(0.25);
@@ -103,7 +106,7 @@ function planPod(number: number, random: Random, networks: boolean): PodPlan {
     number,
     image,
     net,
-    hasPort: net === "default" && random.chance(0.5),
+    hasPort: net === "default" && (networks === "all" || random.chance(0.5)),
     apps,
     hasHandlers,
     hasLimits: random.chance(0.5),
@@ -125,8 +128,9 @@ export function isSupervised(
   return image === "isolated" || apps.length > 1 || hasHandlers;
 }
 
-function planNet(random: Random, networks: boolean): "host" | "none" | "default" {
-  return networks && random.chance(0.5) ? "default" : random.pick(["host", "none"]);
+function planNet(random: Random, networks: SoakNetworks): "host" | "none" | "default" {
+  if (networks === "all") return "default";
+  return networks === "some" && random.chance(0.5) ? "default" : random.pick(["host", "none"]);
 }
 
 function planDisk(random: Random): DiskPlan {
