@@ -75,6 +75,15 @@ export const MACHINES = {
   },
 };
 
+/** The Debian packages of the servers that tests run in pods, and what their scripts call. */
+const SERVER_PACKAGES = ["nginx-light", "postgresql", "redis-server", "nodejs", "busybox-static"];
+
+/** The directory in which the servers and all that they depend on are unpacked, as one root. */
+export const SERVERS = join(ROOT, "node_modules", ".cache", "servers");
+
+/** Debian's names of processors, by Node's. */
+const DEBIAN_PROCESSORS = { x64: "amd64", arm64: "arm64" };
+
 /**
  * Returns the directory in which a virtual machine's packages are unpacked. They are not installed:
  * that would change how this machine boots, what it confines, and for which processors it has
@@ -145,7 +154,7 @@ export function missingPackages(directories, programs = PROGRAMS) {
 
 /**
  * Tells whether all tests are asked for, also those in virtual machines, which need some minutes
- * and 800 MB.
+ * and 1.3 GB.
  * @param {Record<string, string | undefined>} environment `CI` is as others set it, so any value
  *   but `0` and `false` is a yes
  * @returns {boolean}
@@ -230,6 +239,44 @@ function unpackMachine(processor) {
   renameSync(partial, machineDirectory(processor));
 }
 
+function installServers() {
+  const processor = DEBIAN_PROCESSORS[process.arch];
+  if (processor === undefined) throw new Error(`no packages for ${process.arch}`);
+  if (!existsSync(SERVERS)) unpackServers(processor);
+}
+
+/**
+ * Unpacks the servers with all that they depend on. They are not installed, as that would start
+ * them on this machine.
+ */
+function unpackServers(processor) {
+  const failure = "the Debian packages of servers could not be unpacked";
+  const partial = `${SERVERS}.partial`;
+  const apt = join(partial, "apt");
+  rmSync(partial, { recursive: true, force: true });
+  mkdirSync(join(apt, "archives", "partial"), { recursive: true });
+  console.log(`setup: unpacking ${SERVER_PACKAGES.join(", ")} with all that they depend on`);
+  const options = aptOptions(processor, apt);
+  run("apt-get", [...options, "update"], failure);
+  const install = ["--yes", "--no-install-recommends", "--download-only", "install"];
+  run("apt-get", [...options, ...install, ...SERVER_PACKAGES], failure);
+  run("sh", ["-ec", UNPACK_ROOT], failure, partial);
+  renameSync(partial, SERVERS);
+}
+
+/**
+ * Unpacks packages into a root whose directories are merged with those of `/usr`, whether the
+ * packages know of that or not.
+ */
+const UNPACK_ROOT = [
+  "for name in bin lib lib64 sbin; do mkdir -p usr/$name && ln -s usr/$name $name; done",
+  "mkdir run var && ln -s ../run var/run",
+  "for package in apt/archives/*.deb; do",
+  '  dpkg-deb --fsys-tarfile "$package" | tar --extract --keep-directory-symlink',
+  "done",
+  "rm -r apt",
+].join("\n");
+
 /**
  * Returns options by which apt looks for packages of a processor, with lists of its own, so that
  * the packages that this machine may install stay the same.
@@ -292,6 +339,7 @@ function main() {
       "images for another processor",
       () => installPrograms(CROSS_PROGRAMS[process.arch] ?? []),
     );
+    installOrGoOn("servers", installServers);
     for (const [processor, { hosts }] of Object.entries(MACHINES)) {
       if (!hosts.includes(process.arch)) continue;
       installOrGoOn(`virtual machine (${processor})`, () => installMachine(processor));
