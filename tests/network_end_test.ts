@@ -1,6 +1,7 @@
 /** Tests of how a pod leaves its networks: when it ends, and when something was killed. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { existsSync } from "node:fs";
 import { assertQuiet, assertRefused } from "./expect.ts";
 import { eventually, SimulatedHost } from "./host.ts";
 import { NETWORK_NEEDS } from "./network_needs.ts";
@@ -13,9 +14,10 @@ import {
   serve,
   writeNetwork,
 } from "./pod_networks.ts";
-import { startUp } from "./pod_processes.ts";
-import { isAlive, readStatus } from "./procfs.ts";
+import { signalIfThere, startUp } from "./pod_processes.ts";
+import { childrenOf, isAlive, readStatus } from "./procfs.ts";
 import { scenario } from "./scenario.ts";
+import { SmallDisk } from "./small_disk.ts";
 
 const OPTIONS = { flavor: "isolated", needs: NETWORK_NEEDS } as const;
 const FLAGS = { net: "default" };
@@ -271,3 +273,28 @@ function isThere(path: string): boolean {
     return false;
   }
 }
+
+scenario(
+  "on a full disk, gc takes a pod from a network whose plugin was killed with run",
+  OPTIONS,
+  async ({ script, stage0, dir }) => {
+    await writeNetwork(dir, "echo gone");
+    const plugin = `echo $CNI_COMMAND >>${dir}/calls; test $CNI_COMMAND = DEL || exec sleep 100`;
+    await Deno.writeTextFile(`${dir}/net.d/odd`, `#!/bin/sh\n${plugin}\n`);
+    await using disk = await SmallDisk.mount(stage0);
+    await using pod = await script("exit 7");
+    await using host = await SimulatedHost.open("shared", "own");
+    const before = await describeNetwork(host);
+    const program = await pod.launch({ host, flags: { net: "odd", localConfig: dir } });
+    await eventually("a plugin", () => existsSync(`${dir}/calls`));
+    const plugins = childrenOf(program.pid);
+    program.kill("SIGKILL");
+    for (const { pid } of plugins) signalIfThere(pid, "SIGKILL");
+    await program.result;
+    await Deno.mkdir(`${pod.dir}/../../exited-garbage`, { recursive: true });
+    await disk.fill();
+    assertQuiet(await pod.gc({ host }));
+    assertEquals(await Deno.readTextFile(`${dir}/calls`), "ADD\nDEL\n");
+    assertEquals(await describeNetwork(host), before);
+  },
+);
