@@ -191,25 +191,6 @@ machineScenario("root of a pod with limits sees them, and can change none", {
   assertPrints(result, lines(...readOnly, "stays", "33554432"));
 });
 
-machineScenario("a shortage beyond a pod is told also where it has no limits, but is counted", {
-  script: "echo ready; until [ -e /go ]; do sleep .1; done; tail /dev/zero",
-  commands: `
-    ${TREE}
-    echo +memory >/sys/fs/cgroup/cgroup.subtree_control
-    (run >/tmp/app 2>/tmp/lines) &
-    until grep -q ready /tmp/app 2>/dev/null; do sleep .1; done
-    echo 24M >"$(pod)/memory.max"; enter /bin/touch /go
-    wait; grep memory: /tmp/lines`,
-}, (result) => {
-  assertPrints(
-    result,
-    lines(
-      'run: apps[0]: killed for memory: 1 process of app "app": at no limit of the pod, but of a ' +
-        "cgroup above it, or of the machine",
-    ),
-  );
-});
-
 machineScenario("an app has the standard devices, and can make no others", {
   script: `
     for name in null zero full random urandom ptmx; do (: </dev/$name) && echo $name; done
