@@ -155,3 +155,12 @@ Deno.test("each message in troubleshooting is one of the code", () => {
   assertEquals(parts.filter((part) => !sources.includes(part)), []);
   assertEquals(messages.length > 50, true);
 });
+
+Deno.test("each unit in docs/systemd is what the page shows", () => {
+  const page = pages.get("docs/systemd.md")!;
+  const missing = filesIn("docs/systemd").filter((path) => {
+    const name = path.split("/").at(-1);
+    return !page.includes(`[\`${name}\`](systemd/${name}):\n\n\`\`\`ini\n${read(path)}\`\`\`\n`);
+  });
+  assertEquals(missing, []);
+});

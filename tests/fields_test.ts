@@ -98,6 +98,12 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
   "image: annotations, the operator's alone": [
     "logs: an image does not say how its app is logged, isolated",
   ],
+  "annotation appc.io/executor/supports-systemd-notify": [
+    "notify: a pod is ready when its app has told so, and nothing else that the app tells is passed on",
+    "notify: a pod is ready when its app has told so, and nothing else that the app tells is passed on, isolated",
+    "notify: run becomes an app that tells the service manager itself",
+    "notify: an annotation that says neither yes nor no is refused",
+  ],
   "app.exec": [
     "program: arguments arrive as they are, empty ones too",
     "program: a path with a slash starts at the working directory",

@@ -67,6 +67,7 @@ const MEANING: Partial<Record<Errno, string>> = {
   ENOENT: "no such file or directory",
   ESRCH: "no such process",
   EIO: "input/output error",
+  ECONNREFUSED: "nobody receives there",
   ENOEXEC: "not a program that this machine can run",
   EBADF: "not an open file descriptor",
   EAGAIN: "resource temporarily unavailable",

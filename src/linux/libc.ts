@@ -43,7 +43,8 @@ const LIBC_PATHS: Readonly<Record<string, readonly string[]>> = {
 /**
  * An argument of a system call: a number (a bigint where it has more than 53 bits), a text that
  * becomes a C string, bytes that are passed by address, null, or the address of a structure of such
- * words.
+ * words. What the kernel writes to the words of a structure is lost, but not what it writes to
+ * bytes that the structure points to.
  */
 export type Argument = number | bigint | string | Bytes | null | readonly Argument[];
 
@@ -143,12 +144,10 @@ export function trimHeap(): void {
  */
 function borrowing<T>(args: readonly Argument[], act: (words: readonly bigint[]) => T): T {
   const marks = arenas.map(({ used }) => used);
+  const placed: PlacedBytes[] = [];
   try {
-    const words = args.map(wordOf);
-    const result = act(words);
-    args.forEach((argument, i) => {
-      if (argument instanceof Uint8Array) copyOut(argument, Number(words[i]));
-    });
+    const result = act(args.map((argument) => wordOf(argument, placed)));
+    for (const { bytes, address } of placed) copyOut(bytes, address);
     return result;
   } finally {
     // Arenas that were begun for these arguments are used from their start again.
@@ -156,15 +155,25 @@ function borrowing<T>(args: readonly Argument[], act: (words: readonly bigint[])
   }
 }
 
-function wordOf(argument: Argument): bigint {
+/** Bytes of an argument, and the memory that the kernel sees in their place. */
+interface PlacedBytes {
+  bytes: Bytes;
+  address: number;
+}
+
+function wordOf(argument: Argument, placed: PlacedBytes[]): bigint {
   if (argument === null) return 0n;
   if (typeof argument === "number" || typeof argument === "bigint") {
     return BigInt.asIntN(64, BigInt(argument));
   }
-  if (typeof argument === "string" || argument instanceof Uint8Array) {
-    return BigInt(keepInMemory(argument));
+  if (typeof argument === "string") return BigInt(keepInMemory(argument));
+  if (argument instanceof Uint8Array) {
+    const address = keepInMemory(argument);
+    placed.push({ bytes: argument, address });
+    return BigInt(address);
   }
-  return BigInt(keepInMemory(asBytes(new BigUint64Array(argument.map(wordOf)))));
+  const words = argument.map((word) => wordOf(word, placed));
+  return BigInt(keepInMemory(asBytes(new BigUint64Array(words))));
 }
 
 function copyToArena(bytes: Bytes): number {

@@ -1,6 +1,6 @@
 /**
  * The annotations by which a pod, an app or an image tells this stage1 what the appc schema has no
- * field for.
+ * field for. Most are this project's own; the one that begins with `appc.io` is the spec's.
  *
  * An operator gives an app one with `rkt run … IMAGE --annotation=NAME=VALUE`; a pod has them in
  * its manifest. What an image's own manifest says holds for an app that says nothing else.
@@ -77,6 +77,12 @@ export const ANNOTATION_RULES = {
     does: "keeps the log in files of the pod, in the host's journal, or in both",
     unlessSaid: "file",
     operatorsAlone: true,
+  },
+  "appc.io/executor/supports-systemd-notify": {
+    of: "app",
+    values: "true or false",
+    does: "has the pod count as ready only when the app has told so, by sd_notify(3)",
+    unlessSaid: "false",
   },
 } as const satisfies Readonly<Record<string, AnnotationRule>>;
 

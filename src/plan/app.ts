@@ -26,6 +26,7 @@ import {
 import { LOG_ANNOTATIONS, type LogPlan, planLog } from "./log.ts";
 import { runBecomesApp } from "./namespaces.ts";
 import { refuseSocketActivation } from "./network/ports.ts";
+import { type NotificationPlan, planNotification } from "./notification.ts";
 import { readPolicy } from "./policy.ts";
 import { requestUser, type UserRequest } from "./process/user.ts";
 import { planDevices } from "./rootfs/devices.ts";
@@ -51,6 +52,10 @@ export interface AppOptions extends IsolatorOptions {
   disablePaths: boolean;
   /** `--interactive`. */
   interactive: boolean;
+  /** Whether `run` becomes the app. */
+  isBecome: boolean;
+  /** The address that `run` tells of the pod, if there is one. */
+  manager: string | undefined;
   /** The isolators of the pod. */
   ofPod: Isolators;
 }
@@ -100,6 +105,8 @@ export interface AppPlan extends MountPlan {
    * terminal.
    */
   terminalType: string | undefined;
+  /** How it tells that it is ready, if it does. */
+  notification: NotificationPlan | undefined;
 }
 
 /**
@@ -124,6 +131,8 @@ export function planApp(
   if (!policy.followsVolumeLinks) refuseLinks(volumes, facts.sources);
   const stdio = planStreams(pod, app, options, facts);
   const isLogged = stdio !== CALLERS_STREAMS;
+  const number = pod.apps.indexOf(app);
+  const notification = planNotification(app, { ...options, number });
   const mountOptions: MountOptions = {
     ...options,
     app: app.name,
@@ -131,6 +140,7 @@ export function planApp(
     readOnlyRoot: app.runtime.readOnlyRootFS ?? false,
     maskedPaths: options.disablePaths ? undefined : policy.maskedPaths,
     hasTerminal: stdio.stdin === "tty",
+    notifySocket: notification?.source,
   };
   const plan: AppPlan = {
     ...planMounts(volumes, mountOptions, facts),
@@ -150,6 +160,7 @@ export function planApp(
     stdio,
     log: isLogged ? planLog(app) : undefined,
     terminalType: hasTerminal(stdio, facts) ? facts.terminalType : undefined,
+    notification,
   };
   const notes = [
     ...notesOnUnknownIsolators(ofApp),

@@ -18,10 +18,16 @@ import { ACCOUNT_VARIABLES, environmentEntries } from "./environment.ts";
 import type { LogPlan, LogTarget } from "./log.ts";
 import type { PortMapping } from "./network/forwarded_ports.ts";
 import type { NetworkPlan } from "./network/networks.ts";
+import type { NotificationPlan } from "./notification.ts";
 import type { PodPlan, SingleAppPlan, SupervisedPlan } from "./pod.ts";
 import { STANDARD_DEVICES } from "./rootfs/devices.ts";
 import type { Access, MaskedPath } from "./rootfs/masked_paths.ts";
-import type { DirectoryStep, MountStep, ShareStep } from "./rootfs/mounts.ts";
+import {
+  type DirectoryStep,
+  isLeftToVolumes,
+  type MountStep,
+  type ShareStep,
+} from "./rootfs/mounts.ts";
 import { STREAMS, type StreamTarget } from "./stdio.ts";
 import { type StopPlan, USUAL_STOP } from "./stop.ts";
 
@@ -109,7 +115,7 @@ export function describeMount(step: MountStep): string {
       const source = step.leadsTo === undefined
         ? step.source
         : `${step.source} (which is ${step.leadsTo})`;
-      const unless = step.role === "name-file" ? ", unless a volume is there" : "";
+      const unless = isLeftToVolumes(step.role) ? ", unless a volume is there" : "";
       return `mount ${source} on ${step.target} (${how.join(", ")})${unless}`;
     }
     case "tmpfs": {
@@ -187,7 +193,7 @@ function describeLimits(limits: readonly CgroupLimit[]): string[] {
 }
 
 /** What `run` does to itself comes last, and holds for the app that it becomes. */
-function describeSingleApp({ apps, cgroups }: SingleAppPlan): string[] {
+function describeSingleApp({ apps, cgroups, manager }: SingleAppPlan): string[] {
   return apps.flatMap((app) => [
     ...describePreparation(app),
     ...describeRoot(app),
@@ -195,12 +201,22 @@ function describeSingleApp({ apps, cgroups }: SingleAppPlan): string[] {
     ...describeOomScore(app),
     ...cgroups.flatMap(describeCgroup),
     ...describeProcess(app),
+    ...(app.notification ? [describeNotification(app.notification)] : describeManager(manager)),
     `become ${quote(app.exec)}`,
   ]);
 }
 
+function describeManager(manager: string | undefined): string[] {
+  return manager === undefined ? [] : [`tell the service manager at ${manager} that it is ready`];
+}
+
+/** The address is the app's alone: neither handlers nor commands of `enter` have it. */
+function describeNotification({ variable }: NotificationPlan): string {
+  return `give the app NOTIFY_SOCKET=${variable}, by which it tells that it is ready`;
+}
+
 function describeSupervised(plan: SupervisedPlan): string[] {
-  const { users, apps, cgroups } = plan;
+  const { users, apps, cgroups, manager } = plan;
   return [
     ...(users
       ? [`make a user namespace: ids 0 to ${users.count - 1} are the host's from ${users.shift} on`]
@@ -213,6 +229,10 @@ function describeSupervised(plan: SupervisedPlan): string[] {
     ...apps.flatMap(describeRoot),
     ...apps.flatMap(describeEnvironment),
     ...apps.flatMap((app) => describeStart(app, cgroups)),
+    ...(apps.some(({ notification }) => notification)
+      ? ["wait until each app that tells has told that it is ready"]
+      : []),
+    ...describeManager(manager),
   ];
 }
 
@@ -324,6 +344,7 @@ function describeStart(app: AppPlan, cgroups: readonly PodCgroupPlan[]): string[
       ...(cgroups.length > 0 ? ["join the app's cgroups"] : []),
       ...describeProcess(app),
       ...(preStart ? [`run to its end ${program(preStart)}`] : []),
+      ...(app.notification ? [describeNotification(app.notification)] : []),
       `execute ${quote(exec)}`,
       ...describeStop(stop),
       ...(postStop ? [`wait for its end, then run ${program(postStop)}`] : []),

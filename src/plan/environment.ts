@@ -5,6 +5,7 @@
  */
 
 import type { EnvironmentVariable } from "../appc/manifest.ts";
+import { NOTIFY_SOCKET } from "./notification.ts";
 
 /**
  * Variables of an app that does not set them. `SHELL` is not the user's: that of a service's user
@@ -81,6 +82,25 @@ export function withAccount(
 ): ReadonlyMap<string, string> {
   const names: [string, string][] = name === undefined ? [] : [["USER", name], ["LOGNAME", name]];
   return new Map([...names, ["HOME", home], ...environment]);
+}
+
+/**
+ * Adds the address by which an app tells that it is ready.
+ *
+ * @param address Undefined for an app that does not tell.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * const address = "/.notify";
+ * assertEquals([...forNotification(new Map(), address)], [["NOTIFY_SOCKET", address]]);
+ * ```
+ */
+export function forNotification(
+  environment: ReadonlyMap<string, string>,
+  address: string | undefined,
+): ReadonlyMap<string, string> {
+  return address === undefined ? environment : new Map([...environment, [NOTIFY_SOCKET, address]]);
 }
 
 /** Returns the environment as execve(2) takes it: `NAME=value` each. */

@@ -70,6 +70,9 @@ export const FIELD_RULES = {
   "image: annotations, the operator's alone": ignored(
     "how the host keeps an app's log is not the image's to say",
   ),
+  "annotation appc.io/executor/supports-systemd-notify": honoured(
+    "of the app in the pod, or else of its image: `true` has the pod wait until the app tells that it is ready",
+  ),
   "app.exec": honoured(
     "absolute, relative to the working directory, or the first in the app's PATH that can be executed",
   ),

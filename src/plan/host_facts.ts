@@ -40,6 +40,8 @@ export interface HostFacts {
   callerStreams: Readonly<Record<Stream, CallerStream>>;
   /** The caller's `TERM`. */
   terminalType: string | undefined;
+  /** The caller's `NOTIFY_SOCKET`. */
+  notifySocket: string | undefined;
   /** The user who owns each app's root on the host, by the app's name. */
   rootOwners: ReadonlyMap<string, number>;
   /** The user's network configurations, in the order of their names. */

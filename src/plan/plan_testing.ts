@@ -39,6 +39,7 @@ export const NO_FACTS: HostFacts = {
   securityModules: { selinux: false, apparmor: false },
   callerStreams: { stdin: "pipe", stdout: "pipe", stderr: "pipe" },
   terminalType: undefined,
+  notifySocket: undefined,
   rootOwners: new Map(),
   networkFiles: [],
   hasBandwidthPlugin: false,

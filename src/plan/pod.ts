@@ -30,6 +30,7 @@ import {
   planNetworks,
 } from "./network/networks.ts";
 import { tellIgnoredPorts } from "./network/ports.ts";
+import { managerAddress } from "./notification.ts";
 import type { MaskedPath } from "./rootfs/masked_paths.ts";
 import { networkResolvConf, withCgroups } from "./rootfs/mounts.ts";
 import { planSysctls, type SysctlStep } from "./sysctl.ts";
@@ -51,6 +52,8 @@ interface CommonPlan {
   maskedPaths: MaskedPath[];
   /** The token by which rkt's metadata service knows the pod; empty if it does not. */
   mdsToken: string;
+  /** The address of the service manager that is told of the pod, if there is one. */
+  manager: string | undefined;
   /** What has no effect, or only a part of it, and why: one line each. */
   notes: string[];
 }
@@ -96,6 +99,7 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
     hasPlugin: facts.hasBandwidthPlugin,
   });
   const network = planNetwork(pod, args, flavor, { ...facts, bandwidth: bandwidth.limit });
+  const manager = managerAddress(facts.notifySocket);
   const options: AppOptions = {
     ...args,
     flavor,
@@ -104,6 +108,8 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
     ids: users,
     hostname: isIsolated ? hostnameOf(args) : undefined,
     metadataUrl: metadataUrl(args.mdsToken),
+    isBecome: runBecomesApp(pod, flavor),
+    manager: manager.address,
   };
   const planned = pod.apps.map((app, i) => planApp(pod, app, ofApps[i]!, options, facts));
   const withoutCgroups = planned.map(({ plan }) => plan);
@@ -124,7 +130,9 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
     sysctls: planSysctls(ofPod, ofApps, kinds, facts.sysctls),
     maskedPaths: planPodMaskedPaths(pod, { flavor, hasNetwork, disablePaths: args.disablePaths }),
     mdsToken: args.mdsToken,
+    manager: manager.address,
     notes: unique([
+      ...manager.notes,
       ...(isIsolated ? [] : ignoredArguments(args)),
       ...network.notes,
       ...planned.flatMap(({ notes }) => notes),

@@ -9,7 +9,12 @@ import type { Fd } from "../linux/fd.ts";
 import { inOwnMounts, openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import type { AppPlan } from "../plan/app.ts";
-import { environmentEntries, forTerminal, withAccount } from "../plan/environment.ts";
+import {
+  environmentEntries,
+  forNotification,
+  forTerminal,
+  withAccount,
+} from "../plan/environment.ts";
 import type { PodTreeStep } from "../plan/rootfs/mounts.ts";
 import { launch } from "../process/launch.ts";
 import type { MountTrees } from "../rootfs/app_mounts.ts";
@@ -37,6 +42,8 @@ export interface AppProgram {
   user: AppUser;
   /** The field of the manifest that names it. */
   field: string;
+  /** The address by which it tells that it is ready, if it does. */
+  notifySocket?: string | undefined;
 }
 
 /**
@@ -85,7 +92,7 @@ export function startProgram(
   using proc = openFile("/proc", O_PATH | O_DIRECTORY);
   const { credentials, account } = program.user;
   const variables = forTerminal(withAccount(plan.environment, account), plan.terminalType);
-  const environment = environmentEntries(variables);
+  const environment = environmentEntries(forNotification(variables, program.notifySocket));
   return withContext(`${program.field}.exec[0]`, () =>
     launch({
       ...root,

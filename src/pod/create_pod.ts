@@ -27,11 +27,13 @@ import { saveCredentials } from "../stage1/credentials_file.ts";
 import { saveEnvironment } from "../stage1/environment_file.ts";
 import { type Debug, warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { openServiceManager, type ServiceManager } from "../stage1/service_manager.ts";
 import { Streams } from "../stream/streams.ts";
 import { buildApp, type BuiltApp } from "./app.ts";
 import type { PreparedContext } from "./context.ts";
 import { applySysctls } from "./kernel_settings.ts";
 import { makePodNamespaces, type PodNamespaces } from "./namespaces.ts";
+import { Notifications } from "./notifications.ts";
 
 /**
  * A pod whose apps can start. Disposing of it lets go what it holds; its processes have ended by
@@ -42,6 +44,10 @@ export interface CreatedPod extends Disposable {
   namespaces: PodNamespaces | undefined;
   cgroups: PodCgroups;
   streams: Streams;
+  /** What the apps tell of themselves. */
+  notifications: Notifications;
+  /** Whoever wants to be told of the pod. */
+  manager: ServiceManager;
   /** The pod directory, locked. */
   lock: Fd;
   debug: Debug;
@@ -58,6 +64,8 @@ export interface CreatedPod extends Disposable {
 export function createPod(plan: SupervisedPlan, context: PreparedContext): CreatedPod {
   const { lock, sources, debug } = context;
   using undo = new DisposableStack();
+  const manager = undo.use(openServiceManager(plan.manager));
+  const notifications = undo.use(new Notifications(plan.apps, manager, debug));
   saveCgroupPaths(lock, pathsOfCgroups(plan.cgroups));
   const cgroups = makePodCgroups(plan.cgroups, debug);
   const namespaces = plan.namespaces && makePodNamespaces(plan.namespaces, context, cgroups);
@@ -81,7 +89,10 @@ export function createPod(plan: SupervisedPlan, context: PreparedContext): Creat
   for (const app of apps.values()) saveForEnter(app);
   const held = undo.move();
   const dispose = () => held.dispose();
-  return { apps, namespaces, cgroups, streams, lock, debug, [Symbol.dispose]: dispose };
+  return {
+    ...{ apps, namespaces, cgroups, streams, notifications, manager, lock, debug },
+    [Symbol.dispose]: dispose,
+  };
 }
 
 /** Saves what `enter` takes of an app, so that it need not look into the app's own files. */

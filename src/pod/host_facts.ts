@@ -18,6 +18,7 @@ import { isPluginThere } from "../network/plugin_directories.ts";
 import type { HostFacts, HostQuestions } from "../plan/host_facts.ts";
 import { BANDWIDTH } from "../plan/network/bandwidth.ts";
 import { networkDirectory } from "../plan/network/networks.ts";
+import { NOTIFY_SOCKET } from "../plan/notification.ts";
 import type { SecurityModules } from "../plan/process/security_label.ts";
 import type { SourceFacts } from "../plan/rootfs/mounts.ts";
 import type { CallerStream } from "../plan/stdio.ts";
@@ -58,6 +59,7 @@ export function lookAtHost(
     securityModules: lookAtSecurityModules(questions.securityModules),
     callerStreams: { stdin: kindOf(0), stdout: kindOf(1), stderr: kindOf(2) },
     terminalType: ownVariable("TERM"),
+    notifySocket: ownVariable(NOTIFY_SOCKET),
     rootOwners: new Map(
       questions.roots.map((
         { app, rootfs, field },

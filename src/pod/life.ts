@@ -78,6 +78,11 @@ export class PodLife {
     return this.#states.every(({ hasRun }) => hasRun);
   }
 
+  /** Whether the apps have been asked to end, or killed. */
+  get isStopping(): boolean {
+    return this.#stopping;
+  }
+
   /** The pod's exit status: that of the app that failed first, 0 when none did. */
   get status(): number {
     return this.#status;

@@ -13,7 +13,12 @@ import { openInit } from "../linux/init.ts";
 import { openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import type { AppPlan } from "../plan/app.ts";
-import { environmentEntries, forTerminal, withAccount } from "../plan/environment.ts";
+import {
+  environmentEntries,
+  forNotification,
+  forTerminal,
+  withAccount,
+} from "../plan/environment.ts";
 import type { SingleAppPlan } from "../plan/pod.ts";
 import type { PrivilegePlan } from "../plan/process/privileges.ts";
 import { tryLabels } from "../process/labels.ts";
@@ -31,7 +36,8 @@ import { printable, warn } from "../stage1/log.ts";
 import { placePid, preparePid } from "../stage1/pid_file.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { describeProcess, saveProcesses } from "../stage1/processes_file.ts";
-import { markReady, prepareReadiness } from "../stage1/readiness.ts";
+import { markReady, openReadiness, prepareReadiness } from "../stage1/readiness.ts";
+import { openServiceManager } from "../stage1/service_manager.ts";
 import { GivenStreams } from "../stream/given_streams.ts";
 import type { PodContext } from "./context.ts";
 import { saveRun } from "./save_run.ts";
@@ -47,7 +53,7 @@ import { saveRun } from "./save_run.ts";
  * @throws {Error} when anything stands in the way; nothing is left mounted then.
  */
 export function runSingleApp(
-  { cgroups, apps: [app], notes: planNotes }: SingleAppPlan,
+  { cgroups, apps: [app], manager: address, notes: planNotes }: SingleAppPlan,
   context: PodContext,
 ): never {
   const { lock, debug } = context;
@@ -57,6 +63,8 @@ export function runSingleApp(
   selfConfine("run", debug);
   saveRun(context);
   const host = openNamespace("self", "mnt");
+  // An app that tells of itself is not spoken for.
+  using manager = openServiceManager(plan.notification ? undefined : address);
   const { root, notes: rootNotes } = buildRoot(plan, context.sources, debug);
   for (const line of rootNotes) warn("run", line);
   context.sources[Symbol.dispose]();
@@ -66,7 +74,9 @@ export function runSingleApp(
   saveCredentials(plan.name, credentials);
   saveEnvironment(plan.name, environmentEntries(variables));
   const workingDirectory = openWorkingDirectory(plan, root);
-  const environment = environmentEntries(forTerminal(variables, plan.terminalType));
+  const environment = environmentEntries(
+    forNotification(forTerminal(variables, plan.terminalType), plan.notification?.variable),
+  );
   const program = withContext(
     programField(plan),
     () => findProgram(root, { ...plan, environment }),
@@ -81,13 +91,15 @@ export function runSingleApp(
   const process = describeProcess(plan.name, Deno.pid, openNamespace("self", "mnt"));
   saveProcesses(lock, [{ ...process, stopSignal: plan.stop.signal }]);
   preparePid(lock, Deno.pid);
-  prepareReadiness(lock);
+  const readiness = openReadiness(lock);
+  prepareReadiness(readiness);
 
   moveIntoRoot(root, debug);
   const notes = [...oomNotes, ...enterOwnCgroups(cgroups, cgroupDirectories, debug)];
   for (const line of notes) warn("run", line);
   placePid(lock);
-  markReady(lock);
+  markReady(readiness);
+  manager.tell("READY=1");
   debug(`user ${credentials.uid}, group ${credentials.gid}, groups ${credentials.groups}`);
   debug(`execute ${program.files.map(({ path }) => path).join(" or ")}`);
   // What is inherited passes by the bounding set.

@@ -36,6 +36,7 @@ import { describeError, ToldError } from "../stage1/entrypoint.ts";
 import { type Debug, withLinesTo } from "../stage1/log.ts";
 import type { Streams } from "../stream/streams.ts";
 import { type Action, type ActivePhase, type Living, PodLife } from "./life.ts";
+import type { Notifications } from "./notifications.ts";
 import { stopJob } from "./stop_job.ts";
 
 /** The pod as the supervisor acts on it. */
@@ -67,7 +68,11 @@ export interface SupervisorHooks {
    * Called once, after `begun`, when every app's own program has been started. It is never called
    * for a pod of which a pre-start handler fails.
    */
+  allStarted(): void;
+  /** Called once, after `allStarted`, when also every app that tells of itself is ready. */
   ready(): void;
+  /** Called once, when the apps have been asked to end. */
+  stopping(): void;
   /**
    * Ends every process of the pod, and returns when none is left. Called once, when all apps have
    * ended, or an error has kept the loop from waiting for that.
@@ -77,11 +82,18 @@ export interface SupervisorHooks {
   firstProcess: number | undefined;
   streams: SupervisedStreams;
   memory: SupervisedMemory;
+  notifications: SupervisedNotifications;
   debug: Debug;
 }
 
 /** What the loop needs of the watch over the pod's memory. */
 export type SupervisedMemory = Pick<MemoryWatch, "dueIn" | "interests" | "look" | "onReady">;
+
+/** What the loop needs of what apps tell of themselves. */
+export type SupervisedNotifications = Pick<
+  Notifications,
+  "interests" | "isReady" | "onReady" | "untilNext"
+>;
 
 /** What the loop needs of the apps' streams. */
 export type SupervisedStreams = Pick<
@@ -195,8 +207,8 @@ class Supervisor {
   #deadline: number | undefined;
   /** Whether somebody has asked the pod to end. */
   #isUrged = false;
-  /** Whether it has been told that every app has been started. */
-  #hasToldReady = false;
+  /** What the hooks have been told of the pod, each once. */
+  readonly #told = new Set<"allStarted" | "ready" | "stopping">();
   /** The error that ends the pod, if one does. */
   #failure: { error: unknown } | undefined;
   /** Whether the apps' output cannot be passed on any more. */
@@ -225,7 +237,7 @@ class Supervisor {
   begin(): void {
     this.#perform(this.#life.begin());
     if (!this.#failure) this.#orFail(() => this.#pod.begun());
-    this.#tellReady();
+    this.#tellPhase();
   }
 
   /**
@@ -249,11 +261,14 @@ class Supervisor {
   }
 
   #handleNext(): void {
+    const isPaused = this.#pod.notifications.untilNext() !== undefined;
     const ready = this.#kernel.waitForEvents(this.#interests(), this.#untilNext());
-    if (ready.length === 0 && this.#untilQuiet() !== undefined) this.#giveBackMemory();
+    const isQuiet = ready.length === 0 && !isPaused;
+    if (isQuiet && this.#untilQuiet() !== undefined) this.#giveBackMemory();
     this.#pod.memory.onReady(ready, this.#now());
     if (this.#pod.memory.dueIn(this.#now()) === 0) this.#pod.memory.look(this.#now());
     this.#passOn(ready);
+    this.#pod.notifications.onReady(ready);
     if (this.#pod.streams.hasEscaped) this.#stopAtOnce();
     const fds = new Set(ready.map(({ fd }) => fd));
     if (fds.has(this.#signals.number)) this.#handleSignals();
@@ -261,7 +276,7 @@ class Supervisor {
     // descriptor that has just been closed.
     const ended = [...this.#running].filter(([fd]) => fds.has(fd));
     for (const [, running] of ended) this.#reap(running);
-    this.#tellReady();
+    this.#tellPhase();
     if (this.#remaining() === 0) this.#giveUpWaiting();
   }
 
@@ -288,10 +303,17 @@ class Supervisor {
     }
   }
 
-  #tellReady(): void {
-    if (this.#hasToldReady || this.#failure || !this.#life.isReady) return;
-    this.#hasToldReady = true;
-    this.#orFail(() => this.#pod.ready());
+  #tellPhase(): void {
+    const hasStarted = this.#life.isReady && !this.#failure;
+    if (hasStarted) this.#tellOnce("allStarted");
+    if (hasStarted && this.#pod.notifications.isReady) this.#tellOnce("ready");
+    if (this.#life.isStopping) this.#tellOnce("stopping");
+  }
+
+  #tellOnce(what: "allStarted" | "ready" | "stopping"): void {
+    if (this.#told.has(what)) return;
+    this.#told.add(what);
+    this.#orFail(() => this.#pod[what]());
   }
 
   #orFail(act: () => void): void {
@@ -340,12 +362,18 @@ class Supervisor {
       ...fds.map((fd) => ({ fd, events: POLLIN })),
       ...ofStreams,
       ...this.#pod.memory.interests(),
+      ...this.#pod.notifications.interests(),
     ];
   }
 
   /** Milliseconds until something is to be done without an event; `undefined` means never. */
   #untilNext(): number | undefined {
-    const times = [this.#remaining(), this.#untilQuiet(), this.#pod.memory.dueIn(this.#now())];
+    const times = [
+      this.#remaining(),
+      this.#untilQuiet(),
+      this.#pod.memory.dueIn(this.#now()),
+      this.#pod.notifications.untilNext(),
+    ];
     const known = times.filter((time) => time !== undefined);
     return known.length > 0 ? Math.min(...known) : undefined;
   }

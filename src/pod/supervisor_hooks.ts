@@ -26,7 +26,7 @@ import {
   ProcessesRecord,
   type RecordedProcess,
 } from "../stage1/processes_file.ts";
-import { markReady, prepareReadiness } from "../stage1/readiness.ts";
+import { markReady, openReadiness, prepareReadiness } from "../stage1/readiness.ts";
 import { prepareStatus, saveStatus } from "../stage1/status_files.ts";
 import type { Stdio } from "../stream/stdio.ts";
 import { type AppProgram, type BuiltApp, startProgram } from "./app.ts";
@@ -39,17 +39,20 @@ const ROOT: AppUser = { credentials: { uid: 0, gid: 0, groups: [0] }, account: R
 
 /** Returns the hooks by which the supervisor acts on a pod. */
 export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
-  const { apps, namespaces, cgroups, streams, lock, debug } = pod;
+  const { apps, namespaces, cgroups, streams, notifications, manager, lock, debug } = pod;
   const statuses = openFile(POD_PATHS.statuses, O_PATH | O_DIRECTORY);
-  // stage0 gave the directory to the pod's users. This process has to own it, because it writes
+  const readiness = openReadiness(lock);
+  // stage0 gave the directories to the pod's users. This process has to own them, because it writes
   // there when it has no privileges left.
-  if (namespaces?.users) setOwnerAt(statuses, "", { uid: 0, gid: -1 });
+  if (namespaces?.users) {
+    for (const directory of [statuses, readiness]) setOwnerAt(directory, "", { uid: 0, gid: -1 });
+  }
   const recorded = new Map<string, RecordedProcess>();
   const names = [...apps.keys()];
   for (const name of names) prepareStatus(statuses, name);
   preparePid(lock, namespaces?.pid ?? Deno.pid);
   const record = new ProcessesRecord(lock, names);
-  prepareReadiness(lock);
+  prepareReadiness(readiness);
   let hasBegun = false;
   return {
     apps: [...apps.values()].map(({ plan: { name, preStart, postStop, stop } }) => ({
@@ -61,11 +64,13 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
     start(name, phase) {
       const app = apps.get(name)!;
       const program = programOf(app, phase);
-      return streams.withStdio(
+      const pid = streams.withStdio(
         name,
         ownerOf(program, app.plan),
         (stdio) => startWithAttributes(app, program, stdio, pod),
       );
+      if (phase === "running") notifications.appStarted(name, pid);
+      return pid;
     },
     started(name, pid) {
       streams.appStarted(name, pid);
@@ -81,13 +86,16 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
       placePid(lock);
       hasBegun = true;
     },
-    ready() {
-      // With a user namespace, the link's directory may be the pod's users'.
-      orNote(() => markReady(lock));
+    allStarted() {
       // In the host's namespaces, this process keeps what it needs to find the pod's processes.
       if (!namespaces || hasMoreToStart(pod)) return;
       selfConfine(streams.hasGiven ? "lending" : "waiting", debug);
     },
+    ready() {
+      orNote(() => markReady(readiness));
+      manager.tell("READY=1");
+    },
+    stopping: () => manager.tell("STOPPING=1"),
     end: () => endPod(pod, recorded),
     firstProcess: namespaces?.pid,
     streams,
@@ -97,6 +105,7 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
       (line) => streams.say(line),
       debug,
     ),
+    notifications,
     debug,
   };
 }
@@ -162,7 +171,12 @@ function programOf({ plan, user }: BuiltApp, phase: ActivePhase): AppProgram {
     case "pre-start":
       return ofHandler(plan.preStart!);
     case "running":
-      return { exec: plan.exec, field: `${plan.field}.app`, user };
+      return {
+        exec: plan.exec,
+        field: `${plan.field}.app`,
+        user,
+        notifySocket: plan.notification?.variable,
+      };
     case "post-stop":
       return ofHandler(plan.postStop!);
   }

@@ -18,6 +18,7 @@ Deno.test("apps start in order, and the pod is over with the last of them", () =
     "0 start a: running",
     "0 start b: running",
     "0 begun",
+    "0 all started",
     "0 ready",
     "10 sweep b",
     "10 save b: 0",
@@ -263,7 +264,7 @@ Deno.test("the supervisor stops as its app in the caller's session stops, and ha
     .at(5, { stopped: "a", by: SIGTSTP })
     .at(9, { ended: "a", end: OK });
   pod.run();
-  assertEquals(pod.log.slice(3, 6), ["5 stop by 20", "5 signal 18 a", "5 group 18 a"]);
+  assertEquals(pod.log.slice(4, 7), ["5 stop by 20", "5 signal 18 a", "5 group 18 a"]);
 });
 
 Deno.test("an app that stops where no shell waits is left as it is", () => {
@@ -397,7 +398,7 @@ Deno.test("an app that cannot be started ends the pod, and signals take effect a
   const pod = new DoubleOfPod("a");
   unstartable(pod, "a", "running");
   assertThrows(() => pod.run(), Error, "a: no such program");
-  assertEquals(pod.log, ["0 end", "0 rest", "0 unblock"]);
+  assertEquals(pod.log, ["0 stopping", "0 end", "0 rest", "0 unblock"]);
 });
 
 Deno.test("when an app cannot be started, the others are asked to end, or do not start", () => {
@@ -409,6 +410,7 @@ Deno.test("when an app cannot be started, the others are asked to end, or do not
     "0 say b: no such program",
     "0 signal 15 a",
     "0 signal 18 a",
+    "0 stopping",
     "70 sweep a",
     "70 save a: 0",
     "70 end",
@@ -482,4 +484,31 @@ Deno.test("an error ends a pod with it also when the pod has ended", () => {
   failing(pod, "end");
   assertThrows(() => pod.run(), Error, "end fails");
   assertEquals(pod.done("save"), ["10 save a: 0"]);
+});
+
+Deno.test("a pod whose app tells when it is ready is not ready before, but has started", () => {
+  const pod = new DoubleOfPod("a").withTeller()
+    .at(500, { toldReady: true })
+    .at(5000, { ended: "a", end: OK });
+  pod.run();
+  assertEquals(pod.log.slice(0, 7), [
+    "0 start a: running",
+    "0 begun",
+    "0 all started",
+    "500 told",
+    "500 ready",
+    // Three seconds after the time in which the app was not listened to.
+    "3700 lean",
+    "5000 sweep a",
+  ]);
+});
+
+Deno.test("it is told once that the pod is about to end", () => {
+  const pod = new DoubleOfPod("a").withTeller()
+    .at(10, { signal: SIGTERM })
+    .at(20, { signal: SIGTERM })
+    .at(30, { ended: "a", end: { signal: SIGTERM } });
+  pod.run();
+  assertEquals(pod.done("stopping"), ["10 stopping"]);
+  assertEquals(pod.done("ready"), []);
 });

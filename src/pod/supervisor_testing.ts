@@ -19,10 +19,13 @@ import { supervise, type SupervisorHooks, type SupervisorKernel } from "./superv
 const SIGNALS = 10;
 const STREAM = 11;
 const MEMORY = 12;
+const NOTIFICATIONS = 13;
 const FIRST_FD = 100;
 /** The process ids of the pod's pid 1, and of the first process of an app that starts. */
 const FIRST_PROCESS = 999;
 const FIRST_PID = 1000;
+/** How many milliseconds apps are not listened to once they have told something. */
+const PAUSE = 200;
 
 /** Something that happens in a pod. */
 export type PodEvent =
@@ -37,7 +40,9 @@ export type PodEvent =
   | { written: string }
   | { escaped: true }
   /** All that was written has been read. */
-  | { allRead: true };
+  | { allRead: true }
+  /** The apps that tell of themselves have told that they are ready. */
+  | { toldReady: true };
 
 /** A pod and its kernel, whose clock goes from one event to the next. Nothing of it is real. */
 export class DoubleOfPod {
@@ -62,6 +67,9 @@ export class DoubleOfPod {
   #hasEscaped = false;
   #isAllRead = true;
   #isShared = false;
+  #isToldReady = true;
+  /** Until when what apps tell is not listened to. */
+  #pausedUntil = 0;
   #ignored: readonly number[] = [];
   /** The signals that come while the supervisor is stopped. */
   #whileStopped: Signal[] = [];
@@ -107,6 +115,12 @@ export class DoubleOfPod {
     return this;
   }
 
+  /** An app of the pod tells when it is ready. */
+  withTeller(): this {
+    this.#isToldReady = false;
+    return this;
+  }
+
   /** Supervises the pod to its end. */
   run(): number {
     const status = supervise(this.hooks, this.kernel);
@@ -138,11 +152,14 @@ export class DoubleOfPod {
       sweep: (app) => this.#note(`sweep ${app}`),
       saveStatus: (app, status) => this.#note(`save ${app}: ${status}`),
       begun: () => this.#note("begun"),
+      allStarted: () => this.#note("all started"),
       ready: () => this.#note("ready"),
+      stopping: () => this.#note("stopping"),
       end: () => this.#note("end"),
       firstProcess: FIRST_PROCESS,
       streams: this.#makeStreams(),
       memory: this.#makeMemory(),
+      notifications: this.#makeNotifications(),
       debug: () => {},
     };
   }
@@ -189,6 +206,25 @@ export class DoubleOfPod {
       look: () => {
         if (due !== undefined) this.#note("look");
         due = undefined;
+      },
+    };
+  }
+
+  #makeNotifications(): SupervisorHooks["notifications"] {
+    const isReady = () => this.#isToldReady;
+    const untilNext = () =>
+      this.#now < this.#pausedUntil ? this.#pausedUntil - this.#now : undefined;
+    return {
+      get isReady() {
+        return isReady();
+      },
+      untilNext,
+      interests: () => untilNext() === undefined ? [{ fd: NOTIFICATIONS, events: POLLIN }] : [],
+      onReady: (ready) => {
+        if (!ready.some(({ fd }) => fd === NOTIFICATIONS)) return;
+        this.#note("told");
+        this.#isToldReady = true;
+        this.#pausedUntil = this.#now + PAUSE;
       },
     };
   }
@@ -278,6 +314,7 @@ export class DoubleOfPod {
       return this.#send(SIGCHLD, true);
     }
     if ("short" in event) return MEMORY;
+    if ("toldReady" in event) return NOTIFICATIONS;
     if ("written" in event) this.#written = event.written;
     else if ("escaped" in event) this.#hasEscaped = true;
     else this.#isAllRead = true;

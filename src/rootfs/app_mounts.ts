@@ -20,6 +20,7 @@ import {
   type BindStep,
   type CgroupStep,
   type HostTreeStep,
+  isLeftToVolumes,
   KERNEL_TREES,
   type MountStep,
   type PodTreeStep,
@@ -106,7 +107,7 @@ function placeUnlessTaken(
     if (step.role === "volume") {
       throw new Error(`duplicate mount: ${step.target} leads to where ${taker} is`);
     }
-    return step.role === "name-file"
+    return isLeftToVolumes(step.role)
       ? [`${step.field}: ignored: ${taker} is at ${step.target}`]
       : [];
   }

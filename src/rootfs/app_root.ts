@@ -95,7 +95,7 @@ export function cloneHostTrees(
       if (tree) trees.set(step, tree);
     }
     if (step.kind === "bind") {
-      const clone = () => cloneTreeAt(sources.open(step.source), step.recursive);
+      const clone = () => cloneTreeAt(sources.open(step.source, O_PATH), step.recursive);
       trees.set(step, withContext(step.field, clone));
     }
   }

@@ -17,15 +17,15 @@ export class VolumeSources implements Disposable {
    *
    * @param path An absolute path on the host, whose symbolic links are followed, but for magic ones
    * of /proc; or a path relative to the pod directory, which may have none.
+   * @param flags What a source in the pod directory is opened with; without `O_PATH`, its owner and
+   * mode can be changed.
    * @returns A descriptor, open until this object is disposed of.
    * @throws {SyscallError} when the source cannot be opened.
    */
-  open(path: string): Fd {
+  open(path: string, flags = O_RDONLY): Fd {
     const known = this.#opened.get(path);
     if (known !== undefined) return known;
-    const fd = path.startsWith("/")
-      ? openNamed(path, O_PATH)
-      : openBeneath(AT_FDCWD, path, O_RDONLY);
+    const fd = path.startsWith("/") ? openNamed(path, O_PATH) : openBeneath(AT_FDCWD, path, flags);
     this.#opened.set(path, fd);
     return fd;
   }

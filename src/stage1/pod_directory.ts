@@ -34,6 +34,8 @@ export const POD_PATHS = {
   statuses: "stage1/rootfs/rkt/status",
   /** A link to `ready`, once all apps have been started: `rkt status --wait-ready` looks for it. */
   readiness: "stage1/rootfs/rkt/supervisor-status",
+  /** The sockets of apps that tell when they are ready, by their numbers in the pod. */
+  notify: "notify",
   environments: "stage1/rootfs/rkt/env",
   credentials: "stage1/rootfs/rkt/credentials",
   resolvConf: "stage1/rootfs/etc/rkt-resolv.conf",

@@ -238,6 +238,14 @@ export const ROWS: Record<FieldName, Row> = {
   "image: annotations, the operator's alone": {
     told: { isolated: /^image ".*": annotations\[1\] \(stage1-volo\/log-size\): ignored: / },
   },
+  "annotation appc.io/executor/supports-systemd-notify": {
+    refused: {
+      flavor: "isolated",
+      edit: ofImage((image) => {
+        image.annotations = [{ name: "appc.io/executor/supports-systemd-notify", value: "yes" }];
+      }),
+    },
+  },
   "app.exec": onRunning(agreeOnPrograms, "single", "several", "isolated", "users"),
   "app.user, app.group": onRunning(agreeOnIds, "single", "several", "isolated", "users"),
   "app.supplementaryGIDs": onRunning(

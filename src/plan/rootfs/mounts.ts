@@ -13,6 +13,7 @@ import type { Flavor } from "../../stage1/flavor.ts";
 import { POD_PATHS } from "../../stage1/pod_directory.ts";
 import { type Hierarchy, hierarchyPath } from "../cgroup/names.ts";
 import { hostId, type IdRange } from "../id_range.ts";
+import { NOTIFY_TARGET } from "../notification.ts";
 import { type MaskedPath, planMaskedPaths } from "./masked_paths.ts";
 import { leadsTo } from "./source_links.ts";
 import type { VolumeMount } from "./volumes.ts";
@@ -40,9 +41,10 @@ export interface DirectoryStep {
  * - a `volume` is an error there;
  * - a `default` is left out: the volume of a mount point that got none;
  * - a `name-file` is left out, and that is said: /etc/resolv.conf or /etc/hosts as an option or a
- *   network has it.
+ *   network has it;
+ * - so is a `notify-socket`, by which the app tells that it is ready.
  */
-export type MountRole = "volume" | "default" | "name-file";
+export type MountRole = "volume" | "default" | "name-file" | "notify-socket";
 
 /** A path of the host that appears in the app. */
 export interface BindStep {
@@ -157,13 +159,18 @@ export type VolumeStep = BindStep | RebindStep;
 /** Parts the mounts of a plan in those of volumes, and those before and after them. */
 export function partMounts(mounts: readonly MountStep[]) {
   const isVolume = (step: MountStep): step is VolumeStep =>
-    "role" in step && step.role !== "name-file";
-  const isNameFile = (step: MountStep) => step.kind === "bind" && !isVolume(step);
+    "role" in step && !isLeftToVolumes(step.role);
+  const isAfter = (step: MountStep) => step.kind === "bind" && !isVolume(step);
   return {
-    before: mounts.filter((step) => !isVolume(step) && !isNameFile(step)),
+    before: mounts.filter((step) => !isVolume(step) && !isAfter(step)),
     volumes: mounts.filter(isVolume),
-    after: mounts.filter(isNameFile),
+    after: mounts.filter(isAfter),
   };
+}
+
+/** Tells whether a mount is left out where a volume is, and that is said. */
+export function isLeftToVolumes(role: MountRole): boolean {
+  return role === "name-file" || role === "notify-socket";
 }
 
 /** All that is done to the host's and the app's file systems, in order. */
@@ -200,6 +207,8 @@ export interface MountOptions {
   maskedPaths: string | undefined;
   /** Whether the app has a terminal of the pod's. */
   hasTerminal: boolean;
+  /** The socket by which the app tells that it is ready, if that is a file. */
+  notifySocket: string | undefined;
 }
 
 /** Facts of a volume's source. */
@@ -250,6 +259,7 @@ export function planMounts(
       ...(hostname === undefined ? [] : [HOSTNAME_FILE]),
       ...volumes.map((mount) => bindVolume(mount, restrictDevices, facts)),
       ...dnsFiles(dns, restrictDevices),
+      ...(options.notifySocket === undefined ? [] : [notifySocket(options.notifySocket)]),
     ],
     readOnlyRoot,
     noDevices: restrictDevices,
@@ -441,6 +451,15 @@ function hostFile(path: string, field: string): Omit<BindStep, "noDevices"> {
 /** The pod's own copy, which the app may change. */
 function podFile(source: string, target: string, field: string): Omit<BindStep, "noDevices"> {
   return fileBind(source, target, field);
+}
+
+function notifySocket(source: string): BindStep {
+  return {
+    ...fileBind(source, NOTIFY_TARGET, "socket"),
+    role: "notify-socket",
+    noDevices: false,
+    field: "NOTIFY_SOCKET",
+  };
 }
 
 function fileBind(source: string, target: string, field: string): Omit<BindStep, "noDevices"> {

@@ -23,6 +23,7 @@ const OPTIONS: MountOptions = {
   restrictDevices: false,
   maskedPaths: undefined,
   hasTerminal: false,
+  notifySocket: undefined,
 };
 const NOTHING: MountFacts = { mounts: [], sources: new Map() };
 

@@ -1,0 +1,136 @@
+/**
+ * Datagrams between processes of one machine: unix(7).
+ *
+ * @module
+ */
+
+import { asBytes, type Bytes, concatenate } from "./bytes.ts";
+import { failedWith } from "./errno.ts";
+import { AT_FDCWD, Fd } from "./fd.ts";
+import { syscall } from "./libc.ts";
+import { O_CLOEXEC, O_NONBLOCK } from "./open.ts";
+import { POLLOUT, waitForEvents } from "./poll.ts";
+import { encodeText } from "./text.ts";
+
+const AF_UNIX = 1;
+const SOCK_DGRAM = 2;
+const SOL_SOCKET = 1;
+const SO_PASSCRED = 16;
+const SCM_CREDENTIALS = 2;
+const MSG_NOSIGNAL = 0x4000;
+
+/** To send, it takes the permission to write. */
+const MODE = 0o666;
+
+/** The most bytes of a socket's name: `sun_path`. */
+const LONGEST_NAME = 108;
+
+/** A `struct cmsghdr`, of 16 bytes, and a `struct ucred`, filled up to whole words. */
+const CONTROL_SIZE = 32;
+const CREDENTIALS_AT = 16;
+
+/** A datagram, and who sent it. */
+export interface Datagram {
+  bytes: Bytes;
+  /** The sender, as this process sees it; 0 if that is a process which it does not see. */
+  pid: number;
+}
+
+/**
+ * Makes a socket that sends to an address, and never waits.
+ *
+ * @param address A path; or, behind `@`, an abstract name.
+ * @throws {SyscallError} when nobody receives there.
+ * @throws {RangeError} when the address is too long.
+ */
+export function connectDatagrams(address: string): Fd {
+  return makeSocket((fd) => {
+    const name = socketName(address);
+    syscall("connect", fd.number, name, name.length);
+  });
+}
+
+/**
+ * Makes a socket that receives at an address, never waits, and is told who has sent what. Whoever
+ * gets to the address may send.
+ *
+ * @param address A path at which nothing is; or, behind `@`, an abstract name.
+ * @throws {SyscallError} when it cannot be made there.
+ */
+export function receiveDatagrams(address: string): Fd {
+  return makeSocket((fd) => {
+    const yes = asBytes(Int32Array.of(1));
+    syscall("setsockopt", fd.number, SOL_SOCKET, SO_PASSCRED, yes, yes.length);
+    const name = socketName(address);
+    syscall("bind", fd.number, name, name.length);
+    if (!isAbstract(address)) syscall("fchmodat", AT_FDCWD, address, MODE);
+  });
+}
+
+/**
+ * Sends a datagram by a connected socket.
+ *
+ * @param patience How many milliseconds there may pass until the receiver has room for it.
+ * @throws {SyscallError} when it cannot be sent; `EAGAIN` when there is no room.
+ */
+export function sendByConnected(fd: Fd, bytes: Bytes, patience: number): void {
+  waitForEvents([{ fd: fd.number, events: POLLOUT }], patience);
+  syscall("sendto", fd.number, bytes, bytes.length, MSG_NOSIGNAL, null, 0);
+}
+
+/**
+ * Takes the next datagram. Descriptors that come with it are closed.
+ *
+ * @param limit The most bytes. Of a longer datagram, the rest is lost.
+ * @returns `undefined` when there is none.
+ * @throws {SyscallError} when the socket cannot be read.
+ */
+export function takeDatagram(fd: Fd, limit: number): Datagram | undefined {
+  const bytes = new Uint8Array(limit);
+  // With room for nothing else, the kernel drops what is not the sender's credentials.
+  const control = new Uint8Array(CONTROL_SIZE);
+  const data = [bytes, bytes.length];
+  // A `struct msghdr`: no address, the data, the control data, and flags.
+  const message = [null, 0, data, 1, control, control.length, 0];
+  try {
+    const length = syscall("recvmsg", fd.number, message, 0);
+    return { bytes: bytes.slice(0, length), pid: senderOf(control) };
+  } catch (error) {
+    if (failedWith(error, "EAGAIN", "EINTR")) return undefined;
+    throw error;
+  }
+}
+
+function senderOf(control: Bytes): number {
+  const view = new DataView(control.buffer);
+  const [level, type] = [view.getInt32(8, true), view.getInt32(12, true)];
+  if (level !== SOL_SOCKET || type !== SCM_CREDENTIALS) return 0;
+  return view.getInt32(CREDENTIALS_AT, true);
+}
+
+function makeSocket(prepare: (fd: Fd) => void): Fd {
+  const flags = SOCK_DGRAM | O_CLOEXEC | O_NONBLOCK;
+  const fd = new Fd(syscall("socket", AF_UNIX, flags, 0));
+  try {
+    prepare(fd);
+    return fd;
+  } catch (error) {
+    fd[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/**
+ * Encodes a `struct sockaddr_un`. An abstract name begins with NUL, and ends with the structure.
+ */
+function socketName(address: string): Bytes {
+  const name = encodeText(isAbstract(address) ? `\0${address.slice(1)}` : `${address}\0`);
+  if (name.length > LONGEST_NAME) {
+    throw new RangeError(`${address}: longer than ${LONGEST_NAME - 1} bytes`);
+  }
+  return concatenate([new Uint8Array(new Uint16Array([AF_UNIX]).buffer), name]);
+}
+
+function isAbstract(address: string): boolean {
+  return address.startsWith("@");
+}
