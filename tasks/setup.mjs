@@ -84,6 +84,26 @@ export const SERVERS = join(ROOT, "node_modules", ".cache", "servers");
 /** Debian's names of processors, by Node's. */
 const DEBIAN_PROCESSORS = { x64: "amd64", arm64: "arm64" };
 
+/** The Debian packages of a virtual machine with systemd: systemd, its bus, and their libraries. */
+const SYSTEMD_PACKAGES = [
+  ...["systemd", "systemd-container", "libsystemd-shared", "libsystemd0", "libudev1"],
+  ...["dbus", "dbus-bin", "dbus-daemon", "dbus-system-bus-common", "libdbus-1-3", "libexpat1"],
+  ...["libacl1", "libapparmor1", "libaudit1", "libblkid1", "libc6", "libcap-ng0", "libcap2"],
+  ...["libcrypt1", "libcryptsetup12", "libdevmapper1.02.1", "libfdisk1", "libgcc-s1"],
+  ...["libgcrypt20", "libgpg-error0", "libip4tc2", "libjson-c5", "libkmod2", "liblz4-1"],
+  ...["liblzma5", "libmount1", "libpam0g", "libpcre2-8-0", "libseccomp2", "libselinux1"],
+  ...["libssl3", "libuuid1", "libzstd1"],
+];
+
+/**
+ * Returns the directory in which systemd is unpacked, for the same reason as
+ * {@link machineDirectory}.
+ * @returns {string}
+ */
+export function systemdDirectory() {
+  return join(ROOT, "node_modules", ".cache", "machine-systemd");
+}
+
 /**
  * Returns the directory in which a virtual machine's packages are unpacked. They are not installed:
  * that would change how this machine boots, what it confines, and for which processors it has
@@ -219,24 +239,35 @@ function installOrGoOn(what, install) {
 function installMachine(processor) {
   installPrograms([MACHINES[processor].emulator]);
   if (!existsSync(machineDirectory(processor))) unpackMachine(processor);
+  if (processor === "amd64" && !existsSync(systemdDirectory())) unpackSystemd(processor);
 }
 
 function unpackMachine(processor) {
+  const { kernel, packages } = MACHINES[processor];
+  unpack(processor, machineDirectory(processor), (options, failure) => {
+    const found = run("apt-cache", [...options, "depends", kernel], failure);
+    return [kernelPackage(found), ...packages];
+  });
+}
+
+function unpackSystemd(processor) {
+  unpack(processor, systemdDirectory(), () => SYSTEMD_PACKAGES);
+}
+
+/** Unpacks packages, whose names `choose` returns when apt's lists are there. */
+function unpack(processor, directory, choose) {
   const failure = `the Debian packages of a virtual machine (${processor}) could not be unpacked`;
-  const partial = `${machineDirectory(processor)}.partial`;
+  const partial = `${directory}.partial`;
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(join(partial, "apt"), { recursive: true });
   const options = aptOptions(processor, join(partial, "apt"));
   run("apt-get", [...options, "update"], failure);
-  const { kernel, packages } = MACHINES[processor];
-  const newest = kernelPackage(run("apt-cache", [...options, "depends", kernel], failure));
-  console.log(
-    `setup: unpacking ${[newest, ...packages].join(", ")} for a virtual machine (${processor})`,
-  );
-  run("apt-get", [...options, "download", newest, ...packages], failure, partial);
-  const unpack = 'for package in *.deb; do dpkg-deb --extract "$package" . && rm "$package"; done';
-  run("sh", ["-ec", `${unpack}; rm -r apt`], failure, partial);
-  renameSync(partial, machineDirectory(processor));
+  const packages = choose(options, failure);
+  console.log(`setup: unpacking ${packages.join(", ")} for a virtual machine (${processor})`);
+  run("apt-get", [...options, "download", ...packages], failure, partial);
+  const extract = 'for package in *.deb; do dpkg-deb --extract "$package" . && rm "$package"; done';
+  run("sh", ["-ec", `${extract}; rm -r apt`], failure, partial);
+  renameSync(partial, directory);
 }
 
 function installServers() {

@@ -35,6 +35,7 @@ export const MACHINES: readonly string[] = [
   "cgroup2_host_test.ts",
   "isolated_cgroup2_host_test.ts",
   "selinux_host_test.ts",
+  "systemd_host_test.ts",
 ];
 
 /** The files that look at what others change: they run last, and one after the other. */

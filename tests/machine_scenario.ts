@@ -7,7 +7,7 @@
 
 import type { Flavor } from "../src/stage1/flavor.ts";
 import { must, type Result } from "./host.ts";
-import { scenario, type Stage } from "./scenario.ts";
+import { type Need, scenario, type Stage } from "./scenario.ts";
 import type { App } from "./stage0.ts";
 import {
   bootMachine,
@@ -49,6 +49,10 @@ export interface MachinePlan {
   security?: Security;
   /** The flavor of the image; by default, `host`. */
   flavor?: Flavor;
+  /** What the tests need beside the machine. */
+  needs?: readonly Need[];
+  /** Adds to the image of the pods, which is this directory. */
+  furnish?: (image: string) => Promise<void>;
 }
 
 /** Plans machines for the tests of a file, and returns the function that declares them. */
@@ -56,7 +60,7 @@ export function planMachine(plan: MachinePlan): MachineScenario {
   const { machine, flavor = "host" } = plan;
   const options = {
     flavor,
-    needs: machineNeeds(machine),
+    needs: [...machineNeeds(machine), ...plan.needs ?? []],
     stage1: machine.stage1[flavor],
     patience: PATIENCE,
   };
@@ -75,11 +79,12 @@ export function planMachine(plan: MachinePlan): MachineScenario {
 async function runTests(
   { dir, image: makeImage, script }: Stage,
   tests: MachineTest[],
-  { machine, security }: MachinePlan,
+  { machine, security, furnish }: MachinePlan,
 ): Promise<Result[]> {
   await using pods = new AsyncDisposableStack();
   const cases: Case[] = [];
   const image = await makeImage({ busybox: machineBusybox(machine) });
+  await furnish?.(image);
   for (const { script: text, app = {}, programs = [], commands = "run" } of tests) {
     const pod = pods.use(await script(text, { app, image, overlay: false }));
     for (const program of programs) await copyWithLibraries(program, pod.appRootfs());

@@ -64,10 +64,18 @@ export async function serviceImage(
   annotations: readonly { name: string; value: string }[] = TELLS,
 ): Promise<string> {
   const image = await makeImage(`${dir}/service-${crypto.randomUUID()}`);
+  await addService(image, annotations);
+  return image;
+}
+
+/** Adds the program to an image, and annotations to its manifest. */
+export async function addService(
+  image: string,
+  annotations: readonly { name: string; value: string }[] = TELLS,
+): Promise<void> {
   const source = `${import.meta.dirname}/service.c`;
   const options = ["-static", "-Wall", "-Wextra", "-Werror"];
   await must(["gcc", ...options, "-o", `${image}/rootfs${SERVICE}`, source]);
   const manifest = JSON.parse(await Deno.readTextFile(`${image}/manifest`));
   await Deno.writeTextFile(`${image}/manifest`, JSON.stringify({ ...manifest, annotations }));
-  return image;
 }

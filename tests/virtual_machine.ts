@@ -10,7 +10,7 @@
 
 import { existsSync } from "node:fs";
 import { architecture, imagesFor } from "../tasks/project.ts";
-import { machineDirectory, MACHINES, wantsAll } from "../tasks/setup.mjs";
+import { machineDirectory, MACHINES, systemdDirectory, wantsAll } from "../tasks/setup.mjs";
 import { execute, must, type Result, which } from "./host.ts";
 import { BUSYBOX } from "./images.ts";
 import { ISOLATED_STAGE1, type Need, STAGE1 } from "./scenario.ts";
@@ -18,6 +18,9 @@ import type { Pod } from "./stage0.ts";
 
 /** The directory of the scripts that run in the machine. */
 const SCRIPTS = new URL("virtual_machine", import.meta.url).pathname;
+
+/** The units that the documentation shows. */
+const UNITS = new URL("../docs/systemd", import.meta.url).pathname;
 
 /** Programs that the machine's busybox lacks, or has in a version that can do less. */
 const PROGRAMS = ["flock", "unshare"];
@@ -38,6 +41,8 @@ export interface Machine {
   readonly libraries: readonly string[];
   /** How many seconds a case may take. */
   readonly patience: number;
+  /** Whether systemd is its first program. */
+  readonly hasSystemd?: boolean;
 }
 
 /** A PC; its images are the ones under test. */
@@ -50,6 +55,12 @@ export const AMD64: Machine = {
   libraries: ["lib64", "lib/x86_64-linux-gnu"],
   patience: 60,
 };
+
+/** The same with Debian's systemd, and a stand-in for rkt that units can call. */
+export const SYSTEMD: Machine = { ...AMD64, patience: 240, hasSystemd: true };
+
+/** What a unit's machine has of Debian's packages. */
+const SYSTEMD_PATHS = ["bin", "etc", "lib", "lib64", "usr/bin", "usr/lib", "usr/share/dbus-1"];
 
 /** A board with an early processor: emulating a later one takes longer. */
 export const ARM64: Machine = {
@@ -71,6 +82,9 @@ export function machineNeeds(machine: Machine): Need[] {
     { what: "VOLO_ALL=1", met: wantsAll(Deno.env.toObject()) },
     { what: emulator.program, met: which(emulator.program) !== undefined },
     { what: "Debian's kernel unpacked", met: existsSync(machineDirectory(machine.processor)) },
+    ...(machine.hasSystemd
+      ? [{ what: "Debian's systemd unpacked", met: existsSync(systemdDirectory()) }]
+      : []),
   ];
 }
 
@@ -111,6 +125,7 @@ export async function bootMachine(cases: Case[], options: MachineOptions): Promi
   const { machine, dir, security } = options;
   const [root, packages] = [`${dir}/root`, machineDirectory(machine.processor)];
   await furnish(root, packages, machine.libraries);
+  if (machine.hasSystemd) await furnishSystemd(root);
   if (security) await compilePolicy(security, packages, `${dir}/policy`, `${root}/policy`);
   for (const [number, it] of cases.entries()) await addCase(root, number, it);
   // cpio keeps the programs that pods share as links to one file.
@@ -126,7 +141,9 @@ async function furnish(root: string, packages: string, libraries: readonly strin
   }
   await Deno.copyFile(`${SCRIPTS}/init.sh`, `${root}/init`);
   await Deno.chmod(`${root}/init`, 0o755);
-  await Deno.copyFile(`${SCRIPTS}/stage0.sh`, `${root}/stage0.sh`);
+  for (const name of ["stage0.sh", "cases.sh"]) {
+    await Deno.copyFile(`${SCRIPTS}/${name}`, `${root}/${name}`);
+  }
   const { modules } = findKernel(packages);
   await Deno.copyFile(`${modules}/drivers/block/brd.ko`, `${root}/brd.ko`);
   await Deno.copyFile(`${packages}/bin/busybox`, `${root}/bin/busybox`);
@@ -135,6 +152,23 @@ async function furnish(root: string, packages: string, libraries: readonly strin
   }
   const copy = 'cd "$1" && shift && cp --archive --parents "$@"';
   await must(["sh", "-c", copy, "copy", packages, ...libraries, root]);
+}
+
+/** Adds systemd, and the units of the documentation. */
+async function furnishSystemd(root: string): Promise<void> {
+  const copy = 'cd "$1" && shift && cp --archive --parents "$@"';
+  await must(["sh", "-c", copy, "copy", systemdDirectory(), ...SYSTEMD_PATHS, root]);
+  const units = `${root}/etc/systemd/system`;
+  for (const name of ["cases.service", "machine.target"]) {
+    await Deno.copyFile(`${SCRIPTS}/systemd/${name}`, `${units}/${name}`);
+  }
+  for (const { name } of Deno.readDirSync(UNITS)) {
+    await Deno.copyFile(`${UNITS}/${name}`, `${units}/${name}`);
+  }
+  for (const [script, path] of [["init.sh", "init"], ["rkt.sh", "usr/bin/rkt"]]) {
+    await Deno.copyFile(`${SCRIPTS}/systemd/${script}`, `${root}/${path}`);
+    await Deno.chmod(`${root}/${path}`, 0o755);
+  }
 }
 
 function findKernel(packages: string): { image: string; modules: string } {
