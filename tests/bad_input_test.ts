@@ -217,9 +217,9 @@ const ignored: [what: string, spoil: Spoil, line: string][] = [
 
 const refused: [what: string, spoil: Spoil, matter: RegExp][] = [
   [
-    "a port whose socket somebody is to open",
+    "a port whose socket nobody has opened",
     appField("ports", [{ name: "http", protocol: "tcp", port: 80, socketActivated: true }]),
-    /apps\[0\]\.app\.ports\[0\]\.socketActivated: refused/,
+    /apps\[0\]\.app\.ports\[0\]\.socketActivated: LISTEN_FDS has no socket of tcp port 80/,
   ],
   [
     "a port of the pod that no app has",

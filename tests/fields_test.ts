@@ -135,7 +135,9 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
   ],
   "app.ports": ["bad_input: run refuses a port beyond the last"],
   "app.ports[].socketActivated": [
-    "bad_input: run refuses a port whose socket somebody is to open",
+    "socket_activation: an app is given the sockets of its ports",
+    "socket_activation: an app is given the sockets of its ports, isolated",
+    "bad_input: run refuses a port whose socket nobody has opened",
   ],
   "app.eventHandlers (pre-start)": [
     "events: a pre-start handler ends before the app starts, as the same user",

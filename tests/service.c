@@ -3,6 +3,8 @@
  *
  *   service tell MESSAGE…   sends each message, and waits until all have been read
  *   service flood COUNT     sends so many statuses, and waits until all have been read
+ *   service give NAME:tcp|udp:PORT… -- PROGRAM ARGUMENT…
+ *                           executes a program that is given sockets
  *   service serve           prints which sockets it was given, and answers one client of each
  */
 
@@ -71,8 +73,14 @@ static void serve(void) {
     int is_own = pid && atoi(pid) == getpid();
     printf("%s process, %s sockets: %s\n", is_own ? "this" : pid ? "another" : "no",
            count ? count : "no", names ? names : "no names");
+    fflush(stdout);
     for (int i = 0; count && i < atoi(count); i++) {
-        int fd = accept(FIRST_SOCKET + i, 0, 0);
+        int type, fd;
+        socklen_t size = sizeof type;
+        getsockopt(FIRST_SOCKET + i, SOL_SOCKET, SO_TYPE, &type, &size);
+        printf("socket %d is of %s\n", FIRST_SOCKET + i, type == SOCK_STREAM ? "tcp" : "udp");
+        if (type != SOCK_STREAM) continue;
+        fd = accept(FIRST_SOCKET + i, 0, 0);
         if (fd < 0) fail("accept");
         dprintf(fd, "hello by socket %d\n", FIRST_SOCKET + i);
         close(fd);
@@ -80,9 +88,42 @@ static void serve(void) {
     printf("further descriptor: %s\n", fcntl(FIRST_SOCKET + (count ? atoi(count) : 0), 1) < 0 ? "none" : "open");
 }
 
+/* Opens a socket, which gets the lowest free number. */
+static void open_socket(const char *protocol, int port) {
+    int is_tcp = !strcmp(protocol, "tcp");
+    int fd = socket(AF_INET6, is_tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
+    /* A test opens it again, for its next pod. */
+    int yes = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    if (bind(fd, (struct sockaddr *)&address, sizeof address)) fail("bind");
+    if (is_tcp && listen(fd, 5)) fail("listen");
+}
+
+static void give(char **arguments) {
+    char names[256] = "", number[16];
+    int count = 0;
+    for (; strcmp(*arguments, "--"); arguments++, count++) {
+        char name[32], protocol[8];
+        int port;
+        if (sscanf(*arguments, "%31[^:]:%7[^:]:%d", name, protocol, &port) != 3) exit(2);
+        open_socket(protocol, port);
+        if (count) strcat(names, ":");
+        strcat(names, name);
+    }
+    setenv("LISTEN_FDNAMES", names, 1);
+    snprintf(number, sizeof number, "%d", count);
+    setenv("LISTEN_FDS", number, 1);
+    snprintf(number, sizeof number, "%d", getpid());
+    setenv("LISTEN_PID", number, 1);
+    execvp(arguments[1], arguments + 1);
+    fail(arguments[1]);
+}
+
 int main(int count, char **arguments) {
     if (count < 2) return 2;
     if (!strcmp(arguments[1], "serve")) return serve(), 0;
+    if (!strcmp(arguments[1], "give")) give(arguments + 2);
     int fd = connect_manager();
     if (!strcmp(arguments[1], "tell"))
         for (int i = 2; i < count; i++) tell(fd, arguments[i]);

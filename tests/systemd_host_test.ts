@@ -108,9 +108,30 @@ isolatedScenario("the timer has ended pods removed", {
   assertEquals(result.stdout, lines("failed with 3", "ended", "rkt-gc.service"));
 });
 
+isolatedScenario("the first client starts the pod, and the next one when it has ended", {
+  script: `${SERVICE} tell READY=1; exec ${SERVICE} serve`,
+  app: { ports: [{ name: "http", protocol: "tcp", port: 8080, socketActivated: true }] },
+  commands: `${TOOLS}
+    systemctl start web-on-demand.socket
+    systemctl is-active web-on-demand.service
+    for client in 1 2; do
+      nc 127.0.0.1 8080 </dev/null
+      eventually '! systemctl is-active --quiet web-on-demand.service'
+    done
+    ls $pods
+    systemctl stop web-on-demand.socket
+    journalctl --sync
+    journalctl --unit=web-on-demand --output=cat | grep -o "this process, 1.*"
+    finish`,
+}, (result) => {
+  assertQuiet(result);
+  const [hello, given] = ["hello by socket 3", "this process, 1 sockets: web-on-demand.socket"];
+  assertEquals(result.stdout, lines("inactive", hello, hello, given, given));
+});
+
 isolatedScenario("systemd finds no fault in the units of the documentation", {
   script: "true",
-  commands: "cd /etc/systemd/system && systemd-analyze verify web-pod.* rkt-gc.*",
+  commands: "cd /etc/systemd/system && systemd-analyze verify web-* rkt-gc.*",
 }, (result) => assertQuiet(result));
 
 hostScenario("a unit is active when the app that run has become is ready, and ends it", {

@@ -77,10 +77,13 @@ const MOST_ARGUMENTS = 6;
 const MOST_ALLOWED_ERRORS = 6;
 const FAILURE_TEXT_WORD = 9;
 
+/** An argument of a recorded call. */
+type ScriptArgument = Argument | Within;
+
 /** One recorded call. */
 interface Entry {
   name: SyscallName;
-  args: readonly Argument[];
+  args: readonly ScriptArgument[];
   how: number;
   /** The numbers of the errors that the call may fail with; none stands for all. */
   allowed: readonly number[];
@@ -99,6 +102,15 @@ export interface Alternative {
   description: string;
 }
 
+/** A place within bytes that a list points to, for a call that is to write there. */
+export class Within {
+  /**
+   * @param bytes The bytes, which the list points to elsewhere as well.
+   * @param offset How many of them precede the place.
+   */
+  constructor(readonly bytes: Bytes, readonly offset: number) {}
+}
+
 /** The words of a {@linkcode Pass}. */
 type PassWords = Pass["words"];
 
@@ -109,7 +121,7 @@ export class CallScript {
   #pass: PassWords | undefined;
 
   /** The recorded calls, in order. */
-  get calls(): readonly { name: SyscallName; args: readonly Argument[] }[] {
+  get calls(): readonly { name: SyscallName; args: readonly ScriptArgument[] }[] {
     return this.#entries;
   }
 
@@ -147,6 +159,11 @@ export class CallScript {
    */
   withResult(name: SyscallName, ...args: Argument[]): void {
     this.#add(name, [0, ...args], { how: TAKES_RESULT });
+  }
+
+  /** Records a call that writes into bytes of the list, at the place that is its third argument. */
+  into(name: SyscallName, first: Argument, second: Argument, place: Within, size: number): void {
+    this.#add(name, [first, second, place, size]);
   }
 
   /**
@@ -189,11 +206,11 @@ export class CallScript {
     return new WrittenScript(memory, this.#entries);
   }
 
-  #add(name: SyscallName, args: readonly Argument[], options: EntryOptions = {}): void {
+  #add(name: SyscallName, args: readonly ScriptArgument[], options: EntryOptions = {}): void {
     this.#entries.push(this.#entry(name, args, options));
   }
 
-  #entry(name: SyscallName, args: readonly Argument[], options: EntryOptions = {}): Entry {
+  #entry(name: SyscallName, args: readonly ScriptArgument[], options: EntryOptions = {}): Entry {
     const { how = 0, allowed = [], expected = 0 } = options;
     const { description = describeCall(name, args) } = options;
     return { name, args: this.#withPass(name, args), how, allowed, expected, description };
@@ -220,7 +237,7 @@ export class CallScript {
     return this.#entry("exit_group", [0]);
   }
 
-  #withPass(name: SyscallName, args: readonly Argument[]): readonly Argument[] {
+  #withPass(name: SyscallName, args: readonly ScriptArgument[]): readonly ScriptArgument[] {
     if (this.#pass === undefined) return args;
     const room = PASS_ARGUMENTS[0] - args.length;
     if (room < 0) throw new RangeError(`${name}: its arguments leave no room for the pass`);
@@ -325,8 +342,9 @@ class ScriptData {
   /**
    * @returns The argument itself, or the address that it will have.
    */
-  place(argument: Argument): bigint {
+  place(argument: ScriptArgument): bigint {
     if (argument === null) return 0n;
+    if (argument instanceof Within) return this.#add(argument.bytes) + BigInt(argument.offset);
     if (typeof argument === "string") return this.#add(cString(argument));
     if (argument instanceof Uint8Array) return this.#add(argument);
     if (typeof argument === "object") return this.#placeList(argument);

@@ -15,6 +15,7 @@ import {
   SCRIPT_ADDRESS,
   SCRIPT_OFFSET,
   TAKES_RESULT,
+  Within,
 } from "./call_script.ts";
 import { errnoNumber } from "./errno_table.ts";
 import type { Fd } from "./fd.ts";
@@ -93,6 +94,18 @@ Deno.test("calls carry the pass from where it is given on, in their last two arg
   assertEquals(last(1), [5n, -(2n ** 63n)]);
   assertEquals(last(2), [5n, -(2n ** 63n)]);
   assertEquals([0, 1].map((word) => memory.wordAt(BigInt(SCRIPT_ADDRESS + word * 8))), last(1));
+});
+
+Deno.test("a call can write into bytes that another call is passed", () => {
+  using memory = new Memory();
+  const script = new CallScript();
+  const bytes = new TextEncoder().encode("PID=....");
+  script.into("readlinkat", -100, "/proc/self", new Within(bytes, 4), 4);
+  script.call("execve", "/app", [null], [bytes, null]);
+  script.writeTo(memory.fd);
+  const place = memory.word(0, 3);
+  assertEquals(memory.textAt(place - 4n, 8), "PID=....");
+  assertEquals(memory.wordAt(memory.word(1, 3)), place - 4n);
 });
 
 Deno.test("texts, bytes and structures are passed by the address that they will have", () => {

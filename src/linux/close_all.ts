@@ -12,18 +12,31 @@ import { syscall } from "./libc.ts";
 
 const CLOSE_RANGE_CLOEXEC = 4;
 
+/** The descriptors that a process keeps beside 0 to 2. */
+export interface KeptFds {
+  /** One with any number. */
+  kept?: Fd | undefined;
+  /** How many from 3 on. */
+  count?: number;
+}
+
 /**
- * Records that a process closes every descriptor but 0 to 2, and but `kept` if there is one.
+ * Records that a process closes every descriptor but 0 to 2, and but those that it keeps.
  *
  * @param known All descriptors that the process was given: before Linux 5.9 there is no
  * close_range(2), and they are closed one by one.
  */
-export function recordCloseAll(known: readonly Fd[], script: CallScript, kept?: Fd): void {
+export function recordCloseAll(
+  known: readonly Fd[],
+  script: CallScript,
+  { kept, count = 0 }: KeptFds = {},
+): void {
+  const start = FIRST_FD + count;
   const ranges = kept === undefined
-    ? [[FIRST_FD, LAST_FD]]
-    : [[FIRST_FD, kept.number - 1], [kept.number + 1, LAST_FD]];
+    ? [[start, LAST_FD]]
+    : [[start, kept.number - 1], [kept.number + 1, LAST_FD]];
   for (const { number } of known) {
-    if (number >= FIRST_FD && number !== kept?.number) script.try("close", number);
+    if (number >= start && number !== kept?.number) script.try("close", number);
   }
   for (const [first, last] of ranges) {
     if (first! <= last!) script.try("close_range", first!, last!, 0);

@@ -16,7 +16,7 @@ import { ARCHITECTURE, type Architecture } from "./syscall_numbers.ts";
 import { syscallNumber } from "./syscall_table.ts";
 
 /**
- * The calls that a pass lets through. None of them reads its last two arguments: most have three or
+ * The calls that a pass lets through. None of them reads its last two arguments: most have four or
  * fewer, and prctl(2), which has five, reads two for `PR_SET_PDEATHSIG`.
  */
 export const PASSED_SYSCALLS = [
@@ -26,6 +26,7 @@ export const PASSED_SYSCALLS = [
   "getppid",
   "ioctl",
   "prctl",
+  "readlinkat",
   "setsid",
   "writev",
 ] as const;

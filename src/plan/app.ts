@@ -12,6 +12,7 @@ import type { DnsConfMode } from "../stage1/arguments.ts";
 import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod, PodApp } from "../stage1/pod.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
+import { type ActivationPlan, planActivation } from "./activation.ts";
 import { foreignAnnotationsOf, placesOfAnnotations } from "./annotations.ts";
 import { composeEnvironment } from "./environment.ts";
 import { tellIgnored } from "./fields.ts";
@@ -25,7 +26,6 @@ import {
 } from "./isolators.ts";
 import { LOG_ANNOTATIONS, type LogPlan, planLog } from "./log.ts";
 import { runBecomesApp } from "./namespaces.ts";
-import { refuseSocketActivation } from "./network/ports.ts";
 import { type NotificationPlan, planNotification } from "./notification.ts";
 import { readPolicy } from "./policy.ts";
 import { requestUser, type UserRequest } from "./process/user.ts";
@@ -107,6 +107,8 @@ export interface AppPlan extends MountPlan {
   terminalType: string | undefined;
   /** How it tells that it is ready, if it does. */
   notification: NotificationPlan | undefined;
+  /** The sockets that it is given, if it wants any. */
+  activation: ActivationPlan | undefined;
 }
 
 /**
@@ -123,7 +125,6 @@ export function planApp(
   options: AppOptions,
   facts: HostFacts,
 ): { plan: AppPlan; notes: string[] } {
-  refuseSocketActivation(app);
   const volumes = matchVolumes(pod, app, mountRulesOf(options.flavor));
   const policy = readPolicy(pod, options.flavor);
   const isolators = planIsolators(ofApp, options.ofPod, options, facts.securityModules);
@@ -161,6 +162,7 @@ export function planApp(
     log: isLogged ? planLog(app) : undefined,
     terminalType: hasTerminal(stdio, facts) ? facts.terminalType : undefined,
     notification,
+    activation: planActivation(pod, app, facts.sockets),
   };
   const notes = [
     ...notesOnUnknownIsolators(ofApp),

@@ -202,8 +202,13 @@ function describeSingleApp({ apps, cgroups, manager }: SingleAppPlan): string[] 
     ...cgroups.flatMap(describeCgroup),
     ...describeProcess(app),
     ...(app.notification ? [describeNotification(app.notification)] : describeManager(manager)),
+    ...describeActivation(app),
     `become ${quote(app.exec)}`,
   ]);
+}
+
+function describeActivation({ activation }: AppPlan): string[] {
+  return activation ? [`give the app the sockets ${activation.names.join(", ")}`] : [];
 }
 
 function describeManager(manager: string | undefined): string[] {
@@ -345,6 +350,7 @@ function describeStart(app: AppPlan, cgroups: readonly PodCgroupPlan[]): string[
       ...describeProcess(app),
       ...(preStart ? [`run to its end ${program(preStart)}`] : []),
       ...(app.notification ? [describeNotification(app.notification)] : []),
+      ...describeActivation(app),
       `execute ${quote(exec)}`,
       ...describeStop(stop),
       ...(postStop ? [`wait for its end, then run ${program(postStop)}`] : []),

@@ -86,7 +86,10 @@ export const FIELD_RULES = {
       "its volume may be elsewhere as well",
   ),
   "app.ports": honoured(CHECKED),
-  "app.ports[].socketActivated": refused("nobody opens the socket"),
+  "app.ports[].socketActivated": honoured(
+    "the app gets the sockets of `LISTEN_FDS` that are bound to the port, or to the host's that leads to it; " +
+      "none is an error",
+  ),
   "app.eventHandlers (pre-start)": honoured("run to its end before the app, as the app"),
   "app.eventHandlers (post-stop)": honoured(
     "run when the app has ended, as the app; `run` stays to do so",

@@ -32,7 +32,7 @@ Deno.test("messages name the place, the treatment, and the table's reason", () =
     `ports[0] (web): ignored: ${FIELD_RULES["pod: ports"].how}`,
   );
   assertEquals(
-    refuseField("app.ports[].socketActivated", "apps[0].app.ports[0].socketActivated").message,
-    "apps[0].app.ports[0].socketActivated: refused: nobody opens the socket",
+    refuseField("os/unix/sysctl", "apps[0].app.isolators[0]").message,
+    `apps[0].app.isolators[0]: refused: ${FIELD_RULES["os/unix/sysctl"].how}`,
   );
 });

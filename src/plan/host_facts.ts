@@ -14,6 +14,7 @@ import type { RunArguments } from "../stage1/arguments.ts";
 import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
+import type { GivenSocket } from "./activation.ts";
 import { needBlockDevices, needCgroups } from "./cgroup/resources.ts";
 import { isolatorsOfApp, isolatorsOfPod } from "./isolators.ts";
 import { planNamespaceKinds, runBecomesApp } from "./namespaces.ts";
@@ -42,6 +43,8 @@ export interface HostFacts {
   terminalType: string | undefined;
   /** The caller's `NOTIFY_SOCKET`. */
   notifySocket: string | undefined;
+  /** The sockets that `run` was given: `LISTEN_FDS`. */
+  sockets: readonly GivenSocket[];
   /** The user who owns each app's root on the host, by the app's name. */
   rootOwners: ReadonlyMap<string, number>;
   /** The user's network configurations, in the order of their names. */

@@ -40,6 +40,7 @@ export const NO_FACTS: HostFacts = {
   callerStreams: { stdin: "pipe", stdout: "pipe", stderr: "pipe" },
   terminalType: undefined,
   notifySocket: undefined,
+  sockets: [],
   rootOwners: new Map(),
   networkFiles: [],
   hasBandwidthPlugin: false,

@@ -11,6 +11,7 @@ import type { RunArguments } from "../stage1/arguments.ts";
 import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";
 import { metadataUrl } from "../stage1/runtime_config.ts";
+import { notesOnSockets } from "./activation.ts";
 import { type AppOptions, type AppPlan, planApp, planPodMaskedPaths } from "./app.ts";
 import { planOwnCgroups } from "./cgroup/own_cgroups.ts";
 import type { CgroupPlan } from "./cgroup/placement.ts";
@@ -133,6 +134,7 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
     manager: manager.address,
     notes: unique([
       ...manager.notes,
+      ...notesOnSockets(facts.sockets, apps.map(({ activation }) => activation)),
       ...(isIsolated ? [] : ignoredArguments(args)),
       ...network.notes,
       ...planned.flatMap(({ notes }) => notes),

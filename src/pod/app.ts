@@ -16,7 +16,7 @@ import {
   withAccount,
 } from "../plan/environment.ts";
 import type { PodTreeStep } from "../plan/rootfs/mounts.ts";
-import { launch } from "../process/launch.ts";
+import { type Activation, launch } from "../process/launch.ts";
 import type { MountTrees } from "../rootfs/app_mounts.ts";
 import { assembleRoot, moveIntoRoot } from "../rootfs/app_root.ts";
 import { clonePodTrees, type OwnRoot } from "../rootfs/pod_root.ts";
@@ -44,6 +44,8 @@ export interface AppProgram {
   field: string;
   /** The address by which it tells that it is ready, if it does. */
   notifySocket?: string | undefined;
+  /** The sockets that it is given, if it is given any. */
+  activation?: Activation | undefined;
 }
 
 /**
@@ -106,6 +108,7 @@ export function startProgram(
       proc,
       privileges,
       credentials,
+      activation: program.activation,
       program: findProgram(root.root, { ...plan, exec: program.exec, environment }),
       streams: stdio,
     }));

@@ -26,6 +26,7 @@ import type { VolumeSources } from "../rootfs/volume_sources.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
 import { withContext } from "../stage1/context.ts";
 import { isPassable } from "../stream/relay.ts";
+import { lookAtGivenSockets } from "./given_sockets.ts";
 
 /**
  * Looks at what of the host a pod's plan needs to be known. Changes nothing, and needs no
@@ -60,6 +61,7 @@ export function lookAtHost(
     callerStreams: { stdin: kindOf(0), stdout: kindOf(1), stderr: kindOf(2) },
     terminalType: ownVariable("TERM"),
     notifySocket: ownVariable(NOTIFY_SOCKET),
+    sockets: lookAtGivenSockets(),
     rootOwners: new Map(
       questions.roots.map((
         { app, rootfs, field },

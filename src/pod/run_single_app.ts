@@ -40,6 +40,7 @@ import { markReady, openReadiness, prepareReadiness } from "../stage1/readiness.
 import { openServiceManager } from "../stage1/service_manager.ts";
 import { GivenStreams } from "../stream/given_streams.ts";
 import type { PodContext } from "./context.ts";
+import { openActivation } from "./given_sockets.ts";
 import { saveRun } from "./save_run.ts";
 
 /**
@@ -104,7 +105,8 @@ export function runSingleApp(
   debug(`execute ${program.files.map(({ path }) => path).join(" or ")}`);
   // What is inherited passes by the bounding set.
   if (privileges.capabilities) clearInherited();
-  const identity = { workingDirectory, labels, proc, credentials, privileges };
+  const activation = openActivation(plan.activation);
+  const identity = { workingDirectory, labels, proc, credentials, privileges, activation };
   return execApp(
     { ...identity, program },
     init,

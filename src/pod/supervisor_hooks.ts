@@ -31,6 +31,7 @@ import { prepareStatus, saveStatus } from "../stage1/status_files.ts";
 import type { Stdio } from "../stream/stdio.ts";
 import { type AppProgram, type BuiltApp, startProgram } from "./app.ts";
 import type { CreatedPod } from "./create_pod.ts";
+import { openActivation } from "./given_sockets.ts";
 import type { ActivePhase } from "./life.ts";
 import type { SupervisorHooks } from "./supervisor.ts";
 
@@ -176,6 +177,7 @@ function programOf({ plan, user }: BuiltApp, phase: ActivePhase): AppProgram {
         field: `${plan.field}.app`,
         user,
         notifySocket: plan.notification?.variable,
+        activation: openActivation(plan.activation),
       };
     case "post-stop":
       return ofHandler(plan.postStop!);

@@ -5,12 +5,14 @@
  * the pod makes nearly all of them: it joins the app by descriptors alone, gives up what the app
  * does not have, and closes everything. Only then does its copy come into the pod's sight
  * (`recordEntrance`). The copy is no more than the app is, and has only execve(2) left to do: the
- * one call that walks a path of the app's, with nothing of the host's open.
+ * one call that walks a path of the app's, with nothing of the host's open but sockets that the app
+ * is given. With these, it also asks /proc for its own id.
  *
  * @module
  */
 
-import type { CallScript } from "../linux/call_script.ts";
+import type { Bytes } from "../linux/bytes.ts";
+import { type CallScript, Within } from "../linux/call_script.ts";
 import { limitBoundingSet, recordCapabilities } from "../linux/capability_sets.ts";
 import { recordJoinCgroups } from "../linux/cgroup.ts";
 import {
@@ -24,7 +26,7 @@ import {
 import { recordCloseAll } from "../linux/close_all.ts";
 import { type Credentials, takeCredentials } from "../linux/credentials.ts";
 import { ERRNO } from "../linux/errno.ts";
-import type { Fd } from "../linux/fd.ts";
+import { AT_FDCWD, type Fd, FIRST_FD, keepAcrossExec } from "../linux/fd.ts";
 import { execProcess, launchProcess, recordEntrance } from "../linux/init.ts";
 import { recordOwnSessionKeyring } from "../linux/keyring.ts";
 import type { Call } from "../linux/libc.ts";
@@ -33,7 +35,7 @@ import { dieWithParent, makeUndumpable } from "../linux/process.ts";
 import { setNoNewPrivileges } from "../linux/seccomp.ts";
 import { restoreSignals } from "../linux/signal_actions.ts";
 import { takeTerminal } from "../linux/terminal.ts";
-import { quoteText } from "../linux/text.ts";
+import { encodeText, quoteText } from "../linux/text.ts";
 import type { PrivilegePlan } from "../plan/process/privileges.ts";
 import type { LabelPlan } from "../plan/process/security_label.ts";
 import { recordCallerLimits } from "../stage1/caller_limits.ts";
@@ -77,6 +79,15 @@ export interface Identity {
   credentials: Credentials;
   privileges: PrivilegePlan;
   program: Program;
+  /** The sockets that the program is given, if it is given any. */
+  activation?: Activation | undefined;
+}
+
+/** Sockets for a program, and what its variables say of them: sd_listen_fds(3). */
+export interface Activation {
+  /** In the order of their numbers, all from 3 on: as `run` was given them. */
+  sockets: readonly Fd[];
+  names: readonly string[];
 }
 
 /** The app that a new process joins, all of it open: no path is looked up any more. */
@@ -115,7 +126,7 @@ export interface Launch extends Identity, NewProcess {}
 /** The descriptors that a process begins with beside 0 to 2. */
 interface OpenAtBegin {
   known: readonly Fd[];
-  /** The one that the program keeps, if it keeps one. */
+  /** The one that the program keeps beside sockets, if it keeps one. */
   kept?: Fd;
 }
 
@@ -149,7 +160,8 @@ export function execApp(
   kept: Fd,
   describe: (call: string, name: string) => string,
 ): never {
-  const fds = [identity.workingDirectory, identity.proc, kept];
+  const sockets = identity.activation?.sockets ?? [];
+  const fds = [identity.workingDirectory, identity.proc, kept, ...sockets];
   const record = (script: CallScript) => recordExec(identity, kept, script);
   return execProcess({ init, fds, describe, record });
 }
@@ -161,7 +173,8 @@ export function recordLaunch(process: Launch, script: CallScript): void {
 
 /** Records the list of this process, which becomes an app and keeps one descriptor. */
 export function recordExec(identity: Identity, kept: Fd, script: CallScript): void {
-  const known = [identity.workingDirectory, identity.proc];
+  const sockets = identity.activation?.sockets ?? [];
+  const known = [identity.workingDirectory, identity.proc, ...sockets];
   recordSteps(identity, undefined, { known, kept }, script);
 }
 
@@ -172,7 +185,7 @@ export function recordExec(identity: Identity, kept: Fd, script: CallScript): vo
  * @param joined What a new process joins; `undefined` for this process, which becomes the app.
  */
 function recordSteps(
-  { workingDirectory, labels, proc, credentials, privileges, program }: Identity,
+  { workingDirectory, labels, proc, credentials, privileges, program, activation }: Identity,
   joined: NewProcess | undefined,
   { known, kept }: OpenAtBegin,
   script: CallScript,
@@ -198,8 +211,9 @@ function recordSteps(
   // A namespace belongs to the users of whoever makes it.
   if (joined?.ownCgroupNamespace) call("unshare", CLONE_NEWCGROUP);
   if (joined) recordStreams(joined.streams, call);
-  // From here on nothing of the host's is open.
-  recordCloseAll(known, script, kept);
+  recordSockets(activation, call);
+  // From here on nothing of the host's is open but sockets that the app is given.
+  recordCloseAll(known, script, { kept, count: activation?.sockets.length ?? 0 });
 
   // The calls up to here might exceed the caller's limits, and the filter may refuse this one.
   recordCallerLimits(call);
@@ -226,7 +240,51 @@ function recordSteps(
     if (!joined.streams.isCallers) call("setsid");
     if (joined.streams.hasTerminal) takeTerminal(0, call);
   }
-  recordExecute(program, credentials, script);
+  const variables = activation && activationVariables(activation);
+  if (joined && variables) recordOwnPid(variables.pid, script);
+  recordExecute(program, credentials, variables, script);
+}
+
+/**
+ * Records that sockets get the numbers from 3 on. None is lost: each of them has a number that is
+ * not below its new one.
+ */
+function recordSockets(activation: Activation | undefined, call: Call): void {
+  activation?.sockets.forEach(({ number }, i) => {
+    const wanted = FIRST_FD + i;
+    if (number === wanted) keepAcrossExec(number, call);
+    else call("dup3", number, wanted, 0);
+  });
+}
+
+/** The name of the variable that says for whom the sockets are. */
+const PID_VARIABLE = "LISTEN_PID=";
+
+/** The most digits of a process id. */
+const PID_DIGITS = 10;
+
+/** The variables of a program that is given sockets. */
+interface ActivationVariables {
+  texts: string[];
+  /** The one that says for whom they are. In a new process, it is filled in by that. */
+  pid: Bytes;
+}
+
+function activationVariables({ sockets, names }: Activation): ActivationVariables {
+  const pid = new Uint8Array(PID_VARIABLE.length + PID_DIGITS + 1);
+  pid.set(encodeText(`${PID_VARIABLE}${Deno.pid}`));
+  const texts = [`LISTEN_FDS=${sockets.length}`, `LISTEN_FDNAMES=${names.join(":")}`];
+  return { texts, pid };
+}
+
+/**
+ * Records that a new process, whose id in the pod nobody knows beforehand, completes its variable:
+ * /proc/self leads to the id.
+ */
+function recordOwnPid(variable: Bytes, script: CallScript): void {
+  variable.fill(0, PID_VARIABLE.length);
+  const place = new Within(variable, PID_VARIABLE.length);
+  script.into("readlinkat", AT_FDCWD, "/proc/self", place, PID_DIGITS);
 }
 
 /** Records the entry into all namespaces but that of users. That of mounts changes the root. */
@@ -260,14 +318,22 @@ function recordDieWithStarter(isOutside: boolean, script: CallScript): void {
 function recordExecute(
   { files, environment }: Program,
   credentials: Credentials,
+  activation: ActivationVariables | undefined,
   script: CallScript,
 ): void {
-  const variables = [...environment, null];
+  const variables = activation
+    ? [...environment.filter(isNotOfSockets), ...activation.texts, activation.pid, null]
+    : [...environment, null];
   const forms = files.map((file) => ({
     args: [file.path, [...file.argv, null], variables],
     description: describeExecution(file, credentials, files),
   }));
   script.firstOf("execve", forms, NEXT_FILE_ERRORS);
+}
+
+/** The caller's own variables about sockets may have come into the manifest. */
+function isNotOfSockets(variable: string): boolean {
+  return !/^LISTEN_(PID|FDS|FDNAMES)=/.test(variable);
 }
 
 /** Says what failed, for whom, and what was seen to be in the way. */
@@ -295,6 +361,7 @@ function descriptorsOf(process: Launch): Fd[] {
     process.workingDirectory,
     process.proc,
     ...process.streams.fds,
+    ...process.activation?.sockets ?? [],
   ];
   const known = all.filter((fd) => fd !== undefined);
   return [...new Map(known.map((fd) => [fd.number, fd])).values()];

@@ -420,6 +420,37 @@ Deno.test("in the pod's sight a process only becomes its program", () => {
   assertEquals(namesOf(sides(bare).inside), ["prctl", "getppid", "execve"]);
 });
 
+Deno.test("an app's sockets get the numbers from 3 on, and nothing else stays open", () => {
+  const activation = { sockets: [new Fd(3), new Fd(5), new Fd(9)], names: ["a", "b", "c"] };
+  for (const calls of [recorded({ activation }), recordedExec({ ...LAUNCH, activation })]) {
+    const moved = calls.filter(({ name, args }) => name === "dup3" && Number(args[1]) > 2);
+    assertEquals(moved.map(({ args }) => args), [[5, 4, 0], [9, 5, 0]]);
+    const kept = calls.filter(({ name }) => name === "fcntl").map(({ args }) => args[0]);
+    assertEquals(kept, [3]);
+    const closed = calls.filter(({ name }) => name === "close").map(({ args }) => args[0]);
+    assert(closed.includes(9) && ![3, 4, 5].some((fd) => closed.includes(fd)), closed.join());
+    assertEquals(calls.find(({ name }) => name === "close_range")!.args[0], 6);
+  }
+});
+
+Deno.test("an app is told of its sockets; a new process finds out its own id, by the pass", () => {
+  const activation = { sockets: [new Fd(3)], names: ["web"] };
+  const program = { ...LAUNCH.program, environment: ["A=1", "LISTEN_FDS=7", "LISTEN_PID=1"] };
+  const told = (calls: RecordedCall[]) => {
+    const variables = calls.at(-1)!.args[2] as (string | Uint8Array | null)[];
+    return variables.map((it) => it instanceof Uint8Array ? new TextDecoder().decode(it) : it)
+      .map((it) => it?.replace(/\0*$/, "") ?? null);
+  };
+  const texts = ["A=1", "LISTEN_FDS=1", "LISTEN_FDNAMES=web"];
+  const exec = recordedExec({ ...LAUNCH, program, activation });
+  assertEquals(told(exec), [...texts, `LISTEN_PID=${Deno.pid}`, null]);
+  assertEquals(namesOf(exec).includes("readlinkat"), false);
+  const started = recorded({ program, activation });
+  assertEquals(told(started), [...texts, "LISTEN_PID=", null]);
+  const { name, args } = started.at(-2)!;
+  assertEquals([name, args[1], args[3], args.length], ["readlinkat", "/proc/self", 10, 6]);
+});
+
 Deno.test("the one path of the app's that is walked is the program's, when all is closed", () => {
   const { outside } = sides();
   const paths = outside.flatMap(({ args }) => args).filter((arg) => typeof arg === "string");

@@ -20,6 +20,8 @@ export interface App {
   environment?: NameValue[];
   /** Mount points for volumes. */
   mountPoints?: { name: string; path: string; readOnly?: boolean }[];
+  /** Ports, with a protocol and a number each. */
+  ports?: Record<string, unknown>[];
   /** Programs that run before the app starts or after it has ended. */
   eventHandlers?: { name: string; exec: string[] }[];
   /** Limits and privileges. */

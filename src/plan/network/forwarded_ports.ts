@@ -6,6 +6,7 @@
  */
 
 import type { Pod } from "../../stage1/pod.ts";
+import { isActivated } from "../activation.ts";
 
 type ExposedPort = Pod["manifest"]["ports"][number];
 type Port = NonNullable<ExposedPort["podPort"]>;
@@ -33,7 +34,8 @@ const ANY_ADDRESS = ["", "0.0.0.0", "::"];
 
 /**
  * Plans how the ports that the pod manifest exposes are forwarded. An exposed port leads to its
- * `podPort`; without one, to the port of the same name that an app has.
+ * `podPort`; without one, to the port of the same name that an app has. A port whose socket an app
+ * is given is not forwarded: the socket is the host's own.
  *
  * @throws {Error} when no app has the port or several have, when its protocol cannot be forwarded,
  * or when another port of the pod already takes the host's.
@@ -41,6 +43,7 @@ const ANY_ADDRESS = ["", "0.0.0.0", "::"];
 export function planForwardedPorts(pod: Pod): ForwardedPorts {
   const forwarded: ForwardedPorts = { mappings: [], notes: [] };
   pod.manifest.ports.forEach((exposed, i) => {
+    if (exposed.podPort === undefined && isActivated(pod, exposed.name)) return;
     const field = `ports[${i}]`;
     const port = exposed.podPort ?? findPort(pod, exposed.name, field);
     const mapping = mapPort(exposed, port, field);

@@ -4,33 +4,24 @@
  * @module
  */
 
-import type { Pod, PodApp } from "../../stage1/pod.ts";
-import { refuseField, tellIgnored } from "../fields.ts";
-
-/**
- * Refuses socket activation: an app with a port whose socket should be open before the app starts.
- *
- * @throws {Error} when the app has such a port; it names the port.
- */
-export function refuseSocketActivation({ app, field }: PodApp): void {
-  app.ports.forEach(({ socketActivated }, i) => {
-    if (!socketActivated) return;
-    throw refuseField("app.ports[].socketActivated", `${field}.app.ports[${i}].socketActivated`);
-  });
-}
+import type { Pod } from "../../stage1/pod.ts";
+import { isActivated } from "../activation.ts";
+import { tellIgnored } from "../fields.ts";
 
 /**
  * Checks the ports that a pod in the host's network exposes.
  *
- * @returns One line for each, which says that it is ignored.
+ * @returns One line for each, which says that it is ignored. One that an app is given the socket of
+ * is not.
  * @throws {Error} when no app has a port of that name.
  */
-export function tellIgnoredPorts({ manifest, apps }: Pod): string[] {
+export function tellIgnoredPorts(pod: Pod): string[] {
+  const { manifest, apps } = pod;
   const names = new Set(apps.flatMap(({ app }) => app.ports).map(({ name }) => name));
-  return manifest.ports.map(({ name, podPort }, i) => {
+  return manifest.ports.flatMap(({ name, podPort }, i) => {
     if (!podPort && !names.has(name)) {
       throw new Error(`ports[${i}].name: no app of this pod has a port "${name}"`);
     }
-    return tellIgnored("pod: ports", `ports[${i}] (${name})`);
+    return isActivated(pod, name) ? [] : [tellIgnored("pod: ports", `ports[${i}] (${name})`)];
   });
 }

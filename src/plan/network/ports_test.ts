@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { ImageManifest, PodManifest } from "../../appc/manifest.ts";
 import { IMAGE, POD, withField } from "../../appc/manifest_testing.ts";
 import { parseManifest } from "../../appc/parse.ts";
-import { refuseSocketActivation, tellIgnoredPorts } from "./ports.ts";
+import { tellIgnoredPorts } from "./ports.ts";
 
 const PORT = { name: "web", protocol: "tcp", port: 8080 };
 
@@ -14,7 +14,6 @@ function check(ofApp: unknown[], ofPod: unknown[]): string[] {
   const manifest = parseManifest(text, PodManifest(), "pod");
   const [runtime] = manifest.apps;
   const app = { field: "apps[0]", name: "web", app: image.app!, runtime: runtime!, image };
-  refuseSocketActivation(app);
   return tellIgnoredPorts({ manifest, apps: [app] });
 }
 
@@ -46,12 +45,8 @@ Deno.test("an exposed port that says which port of the pod it is needs no app's"
   assertEquals(check([], ports).length, 1);
 });
 
-Deno.test("a port that wants its socket opened is refused, exposed or not", () => {
+Deno.test("a port that the pod exposes and whose socket an app is given is not ignored", () => {
   const ports = [PORT, { ...PORT, name: "admin", socketActivated: true }];
-  assertThrows(
-    () => check(ports, [{ name: "admin" }]),
-    Error,
-    "apps[0].app.ports[1].socketActivated: refused: ",
-  );
-  assertThrows(() => check(ports, []), Error, "apps[0].app.ports[1].socketActivated: refused: ");
+  assertEquals(check(ports, [{ name: "admin" }]), []);
+  assertEquals(check(ports, [{ name: "admin" }, { name: "web" }]).length, 1);
 });
