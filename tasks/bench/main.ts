@@ -14,6 +14,7 @@ import { provideRuntime } from "../runtime.ts";
 import { openBuilds, openPeer } from "./builds.ts";
 import type { BenchContext, BenchOptions } from "./context.ts";
 import { benchIdlePods, IDLE_HEADS } from "./idle_pods.ts";
+import { benchManyPods, MANY_HEADS } from "./many_pods.ts";
 import { benchPods, POD_HEADS } from "./pods.ts";
 import { benchRkt, RKT_HEADS } from "./rkt.ts";
 import { benchSizes } from "./sizes.ts";
@@ -46,13 +47,14 @@ async function prepare({ before, peer, ...options }: BenchOptions): Promise<Benc
 }
 
 async function benchWithPods(context: BenchContext): Promise<Row[]> {
-  const heads = [...RKT_HEADS, ...POD_HEADS, ...Object.values(IDLE_HEADS)];
+  const heads = [...RKT_HEADS, ...POD_HEADS, ...MANY_HEADS, ...Object.values(IDLE_HEADS)];
   if (Deno.uid() !== 0) return withoutFigures(heads, "for root alone");
   if (BUSYBOX === undefined) return withoutFigures(heads, "no busybox");
   await makeImage(context.app, { app: { exec: ["/bin/true"] } });
   return [
     ...await benchRkt(context),
     ...await benchPods(context),
+    ...await benchManyPods(context),
     ...await benchIdlePods(context),
   ];
 }
