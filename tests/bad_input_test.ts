@@ -184,6 +184,21 @@ const ignored: [what: string, spoil: Spoil, line: string][] = [
     tellIgnored("unknown isolators", "isolators[0] (example.com/gravity)"),
   ],
   [
+    "an annotation of ours that is misspelled",
+    podField("annotations", [{ name: "stage1-volo/protect-kernel-path", value: "true" }]),
+    tellIgnored("unknown annotations", "annotations[0] (stage1-volo/protect-kernel-path)"),
+  ],
+  [
+    "an annotation of the pod's that an app has",
+    (pod) =>
+      editJson(`${pod.dir}/pod`, (manifest) => {
+        manifest.apps[0].annotations = [
+          { name: "stage1-volo/follow-volume-links", value: "true" },
+        ];
+      }),
+    tellIgnored("unknown annotations", "apps[0].annotations[0] (stage1-volo/follow-volume-links)"),
+  ],
+  [
     "where a stream of the only app is to lead",
     (pod) =>
       editJson(`${pod.dir}/pod`, (manifest) => {

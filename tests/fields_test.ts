@@ -198,6 +198,10 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
     "bad_input: run says once that it ignores an isolator of the app that nobody knows",
     "bad_input: run says once that it ignores an isolator of the pod that nobody knows",
   ],
+  "unknown annotations": [
+    "bad_input: run says once that it ignores an annotation of ours that is misspelled",
+    "bad_input: run says once that it ignores an annotation of the pod's that an app has",
+  ],
   "other fields": ["bad_input: fields that nobody knows are neither errors nor remarked on"],
 };
 

@@ -132,6 +132,35 @@ export function placesOfAnnotations(
   );
 }
 
+/** What the names of our own annotations begin with. */
+const OWN_NAMES = "stage1-volo/";
+
+/**
+ * Finds annotations that are named as ours are, and that nobody reads where they stand: misspelled,
+ * or of an app where they are the pod's.
+ *
+ * @returns The place of each, as messages name it.
+ */
+export function unreadAnnotationsOf({ manifest, apps }: Pod): string[] {
+  const among = (
+    annotations: readonly { name: string }[],
+    whose: AnnotationRule["of"],
+    before: string,
+  ) => {
+    const rules: Readonly<Record<string, AnnotationRule>> = ANNOTATION_RULES;
+    const names = annotations.map(({ name }) => name)
+      .filter((name) => name.startsWith(OWN_NAMES) && rules[name]?.of !== whose);
+    return placesOfAnnotations(annotations, names).map((place) => `${before}${place}`);
+  };
+  return [
+    ...among(manifest.annotations, "pod", ""),
+    ...apps.flatMap(({ runtime, image, field }) => [
+      ...among(runtime.annotations, "app", `${field}.`),
+      ...among(image.annotations, "app", placeOfImage(image)),
+    ]),
+  ];
+}
+
 /** Finds annotations of an app's image that have no effect: they are the operator's alone. */
 export function foreignAnnotationsOf({ image }: PodApp): FoundAnnotation[] {
   const rules: [string, AnnotationRule][] = Object.entries(ANNOTATION_RULES);

@@ -130,6 +130,9 @@ export const FIELD_RULES = {
   ),
   "a limit that the host cannot enforce": ignored("said with the reason"),
   "unknown isolators": ignored("not in the spec"),
+  "unknown annotations": ignored(
+    "no name of this image's annotations, there; those whose names begin otherwise are not remarked on",
+  ),
   "other fields": ignored("the schema is extensible; not remarked on"),
 } as const satisfies Record<string, FieldRule>;
 

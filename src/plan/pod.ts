@@ -12,10 +12,12 @@ import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";
 import { metadataUrl } from "../stage1/runtime_config.ts";
 import { notesOnSockets } from "./activation.ts";
+import { unreadAnnotationsOf } from "./annotations.ts";
 import { type AppOptions, type AppPlan, planApp, planPodMaskedPaths } from "./app.ts";
 import { planOwnCgroups } from "./cgroup/own_cgroups.ts";
 import type { CgroupPlan } from "./cgroup/placement.ts";
 import { planPodCgroups, type PodCgroupPlan, PROCESS_LIMIT } from "./cgroup/pod_cgroups.ts";
+import { tellIgnored } from "./fields.ts";
 import type { HostFacts } from "./host_facts.ts";
 import { type IdRange, parsePrivateUsers } from "./id_range.ts";
 import { ignoredArguments } from "./ignored_arguments.ts";
@@ -139,6 +141,7 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
       ...network.notes,
       ...planned.flatMap(({ notes }) => notes),
       ...notesOnUnknownIsolators(ofPod),
+      ...unreadAnnotationsOf(pod).map((place) => tellIgnored("unknown annotations", place)),
       ...cgroups.notes,
       ...bandwidth.notes,
     ]),

@@ -154,7 +154,10 @@ async function composeSingle(
     manifest.ports = [{ name: "http", hostPort: 8080 }];
   });
   await editJson(`${pod.dir}/appsinfo/app/manifest`, (manifest) => {
-    manifest.annotations = [{ name: "stage1-volo/stop-signal", value: "SIGQUIT" }];
+    manifest.annotations = [
+      { name: "stage1-volo/stop-signal", value: "SIGQUIT" },
+      { name: "stage1-volo/stop-singal", value: "SIGQUIT" },
+    ];
   });
   return { pod };
 }

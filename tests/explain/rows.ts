@@ -337,6 +337,7 @@ export const ROWS: Record<FieldName, Row> = {
     told: { bare: /\(resource\/memory\): not enforced: no cgroup/ },
   },
   "unknown isolators": { told: { single: /gravity\): ignored: / } },
+  "unknown annotations": { told: { single: /stop-singal\): ignored: / } },
   "other fields": {
     unseen: "it is not remarked on",
     edit: ofPod((pod) => {
