@@ -31,6 +31,13 @@ import {
   VERSION,
 } from "./project.ts";
 import type { CommonRecipe } from "./recipe.ts";
+import {
+  developmentKeyIds,
+  holdRelease,
+  type Release,
+  settleRelease,
+  tellHeld,
+} from "./release.ts";
 import { runTask } from "./run_task.ts";
 import {
   isOwnRuntime,
@@ -39,13 +46,6 @@ import {
   runtimeOrigin,
   type RuntimeSource,
 } from "./runtime.ts";
-import {
-  developmentKeyIds,
-  holdRelease,
-  type Release,
-  settleRelease,
-  tellHeld,
-} from "./release.ts";
 import { signWithDevelopmentKey } from "./sign.ts";
 import { discardSignature } from "./signature.ts";
 import { digestInputs, makeUnlessCurrent } from "./stamp.ts";

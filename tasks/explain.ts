@@ -13,9 +13,10 @@ import { VolumeSources } from "../src/rootfs/volume_sources.ts";
 import { parseRunArguments } from "../src/stage1/arguments.ts";
 import { type Arguments, type CommandLine, WrongUse } from "./command_line.ts";
 import { paint, say } from "./console.ts";
+import { MAN_DIRECTORY, manPages } from "./man_pages.ts";
 import { flag, requireDirectory } from "./option.ts";
 import { describePermissions, readPermissions } from "./permissions.ts";
-import { ENTRY, PROGRAMS } from "./project.ts";
+import { ENTRY, PROGRAMS, ROOT } from "./project.ts";
 import { runTask } from "./run_task.ts";
 
 const COMMAND = {
@@ -25,6 +26,7 @@ const COMMAND = {
   options: {
     permissions: flag("show what each entrypoint is allowed to do, and why"),
     fields: flag("show what becomes of each field of the manifests, as Markdown"),
+    man: flag("write the manual pages into docs/man"),
     json: flag("print the plan for a pod as JSON"),
   },
   operands: {
@@ -36,6 +38,13 @@ const COMMAND = {
   rest: { name: "FLAG…", meaning: "flags of `run`, as rkt passes them, such as --net=none" },
   examples: ["--permissions", "/var/lib/rkt/pods/run/UUID -- --net=none"],
 } satisfies CommandLine;
+
+async function writeManPages(): Promise<void> {
+  for (const [file, text] of manPages()) {
+    await Deno.writeTextFile(`${ROOT}/${MAN_DIRECTORY}/${file}`, text);
+    say(`${MAN_DIRECTORY}/${file}`);
+  }
+}
 
 async function explainPermissions(): Promise<void> {
   for (const name of PROGRAMS) {
@@ -89,11 +98,13 @@ export function escapeControls(json: string): string {
 
 /** Checks that one thing is to be explained, by options that belong to it. */
 function requireOneSubject({ options, operands, rest }: ExplainArguments): void {
-  const { permissions, fields, json } = options;
+  const { permissions, fields, man, json } = options;
   const [directory] = operands;
-  const asked = [permissions, fields, directory !== undefined].filter((is) => is).length;
+  const asked = [permissions, fields, man, directory !== undefined].filter((is) => is).length;
   if (asked !== 1) {
-    throw new WrongUse("one of --permissions, --fields and POD_DIRECTORY is to be explained");
+    throw new WrongUse(
+      "one of --permissions, --fields, --man and POD_DIRECTORY is to be explained",
+    );
   }
   if (directory === undefined && (json || rest.length > 0)) {
     throw new WrongUse(`${json ? "--json" : "--"}: goes with POD_DIRECTORY`);
@@ -107,6 +118,7 @@ async function main(args: ExplainArguments): Promise<void> {
   const { options, operands: [directory], rest } = args;
   if (options.permissions) await explainPermissions();
   else if (options.fields) describeFields().forEach((line) => say(line));
+  else if (options.man) await writeManPages();
   else explainPod(directory!, rest, options.json);
 }
 

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { closeSync, openSync, readSync } from "node:fs";
 import { Buffer } from "node:buffer";
+import { closeSync, openSync, readSync } from "node:fs";
 import { runtimeLength, TRAILER_LENGTH } from "./payload.ts";
 import type { Architecture } from "./project.ts";
 

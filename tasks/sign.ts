@@ -17,6 +17,8 @@ import {
   keyIds,
   readSigningKey,
 } from "./keys.ts";
+import { existingFile } from "./option.ts";
+import { DIST } from "./project.ts";
 import {
   developmentKeyIds,
   holdRelease,
@@ -24,8 +26,6 @@ import {
   signedFiles,
   tellHeld,
 } from "./release.ts";
-import { existingFile } from "./option.ts";
-import { DIST } from "./project.ts";
 import { runTask } from "./run_task.ts";
 import { signatureFile, signImage } from "./signature.ts";
 import { readVariable } from "./variables.ts";

@@ -1,0 +1,156 @@
+/**
+ * The manual pages of the entrypoints and of the annotations, made from the tables by which the
+ * code acts on them: `deno task explain --man`.
+ *
+ * @module
+ */
+
+import { ANNOTATION_RULES, type AnnotationRule } from "../src/plan/annotations.ts";
+import { ENTER, GC, RUN, STOP } from "../src/stage1/arguments.ts";
+import type { CommandLine } from "../src/stage1/command_line.ts";
+import { type ManPage, type Part, renderManPage } from "./man_format.ts";
+import { VERSION } from "./project.ts";
+
+/** The directory of the pages, in the project's. */
+export const MAN_DIRECTORY = "docs/man";
+
+/** Returns the pages' texts, by the names of their files. */
+export function manPages(): Map<string, string> {
+  const pages = [...[RUN, ENTER, STOP, GC].map(pageOfEntrypoint), pageOfAnnotations()];
+  return new Map(
+    pages.map((page) => [
+      `${page.name}.${page.section}`,
+      renderManPage(page, `stage1-volo ${VERSION}`),
+    ]),
+  );
+}
+
+const RKT_CALLS_IT: Readonly<Record<string, string>> = {
+  run: "`rkt run` and `rkt run-prepared` become this program.",
+  enter: "`rkt enter` becomes this program.",
+  stop: "`rkt stop` calls it, with `--force` if that is given.",
+  gc:
+    "`rkt gc` and `rkt rm` call it before they remove the pod's directory; `run` has it take the " +
+    "pod from its networks when the pod ends.",
+};
+
+const EXIT_STATUSES: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
+  run: [
+    ["0", "Every app ended with 0, or by the signal that asked it to."],
+    ["1 to 255", "The status of the app that failed first."],
+    ["128 + N", "Signal N ended the app that failed first."],
+  ],
+  enter: [["any", "That of the command. It ends by a signal if the command does."]],
+  stop: [["0", "The pod has been asked to end; with `--force`, it has ended."]],
+  gc: [["0", "Nothing of the pod is left but its directory."]],
+};
+
+const FAILURE = [
+  "254",
+  "An error, which is one line on standard error: `NAME: what: why`.",
+] as const;
+
+function pageOfEntrypoint(command: CommandLine): ManPage {
+  const { name, usage, does } = command;
+  return {
+    name: pageNameOf(name),
+    section: 8,
+    about: uncapitalized(does.replace(/\.$/, "")),
+    parts: [
+      { heading: "SYNOPSIS", blocks: [`\`/${name} ${usage}\``] },
+      {
+        heading: "DESCRIPTION",
+        blocks: [
+          `${does} ${RKT_CALLS_IT[name]}`,
+          "It is an entrypoint of a stage1 image: rkt calls it with the pod's directory as working " +
+          "directory. People need it only to look into a pod that rkt cannot handle any more.",
+        ],
+      },
+      optionsOf(command),
+      { heading: "EXIT STATUS", blocks: [[...EXIT_STATUSES[name]!, FAILURE]] },
+      { heading: "ENVIRONMENT", blocks: [VARIABLES] },
+      seeAlso(pageNameOf(name)),
+    ],
+  };
+}
+
+const VARIABLES = [
+  ["RKT_LOCK_FD", "The descriptor of the pod's directory, which rkt has locked. `run` needs it."],
+  ["STAGE1_VOLO_DEBUG", "With `true`, the entrypoint acts as with `--debug`."],
+] as const;
+
+function optionsOf({ flags }: CommandLine): Part {
+  const terms = Object.entries(flags).map(([flag, { value, does }]) =>
+    [value === undefined ? `--${flag}` : `--${flag}=${value}`, `${capitalized(does)}.`] as const
+  );
+  return { heading: "OPTIONS", blocks: [terms] };
+}
+
+function pageOfAnnotations(): ManPage {
+  const rules: [string, AnnotationRule][] = Object.entries(ANNOTATION_RULES);
+  const of = (whose: AnnotationRule["of"]) => rules.filter(([, rule]) => rule.of === whose);
+  return {
+    name: ANNOTATIONS_PAGE,
+    section: 7,
+    about: "annotations that the stage1-volo images read",
+    parts: [
+      {
+        heading: "DESCRIPTION",
+        blocks: [
+          "What the appc schema has no field for is said by annotations: pairs of a name and a " +
+          "value. Those that nobody reads have no effect.",
+        ],
+      },
+      {
+        heading: "OF AN APP",
+        blocks: [
+          "`rkt run IMAGE --annotation=NAME=VALUE` gives them to the app of that image. What an " +
+          "image's own manifest says holds unless that is done, but for those that are the " +
+          "operator's alone.",
+          of("app").map(termOf),
+        ],
+      },
+      {
+        heading: "OF A POD",
+        blocks: [
+          "They stand in the pod manifest, `rkt run --pod-manifest=FILE`.",
+          of("pod").map(termOf),
+        ],
+      },
+      seeAlso(ANNOTATIONS_PAGE),
+    ],
+  };
+}
+
+function termOf(
+  [name, { values, does, unlessSaid, operatorsAlone }]: [string, AnnotationRule],
+): readonly [string, string] {
+  const whose = operatorsAlone ? " It is the operator's alone." : "";
+  return [name, `${capitalized(does)}. Values: ${values}. If not said: ${unlessSaid}.${whose}`];
+}
+
+const ANNOTATIONS_PAGE = "stage1-volo-annotations";
+
+function pageNameOf(entrypoint: string): string {
+  return `stage1-volo-${entrypoint}`;
+}
+
+function seeAlso(page: string): Part {
+  const pages = [
+    ...[RUN, ENTER, STOP, GC].map(({ name }) => `${pageNameOf(name)}(8)`),
+    `${ANNOTATIONS_PAGE}(7)`,
+  ];
+  const others = pages.filter((each) => !each.startsWith(`${page}(`));
+  return {
+    heading: "SEE ALSO",
+    blocks: [`${others.join(", ")}; \`docs/operating.md\` of the project.`],
+  };
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function uncapitalized(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
