@@ -88,3 +88,9 @@ for (const [exposed, ofApps, why] of REFUSED) {
     assertEquals(assertThrows(() => plan(exposed, ...ofApps), Error).message, why);
   });
 }
+
+Deno.test("a port whose socket an app is given is not forwarded", () => {
+  const exposed = [{ name: "web", hostPort: 80 }, { name: "dns", hostPort: 5353 }];
+  const ports = [{ ...WEB, socketActivated: true }, DNS];
+  assertEquals(plan(exposed, ports).mappings.map(({ hostPort }) => hostPort), [5353]);
+});
