@@ -13,6 +13,7 @@ const MANUAL = Deno.readTextFileSync(`${ROOT}docs/operating.md`);
 const RKT = Deno.env.get("RKT") || which("rkt");
 
 const WITH_RKT: Need[] = [{ what: "rkt on PATH or in RKT", met: RKT !== undefined }];
+const WITH_MAN: Need[] = [{ what: "man", met: which("man") !== undefined }];
 const WITH_GPG: Need[] = [{ what: "gpg", met: which("gpg") !== undefined }];
 
 /** A part of the manual: its heading, and the commands below it. */
@@ -23,7 +24,7 @@ interface Section {
 
 /** Returns the sections that have commands. */
 function sectionsOf(page: string): Section[] {
-  return page.split(/^## /m).slice(1).flatMap((text) => {
+  return page.split(/^## /m).flatMap((text) => {
     const heading = text.slice(0, text.indexOf("\n"));
     const blocks = [...text.matchAll(/^```console\n(.*?)^```/gms)].map(([, block]) => block!);
     const commands = blocks.flatMap(commandsOf);
@@ -99,6 +100,7 @@ const SETTINGS: Record<string, Setting> = {
   "Sign for a release": { needs: SIGNED, prepare: withCopy },
   "Verify an image": { needs: [...SIGNED, ...WITH_GPG], prepare: withCopy },
   "Look before you run": { prepare: withPod },
+  "Manual pages": { needs: WITH_MAN, prepare: () => Promise.resolve({}) },
   "Clean up": { needs: WITH_RKT, prepare: withApp },
 };
 
@@ -128,6 +130,7 @@ function asScript(commands: readonly string[], dir: string): string {
 
 /** Puts what is there in the place of words that stand for it. */
 function fillIn(command: string, words: Readonly<Record<string, string>>): string {
+  if (Object.keys(words).length === 0) return command;
   const any = Object.keys(words).sort((a, b) => b.length - a.length).join("|");
   return command.replaceAll(
     new RegExp(`(?<![\\w-])(?:${any})(?!\\w)`, "g"),
