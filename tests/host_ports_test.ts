@@ -2,7 +2,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertQuiet, assertRefused } from "./expect.ts";
-import { execute, type Host, mountTmpfs, SimulatedHost } from "./host.ts";
+import { execute, type Host, mountTmpfs, must, SimulatedHost } from "./host.ts";
 import { NETWORK_NEEDS } from "./network_needs.ts";
 import {
   answers,
@@ -190,3 +190,14 @@ async function listen(host: Host, port: number): Promise<AsyncDisposable> {
     },
   };
 }
+
+scenario("gc gives back ports of a pod that was killed before its networks began", OPTIONS, async (
+  { script },
+) => {
+  await using pod = await script(serve("up"));
+  await using host = await SimulatedHost.open("shared", "own");
+  const file = `/run/stage1-volo/ports/${pod.uuid}`;
+  await must(["sh", "-c", `mkdir -p -m 700 $(dirname ${file}); : >${file}`], host);
+  assertQuiet(await pod.gc({ host }));
+  assertEquals((await execute(["test", "-e", file], host)).code, 1);
+});

@@ -13,6 +13,7 @@ import { readMounts } from "../linux/mount_table.ts";
 import { isWithin } from "../linux/mountinfo.ts";
 import { workingDirectory } from "../linux/path.ts";
 import { exists } from "../linux/stat.ts";
+import { giveBackHostPorts } from "../network/host_ports.ts";
 import { waitForKeeper } from "../network/keeper.ts";
 import { openAppMatcher } from "../process/app_processes.ts";
 import { killAppProcesses } from "../process/kill_apps.ts";
@@ -47,6 +48,9 @@ export function collectPod({ uuid, onlyNetworks, ...args }: GcArguments): void {
   if (hasNetworks) {
     leaveAfterKeeper(uuid, debug);
     selfConfine("gc", debug);
+  } else {
+    // A `run` takes ports before it begins with networks, and may be killed in between.
+    giveBackHostPorts(uuid);
   }
   detachMountsExcept([POD_PATHS.stage1Rootfs, ...roots], debug);
 }
