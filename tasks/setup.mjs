@@ -381,4 +381,6 @@ function main() {
   }
 }
 
-if (realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) main();
+// Tests import this file, and the examples in comments run from files that are not there.
+const program = process.argv[1];
+if (existsSync(program) && realpathSync(program) === fileURLToPath(import.meta.url)) main();

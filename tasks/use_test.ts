@@ -22,7 +22,7 @@ const WRONG_VALUES = [
   ["soak", "--at-once=0", /--at-once: "0" is not a whole number from 1 to/],
   ["sign", "--key=/no/such", /--key: \/no\/such: there is no such file/],
   ["verify", "--key=/tmp", /--key: \/tmp: is a directory/],
-  ["explain", "--json", /one of --permissions, --fields and POD_DIRECTORY/],
+  ["explain", "--json", /one of --permissions, --fields, --man and POD_DIRECTORY/],
 ] as const;
 
 /** Variables of tasks, and values that they cannot have. */

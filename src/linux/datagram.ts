@@ -5,7 +5,7 @@
  */
 
 import { asBytes, type Bytes, concatenate } from "./bytes.ts";
-import { failedWith } from "./errno.ts";
+import { ERRNO, failedWith, SyscallError } from "./errno.ts";
 import { AT_FDCWD, Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "./open.ts";
@@ -37,6 +37,61 @@ export interface Datagram {
 }
 
 /**
+ * Makes a socket, which never waits.
+ *
+ * @throws {SyscallError} when there is no descriptor left.
+ */
+export function makeDatagramSocket(): Fd {
+  return new Fd(syscall("socket", AF_UNIX, SOCK_DGRAM | O_CLOEXEC | O_NONBLOCK, 0));
+}
+
+/**
+ * Gives a socket an address, at which others reach it. A path is looked up twice, so nobody else
+ * may change anything there.
+ *
+ * @param address A path; or, behind `@`, an abstract name, which everyone may write to.
+ * @param mode The permission bits, whatever the umask: whoever may write reaches the socket.
+ * @throws {SyscallError} `EADDRINUSE` when something is there.
+ * @throws {RangeError} when the address is too long.
+ */
+export function bindSocket(socket: Fd, address: string, mode: number): void {
+  const name = socketName(address);
+  syscall("bind", socket.number, name, name.length);
+  if (!isAbstract(address)) syscall("fchmodat", AT_FDCWD, address, mode);
+}
+
+/**
+ * Has a socket send to the one at an address. Then it can be waited for until that one takes more.
+ *
+ * @param address A path; or, behind `@`, an abstract name.
+ * @throws {SyscallError} `ENOENT` when nothing is there, `ECONNREFUSED` when nobody has it open.
+ * @throws {RangeError} when the address is too long.
+ */
+export function connectSocket(socket: Fd, address: string): void {
+  const name = socketName(address);
+  syscall("connect", socket.number, name, name.length);
+}
+
+/**
+ * Sends a datagram.
+ *
+ * @param path Where to; without it, to the socket that it is connected with.
+ * @returns Whether it was sent. If not, the other socket is full.
+ * @throws {SyscallError} `ECONNREFUSED` or `ENOTCONN` when nobody has the other one open.
+ */
+export function sendDatagram(socket: Fd, bytes: Bytes, path?: string): boolean {
+  const address = path === undefined ? null : socketName(path);
+  try {
+    const { number } = socket;
+    syscall("sendto", number, bytes, bytes.length, MSG_NOSIGNAL, address, address?.length ?? 0);
+    return true;
+  } catch (error) {
+    if (failedWith(error, "EAGAIN", "EINTR")) return false;
+    throw error;
+  }
+}
+
+/**
  * Makes a socket that sends to an address, and never waits.
  *
  * @param address A path; or, behind `@`, an abstract name.
@@ -44,10 +99,7 @@ export interface Datagram {
  * @throws {RangeError} when the address is too long.
  */
 export function connectDatagrams(address: string): Fd {
-  return makeSocket((fd) => {
-    const name = socketName(address);
-    syscall("connect", fd.number, name, name.length);
-  });
+  return prepared((fd) => connectSocket(fd, address));
 }
 
 /**
@@ -58,12 +110,10 @@ export function connectDatagrams(address: string): Fd {
  * @throws {SyscallError} when it cannot be made there.
  */
 export function receiveDatagrams(address: string): Fd {
-  return makeSocket((fd) => {
+  return prepared((fd) => {
     const yes = asBytes(Int32Array.of(1));
     syscall("setsockopt", fd.number, SOL_SOCKET, SO_PASSCRED, yes, yes.length);
-    const name = socketName(address);
-    syscall("bind", fd.number, name, name.length);
-    if (!isAbstract(address)) syscall("fchmodat", AT_FDCWD, address, MODE);
+    bindSocket(fd, address, MODE);
   });
 }
 
@@ -75,7 +125,7 @@ export function receiveDatagrams(address: string): Fd {
  */
 export function sendByConnected(fd: Fd, bytes: Bytes, patience: number): void {
   waitForEvents([{ fd: fd.number, events: POLLOUT }], patience);
-  syscall("sendto", fd.number, bytes, bytes.length, MSG_NOSIGNAL, null, 0);
+  if (!sendDatagram(fd, bytes)) throw new SyscallError("sendto", [], ERRNO.EAGAIN);
 }
 
 /**
@@ -108,9 +158,8 @@ function senderOf(control: Bytes): number {
   return view.getInt32(CREDENTIALS_AT, true);
 }
 
-function makeSocket(prepare: (fd: Fd) => void): Fd {
-  const flags = SOCK_DGRAM | O_CLOEXEC | O_NONBLOCK;
-  const fd = new Fd(syscall("socket", AF_UNIX, flags, 0));
+function prepared(prepare: (fd: Fd) => void): Fd {
+  const fd = makeDatagramSocket();
   try {
     prepare(fd);
     return fd;

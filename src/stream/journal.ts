@@ -8,7 +8,7 @@ import type { Bytes } from "../linux/bytes.ts";
 import { failedWith, SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { type PollEvents, POLLOUT } from "../linux/poll.ts";
-import { connectSocket, makeDatagramSocket, sendDatagram } from "../linux/unix_socket.ts";
+import { connectSocket, makeDatagramSocket, sendDatagram } from "../linux/datagram.ts";
 import { withContext } from "../stage1/context.ts";
 
 /** Where systemd's journal takes entries. */

@@ -4,7 +4,7 @@ import type { Bytes } from "../linux/bytes.ts";
 import type { Fd } from "../linux/fd.ts";
 import { waitForEvents } from "../linux/poll.ts";
 import { readAvailable } from "../linux/stream.ts";
-import { bindSocket, makeDatagramSocket } from "../linux/unix_socket.ts";
+import { bindSocket, makeDatagramSocket } from "../linux/datagram.ts";
 import { Journal } from "./journal.ts";
 
 const bytes = (text: string): Bytes => new TextEncoder().encode(text);

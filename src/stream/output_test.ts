@@ -8,7 +8,7 @@ import type { Pipe } from "../linux/pipe.ts";
 import { waitForEvents } from "../linux/poll.ts";
 import { statFd } from "../linux/stat.ts";
 import { makeOutputPipe, readAvailable, writeAvailable } from "../linux/stream.ts";
-import { bindSocket, makeDatagramSocket, sendDatagram } from "../linux/unix_socket.ts";
+import { bindSocket, makeDatagramSocket, sendDatagram } from "../linux/datagram.ts";
 import { DEFAULT_LOG } from "../plan/log.ts";
 import { PodOutput } from "./output.ts";
 
