@@ -307,7 +307,7 @@ scenario(
     await using pod = await stage.script(look);
     const { code, stdout, stderr } = await pod.run({ flags: UNRESTRICTED });
     const hiding = ["hidden-directory", "hidden-file", "hidden-file-systems"];
-    const ofPod = ["dev", ...hiding, "proc", "sys"];
+    const ofPod = ["dev", ...hiding, "proc", "sys", "syslog"];
     const ofApp = ["bin", "dev", "etc", "home", "proc", "root", "sys", "tmp"];
     const all = [...ofPod, ...ofPod, ...ofPod, ...ofPod, ...ofPod, ...ofPod, ...ofApp];
     assertEquals({ code, names: stdout.trim().split("\n"), stderr }, {

@@ -6,7 +6,7 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { existsSync } from "node:fs";
 import { assertCode, assertQuiet, assertRefused, editJson } from "./expect.ts";
-import { eventually } from "./host.ts";
+import { eventually, type Host } from "./host.ts";
 import { processOf, startUp } from "./pod_processes.ts";
 import { scenario, type Stage } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
@@ -268,3 +268,16 @@ for (const [what, wishes, matter] of WRONG) {
     }
   });
 }
+
+/** A caller that ignores SIGINT, as a shell has its background jobs do. */
+const DEAF: Host = { wrap: (argv) => ["sh", "-c", `trap '' INT; exec "$@"`, "sh", ...argv] };
+
+scenario("an app hears its own signal although the caller of rkt ignores it", {
+  flavor: "either",
+}, async (stage) => {
+  await using pod = await compose(stage, { text: SLEEP, signal: "SIGINT", timeout: "5" });
+  const program = await startUp(pod, 1, { host: DEAF });
+  assertQuiet(await pod.stop());
+  const { code, signal } = await program.result;
+  assertEquals(signal ?? code, signal === null ? 0 : "SIGINT");
+});

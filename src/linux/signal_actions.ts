@@ -29,9 +29,11 @@ const IGNORED_HERE: readonly number[] = [SIGPIPE, 32, 33];
  * Handlers vanish at exec, and what the caller ignores stays ignored, as nohup(1) wants. Only what
  * {@linkcode IGNORED_HERE} lists is not the caller's, and gets its default action, also where the
  * caller ignored it: rkt itself never passes that on.
+ *
+ * @param heard Further signals that get their default action, whatever the caller does.
  */
-export function restoreSignals(call: Call = syscall): void {
-  for (const signal of IGNORED_HERE) setAction(signal, DEFAULT_ACTION, call);
+export function restoreSignals(call: Call = syscall, heard: readonly number[] = []): void {
+  for (const signal of [...IGNORED_HERE, ...heard]) setAction(signal, DEFAULT_ACTION, call);
   call("rt_sigprocmask", SIG_SETMASK, new Uint8Array(SIGSET_SIZE), null, SIGSET_SIZE);
 }
 

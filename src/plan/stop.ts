@@ -8,7 +8,7 @@
  */
 
 import { signalNumber } from "../linux/signal_names.ts";
-import { SIGSTOP, SIGTERM } from "../linux/signal_numbers.ts";
+import { SIGKILL, SIGSTOP, SIGTERM } from "../linux/signal_numbers.ts";
 import type { PodApp } from "../stage1/pod.ts";
 import { annotationOfApp, type FoundAnnotation, wrongAnnotation } from "./annotations.ts";
 import { tellIgnored } from "./fields.ts";
@@ -40,6 +40,14 @@ export function planStop(app: PodApp): StopPlan {
     signal: signal ? readSignal(signal) : USUAL_STOP.signal,
     patience: timeout ? 1000 * readSeconds(timeout) : USUAL_STOP.patience,
   };
+}
+
+/**
+ * Lists the signals that an app hears although its caller may ignore them: the one that it asks to
+ * be stopped by. A shell has its background jobs ignore SIGINT, and postgres would never be asked.
+ */
+export function heardSignals({ signal }: StopPlan): number[] {
+  return signal === USUAL_STOP.signal || signal === SIGKILL ? [] : [signal];
 }
 
 /** Notes that an app has no time of its own, where `run` becomes it: one line. */

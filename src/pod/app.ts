@@ -16,6 +16,7 @@ import {
   withAccount,
 } from "../plan/environment.ts";
 import type { PodTreeStep } from "../plan/rootfs/mounts.ts";
+import { heardSignals } from "../plan/stop.ts";
 import { type Activation, launch } from "../process/launch.ts";
 import type { MountTrees } from "../rootfs/app_mounts.ts";
 import { assembleRoot, moveIntoRoot } from "../rootfs/app_root.ts";
@@ -109,6 +110,7 @@ export function startProgram(
       privileges,
       credentials,
       activation: program.activation,
+      heard: heardSignals(plan.stop),
       program: findProgram(root.root, { ...plan, exec: program.exec, environment }),
       streams: stdio,
     }));

@@ -21,6 +21,7 @@ import {
 } from "../plan/environment.ts";
 import type { SingleAppPlan } from "../plan/pod.ts";
 import type { PrivilegePlan } from "../plan/process/privileges.ts";
+import { heardSignals } from "../plan/stop.ts";
 import { tryLabels } from "../process/labels.ts";
 import { execApp } from "../process/launch.ts";
 import { startLockHolder } from "../process/lock_holder.ts";
@@ -108,7 +109,7 @@ export function runSingleApp(
   const activation = openActivation(plan.activation);
   const identity = { workingDirectory, labels, proc, credentials, privileges, activation };
   return execApp(
-    { ...identity, program },
+    { ...identity, program, heard: heardSignals(plan.stop) },
     init,
     kept,
     (call, name) =>

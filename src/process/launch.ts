@@ -81,6 +81,8 @@ export interface Identity {
   program: Program;
   /** The sockets that the program is given, if it is given any. */
   activation?: Activation | undefined;
+  /** Signals that it hears also where the caller ignores them. */
+  heard?: readonly number[];
 }
 
 /** Sockets for a program, and what its variables say of them: sd_listen_fds(3). */
@@ -185,14 +187,14 @@ export function recordExec(identity: Identity, kept: Fd, script: CallScript): vo
  * @param joined What a new process joins; `undefined` for this process, which becomes the app.
  */
 function recordSteps(
-  { workingDirectory, labels, proc, credentials, privileges, program, activation }: Identity,
+  { workingDirectory, labels, proc, credentials, privileges, program, activation, heard }: Identity,
   joined: NewProcess | undefined,
   { known, kept }: OpenAtBegin,
   script: CallScript,
 ): void {
   const { call } = script;
 
-  restoreSignals(call);
+  restoreSignals(call, heard);
   // The files of cgroups and labels are the host's, and only its root may write to them.
   if (joined) recordJoinCgroups(joined.cgroups, script);
   recordLabels(labels, proc, script);
