@@ -10,6 +10,8 @@ import type { Pod } from "./stage0.ts";
 
 const SIZE = 256 * 1024;
 
+const REFUSED = "a message to /dev/log has files attached: nothing more is logged from there";
+
 /** The files of an app's log. */
 function logFiles({ dir }: Pod, app: string): string[] {
   return [...Deno.readDirSync(`${dir}/log`)].map(({ name }) => name)
@@ -17,7 +19,7 @@ function logFiles({ dir }: Pod, app: string): string[] {
 }
 
 scenario(
-  "who floods /dev/log fills the own log, up to its bounds, and hands run no files",
+  "who floods /dev/log fills the own log, up to its bounds",
   { flavor: "isolated", needs: COMPILER },
   async (stage) => {
     const image = await hostileImage(stage);
@@ -59,7 +61,7 @@ scenario(
     for (const file of logFiles(pod, "bad")) {
       const text = await Deno.readTextFile(file);
       assert(text.length <= SIZE, file);
-      const foreign = text.trimEnd().split("\n")
+      const foreign = text.replace(/\n$/, "").split("\n")
         .filter((line) => !/^\d{4}-\d\d-\d\dT\S{18}Z (stderr [FP] |stdout F flooded$)/.test(line));
       assertEquals(foreign, []);
     }
@@ -67,3 +69,34 @@ scenario(
     assertEquals(good.trimEnd().split(" ").slice(-2), ["me:", "hello"]);
   },
 );
+
+for (const other of ["kept", "sent"]) {
+  scenario(
+    `who sends /dev/log a connection that lingers keeps run from nothing, its other end ${other}`,
+    { flavor: "isolated", needs: COMPILER },
+    async (stage) => {
+      const image = await hostileImage(stage);
+      await using pod = await stage.stage0.prepare({
+        apps: [
+          { image, name: "bad", app: { exec: [HOSTILE, "linger", other] } },
+          {
+            image,
+            name: "good",
+            app: { exec: ["/bin/sh", "-c", "while sleep 0.2; do echo here; done"] },
+          },
+        ],
+      });
+      const program = await pod.start();
+      const countLines = () => program.stdout.split("here").length;
+      await eventually("the attack", () => program.stdout.includes("attacked"));
+      const before = countLines();
+      await eventually("more from the other app", () => countLines() > before + 2);
+      const asked = Date.now();
+      await pod.stop();
+      const { code, stderr } = await program.result;
+      assertEquals(code, 0);
+      assertEquals(stderr, `run: app bad: ${REFUSED}\n`);
+      assert(Date.now() - asked < 15_000);
+    },
+  );
+}

@@ -17,7 +17,14 @@ const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
 const SO_PASSCRED = 16;
 const SCM_CREDENTIALS = 2;
+const MSG_PEEK = 0x2;
+const MSG_CTRUNC = 0x8;
 const MSG_NOSIGNAL = 0x4000;
+const SHUT_RD = 0;
+
+/** `struct msghdr`: its size, and where the kernel writes flags. Empty, it receives nothing. */
+const MSGHDR_SIZE = 56;
+const MSGHDR_FLAGS = 48;
 
 /** To send, it takes the permission to write. */
 const MODE = 0o666;
@@ -149,6 +156,29 @@ export function takeDatagram(fd: Fd, limit: number): Datagram | undefined {
     if (failedWith(error, "EAGAIN", "EINTR")) return undefined;
     throw error;
   }
+}
+
+/**
+ * Tells whether the next datagram has files attached, and leaves both where they are. The socket is
+ * not to be one that is told who has sent what.
+ *
+ * @returns `undefined` when there is no datagram.
+ */
+export function hasFilesAttached(socket: Fd): boolean | undefined {
+  const header = new Uint8Array(MSGHDR_SIZE);
+  try {
+    syscall("recvmsg", socket.number, header, MSG_PEEK);
+  } catch (error) {
+    if (failedWith(error, "EAGAIN", "EINTR")) return undefined;
+    throw error;
+  }
+  // There was something besides the text for which the header has no room.
+  return (new DataView(header.buffer).getUint32(MSGHDR_FLAGS, true) & MSG_CTRUNC) !== 0;
+}
+
+/** Has the kernel refuse, with `EPIPE`, what is sent to a socket from now on. */
+export function refuseDatagrams(socket: Fd): void {
+  syscall("shutdown", socket.number, SHUT_RD);
 }
 
 function senderOf(control: Bytes): number {

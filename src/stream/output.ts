@@ -28,7 +28,7 @@ import { SyslogReader } from "./syslog_reader.ts";
 export interface PodOutputOptions extends PodLogsOptions {
   /** Whether each line begins with the name of its app. */
   severalApps: boolean;
-  /** The /dev/log of each app that has one, by the app's name. They are closed with the output. */
+  /** The /dev/log of each app that has one, by the app's name. They stay open. */
   syslogs: ReadonlyMap<string, Fd>;
   /** The number of the caller's descriptors. */
   stdout: number;
@@ -79,7 +79,7 @@ export class PodOutput implements Disposable {
     this.#messages = this.#muxes.stderr.addQueue();
     this.#logs = new PodLogs(options, say);
     this.#syslogs = [...syslogs].map(([app, socket]) =>
-      new SyslogReader(socket, this.#logs.syslogFeedOf(app))
+      new SyslogReader(socket, this.#logs.syslogFeedOf(app), (text) => say(`app ${app}: ${text}`))
     );
   }
 
@@ -174,7 +174,6 @@ export class PodOutput implements Disposable {
 
   [Symbol.dispose](): void {
     for (const { pipe } of this.#sources) pipe[Symbol.dispose]();
-    for (const syslog of this.#syslogs) syslog[Symbol.dispose]();
     for (const mux of this.#muxesOfCaller()) mux[Symbol.dispose]();
     this.#logs[Symbol.dispose]();
   }

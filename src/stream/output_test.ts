@@ -186,7 +186,9 @@ for (
       syslogs: new Map([["web", socket]]),
     };
     withOutput(options, ({ output, pod }) => {
-      for (const message of ["<11>Nov 26 09:01:02 web[7]: no disk\n", "<14>two\nlines", "<14>\n"]) {
+      for (
+        const message of ["", "<11>Nov 26 09:01:02 web[7]: no disk\n", "<14>two\nlines", "<14>\n"]
+      ) {
         sendDatagram(sender, bytes(message), path);
       }
       assertEquals(output.isDone, false);
@@ -199,6 +201,32 @@ for (
     Deno.removeSync(directory, { recursive: true });
   });
 }
+
+Deno.test("of messages of many lines, few are logged before others have their turn", () => {
+  using pipes = new DisposableStack();
+  const caller = pipe(pipes);
+  const directory = Deno.makeTempDirSync({ prefix: "volo-syslog-" });
+  const socket = makeDatagramSocket();
+  bindSocket(socket, `${directory}/socket`, 0o666);
+  using sender = makeDatagramSocket();
+  const options = {
+    severalApps: false,
+    stdout: caller.writeEnd,
+    stderr: caller.writeEnd,
+    logs: new Map([["web", { ...DEFAULT_LOG, format: "cri" as const }]]),
+    syslogs: new Map([["web", socket]]),
+  };
+  withOutput(options, ({ output, pod }) => {
+    const message = bytes(`${"\n".repeat(64 * 1024 - 1)}x`);
+    for (let i = 0; i < 3; i++) sendDatagram(sender, message, `${directory}/socket`);
+    output.onReady(waitForEvents(output.interests(), 0));
+    const lines = Deno.readTextFileSync(`${pod}/log/web.log`).trimEnd().split("\n");
+    assertEquals(lines.length, 64 * 1024);
+    settle(output);
+    assertEquals(output.isDone, true);
+  });
+  Deno.removeSync(directory, { recursive: true });
+});
 
 Deno.test("an app's stream belongs to its user, who may open it again", () => {
   withCaller(false, ({ output }) => {

@@ -17,6 +17,7 @@ static const struct {
     {"exchange_late", exchange_late},
     {"flood_syslog", flood_syslog},
     {"leaderless", leaderless},
+    {"linger", linger},
     {"let_in", let_in},
     {"list_writable", list_writable},
     {"outgrow", outgrow},

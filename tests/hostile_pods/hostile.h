@@ -21,6 +21,7 @@ int reach_from(int argc, char **argv);
 int hold_processes(int argc, char **argv);
 int flood_syslog(int argc, char **argv);
 int leaderless(int argc, char **argv);
+int linger(int argc, char **argv);
 int stop_next(int argc, char **argv);
 int let_in(int argc, char **argv);
 int list_writable(int argc, char **argv);
