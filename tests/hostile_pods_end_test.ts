@@ -301,3 +301,40 @@ for (const stance of [BY_DEFAULT, WITH_PRIVATE_USERS, withCapability("CAP_SYS_PT
     },
   );
 }
+
+// Who traces a process that has ended: until the tracer ends, nobody else can wait for it.
+
+const TRACING = {
+  isolators: [{ name: "os/linux/seccomp-retain-set", value: { set: ["@appc.io/all"] } }],
+};
+
+scenario(
+  "an app that a child of it traces ends, and the pod with it",
+  { flavor: "either", needs: COMPILER },
+  async (stage) => {
+    const image = await hostileImage(stage);
+    const exec = [HOSTILE, "trace"];
+    await using pod = await stage.stage0.prepare({
+      apps: ["one", "two"].map((name) => ({ image, name, app: { ...TRACING, exec } })),
+    });
+    const before = Date.now();
+    const { code, stdout } = await pod.run();
+    assertEquals([code, stdout.match(/traced/g)?.length], [0, 2]);
+    assert(Date.now() - before < 15_000);
+  },
+);
+
+scenario(
+  "a command that a child of it traces ends, and enter with it",
+  { flavor: "either", needs: COMPILER },
+  async (stage) => {
+    const image = await hostileImage(stage);
+    const exec = ["/bin/sh", "-c", "echo up; exec sleep 100"];
+    await using pod = await stage.stage0.prepare({
+      apps: [{ image, name: "app", app: { ...TRACING, exec } }],
+    });
+    await startUp(pod);
+    const { code, stdout } = await pod.enter("app", [HOSTILE, "trace"]);
+    assertEquals({ code, stdout }, { code: 0, stdout: "traced\n" });
+  },
+);

@@ -17,6 +17,7 @@ import { makePipe } from "./pipe.ts";
 import { POLLIN, waitForEvents } from "./poll.ts";
 import { makeUndumpable } from "./process.ts";
 import { readText } from "./read_write.ts";
+import { reapEnded } from "./reap.ts";
 import { SIGCHLD, SIGKILL } from "./signal_numbers.ts";
 import { waitFor } from "./wait.ts";
 
@@ -188,7 +189,8 @@ function endFailed(pid: number): void {
     waitForEvents([{ fd: process.number, events: POLLIN }], END_PATIENCE);
     signalProcess(process, SIGKILL);
   }
-  waitFor(pid);
+  // Who stopped it may trace it.
+  reapEnded(pid);
 }
 
 /** What this process becomes. */

@@ -23,7 +23,8 @@ import {
   SIGWINCH,
 } from "../linux/signal_numbers.ts";
 import { openSignals, readSignals, type Signal } from "../linux/signals.ts";
-import { type End, endOf } from "../linux/wait.ts";
+import { reapEnded } from "../linux/reap.ts";
+import type { End } from "../linux/wait.ts";
 import type { CallerStreams } from "../stream/caller_streams.ts";
 import { stopJob } from "./stop_job.ts";
 
@@ -91,7 +92,7 @@ function waitWithSignals(pid: number, signals: Fd, streams: CallerStreams): End 
     if (fds.has(child.number)) {
       const isEnding = () => readSignals(signals).some(({ number }) => ENDING.includes(number));
       streams.commandEnded(signals, isEnding);
-      return endOf(pid);
+      return reapEnded(pid);
     }
   }
 }

@@ -30,7 +30,8 @@ import {
   SIGWINCH,
 } from "../linux/signal_numbers.ts";
 import { openSignals, readSignals, type Signal, unblockSignals } from "../linux/signals.ts";
-import { changeOf, type End, endOf, stopOf } from "../linux/wait.ts";
+import { reapEnded } from "../linux/reap.ts";
+import { changeOf, type End, stopOf } from "../linux/wait.ts";
 import { BY_FORCE } from "../process/supervisor_process.ts";
 import { describeError, ToldError } from "../stage1/entrypoint.ts";
 import { type Debug, withLinesTo } from "../stage1/log.ts";
@@ -115,7 +116,7 @@ export type SupervisedStreams = Pick<
 const KERNEL = {
   changeOf,
   childrenOf,
-  endOf,
+  endOf: reapEnded,
   giveBackMemory,
   isIgnored,
   monotonicMicroseconds,

@@ -27,6 +27,7 @@ static const struct {
     {"read_key", read_key},
     {"siblings", siblings},
     {"spoil", spoil_programs},
+    {"trace", trace},
 };
 
 int main(int argc, char **argv) {

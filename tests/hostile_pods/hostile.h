@@ -31,5 +31,6 @@ int outgrow(int argc, char **argv);
 int read_key(int argc, char **argv);
 int siblings(int argc, char **argv);
 int spoil_programs(int argc, char **argv);
+int trace(int argc, char **argv);
 
 #endif
