@@ -145,6 +145,31 @@ scenario("a port of a pod whose every process was killed leads to the next one",
   for (const pod of [killed, next]) assertQuiet(await pod.gc({ host }));
 });
 
+scenario("a port of a killed pod that rkt gc has begun with leads to the next one", OPTIONS, async (
+  { script },
+) => {
+  await using killed = await script(serve("killed"));
+  await using next = await script(serve("next"));
+  await forwardPort(killed);
+  await forwardPort(next);
+  await using host = await SimulatedHost.open("shared", "own");
+  const before = await describeNetwork(host);
+  const first = await startUp(killed, 1, { host, flags: FLAGS });
+  const keeper = keeperOf(first);
+  Deno.kill(keeper, "SIGKILL");
+  first.kill("SIGKILL");
+  await first.result;
+  await gone(keeper);
+  await killed.becomeGarbage();
+  const program = await startUp(next, 1, { host, flags: FLAGS });
+  assertEquals(program.stderr, "");
+  await answers(host, "next");
+  assertQuiet(await next.stop({ host }));
+  await program.result;
+  assertEquals(await describeNetwork(host), before);
+  for (const pod of [killed, next]) assertQuiet(await pod.gc({ host }));
+});
+
 scenario("what a killed pod cannot give back is told by the next one", OPTIONS, async (
   { script, dir },
 ) => {

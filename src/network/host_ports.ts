@@ -37,6 +37,9 @@ const DIRECTORY = "/run/stage1-volo/ports";
 /** The most bytes of a record. */
 const LARGEST = 1024 * 1024;
 
+/** Where rkt moves the directories of pods that have ended, in this order, beside `run`. */
+const GARBAGE = ["exited-garbage", "garbage"];
+
 /**
  * How many milliseconds to wait for a port whose pod may be about to end, and how often to look.
  */
@@ -97,10 +100,19 @@ export function giveBackHostPorts(uuid: string): void {
 
 /** Takes a pod that was killed from its networks. What is left of it is told. */
 function leaveEnded(record: PortRecord, leave: (record: PortRecord) => string[]): string[] {
-  const { pod, directory } = record;
-  if (exists(directory)) return leave(record).map((line) => `pod ${pod}: ${line}`);
+  const { pod } = record;
+  const directory = placesOf(record).find(exists);
+  if (directory !== undefined) {
+    return leave({ ...record, directory }).map((line) => `pod ${pod}: ${line}`);
+  }
   giveBackHostPorts(pod);
   return [`pod ${pod}: its directory is gone: rules of it may be left that lead its ports nowhere`];
+}
+
+/** Lists where a pod's directory may be: `rkt gc` moves those of pods that have ended. */
+function placesOf({ pod, directory }: PortRecord): string[] {
+  const states = directory.slice(0, directory.lastIndexOf("/run/"));
+  return [directory, ...GARBAGE.map((state) => `${states}/${state}/${pod}`)];
 }
 
 /** What came of one attempt: the ports are taken, or others have them. */
