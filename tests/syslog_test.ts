@@ -91,6 +91,20 @@ scenario(
   },
 );
 
+scenario(
+  "a message goes to no terminal of the host by the journal, nor for one of the kernel's",
+  { flavor: "isolated" },
+  async ({ dir, script }) => {
+    await Deno.mkdir(`${dir}/journal`);
+    using journal = new StandInJournal(`${dir}/journal`);
+    await using pod = await script("logger -t me -p kern.emerg hello");
+    await annotateApp(pod, { "stage1-volo/log-to": "journald" });
+    assertQuiet(await pod.run({ host: journal }));
+    const [entry] = journal.read();
+    assertEquals([entry?.["PRIORITY"], entry?.["SYSLOG_FACILITY"]], ["1", "1"]);
+  },
+);
+
 scenario("a volume can be at /dev/log", { flavor: "isolated" }, async ({ dir, pod: prepare }) => {
   await Deno.mkdir(`${dir}/journal`);
   using other = new StandInJournal(`${dir}/journal`);

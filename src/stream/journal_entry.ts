@@ -26,6 +26,23 @@ const SEVERITIES = 8;
  */
 export const STREAM_PRIORITIES: Readonly<Record<OutputStream, number>> = { stdout: 14, stderr: 11 };
 
+/**
+ * Returns the priority by which the host's journal gets a message of an app's.
+ *
+ * The journal writes those of severity `emerg` to every terminal of the host, as they are, and
+ * takes from no program that it is the kernel. They become `alert`, and of facility `user`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals([0, 8, 80, 7, 86].map(priorityOfApp), [9, 9, 81, 15, 86]);
+ * ```
+ */
+export function priorityOfApp(priority: number): number {
+  const facility = Math.floor(priority / SEVERITIES);
+  return Math.max(facility, 1) * SEVERITIES + Math.max(priority % SEVERITIES, 1);
+}
+
 /** How much of a UUID `rkt list` shows. */
 const SHORT_UUID = 8;
 

@@ -17,6 +17,7 @@ import {
   formatFields,
   type JournalSource,
   PARTIAL,
+  priorityOfApp,
   STREAM_PRIORITIES,
 } from "./journal_entry.ts";
 import { LineSplitter, NEWLINE, type TakeLine } from "./line_splitter.ts";
@@ -87,7 +88,7 @@ export function openSyslogFeed(
     },
     write(message) {
       log?.write(record(message));
-      const fields = fieldsOf(source, "syslog", message.priority);
+      const fields = fieldsOf(source, "syslog", priorityOfApp(message.priority));
       journal?.put(formatEntry(formatFields(fields), message.text));
     },
   };
