@@ -129,6 +129,33 @@ isolatedScenario("the first client starts the pod, and the next one when it has 
   assertEquals(result.stdout, lines("inactive", hello, hello, given, given));
 });
 
+isolatedScenario("systemd-machined knows the pod that a unit registers, and none before it", {
+  script: `${SERVICE} tell READY=1; trap 'echo was asked; exit 0' TERM
+    until [ -e /go ]; do sleep .1; done; exit 3`,
+  commands: `${TOOLS}
+    mkdir -p /run/systemd/system/web-pod.service.d
+    cp /etc/systemd/system/machined.conf /run/systemd/system/web-pod.service.d/
+    systemctl daemon-reload
+    machines() { machinectl list --no-legend | sed "s/$(current)/current/; s/ .*//"; }
+    systemctl start web-pod
+    machines
+    first=$(current)
+    touch $pods/$first/stage1/rootfs/opt/stage2/app/rootfs/go
+    eventually '[ "$(show ActiveState)" = active -a $(current) != $first ]'
+    machines
+    machinectl show --property=Leader --value rkt-$(current) | diff - $pods/$(current)/pid
+    invocation=$(show InvocationID)
+    machinectl terminate rkt-$(current)
+    eventually '[ "$(show ActiveState)" = inactive ]'
+    show Result; machines; ls $pods
+    journalctl --sync
+    journalctl _SYSTEMD_INVOCATION_ID=$invocation --output=cat | grep -o "was asked"
+    finish`,
+}, (result) => {
+  assertQuiet(result);
+  assertEquals(result.stdout, lines("rkt-current", "rkt-current", "success", "was asked"));
+});
+
 isolatedScenario("systemd finds no fault in the units of the documentation", {
   script: "true",
   commands: "cd /etc/systemd/system && systemd-analyze verify web-* rkt-gc.*",
