@@ -112,11 +112,12 @@ isolatedScenario("the first client starts the pod, and the next one when it has 
   script: `${SERVICE} tell READY=1; exec ${SERVICE} serve`,
   app: { ports: [{ name: "http", protocol: "tcp", port: 8080, socketActivated: true }] },
   commands: `${TOOLS}
+    state() { systemctl show --property=ActiveState --value web-on-demand.service; }
     systemctl start web-on-demand.socket
-    systemctl is-active web-on-demand.service
+    state
     for client in 1 2; do
       nc 127.0.0.1 8080 </dev/null
-      eventually '! systemctl is-active --quiet web-on-demand.service'
+      eventually '[ "$(state)" = inactive ]'
     done
     ls $pods
     systemctl stop web-on-demand.socket
