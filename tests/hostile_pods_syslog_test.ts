@@ -78,7 +78,7 @@ for (const other of ["kept", "sent"]) {
       const image = await hostileImage(stage);
       await using pod = await stage.stage0.prepare({
         apps: [
-          { image, name: "bad", app: { exec: [HOSTILE, "linger", other] } },
+          { image, name: "bad", app: { exec: [HOSTILE, "linger", other, "/dev/log"] } },
           {
             image,
             name: "good",

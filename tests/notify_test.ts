@@ -6,8 +6,9 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertRefused, editJson } from "./expect.ts";
 import { COMPILER } from "./filter_probe.ts";
 import { eventually, sleep } from "./host.ts";
+import { HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { scenario } from "./scenario.ts";
-import { SERVICE, serviceImage, ServiceManager } from "./service_manager.ts";
+import { addService, SERVICE, serviceImage, ServiceManager } from "./service_manager.ts";
 import type { Pod } from "./stage0.ts";
 
 /** Returns a script that tells, and goes on. */
@@ -253,4 +254,31 @@ scenario("an annotation that says neither yes nor no is refused", { flavor: "eit
     manifest.annotations = [{ name: "appc.io/executor/supports-systemd-notify", value: "yes" }];
   });
   assertRefused(await pod.run(), "run", /image "example.com\/app": annotations\[0\]\.value: "yes"/);
+});
+
+scenario("who tells by a connection that lingers keeps run from nothing", {
+  flavor: "isolated",
+  needs: COMPILER,
+}, async (stage) => {
+  const image = await hostileImage(stage);
+  await addService(image);
+  await using pod = await stage.stage0.prepare({
+    apps: [
+      { image, name: "bad", app: { exec: [HOSTILE, "linger", "sent", "/.notify"] } },
+      {
+        image,
+        name: "good",
+        app: { exec: ["/bin/sh", "-c", "while sleep 0.2; do echo here; done"] },
+      },
+    ],
+  });
+  const run = await pod.start({ flags: { debug: true } });
+  await run.prints("attacked");
+  const lines = run.stdout.split("here").length;
+  await eventually("more of the other app", () => run.stdout.split("here").length > lines + 5);
+  assertMatch(run.stderr, /^run: bad: not heard any more: a message has files attached$/m);
+  const asked = performance.now();
+  await pod.stop({ force: true });
+  await run.result;
+  assert(performance.now() - asked < 10_000);
 });

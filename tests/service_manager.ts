@@ -48,7 +48,7 @@ export class ServiceManager implements Disposable {
   listen(): Told[] {
     for (;;) {
       const datagram = takeDatagram(this.#socket, 4096);
-      if (datagram === undefined) return this.told;
+      if (datagram === undefined || datagram === "files") return this.told;
       this.told.push({ text: new TextDecoder().decode(datagram.bytes), pid: datagram.pid });
     }
   }

@@ -7,8 +7,9 @@
 import { asBytes, type Bytes, concatenate } from "./bytes.ts";
 import { ERRNO, failedWith, SyscallError } from "./errno.ts";
 import { AT_FDCWD, Fd } from "./fd.ts";
-import { syscall } from "./libc.ts";
+import { Structure, syscall } from "./libc.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "./open.ts";
+import { pathOf } from "./path.ts";
 import { POLLOUT, waitForEvents } from "./poll.ts";
 import { encodeText } from "./text.ts";
 
@@ -20,6 +21,7 @@ const SCM_CREDENTIALS = 2;
 const MSG_PEEK = 0x2;
 const MSG_CTRUNC = 0x8;
 const MSG_NOSIGNAL = 0x4000;
+const MSG_CMSG_CLOEXEC = 0x4000_0000;
 const SHUT_RD = 0;
 
 /** `struct msghdr`: its size, and where the kernel writes flags. Empty, it receives nothing. */
@@ -35,6 +37,11 @@ const LONGEST_NAME = 108;
 /** A `struct cmsghdr`, of 16 bytes, and a `struct ucred`, filled up to whole words. */
 const CONTROL_SIZE = 32;
 const CREDENTIALS_AT = 16;
+
+/** A `struct cmsghdr` with a file or two, in whole words. Its length is its first word. */
+const FILES_SIZE = 24;
+const FILES_AT = CONTROL_SIZE;
+const HEADER_SIZE = 16;
 
 /** A datagram, and who sent it. */
 export interface Datagram {
@@ -136,26 +143,63 @@ export function sendByConnected(fd: Fd, bytes: Bytes, patience: number): void {
 }
 
 /**
- * Takes the next datagram. Descriptors that come with it are closed.
+ * Takes the next datagram, of a socket that is told who has sent what. Pipes that come with it are
+ * closed, two at the most: sd_notify_barrier(3) waits for that.
+ *
+ * A datagram with other files stays where it is. Whoever takes it closes them, and who closes a
+ * connection last may have to wait as long as its owner wants: `SO_LINGER` of socket(7).
  *
  * @param limit The most bytes. Of a longer datagram, the rest is lost.
- * @returns `undefined` when there is none.
+ * @returns `undefined` when there is none; `"files"` when it has files that are no pipes.
  * @throws {SyscallError} when the socket cannot be read.
  */
-export function takeDatagram(fd: Fd, limit: number): Datagram | undefined {
-  const bytes = new Uint8Array(limit);
+export function takeDatagram(fd: Fd, limit: number): Datagram | "files" | undefined {
+  const seen = receive(fd, 0, CONTROL_SIZE + FILES_SIZE, MSG_PEEK | MSG_CMSG_CLOEXEC);
+  if (seen === undefined) return undefined;
+  // Those that are no pipes stay open, as closing one could take as long.
+  const others = filesOf(seen.control).filter((file) => !closeIfPipe(file));
+  if (others.length > 0 || seen.isCut) return "files";
   // With room for nothing else, the kernel drops what is not the sender's credentials.
-  const control = new Uint8Array(CONTROL_SIZE);
-  const data = [bytes, bytes.length];
+  const taken = receive(fd, limit, CONTROL_SIZE, 0);
+  return taken && { bytes: taken.bytes, pid: senderOf(taken.control) };
+}
+
+/** @returns `undefined` when there is none; `isCut` tells that control data had no room. */
+function receive(
+  fd: Fd,
+  limit: number,
+  controlSize: number,
+  flags: number,
+): { bytes: Bytes; control: Bytes; isCut: boolean } | undefined {
+  const bytes = new Uint8Array(limit);
+  const control = new Uint8Array(controlSize);
   // A `struct msghdr`: no address, the data, the control data, and flags.
-  const message = [null, 0, data, 1, control, control.length, 0];
+  const message = new Structure([null, 0, [bytes, limit], 1, control, controlSize, 0]);
   try {
-    const length = syscall("recvmsg", fd.number, message, 0);
-    return { bytes: bytes.slice(0, length), pid: senderOf(control) };
+    const length = syscall("recvmsg", fd.number, message, flags);
+    const written = new DataView(message.bytes.buffer).getUint32(MSGHDR_FLAGS, true);
+    return { bytes: bytes.slice(0, length), control, isCut: (written & MSG_CTRUNC) !== 0 };
   } catch (error) {
     if (failedWith(error, "EAGAIN", "EINTR")) return undefined;
     throw error;
   }
+}
+
+/** Lists the files behind the credentials. */
+function filesOf(control: Bytes): Fd[] {
+  const view = new DataView(control.buffer);
+  const count = Math.max(0, Number(view.getBigUint64(FILES_AT, true)) - HEADER_SIZE) / 4;
+  return Array.from(
+    { length: count },
+    (_, i) => new Fd(view.getInt32(FILES_AT + HEADER_SIZE + 4 * i, true)),
+  );
+}
+
+/** The text of its link tells a pipe, and asks nobody: a path begins with a slash. */
+function closeIfPipe(file: Fd): boolean {
+  const isPipe = pathOf(file).startsWith("pipe:[");
+  if (isPipe) file[Symbol.dispose]();
+  return isPipe;
 }
 
 /**

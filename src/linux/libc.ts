@@ -48,6 +48,14 @@ const LIBC_PATHS: Readonly<Record<string, readonly string[]>> = {
  */
 export type Argument = number | bigint | string | Bytes | null | readonly Argument[];
 
+/** A structure of words that the kernel writes to. */
+export class Structure {
+  /** After the call, its bytes as the kernel has left them. */
+  bytes: Bytes = new Uint8Array();
+
+  constructor(readonly words: readonly Argument[]) {}
+}
+
 /** Makes a system call, as {@linkcode syscall} does, or records it for another process. */
 export type Call = (name: SyscallName, ...args: Argument[]) => number;
 
@@ -85,7 +93,7 @@ let openedToSpawn: Deno.DynamicLibrary<typeof SPAWN_SYMBOLS>["symbols"] | undefi
  * assertThrows(() => syscall("chdir", "/nowhere"), Error, 'chdir("/nowhere"): ENOENT');
  * ```
  */
-export function syscall(name: SyscallName, ...args: Argument[]): number {
+export function syscall(name: SyscallName, ...args: (Argument | Structure)[]): number {
   return borrowing(args, ([a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n]) => {
     const result = Number(libc().syscall(BigInt(SYSCALL_NUMBERS[name]), a, b, c, d, e, f));
     if (result < 0) throw new SyscallError(name, args, lastErrno());
@@ -142,7 +150,10 @@ export function trimHeap(): void {
  * Calls a function with arguments as the kernel takes them, and copies back what was written to
  * bytes.
  */
-function borrowing<T>(args: readonly Argument[], act: (words: readonly bigint[]) => T): T {
+function borrowing<T>(
+  args: readonly (Argument | Structure)[],
+  act: (words: readonly bigint[]) => T,
+): T {
   const marks = arenas.map(({ used }) => used);
   const placed: PlacedBytes[] = [];
   try {
@@ -161,7 +172,7 @@ interface PlacedBytes {
   address: number;
 }
 
-function wordOf(argument: Argument, placed: PlacedBytes[]): bigint {
+function wordOf(argument: Argument | Structure, placed: PlacedBytes[]): bigint {
   if (argument === null) return 0n;
   if (typeof argument === "number" || typeof argument === "bigint") {
     return BigInt.asIntN(64, BigInt(argument));
@@ -172,8 +183,15 @@ function wordOf(argument: Argument, placed: PlacedBytes[]): bigint {
     placed.push({ bytes: argument, address });
     return BigInt(address);
   }
-  const words = argument.map((word) => wordOf(word, placed));
-  return BigInt(keepInMemory(asBytes(new BigUint64Array(words))));
+  if (argument instanceof Structure) {
+    argument.bytes = structureOf(argument.words, placed);
+    return wordOf(argument.bytes, placed);
+  }
+  return BigInt(keepInMemory(structureOf(argument, placed)));
+}
+
+function structureOf(words: readonly Argument[], placed: PlacedBytes[]): Bytes {
+  return asBytes(new BigUint64Array(words.map((word) => wordOf(word, placed))));
 }
 
 function copyToArena(bytes: Bytes): number {

@@ -65,7 +65,7 @@ export function createPod(plan: SupervisedPlan, context: PreparedContext): Creat
   const { lock, sources, debug } = context;
   using undo = new DisposableStack();
   const manager = undo.use(openServiceManager(plan.manager));
-  const notifications = undo.use(new Notifications(plan.apps, manager, debug));
+  const notifications = new Notifications(plan.apps, manager, debug);
   saveCgroupPaths(lock, pathsOfCgroups(plan.cgroups));
   const cgroups = makePodCgroups(plan.cgroups, debug);
   const namespaces = plan.namespaces && makePodNamespaces(plan.namespaces, context, cgroups);

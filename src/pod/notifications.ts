@@ -9,7 +9,7 @@
  */
 
 import { monotonicMicroseconds } from "../linux/clock.ts";
-import { receiveDatagrams, takeDatagram } from "../linux/datagram.ts";
+import { receiveDatagrams, refuseDatagrams, takeDatagram } from "../linux/datagram.ts";
 import { makeDirectory, removeFile } from "../linux/directory.ts";
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
@@ -36,14 +36,18 @@ interface Teller {
   /** The cgroups in which its process began; undefined until then. */
   cgroups: string | undefined;
   isReady: boolean;
+  /** Whether it has sent what cannot be taken, so that nothing more is read. */
+  isRefused: boolean;
 }
 
-/** The sockets of a pod's apps. */
-export class Notifications implements Disposable {
+/**
+ * The sockets of a pod's apps. They stay open to the end of this process: closing one closes the
+ * files of messages in it, and one of them may be a connection that lingers.
+ */
+export class Notifications {
   readonly #tellers: readonly Teller[];
   readonly #manager: ServiceManager;
   readonly #debug: Debug;
-  readonly #sockets = new DisposableStack();
   readonly #severalApps: boolean;
   /** Until when no socket is read, in milliseconds on the monotonic clock. */
   #pausedUntil = 0;
@@ -77,7 +81,8 @@ export class Notifications implements Disposable {
   /** Lists what to wait for. */
   interests(): PollEvents[] {
     if (this.untilNext() !== undefined) return [];
-    return this.#tellers.map(({ socket }) => ({ fd: socket.number, events: POLLIN }));
+    return this.#tellers.filter(({ isRefused }) => !isRefused)
+      .map(({ socket }) => ({ fd: socket.number, events: POLLIN }));
   }
 
   /** Returns how many milliseconds no socket is read; `undefined` if they are. */
@@ -94,16 +99,12 @@ export class Notifications implements Disposable {
     }
   }
 
-  [Symbol.dispose](): void {
-    this.#sockets.dispose();
-  }
-
   #open(app: string, path: string): Teller {
     makePrivateDirectory(POD_PATHS.notify);
     // A `run` before this one may have failed.
     removeFile(path);
-    const socket = this.#sockets.use(receiveDatagrams(path));
-    return { app, socket, cgroups: undefined, isReady: false };
+    const socket = receiveDatagrams(path);
+    return { app, socket, cgroups: undefined, isReady: false, isRefused: false };
   }
 
   /** Of several statuses, the manager is told the last. */
@@ -113,6 +114,10 @@ export class Notifications implements Disposable {
     for (let count = 0; count < BATCH; count++) {
       const message = takeDatagram(teller.socket, LONGEST_MESSAGE);
       if (message === undefined) break;
+      if (message === "files") {
+        this.#refuse(teller);
+        break;
+      }
       if (!this.#isFrom(teller, message.pid)) continue;
       const told = readNotification(decodeText(message.bytes));
       status = told.status ?? status;
@@ -120,6 +125,12 @@ export class Notifications implements Disposable {
       teller.isReady ||= told.isReady;
     }
     if (status !== undefined) this.#manager.tell(this.#statusOf(teller, status));
+  }
+
+  #refuse(teller: Teller): void {
+    teller.isRefused = true;
+    refuseDatagrams(teller.socket);
+    this.#debug(`${teller.app}: not heard any more: a message has files attached`);
   }
 
   /**

@@ -1,6 +1,6 @@
-/* linger: sends to /dev/log, with a message, a connection whose end waits for its data to be read,
-   which nobody does. Whoever closes it last waits for an hour. With the argument `sent`, the other
-   end is in the same message; else this process keeps it. */
+/* linger kept|sent SOCKET: sends to a socket of datagrams, with a message, a connection whose end
+   waits for its data to be read, which nobody does. Whoever closes it last waits for an hour. The
+   other end is in the same message, or kept by this process. */
 #define _GNU_SOURCE
 #include "hostile.h"
 
@@ -61,7 +61,8 @@ static int send_ends(int log, const int *ends, size_t count) {
 
 int linger(int argc, char **argv) {
   int both = argc > 1 && strcmp(argv[1], "sent") == 0;
-  struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+  struct sockaddr_un address = {.sun_family = AF_UNIX, };
+  strncpy(address.sun_path, argc > 2 ? argv[2] : "", sizeof address.sun_path - 1);
   int log = socket(AF_UNIX, SOCK_DGRAM, 0);
   int ends[2];
   if (connect(log, (struct sockaddr *)&address, sizeof address) != 0 || connect_ends(ends) != 0) {
