@@ -101,7 +101,7 @@ scenario(
     assertRefused(
       await pod.run(),
       "run",
-      /apps\[0\]\.annotations\[0\]\.value \(stage1-volo\/log-size\): "1K" is not a quantity/,
+      /apps\[0\]\.annotations\[0\]\.value: "1K" is not a quantity .* \(stage1-volo\/log-size\)/,
     );
   },
 );

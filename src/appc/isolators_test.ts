@@ -83,7 +83,11 @@ const WRONG: [string, unknown, string][] = [
   ["os/unix/sysctl", [], ".value: expected object"],
   ["os/unix/sysctl", { "net.x": 1 }, ".value.net.x: expected string"],
   ["resource/memory", { default: true }, ".value.default: must be false"],
-  ["resource/memory", { limit: "1K" }, '.value.limit: "1K" is not a quantity'],
+  [
+    "resource/memory",
+    { limit: "1K" },
+    '.value.limit: "1K" is not a quantity such as 64Ki, 16Mi or 100M',
+  ],
   ["resource/memory", { limit: "-1" }, ".value.limit: must not be negative"],
   ["resource/cpu", { request: {} }, ".value.request: expected a quantity"],
   ["resource/block-iops", { limit: "1" }, ".value.default: must be true"],

@@ -25,6 +25,12 @@ const DECIMAL_SUFFIXES = new Map([
 
 const BINARY_SUFFIXES = "KMGTPE";
 
+/** What is said of a text that is no quantity: of bytes, or of what is counted in thousandths. */
+export const NOT_A_QUANTITY = {
+  1: "is not a quantity such as 64Ki, 16Mi or 100M",
+  1000: "is not a quantity such as 1.5, 500m or 2",
+} as const;
+
 /**
  * Parses a quantity: a decimal number, optionally with `n u m k M G T P E` (powers of a thousand),
  * `Ki Mi Gi Ti Pi Ei` (powers of 1024), or `e` and an exponent.
@@ -46,9 +52,7 @@ const BINARY_SUFFIXES = "KMGTPE";
 export function parseQuantity(text: string, perUnit: 1 | 1000): number {
   const [, sign, whole = "", fraction = "", suffix = ""] = QUANTITY.exec(text.trim()) ?? [];
   if (sign === undefined || whole + fraction === "") {
-    throw new Error(
-      `${JSON.stringify(text.slice(0, 64))} is not a quantity such as 1.5, 500m or 2Gi`,
-    );
+    throw new Error(`${JSON.stringify(text.slice(0, 64))} ${NOT_A_QUANTITY[perUnit]}`);
   }
   const { base, exponent } = readSuffix(suffix);
   const digits = BigInt(whole + fraction) * base ** BigInt(Math.max(exponent, 0));

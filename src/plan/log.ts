@@ -6,10 +6,14 @@
  * @module
  */
 
-import { parseQuantity } from "../appc/quantity.ts";
-import { withContext } from "../stage1/context.ts";
+import { NOT_A_QUANTITY, parseQuantity } from "../appc/quantity.ts";
 import type { PodApp } from "../stage1/pod.ts";
-import { type AnnotationName, annotationOfApp, wrongAnnotation } from "./annotations.ts";
+import {
+  type AnnotationName,
+  annotationOfApp,
+  type FoundAnnotation,
+  wrongAnnotation,
+} from "./annotations.ts";
 
 /**
  * How bytes become a log:
@@ -93,10 +97,17 @@ function readWord<T>(
 function readSize(app: PodApp): number | undefined {
   const annotation = annotationOfApp(app, "stage1-volo/log-size");
   if (annotation === undefined) return undefined;
-  const { name, place, value } = annotation;
-  const size = withContext(`${place}.value (${name})`, () => parseQuantity(value, 1));
+  const size = quantityIn(annotation);
   if (size < SMALLEST_SIZE) throw wrongAnnotation(annotation, "is less than 64Ki");
   return size;
+}
+
+function quantityIn(annotation: FoundAnnotation): number {
+  try {
+    return parseQuantity(annotation.value, 1);
+  } catch {
+    throw wrongAnnotation(annotation, NOT_A_QUANTITY[1]);
+  }
 }
 
 function readFiles(app: PodApp): number | undefined {

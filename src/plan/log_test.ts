@@ -40,7 +40,11 @@ const wrong: [setting: string, value: string, why: string][] = [
   ["log-format", "", '.value: "" is not one of raw, cri (stage1-volo/log-format)'],
   ["log-format", "toString", '.value: "toString" is not one of raw, cri (stage1-volo/log-format)'],
   ["log-to", "files", '.value: "files" is not one of file, journald, both (stage1-volo/log-to)'],
-  ["log-size", "64K", ".value (stage1-volo/log-size)"],
+  [
+    "log-size",
+    "64K",
+    '.value: "64K" is not a quantity such as 64Ki, 16Mi or 100M (stage1-volo/log-size)',
+  ],
   ["log-size", "65535", '.value: "65535" is less than 64Ki (stage1-volo/log-size)'],
   ["log-size", "-1Gi", '.value: "-1Gi" is less than 64Ki (stage1-volo/log-size)'],
   ["log-files", "0", '.value: "0" is not a number from 1 to 100 (stage1-volo/log-files)'],
