@@ -93,7 +93,7 @@ scenario("an error shows bytes that are not UTF-8", { flavor: "either" }, async 
   const missing = await pod.enter("app", ["/bin/x\\0351\\0302\\0233"], { host });
   assertRefused(missing, "enter", /"\/bin\/x\\xe9\\u\{9b\}" is not in the app/);
   const wrong = await pod.stop({ args: ["--\\0351"], host });
-  assertRefused(wrong, "stop", /^stop: --\\xe9: no such flag\n$/);
+  assertRefused(wrong, "stop", /^stop: --\\xe9: no such flag: --help shows what there is\n$/);
 });
 
 scenario("the name of a program may be any bytes", { flavor: "either" }, async (stage) => {

@@ -278,7 +278,7 @@ scenario(
     await program.prints("up");
     await eventually("the end of one", async () => {
       const { stderr } = await pod.enter("one", ["/bin/true"]);
-      return stderr === 'enter: --appname: app "one" does not run\n';
+      return stderr === 'enter: app "one" does not run\n';
     });
   },
 );

@@ -133,6 +133,6 @@ export function withTerm(environment: readonly string[], term: string | undefine
 
 function findApp({ apps }: Pod, appName: string): PodApp {
   const app = apps.find(({ name }) => name === appName);
-  if (app === undefined) throw new Error(`--appname: this pod has no app ${quoteText(appName)}`);
+  if (app === undefined) throw new Error(`this pod has no app ${quoteText(appName)}`);
   return app;
 }

@@ -76,7 +76,7 @@ function findProcessOf(pid: number, appName: string, app: AppMatcher): number {
     throw new Error(`--pid: ${pid} is not a process of app "${appName}" of this pod`);
   }
   const found = childrenOf(supervisor).find(isOfApp) ?? listProcesses().find(isOfApp);
-  if (found === undefined) throw new Error(`--appname: app "${appName}" does not run`);
+  if (found === undefined) throw new Error(`app "${appName}" does not run`);
   return found;
 }
 

@@ -177,7 +177,7 @@ export function parseRunArguments(args: readonly string[]): RunArguments {
  */
 export function parseEnterArguments(args: readonly string[]): EnterArguments {
   const { flags, rest } = parseFlags(args, ENTER.flags);
-  if (!flags.appname) throw new Error("--appname: missing: which app to enter");
+  if (!flags.appname) throw new Error("--appname, the app to enter, is missing");
   if (rest.length === 0) throw new Error("no command to run in the app");
   return {
     debug: flags.debug ?? false,
@@ -255,7 +255,7 @@ function oneOf<const T extends readonly string[]>(
 
 function onlyUUID(rest: readonly string[]): string {
   const [uuid, extra] = rest;
-  if (uuid === undefined) throw new Error("UUID: missing: which pod");
+  if (uuid === undefined) throw new Error("the UUID of a pod is missing");
   if (extra !== undefined) throw new Error(`${quoteText(extra)}: one argument too many`);
   return parseUUID(uuid);
 }

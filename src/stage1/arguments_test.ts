@@ -62,7 +62,7 @@ Deno.test("DNS modes that there are not are refused by name", () => {
 
 Deno.test("a UUID is required, once, and must be one", () => {
   for (const parse of [parseRunArguments, parseGcArguments, parseStopArguments]) {
-    assertThrows(() => parse([]), Error, "UUID: missing");
+    assertThrows(() => parse([]), Error, "the UUID of a pod is missing");
     assertThrows(() => parse(["not-a-uuid"]), Error, '"not-a-uuid"');
     assertThrows(() => parse([UUID, "more"]), Error, '"more"');
     assertEquals(parse([UUID.toUpperCase().replaceAll("-", "")]).uuid, UUID);

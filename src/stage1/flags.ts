@@ -76,7 +76,9 @@ export function parseFlags<const S extends FlagSet>(
 function splitFlag(argument: string, known: FlagSet): { name: string; value: string | undefined } {
   const [, name, value] = FLAG.exec(argument) ?? [];
   if (name === undefined) throw new Error(`${argument}: not a flag`);
-  if (!Object.hasOwn(known, name)) throw new Error(`--${name}: no such flag`);
+  if (!Object.hasOwn(known, name)) {
+    throw new Error(`--${name}: no such flag: --help shows what there is`);
+  }
   return { name, value };
 }
 
