@@ -144,9 +144,35 @@ scenario(
     await using disk = await SmallDisk.mount(stage0);
     await using pod = await scripts({ one: WAITS, two: WAITS });
     await disk.fill();
-    assertRefused(await pod.run(), "run", /"?runtime-config"?.*(ENOSPC|No space left on device)/);
+    assertRefused(await pod.run(), "run", /^run: runtime-config: cannot be written: .*ENOSPC/);
     await disk.empty();
     assertEquals(await pod.isRunning(), false);
+  },
+);
+
+/** More blocks than a pod of two apps needs. */
+const ENOUGH = 40;
+
+scenario(
+  "however little room a disk has, an error names the file that has none",
+  { flavor: "either", patience: 60_000 },
+  async ({ stage0, scripts }) => {
+    await using disk = await SmallDisk.mount(stage0);
+    const said = new Set<string>();
+    for (let blocks = 0; blocks < ENOUGH; blocks++) {
+      await using pod = await scripts({ one: "true", two: "true" });
+      await disk.fillBut(blocks);
+      const result = await pod.run();
+      await disk.empty();
+      if (result.code === 0) break;
+      assertRefused(
+        result,
+        "run",
+        /^run: (?:[\w=]+: )?[\w/-]+: cannot be written: .*ENOSPC, [^:]*$/,
+      );
+      said.add(result.stderr);
+    }
+    assertEquals(said.size > 5 && said.size < ENOUGH, true, [...said].join(""));
   },
 );
 
@@ -158,7 +184,7 @@ scenario(
     await disk.fill();
     const result = await pod.run();
     await disk.empty();
-    assertRefused(result, "run", /"?runtime-config"?.*(ENOSPC|No space left on device)/);
+    assertRefused(result, "run", /^run: runtime-config: cannot be written: .*ENOSPC/);
     assertEquals(result.stdout, "");
   },
 );

@@ -13,9 +13,6 @@ const ALLOWED: Record<typeof PROGRAMS[number], string[]> = {
   run: [
     "read pod",
     "read the app's root",
-    "write runtime-config",
-    "write sharedVolumes",
-    "write rkt/env",
     "env RKT_LOCK_FD",
     "env STAGE1_VOLO_LIMITS",
     "dlopen libc",

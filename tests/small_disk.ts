@@ -32,6 +32,14 @@ export class SmallDisk implements AsyncDisposable {
     await execute(["sh", "-c", files]);
   }
 
+  /** Fills the disk but for so many blocks of 4 KiB. Files can still be made. */
+  async fillBut(blocks: number): Promise<void> {
+    const fill = `${this.#path}/fill`;
+    await execute(["dd", "if=/dev/zero", `of=${fill}`, "bs=4096"]);
+    const { size } = await Deno.stat(fill);
+    await Deno.truncate(fill, Math.max(0, size - 4096 * blocks));
+  }
+
   /** Makes room again. */
   async empty(): Promise<void> {
     await must(["rm", "-rf", `${this.#path}/fill`, `${this.#path}/files`]);

@@ -7,21 +7,19 @@
  */
 
 import { showsCgroup } from "../linux/cgroup_paths.ts";
-import type { Fd } from "../linux/fd.ts";
-import { replaceFileAt } from "../linux/read_write.ts";
 import { decodeText } from "../linux/text.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { savePodFile } from "../stage1/pod_file.ts";
 
 /**
  * Writes the record. A pod that gets no cgroups has none.
  *
- * @param podDirectory The pod's directory.
  * @param paths The absolute paths of the cgroups.
- * @throws {SyscallError} when the pod's directory cannot be written.
+ * @throws {Error} when the file cannot be written.
  */
-export function saveCgroupPaths(podDirectory: Fd, paths: readonly string[]): void {
+export function saveCgroupPaths(paths: readonly string[]): void {
   if (paths.length === 0) return;
-  replaceFileAt(podDirectory, POD_PATHS.cgroups, paths.map((path) => `${path}\n`).join(""));
+  savePodFile(POD_PATHS.cgroups, paths.map((path) => `${path}\n`).join(""));
 }
 
 /** The cgroups that a pod may have. */

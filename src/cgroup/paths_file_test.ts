@@ -1,19 +1,20 @@
 import "../linux/libc_testing.ts";
 import { assertEquals } from "@std/assert";
-import { O_RDONLY, openFile } from "../linux/open.ts";
 import { machineCgroupName, podCgroupName } from "../plan/cgroup/names.ts";
 import { pathsIn, saveCgroupPaths } from "./paths_file.ts";
 
 const UUID = "6733c088-a507-4694-aabf-edbe4fc5266f";
 const NAMES = [machineCgroupName(UUID), podCgroupName(UUID)];
 Deno.test("what run records is what gc finds", () => {
+  const before = Deno.cwd();
   const directory = Deno.makeTempDirSync();
+  Deno.chdir(directory);
   try {
-    using fd = openFile(directory, O_RDONLY);
     const paths = NAMES.map((name) => `/sys/fs/cgroup/machine/${name}`);
-    saveCgroupPaths(fd, paths);
+    saveCgroupPaths(paths);
     assertEquals(pathsIn(Deno.readTextFileSync(`${directory}/cgroups`), NAMES), paths);
   } finally {
+    Deno.chdir(before);
     Deno.removeSync(directory, { recursive: true });
   }
 });

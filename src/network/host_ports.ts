@@ -154,7 +154,7 @@ function writeRecord(record: PortRecord): Fd {
   const file = openFile(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
   if (!tryLockFile(file)) throw new Error("another run of this pod has its ports");
   try {
-    withContext(path, () => writeText(file, formatPortRecord(record)));
+    withContext(`${path}: cannot be written`, () => writeText(file, formatPortRecord(record)));
     return file;
   } catch (error) {
     giveBackHostPorts(record.pod);

@@ -5,9 +5,8 @@
  * @module
  */
 
-import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
-import { replaceFileAt } from "../linux/read_write.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { savePodFile } from "../stage1/pod_file.ts";
 import { netmask, type NetworkResult } from "./result.ts";
 
 /** A network that a pod has joined. */
@@ -25,11 +24,10 @@ export interface JoinedNetwork {
 /**
  * Writes `net-info.json` into the working directory, which is the pod directory.
  *
- * @throws {SyscallError} when the file cannot be written.
+ * @throws {Error} when the file cannot be written.
  */
 export function saveNetInfo(networks: readonly JoinedNetwork[]): void {
-  using directory = openFile(".", O_PATH | O_DIRECTORY);
-  replaceFileAt(directory, POD_PATHS.netInfo, formatNetInfo(networks));
+  savePodFile(POD_PATHS.netInfo, formatNetInfo(networks));
 }
 
 /**

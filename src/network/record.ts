@@ -7,10 +7,11 @@
 
 import { removeFile } from "../linux/directory.ts";
 import { failedWith } from "../linux/errno.ts";
-import { O_DIRECTORY, O_PATH, O_RDONLY, openFile } from "../linux/open.ts";
-import { readText, replaceFileAt } from "../linux/read_write.ts";
+import { O_RDONLY, openFile } from "../linux/open.ts";
+import { readText } from "../linux/read_write.ts";
 import { type JsonReader, readJson } from "../plan/network/json_reader.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { savePodFile } from "../stage1/pod_file.ts";
 import type { LocatedCall } from "./plugin.ts";
 
 /** A network, with what is needed to leave it. */
@@ -38,11 +39,10 @@ const LARGEST = 64 * 1024 * 1024;
 /**
  * Writes the record into the working directory, which is the pod directory.
  *
- * @throws {SyscallError} when the file cannot be written.
+ * @throws {Error} when the file cannot be written.
  */
 export function saveRecord(record: NetworkRecord): void {
-  using directory = openFile(".", O_PATH | O_DIRECTORY);
-  replaceFileAt(directory, POD_PATHS.networkRecord, `${JSON.stringify(record)}\n`);
+  savePodFile(POD_PATHS.networkRecord, `${JSON.stringify(record)}\n`);
 }
 
 /**

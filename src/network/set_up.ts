@@ -4,18 +4,16 @@
  * @module
  */
 
-import { makeDirectories } from "../linux/directory.ts";
 import type { Fd } from "../linux/fd.ts";
 import { inNetwork } from "../linux/namespaces.ts";
 import { LOOPBACK, setInterfaceUp } from "../linux/network_interface.ts";
 import { readNetworkLink } from "../linux/network_link.ts";
-import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
-import { replaceFileAt } from "../linux/read_write.ts";
 import { exists } from "../linux/stat.ts";
 import type { NetworkPlan, PlannedNetwork } from "../plan/network/networks.ts";
 import { withContext } from "../stage1/context.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { savePodFile } from "../stage1/pod_file.ts";
 import { type JoinedNetwork, saveNetInfo } from "./net_info.ts";
 import { pinnedNetworkPath, pinNetwork } from "./pinned_network.ts";
 import { type CallContext, callPlugin, type LocatedCall, type RunProgram } from "./plugin.ts";
@@ -91,7 +89,7 @@ function joinNetworks(
   const { uuid, network, debug } = setup;
   // The namespace outlives the pod's processes, so that plugins can undo what they did in it.
   debug(`keep the network namespace at ${pinnedNetworkPath(uuid)}`);
-  writePodFile(POD_PATHS.netns, pinnedNetworkPath(uuid));
+  savePodFile(POD_PATHS.netns, pinnedNetworkPath(uuid));
   withContext("the pod's network namespace", () => pinNetwork(network, uuid));
   const joined = joinAll(networks, setup);
   saveNetInfo(joined);
@@ -222,18 +220,9 @@ function chooseDns(joined: readonly JoinedNetwork[], { wantsDns }: NetworkSetup)
   if (chosen === undefined || !wantsDns || exists(POD_PATHS.resolvConf)) {
     return { hasResolvConf: false, notes: [] };
   }
-  writePodFile(POD_PATHS.resolvConf, chosen.text);
+  savePodFile(POD_PATHS.resolvConf, chosen.text);
   const notes = others.map(({ name }) =>
     `--net=${name}: its name servers are ignored: those of ${chosen.name} come first`
   );
   return { hasResolvConf: true, notes };
-}
-
-/** @param path Relative to the pod directory. */
-function writePodFile(path: string, text: string): void {
-  const nameAt = path.lastIndexOf("/") + 1;
-  const parent = `./${path.slice(0, nameAt)}`;
-  makeDirectories(parent);
-  using directory = openFile(parent, O_PATH | O_DIRECTORY);
-  replaceFileAt(directory, path.slice(nameAt), text);
 }

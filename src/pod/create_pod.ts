@@ -16,7 +16,6 @@ import {
 } from "../cgroup/tree.ts";
 import type { Fd } from "../linux/fd.ts";
 import { O_RDWR, openFile } from "../linux/open.ts";
-import { replaceFileAt } from "../linux/read_write.ts";
 import type { AppPlan } from "../plan/app.ts";
 import { environmentEntries, withAccount } from "../plan/environment.ts";
 import type { SupervisedPlan } from "../plan/pod.ts";
@@ -27,6 +26,7 @@ import { saveCredentials } from "../stage1/credentials_file.ts";
 import { saveEnvironment } from "../stage1/environment_file.ts";
 import { type Debug, warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { savePodFile } from "../stage1/pod_file.ts";
 import { openServiceManager, type ServiceManager } from "../stage1/service_manager.ts";
 import { Streams } from "../stream/streams.ts";
 import { buildApp, type BuiltApp } from "./app.ts";
@@ -66,7 +66,7 @@ export function createPod(plan: SupervisedPlan, context: PreparedContext): Creat
   using undo = new DisposableStack();
   const manager = undo.use(openServiceManager(plan.manager));
   const notifications = new Notifications(plan.apps, manager, debug);
-  saveCgroupPaths(lock, pathsOfCgroups(plan.cgroups));
+  saveCgroupPaths(pathsOfCgroups(plan.cgroups));
   const cgroups = makePodCgroups(plan.cgroups, debug);
   const namespaces = plan.namespaces && makePodNamespaces(plan.namespaces, context, cgroups);
   if (namespaces) {
@@ -76,7 +76,7 @@ export function createPod(plan: SupervisedPlan, context: PreparedContext): Creat
   }
   const ofApps = makeAppCgroups(cgroups, debug);
   for (const line of new Set(cgroups.notes)) warn("run", line);
-  tellCgroup(cgroups, lock);
+  tellCgroup(cgroups);
   const streams = undo.use(openStreams(plan, namespaces, lock));
   const build = (app: AppPlan) => {
     const { procsFds = [], directories = new Map() } = ofApps.get(app.name) ?? {};
@@ -102,9 +102,9 @@ function saveForEnter({ plan: { name, environment }, user: { credentials, accoun
 }
 
 /** Writes the file from which stage0 reads the pod's cgroup, before it knows the pod's process. */
-function tellCgroup(cgroups: PodCgroups, lock: Fd): void {
+function tellCgroup(cgroups: PodCgroups): void {
   const tracked = trackedCgroup(cgroups);
-  if (tracked !== undefined) replaceFileAt(lock, POD_PATHS.cgroup, tracked);
+  if (tracked !== undefined) savePodFile(POD_PATHS.cgroup, tracked);
 }
 
 function openStreams(

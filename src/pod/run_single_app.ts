@@ -88,7 +88,7 @@ export function runSingleApp(
   const init = openInit(POD_PATHS.init);
   const kept = isRestricted(privileges, credentials) ? holdLock(lock, host, credentials) : lock;
   const oomNotes = adjustOomScore(oomScore, debug);
-  saveCgroupPaths(lock, cgroups.map(({ path }) => path));
+  saveCgroupPaths(cgroups.map(({ path }) => path));
   const cgroupDirectories = openOwnCgroups(cgroups);
   const process = describeProcess(plan.name, Deno.pid, openNamespace("self", "mnt"));
   saveProcesses(lock, [{ ...process, stopSignal: plan.stop.signal }]);

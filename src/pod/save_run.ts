@@ -6,9 +6,9 @@
  */
 
 import { ownProcessGroup } from "../linux/process.ts";
-import { replaceFileAt } from "../linux/read_write.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import { saveRuntimeConfig } from "../stage1/runtime_config.ts";
+import { savePodFile } from "../stage1/pod_file.ts";
+import { formatRuntimeConfig } from "../stage1/runtime_config.ts";
 import type { PodContext } from "./context.ts";
 
 /**
@@ -16,7 +16,7 @@ import type { PodContext } from "./context.ts";
  *
  * @throws {Error} when one cannot be written.
  */
-export function saveRun({ args, lock }: PodContext): void {
-  saveRuntimeConfig(args);
-  replaceFileAt(lock, POD_PATHS.processGroup, `${ownProcessGroup()}\n`);
+export function saveRun({ args }: PodContext): void {
+  savePodFile(POD_PATHS.runtimeConfig, formatRuntimeConfig(args));
+  savePodFile(POD_PATHS.processGroup, `${ownProcessGroup()}\n`);
 }

@@ -8,6 +8,7 @@
  */
 
 import { cloneCgroup } from "../linux/cgroup.ts";
+import { makeDirectories } from "../linux/directory.ts";
 import { failedWith } from "../linux/errno.ts";
 import { AT_FDCWD, type Fd } from "../linux/fd.ts";
 import {
@@ -180,7 +181,7 @@ function attachRoot({ rootfs, noDevices, ids }: AppPlan): MountedRoot {
 function makeDirectory(step: DirectoryStep, sources: VolumeSources, debug: Debug): void {
   debug(describeDirectory(step));
   const { path, mode, uid, gid } = step;
-  Deno.mkdirSync(path, { recursive: true });
+  withContext(`${path}: cannot be made`, () => makeDirectories(path));
   const directory = sources.open(path);
   setOwner(directory, uid, gid);
   setMode(directory, mode);

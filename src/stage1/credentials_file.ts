@@ -6,11 +6,9 @@
  */
 
 import type { Credentials } from "../linux/credentials.ts";
-import { makeDirectories } from "../linux/directory.ts";
-import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
-import { replaceFileAt } from "../linux/read_write.ts";
 import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
+import { savePodFile } from "./pod_file.ts";
 
 /**
  * Saves an app's credentials, as ids of the pod.
@@ -18,11 +16,7 @@ import { POD_PATHS } from "./pod_directory.ts";
  * @throws {Error} when the file cannot be written.
  */
 export function saveCredentials(appName: string, credentials: Credentials): void {
-  withContext(`${credentialsPath(appName)}: cannot be written`, () => {
-    makeDirectories(POD_PATHS.credentials);
-    using directory = openFile(POD_PATHS.credentials, O_PATH | O_DIRECTORY);
-    replaceFileAt(directory, appName, JSON.stringify(credentials));
-  });
+  savePodFile(credentialsPath(appName), JSON.stringify(credentials));
 }
 
 /**

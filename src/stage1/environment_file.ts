@@ -6,9 +6,10 @@
  * @module
  */
 
-import { decodeText, encodeText } from "../linux/text.ts";
+import { decodeText } from "../linux/text.ts";
 import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
+import { savePodFile } from "./pod_file.ts";
 
 /**
  * Saves an app's environment.
@@ -17,11 +18,7 @@ import { POD_PATHS } from "./pod_directory.ts";
  * @throws {Error} when the file cannot be written.
  */
 export function saveEnvironment(appName: string, entries: readonly string[]): void {
-  const path = environmentPath(appName);
-  withContext(`${path}: cannot be written`, () => {
-    Deno.mkdirSync(POD_PATHS.environments, { recursive: true });
-    Deno.writeFileSync(path, encodeText(encodeEnvironment(entries)));
-  });
+  savePodFile(environmentPath(appName), encodeEnvironment(entries));
 }
 
 /**

@@ -8,17 +8,9 @@ import type { RunArguments } from "./arguments.ts";
 import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
-/**
- * Writes `runtime-config` in the form that it has in rkt's own stage1 images.
- *
- * @throws {Error} when the file cannot be written.
- */
-export function saveRuntimeConfig(args: RunArguments): void {
-  const path = POD_PATHS.runtimeConfig;
-  withContext(
-    `${path}: cannot be written`,
-    () => Deno.writeTextFileSync(path, JSON.stringify(runtimeConfig(args))),
-  );
+/** Formats the file in which `run` leaves its parameters. */
+export function formatRuntimeConfig(args: RunArguments): string {
+  return JSON.stringify(runtimeConfig(args));
 }
 
 /** The isolators that the pod was started without, at its user's wish. */
@@ -28,7 +20,7 @@ export interface DisabledIsolators {
 }
 
 /**
- * Reads back the disabled isolators that {@linkcode saveRuntimeConfig} saved.
+ * Reads back the disabled isolators that `run` saved.
  *
  * @throws {Error} when the file is missing, as before the pod has been started.
  */
@@ -40,7 +32,7 @@ export function loadDisabledIsolators(): DisabledIsolators {
 }
 
 /**
- * Reads back the pod's users that {@linkcode saveRuntimeConfig} saved.
+ * Reads back the pod's users that `run` saved.
  *
  * @returns The value of `--private-users`; empty when it was not given.
  * @throws {Error} when the file is missing, as before the pod has been started.

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { parseRunArguments } from "./arguments.ts";
-import { loadDisabledIsolators, saveRuntimeConfig } from "./runtime_config.ts";
+import { parseRunArguments, type RunArguments } from "./arguments.ts";
+import { formatRuntimeConfig, loadDisabledIsolators } from "./runtime_config.ts";
 
 const UUID = "6733c088-a507-4694-aabf-edbe4fc5266f";
 
@@ -17,13 +17,17 @@ function inPodDirectory(test: () => void): void {
   }
 }
 
+function save(args: RunArguments): void {
+  Deno.writeTextFileSync("runtime-config", formatRuntimeConfig(args));
+}
+
 Deno.test("enter learns which isolators the run was told to pass over", () => {
   inPodDirectory(() => {
-    saveRuntimeConfig(parseRunArguments([UUID]));
+    save(parseRunArguments([UUID]));
     assertEquals(loadDisabledIsolators(), { disableCapabilities: false, disableSeccomp: false });
-    saveRuntimeConfig(parseRunArguments(["--disable-seccomp", UUID]));
+    save(parseRunArguments(["--disable-seccomp", UUID]));
     assertEquals(loadDisabledIsolators(), { disableCapabilities: false, disableSeccomp: true });
-    saveRuntimeConfig(parseRunArguments(["--disable-capabilities-restriction", UUID]));
+    save(parseRunArguments(["--disable-capabilities-restriction", UUID]));
     assertEquals(loadDisabledIsolators(), { disableCapabilities: true, disableSeccomp: false });
   });
 });
