@@ -131,6 +131,11 @@ Deno.test("the documentation names images of this version", () => {
 
 /** Messages of rkt and of programs in a pod, and examples. */
 const NOT_OUR_MESSAGES = [
+  "--port flag does not work with 'none' networking",
+  "context deadline exceeded",
+  "discovery failed",
+  'port name "80" could not be found in any apps',
+  'problem performing stage1 GC on "UUID"',
   "Function not implemented",
   "Operation not permitted",
   "Read-only file system",

@@ -122,8 +122,7 @@ function asScript(commands: readonly string[], dir: string): string {
     "mkdir -p /var/lib/rkt; mount -t tmpfs rkt /var/lib/rkt; mount -t tmpfs run /run",
     `mkdir bin; ln -s ${RKT ?? "/missing"} bin/rkt; export PATH=$PWD/bin:$PATH`,
     `export GNUPGHOME=$PWD/gnupg; mkdir -m 700 $GNUPGHOME; cd ${ROOT}`,
-    // A pod takes a moment to begin, for people as well.
-    ...commands.map((command) => command.endsWith("&") ? `${command}\nsleep 2` : command),
+    ...commands,
     "wait; ! command -v rkt || rkt gc --grace-period=0s",
   ].join("\n");
 }
