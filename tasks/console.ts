@@ -4,6 +4,7 @@
  * @module
  */
 
+import { SIGPIPE } from "../src/linux/signal_numbers.ts";
 import { ROOT } from "./project.ts";
 
 const encoder = new TextEncoder();
@@ -97,7 +98,13 @@ function redraw(line: string): void {
 
 function write(text: string): void {
   const bytes = encoder.encode(text);
-  for (let written = 0; written < bytes.length;) {
-    written += Deno.stdout.writeSync(bytes.subarray(written));
+  try {
+    for (let written = 0; written < bytes.length;) {
+      written += Deno.stdout.writeSync(bytes.subarray(written));
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    // Whoever read this has gone, as `head` does. A shell shows the same status for SIGPIPE.
+    Deno.exit(128 + SIGPIPE);
   }
 }

@@ -20,13 +20,15 @@ export function denoPath(root = ROOT, cpu = process.arch) {
 
 /**
  * Returns Deno's environment, in which Deno does not look for a newer version, and its caches are
- * where `npm ci` removes them.
+ * where `npm ci` removes them. A caller's wish for backtraces of Rust programs is not passed on:
+ * Deno would print a page without a name in it behind each error.
  */
 export function denoEnvironment(environment = process.env, root = ROOT) {
+  const { RUST_BACKTRACE: _, ...passed } = environment;
   return {
     DENO_DIR: join(root, "node_modules", ".cache", "deno"),
     DENO_NO_UPDATE_CHECK: "1",
-    ...environment,
+    ...passed,
   };
 }
 
@@ -42,6 +44,14 @@ export function denoArguments(args) {
   return command === "task" && !isQuiet ? ["task", "--quiet", ...rest] : args;
 }
 
+/** Without arguments, Deno would wait for input that it evaluates. */
+const USAGE = `Usage: npm run deno -- COMMAND [ARGUMENT…]
+
+  task           lists the tasks
+  task NAME      runs one; with --help it says what it takes
+  fmt, lint      format or examine the sources
+  check FILE…    check types`;
+
 function main() {
   const deno = denoPath();
   if (!existsSync(deno)) {
@@ -49,6 +59,10 @@ function main() {
     process.exit(1);
   }
   const args = denoArguments(process.argv.slice(2));
+  if (args.length === 0) {
+    console.error(USAGE);
+    process.exit(2);
+  }
   const child = spawn(deno, args, { stdio: "inherit", env: denoEnvironment() });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => child.kill(signal));

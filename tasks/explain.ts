@@ -4,6 +4,7 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { describePlan, toJson } from "../src/plan/describe.ts";
 import { describeFields } from "../src/plan/fields.ts";
@@ -11,6 +12,7 @@ import type { PodPlan } from "../src/plan/pod.ts";
 import { planPodDirectory } from "../src/pod/plan.ts";
 import { VolumeSources } from "../src/rootfs/volume_sources.ts";
 import { parseRunArguments } from "../src/stage1/arguments.ts";
+import { POD_PATHS } from "../src/stage1/pod_directory.ts";
 import { type Arguments, type CommandLine, WrongUse } from "./command_line.ts";
 import { paint, say } from "./console.ts";
 import { MAN_DIRECTORY, manPages } from "./man_pages.ts";
@@ -33,11 +35,20 @@ const COMMAND = {
     name: "POD_DIRECTORY",
     meaning: "the pod, such as /var/lib/rkt/pods/run/UUID",
     most: 1,
-    check: (directory) => requireDirectory(directory),
+    check: requirePodDirectory,
   },
   rest: { name: "FLAG…", meaning: "flags of `run`, as rkt passes them, such as --net=none" },
   examples: ["--permissions", "/var/lib/rkt/pods/run/UUID -- --net=none"],
 } satisfies CommandLine;
+
+/** Checks that a directory is a pod's. */
+function requirePodDirectory(directory: string): void {
+  requireDirectory(directory);
+  const manifest = `${directory}/${POD_PATHS.manifest}`;
+  if (!existsSync(manifest)) {
+    throw new Error(`${directory}: is no pod's directory: it has no file "${POD_PATHS.manifest}"`);
+  }
+}
 
 async function writeManPages(): Promise<void> {
   for (const [file, text] of manPages()) {

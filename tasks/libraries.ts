@@ -20,6 +20,10 @@ const LIBRARIES = [
   "zod",
 ];
 
+if (Deno.args.length > 0) {
+  console.error(`libraries: ${Deno.args[0]}: is too much, as the task takes no arguments`);
+  Deno.exit(2);
+}
 if (!LIBRARIES.every((name) => existsSync(`${ROOT}/node_modules/${name}`))) {
   console.log("Installing the libraries with deno install");
   const options = { args: ["install", "--quiet"], cwd: ROOT };

@@ -70,6 +70,7 @@ Deno.test("the kernel is the one that Debian's name for the newest stands for", 
 
 Deno.test("Deno comes from its platform package, and its settings can be overridden", () => {
   assertEquals(denoPath("/p", "arm64"), "/p/node_modules/@deno/linux-arm64-glibc/deno");
-  const environment = denoEnvironment({ DENO_DIR: "/elsewhere" }, "/p");
+  const given = { DENO_DIR: "/elsewhere", RUST_BACKTRACE: "1" };
+  const environment = denoEnvironment(given, "/p");
   assertEquals(environment, { DENO_DIR: "/elsewhere", DENO_NO_UPDATE_CHECK: "1" });
 });

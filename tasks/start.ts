@@ -23,6 +23,7 @@ const COMMAND = {
 } satisfies CommandLine;
 
 async function main(): Promise<number> {
+  if (Deno.uid() !== 0) throw new Error("only root may mount the file systems of its pods");
   say(paint("bold", "Building the stage1 images"));
   const images = await buildImages();
   for (const { path } of images) await signWithDevelopmentKey(path);
@@ -39,7 +40,8 @@ async function main(): Promise<number> {
 /** Ends with what to do next: the last line is a pod of the user's own. */
 function tellNext(image: string): void {
   say(`What each entrypoint may do, and why:  ${taskCommand("explain --permissions")}`);
-  say(`All tests, also of the whole system:   ${taskCommand("test")}`);
+  say(`All tests, in about ten minutes:       npm test`);
+  say(`How to run pods:                       docs/operating.md`);
   if (which("rkt") === undefined) {
     say("rkt is not on PATH. Its releases are at https://github.com/rkt/rkt/releases");
   }
@@ -49,7 +51,6 @@ function tellNext(image: string): void {
 
 /** Runs the pods in a mount namespace of their own, so that no mount of theirs stays behind. */
 async function runDemo(): Promise<number> {
-  if (Deno.uid() !== 0) throw new Error("running a pod: only root may mount its file systems");
   const demo = [Deno.execPath(), "run", "--allow-all", "tasks/demo.ts"];
   const args = ["--mount", "--propagation", "private", ...demo];
   const { code } = await new Deno.Command("unshare", { args, cwd: ROOT }).spawn().status;

@@ -159,7 +159,10 @@ export function report(tally: Tally): number {
 }
 
 async function main({ operands }: Arguments<typeof COMMAND.options>): Promise<number> {
-  return report(await runTests(operands));
+  const tally = await runTests(operands);
+  const code = report(tally);
+  if (operands.length === 0 || Object.values(tally).some((count) => count > 0)) return code;
+  throw new Error(`${operands.join(", ")}: there are no tests`);
 }
 
 if (import.meta.main) await runTask(COMMAND, main);

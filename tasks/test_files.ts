@@ -4,7 +4,7 @@
  * @module
  */
 
-import { resolve } from "node:path";
+import { relative, resolve } from "node:path";
 import { ROOT } from "./project.ts";
 
 /** Where the tests of the whole system are. */
@@ -91,6 +91,8 @@ export async function listSystemTests(): Promise<string[]> {
  * @throws {Error} when nothing is there, or a file that is not one of tests.
  */
 export function requireTests(path: string): void {
+  const inProject = relative(ROOT, resolve(ROOT, path));
+  if (inProject.startsWith("..")) throw new Error(`${path}: is not in the project`);
   let info;
   try {
     info = Deno.statSync(resolve(ROOT, path));

@@ -22,6 +22,10 @@ const WRONG_VALUES = [
   ["soak", "--at-once=0", /--at-once: "0" is not a whole number from 1 to/],
   ["sign", "--key=/no/such", /--key: \/no\/such: there is no such file/],
   ["verify", "--key=/tmp", /--key: \/tmp: is a directory/],
+  ["sign", "README.md", /README\.md: is no image/],
+  ["verify", "README.md", /README\.md: is no image/],
+  ["test", "/etc", /\/etc: is not in the project/],
+  ["explain", "/tmp", /\/tmp: is no pod's directory/],
   ["explain", "--json", /one of --permissions, --fields, --man and POD_DIRECTORY/],
 ] as const;
 
@@ -82,6 +86,26 @@ for (const [task, option, expected] of WRONG_VALUES) {
     assertMatch(result.stderr, expected);
   });
 }
+
+Deno.test("a task whose reader has gone says nothing", async () => {
+  const script = `"$0" run -A tasks/explain.ts --fields | head -c1 >/dev/null; echo $PIPESTATUS`;
+  const options = { args: ["-c", script, Deno.execPath()], cwd: ROOT, env: CLEAN };
+  const { stdout, stderr } = await new Deno.Command("bash", options).output();
+  const decoder = new TextDecoder();
+  assertEquals([decoder.decode(stdout), decoder.decode(stderr)], ["141\n", ""]);
+});
+
+Deno.test("test says that a file has no tests", async () => {
+  const { code, stderr } = await use("test", ["tasks/project.ts"]);
+  assertEquals([code, stderr], [1, "test: tasks/project.ts: there are no tests\n"]);
+});
+
+Deno.test("deno without a command says which there are", async () => {
+  const options = { args: ["tasks/deno.mjs"], cwd: ROOT };
+  const { code, stderr } = await new Deno.Command("node", options).output();
+  assertEquals(code, 2);
+  assertStringIncludes(new TextDecoder().decode(stderr), "Usage: npm run deno -- COMMAND");
+});
 
 for (const [task, variable, value] of WRONG_VARIABLES) {
   Deno.test(`${task} refuses ${variable}=${value}`, async () => {

@@ -61,6 +61,8 @@ export async function verifyImage(
   image: string,
   { key = developmentKeyFiles().public, toleratesOthers = false }: VerifyOptions = {},
 ): Promise<void> {
+  // A wrong key is told before the programs are made again.
+  const publicKey = await readPublicKey(key);
   const name = basename(image);
   const target = await step(
     `${name}: manifest, members and programs`,
@@ -72,7 +74,6 @@ export async function verifyImage(
       () => verifyDescription(image, EXPECTED.runtime),
     )
     : undefined;
-  const publicKey = await readPublicKey(key);
   const others = toleratesOthers ? await signaturesOfOthers(image, keyIds(publicKey)) : [];
   for (const file of signedFiles(image)) {
     if (others.some((other) => other.file === file)) continue;
