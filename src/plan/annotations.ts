@@ -49,6 +49,7 @@ export const ANNOTATION_RULES = {
     values: "whole seconds, from 0 to 9999999",
     does: "is the time that the app has to end in, once it is asked; with 0 it is killed at once",
     unlessSaid: "30",
+    operatorsAlone: true,
   },
   "stage1-volo/log-format": {
     of: "app",

@@ -65,10 +65,10 @@ export const FIELD_RULES = {
   "userAnnotations, userLabels": notOurs(METADATA),
   "image: name, labels, dependencies, pathWhitelist": notOurs(STAGE0),
   "image: annotations": honoured(
-    "stage1-volo/stop-signal, stop-timeout of an app that has none; others are for readers",
+    "stage1-volo/stop-signal of an app that has none; others are for readers",
   ),
   "image: annotations, the operator's alone": ignored(
-    "how the host keeps an app's log is not the image's to say",
+    "how the host keeps an app's log, and for how long it waits, is not the image's to say",
   ),
   "annotation appc.io/executor/supports-systemd-notify": honoured(
     "of the app in the pod, or else of its image: `true` has the pod wait until the app tells that it is ready",

@@ -1,9 +1,20 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import type { Pod } from "../stage1/pod.ts";
 import { composePod } from "./plan_testing.ts";
 import { notesOnStopTimeout, planStop, type StopPlan, USUAL_STOP } from "./stop.ts";
 
 function annotations(values: Record<string, string>): object[] {
   return Object.entries(values).map(([name, value]) => ({ name: `stage1-volo/${name}`, value }));
+}
+
+/** The time of an app's own is the operator's alone to say. */
+function podWithTimeout(value: string): Pod {
+  const app = { name: "server", annotations: annotations({ "stop-timeout": value }) };
+  return composePod({ pod: { apps: [app] } });
+}
+
+function plannedTimeout(value: string): StopPlan {
+  return planStop(podWithTimeout(value).apps[0]!);
 }
 
 /** The plan of an app whose image has annotations. */
@@ -33,24 +44,27 @@ for (const value of ["", "0", "65", "-3", "SIGFOO", "SIG", "QUIT ", "3.0", "SIGS
 
 for (const [value, patience] of [["0", 0], ["5", 5_000], ["9999999", 9_999_999_000]] as const) {
   Deno.test(`a stop timeout of ${value} seconds is ${patience} milliseconds`, () => {
-    assertEquals(planned({ "stop-timeout": value }), { ...USUAL_STOP, patience });
+    assertEquals(plannedTimeout(value), { ...USUAL_STOP, patience });
   });
 }
 
 for (const value of ["", "-1", "1.5", "10s", "1e3", "007", " 5", "10000000", "Infinity"]) {
   Deno.test(`a stop timeout of ${JSON.stringify(value)} is refused by its place`, () => {
     assertThrows(
-      () => planned({ "stop-timeout": value }),
+      () => plannedTimeout(value),
       Error,
       `${JSON.stringify(value)} is no number of seconds from 0 to 9999999`,
     );
   });
 }
 
+Deno.test("an image does not say how long the host waits", () => {
+  assertEquals(planned({ "stop-timeout": "9999999" }), USUAL_STOP);
+});
+
 Deno.test("a time of its own has no effect on an app that run becomes", () => {
-  const pod = composePod({ annotations: annotations({ "stop-timeout": "5" }) });
-  assertEquals(notesOnStopTimeout(pod.apps[0]!), [
-    'image "example.com/server": annotations[0] (stage1-volo/stop-timeout): ignored: ' +
+  assertEquals(notesOnStopTimeout(podWithTimeout("5").apps[0]!), [
+    "apps[0].annotations[0] (stage1-volo/stop-timeout): ignored: " +
     "`run` becomes the app, so nobody is there to wait for its end",
   ]);
   assertEquals(notesOnStopTimeout(composePod({}).apps[0]!), []);
