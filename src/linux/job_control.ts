@@ -58,10 +58,12 @@ export function stopSelf(
  * others are for whoever sent the signal, and he will let the child alone go on.
  *
  * @param pid The child, which has not been waited for.
- * @param signal The signal that has stopped it.
+ * @param signal The signal that has stopped it. Of others than those that stop, nothing comes: they
+ * stop a child that has this process trace it, and would end this one.
  * @throws {SyscallError} when a terminal refuses to tell its foreground.
  */
 export function stopWith(pid: number, signal: number): void {
+  if (signal !== SIGSTOP && !STOP_SIGNALS.includes(signal)) return;
   const [own, group] = [ownProcessGroup(), groupOf(pid)];
   const terminal = STANDARD_STREAMS.find((fd) => foregroundGroup(fd) !== undefined);
   const foreground = terminal === undefined ? undefined : foregroundGroup(terminal);
