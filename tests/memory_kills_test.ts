@@ -161,6 +161,6 @@ scenario(
     assertEquals(told(program).length, 2, program.stderr);
     const [count] = told(program)[1]!.match(/\d+(?= processes)/)!;
     assertGreater(Number(count), 2);
-    assertMatch(program.stderr, /limit is 8 MiB\n$/);
+    assertMatch(told(program)[1]!, /limit is 8 MiB$/);
   },
 );
