@@ -124,6 +124,8 @@ function asScript(commands: readonly string[], dir: string): string {
     `export GNUPGHOME=$PWD/gnupg; mkdir -m 700 $GNUPGHOME; cd ${ROOT}`,
     ...commands,
     "wait; ! command -v rkt || rkt gc --grace-period=0s",
+    // gpg has left an agent, which would look for its directory every minute.
+    "! command -v gpgconf || gpgconf --kill all",
   ].join("\n");
 }
 
