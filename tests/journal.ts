@@ -7,9 +7,9 @@
 
 import "../src/linux/libc_testing.ts";
 import type { Bytes } from "../src/linux/bytes.ts";
+import { bindSocket, makeDatagramSocket } from "../src/linux/datagram.ts";
 import type { Fd } from "../src/linux/fd.ts";
 import { readAvailable } from "../src/linux/stream.ts";
-import { bindSocket, makeDatagramSocket } from "../src/linux/datagram.ts";
 import { editJson } from "./expect.ts";
 import type { Host } from "./host.ts";
 import type { Pod } from "./stage0.ts";

@@ -7,7 +7,7 @@
 
 import type { CallScript } from "./call_script.ts";
 import { isVisible, locateCgroups, PROCS } from "./cgroup_paths.ts";
-import { makeDirectoryAt } from "./directory.ts";
+import { makeDirectoryAt, unlessThere } from "./directory.ts";
 import { failedWith } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { cloneTreeAt } from "./mount.ts";
@@ -26,11 +26,7 @@ const PROCS_FILES = { 1: "tasks", 2: PROCS } as const;
  * @throws {SyscallError} when the kernel refuses, or `parent` is gone.
  */
 export function makeCgroup(parent: Fd, name: string): Fd {
-  try {
-    makeDirectoryAt(parent, name);
-  } catch (error) {
-    if (!failedWith(error, "EEXIST")) throw error;
-  }
+  unlessThere(() => makeDirectoryAt(parent, name));
   return openAt(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 }
 

@@ -24,6 +24,11 @@ export function monotonicMicroseconds(): number {
   return Number(readClock(CLOCK_MONOTONIC) / 1000n);
 }
 
+/** Returns the milliseconds of the clock of {@linkcode monotonicMicroseconds}. */
+export function monotonicMilliseconds(): number {
+  return monotonicMicroseconds() / 1000;
+}
+
 /** Returns the nanoseconds since 1970, as far as this machine knows: clock_gettime(2). */
 export function realtimeNanoseconds(): bigint {
   return readClock(CLOCK_REALTIME);

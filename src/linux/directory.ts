@@ -47,6 +47,19 @@ export function makeDirectoryAt(directory: Fd, name: string): void {
 }
 
 /**
+ * Makes a directory or a link, unless something has its name.
+ *
+ * @throws {Error} what `make` throws for another reason.
+ */
+export function unlessThere(make: () => void): void {
+  try {
+    make();
+  } catch (error) {
+    if (!failedWith(error, "EEXIST")) throw error;
+  }
+}
+
+/**
  * Makes a directory, and the directories above it, where they are missing.
  *
  * @param path Absolute, or relative to the working directory; links on the way are followed.
@@ -57,11 +70,7 @@ export function makeDirectories(path: string): void {
   let directory = openFile(absolute ? "/" : ".", O_PATH | O_DIRECTORY);
   for (const name of path.split("/").filter((name) => name !== "")) {
     using parent = directory;
-    try {
-      makeDirectoryAt(parent, name);
-    } catch (error) {
-      if (!failedWith(error, "EEXIST")) throw error;
-    }
+    unlessThere(() => makeDirectoryAt(parent, name));
     directory = openAt(parent, name, O_PATH | O_DIRECTORY);
   }
   directory[Symbol.dispose]();

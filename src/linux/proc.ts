@@ -130,9 +130,13 @@ export function childrenOf(pid: number): number[] {
  *
  * @throws {SyscallError} when /proc cannot be read.
  */
-export function ownEnvironment(): string[] {
-  return readKernelFile("/proc/self/environ").split("\0").filter((variable) => variable !== "");
+export function ownEnvironment(): readonly string[] {
+  return environment ??= readKernelFile("/proc/self/environ").split("\0")
+    .filter((variable) => variable !== "");
 }
+
+/** They never change, and every start asks for several. */
+let environment: readonly string[] | undefined;
 
 /**
  * Returns one of the variables that this program was started with.

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { monotonicMicroseconds, waitMilliseconds } from "./clock.ts";
+import { monotonicMilliseconds, waitMilliseconds } from "./clock.ts";
 import { failedWith } from "./errno.ts";
 import { openProcess, signalProcess } from "./pidfd.ts";
 import { readKernelFile } from "./read_write.ts";
@@ -23,11 +23,11 @@ const PATIENCE = { milliseconds: 1000, interval: 10 };
  * @throws {SyscallError} `ECHILD` when it is no child of this process.
  */
 export function reapEnded(pid: number): End {
-  const deadline = monotonicMicroseconds() / 1000 + PATIENCE.milliseconds;
+  const deadline = monotonicMilliseconds() + PATIENCE.milliseconds;
   for (;;) {
     const change = changeOf(pid);
     if (change !== undefined && change !== "stopped") return change;
-    if (monotonicMicroseconds() / 1000 > deadline) killTracerOf(pid);
+    if (monotonicMilliseconds() > deadline) killTracerOf(pid);
     waitMilliseconds(PATIENCE.interval);
   }
 }

@@ -10,8 +10,14 @@
  * @module
  */
 
-import { monotonicMicroseconds, waitMilliseconds } from "../linux/clock.ts";
-import { listIfThere, makeDirectories, makeDirectory, removeFile } from "../linux/directory.ts";
+import { monotonicMilliseconds, waitMilliseconds } from "../linux/clock.ts";
+import {
+  listIfThere,
+  makeDirectories,
+  makeDirectory,
+  removeFile,
+  unlessThere,
+} from "../linux/directory.ts";
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { lockFile, tryLockFile } from "../linux/file_lock.ts";
@@ -29,7 +35,7 @@ import {
   type PortRecord,
   readPortRecord,
 } from "../plan/network/port_records.ts";
-import { withContext } from "../stage1/context.ts";
+import { writingFile } from "../stage1/context.ts";
 
 /** The directory that has a file for each pod with ports of the host, by the pod's UUID. */
 const DIRECTORY = "/run/stage1-volo/ports";
@@ -70,7 +76,7 @@ export function takeHostPorts(
   makePortDirectory();
   const notes: string[] = [];
   const left = new Set<string>();
-  const deadline = monotonicMicroseconds() / 1000 + PATIENCE.milliseconds;
+  const deadline = monotonicMilliseconds() + PATIENCE.milliseconds;
   for (;;) {
     const { held, running, ended } = tryToTake(uuid, wanted, left);
     if (held !== undefined) return { held, notes };
@@ -80,7 +86,7 @@ export function takeHostPorts(
     }
     const [conflict] = running;
     if (conflict === undefined) continue;
-    if (monotonicMicroseconds() / 1000 > deadline) throw describeConflict(conflict);
+    if (monotonicMilliseconds() > deadline) throw describeConflict(conflict);
     waitMilliseconds(PATIENCE.interval);
   }
 }
@@ -154,7 +160,7 @@ function writeRecord(record: PortRecord): Fd {
   const file = openFile(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
   if (!tryLockFile(file)) throw new Error("another run of this pod has its ports");
   try {
-    withContext(`${path}: cannot be written`, () => writeText(file, formatPortRecord(record)));
+    writingFile(path, () => writeText(file, formatPortRecord(record)));
     return file;
   } catch (error) {
     giveBackHostPorts(record.pod);
@@ -164,12 +170,8 @@ function writeRecord(record: PortRecord): Fd {
 
 function makePortDirectory(): void {
   makeDirectories(DIRECTORY.slice(0, DIRECTORY.lastIndexOf("/")));
-  try {
-    // Whoever may open it could lock it, and keep every pod from starting.
-    makeDirectory(DIRECTORY, 0o700);
-  } catch (error) {
-    if (!failedWith(error, "EEXIST")) throw error;
-  }
+  // Whoever may open it could lock it, and keep every pod from starting.
+  unlessThere(() => makeDirectory(DIRECTORY, 0o700));
 }
 
 function takeTurn(): Fd {
@@ -185,23 +187,21 @@ function readRecords(own: string): PortRecord[] {
 }
 
 function readRecord(pod: string): PortRecord | undefined {
-  try {
-    using file = openFile(`${DIRECTORY}/${pod}`, O_RDONLY | O_NOFOLLOW);
-    return readPortRecord(readText(file, LARGEST));
-  } catch (error) {
-    // The pod has left its networks meanwhile.
-    if (failedWith(error, "ENOENT")) return undefined;
-    throw error;
-  }
+  return withRecord(pod, (file) => readPortRecord(readText(file, LARGEST)));
 }
 
 /** Tells whether the pod's `run` or its network keeper lives. */
 function isHeld({ pod }: PortRecord): boolean {
+  return withRecord(pod, (file) => !tryLockFile(file)) ?? false;
+}
+
+/** Opens a pod's record; without one, the pod has left its networks meanwhile. */
+function withRecord<T>(pod: string, act: (file: Fd) => T): T | undefined {
   try {
     using file = openFile(`${DIRECTORY}/${pod}`, O_RDONLY | O_NOFOLLOW);
-    return !tryLockFile(file);
+    return act(file);
   } catch (error) {
-    if (failedWith(error, "ENOENT")) return false;
+    if (failedWith(error, "ENOENT")) return undefined;
     throw error;
   }
 }

@@ -16,7 +16,7 @@
  */
 
 import { noCapabilities } from "../linux/capability_sets.ts";
-import { monotonicMicroseconds, waitMilliseconds } from "../linux/clock.ts";
+import { monotonicMilliseconds, waitMilliseconds } from "../linux/clock.ts";
 import { failedWith } from "../linux/errno.ts";
 import { type Fd, keepAcrossExec } from "../linux/fd.ts";
 import { tryLockFile } from "../linux/file_lock.ts";
@@ -166,9 +166,9 @@ function startKeeper(start: KeeperStart, end: Fd, lock: Fd, report: Fd): number 
 
 /** Waits for a process. Signals may interrupt the wait. */
 function hasEnded(process: Fd): boolean {
-  const deadline = monotonicMicroseconds() / 1000 + PATIENCE;
+  const deadline = monotonicMilliseconds() + PATIENCE;
   for (;;) {
-    const rest = deadline - monotonicMicroseconds() / 1000;
+    const rest = deadline - monotonicMilliseconds();
     if (waitForEvents([{ fd: process.number, events: POLLIN }], Math.max(0, rest)).length > 0) {
       return true;
     }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { listIfThere, makeDirectories, makeLink } from "../linux/directory.ts";
+import { listIfThere, makeDirectories, makeLink, unlessThere } from "../linux/directory.ts";
 import { failedWith } from "../linux/errno.ts";
 import { statPath } from "../linux/stat.ts";
 import { networkDirectory } from "../plan/network/networks.ts";
@@ -43,7 +43,7 @@ export function linkHostPlugins(): void {
   makeDirectories(POD_PATHS.networkPlugins);
   for (const directory of HOST_DIRECTORIES) {
     for (const name of listIfThere(directory)) {
-      linkUnlessThere(`${directory}/${name}`, `${POD_PATHS.networkPlugins}/${name}`);
+      unlessThere(() => makeLink(`${directory}/${name}`, `${POD_PATHS.networkPlugins}/${name}`));
     }
   }
 }
@@ -74,14 +74,6 @@ export function locatePlugin(type: string, directories: readonly string[]): stri
 export function isPluginThere(type: string, localConfig: string): boolean {
   return [...pluginDirectories(localConfig), ...HOST_DIRECTORIES]
     .some((directory) => isProgram(`${directory}/${type}`));
-}
-
-function linkUnlessThere(target: string, path: string): void {
-  try {
-    makeLink(target, path);
-  } catch (error) {
-    if (!failedWith(error, "EEXIST")) throw error;
-  }
 }
 
 function isProgram(path: string): boolean {

@@ -156,7 +156,7 @@ function startFirstProcess(
       // run's.
       script.onlyAt(0, "clone", CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
       recordJoinCgroups(stay, script);
-      if (!users) recordMounts(plan, script);
+      if (!users) recordNamespaceMounts(script, plan.kinds.includes("ipc"));
       recordOwnSessionKeyring(script);
       restoreSignals(call);
       // Pid 1 has no capability, but programs read from its bounding set what a pod may have.
@@ -195,11 +195,6 @@ function recordWaiting(script: CallScript): void {
   call("read", 0, new Uint8Array(8), 1);
 }
 
-/** Records the mounts that show namespaces. The process has to be in all of them. */
-function recordMounts({ kinds }: NamespacePlan, script: CallScript): void {
-  recordNamespaceMounts(script, kinds.includes("ipc"));
-}
-
 /**
  * Has another process make the mounts that show namespaces. In a user namespace, pid 1 may not: the
  * pod's mount namespace belongs to the host's users.
@@ -213,7 +208,7 @@ function mountFromOutside(namespaces: PodNamespaces, plan: NamespacePlan): void 
       record: (script) => {
         recordMoveInto(root, script);
         recordJoin(namespaces, script);
-        recordMounts(plan, script);
+        recordNamespaceMounts(script, plan.kinds.includes("ipc"));
       },
     }));
   expectDone(mounter, "the mounts of the pod");

@@ -8,10 +8,9 @@
  * @module
  */
 
-import { monotonicMicroseconds } from "../linux/clock.ts";
+import { monotonicMilliseconds } from "../linux/clock.ts";
 import { receiveDatagrams, refuseDatagrams, takeDatagram } from "../linux/datagram.ts";
-import { makeDirectory, removeFile } from "../linux/directory.ts";
-import { failedWith } from "../linux/errno.ts";
+import { makeDirectory, removeFile, unlessThere } from "../linux/directory.ts";
 import type { Fd } from "../linux/fd.ts";
 import { readSetting } from "../linux/kernel_file.ts";
 import { type PollEvents, POLLIN } from "../linux/poll.ts";
@@ -87,7 +86,7 @@ export class Notifications {
 
   /** Returns how many milliseconds no socket is read; `undefined` if they are. */
   untilNext(): number | undefined {
-    const left = this.#pausedUntil - now();
+    const left = this.#pausedUntil - monotonicMilliseconds();
     return left > 0 && this.#tellers.length > 0 ? Math.ceil(left) : undefined;
   }
 
@@ -100,7 +99,8 @@ export class Notifications {
   }
 
   #open(app: string, path: string): Teller {
-    makePrivateDirectory(POD_PATHS.notify);
+    // Nobody else on the host gets to the sockets.
+    unlessThere(() => makeDirectory(POD_PATHS.notify, 0o700));
     // A `run` before this one may have failed.
     removeFile(path);
     const socket = receiveDatagrams(path);
@@ -109,7 +109,7 @@ export class Notifications {
 
   /** Of several statuses, the manager is told the last. */
   #read(teller: Teller): void {
-    this.#pausedUntil = now() + PAUSE;
+    this.#pausedUntil = monotonicMilliseconds() + PAUSE;
     let status: string | undefined;
     for (let count = 0; count < BATCH; count++) {
       const message = takeDatagram(teller.socket, LONGEST_MESSAGE);
@@ -149,15 +149,6 @@ export class Notifications {
   }
 }
 
-/** Nobody else on the host gets to the sockets. */
-function makePrivateDirectory(path: string): void {
-  try {
-    makeDirectory(path, 0o700);
-  } catch (error) {
-    if (!failedWith(error, "EEXIST")) throw error;
-  }
-}
-
 function cgroupsOf(pid: number): string | undefined {
   try {
     return readSetting(`/proc/${pid}/cgroup`);
@@ -172,8 +163,4 @@ function isWithin(inner: string, outer: string): boolean {
   const [inners, outers] = [inner.split("\n"), outer.split("\n")];
   return inners.length === outers.length &&
     inners.every((line, i) => `${line}/`.startsWith(`${outers[i]!.replace(/\/$/, "")}/`));
-}
-
-function now(): number {
-  return monotonicMicroseconds() / 1000;
 }

@@ -10,6 +10,7 @@ import { STOP_SIGNALS } from "../linux/job_control.ts";
 import { openProcess, signalProcess } from "../linux/pidfd.ts";
 import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
 import { endAs, signalGroupOf } from "../linux/process.ts";
+import { reapEnded } from "../linux/reap.ts";
 import {
   CATCHABLE_SIGNALS,
   SIGCHLD,
@@ -23,7 +24,6 @@ import {
   SIGWINCH,
 } from "../linux/signal_numbers.ts";
 import { openSignals, readSignals, type Signal } from "../linux/signals.ts";
-import { reapEnded } from "../linux/reap.ts";
 import type { End } from "../linux/wait.ts";
 import type { CallerStreams } from "../stream/caller_streams.ts";
 import { stopJob } from "./stop_job.ts";

@@ -8,7 +8,7 @@
  */
 
 import type { MemoryWatch } from "../cgroup/memory_watch.ts";
-import { monotonicMicroseconds } from "../linux/clock.ts";
+import { monotonicMilliseconds } from "../linux/clock.ts";
 import type { Fd } from "../linux/fd.ts";
 import { STOP_SIGNALS, stopSelf, stopWith } from "../linux/job_control.ts";
 import { giveBackMemory } from "../linux/memory.ts";
@@ -16,6 +16,7 @@ import { openProcess, signalProcess } from "../linux/pidfd.ts";
 import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
 import { childrenOf } from "../linux/proc.ts";
 import { signalGroupOf } from "../linux/process.ts";
+import { reapEnded } from "../linux/reap.ts";
 import { isIgnored } from "../linux/signal_actions.ts";
 import {
   CATCHABLE_SIGNALS,
@@ -30,7 +31,6 @@ import {
   SIGWINCH,
 } from "../linux/signal_numbers.ts";
 import { openSignals, readSignals, type Signal, unblockSignals } from "../linux/signals.ts";
-import { reapEnded } from "../linux/reap.ts";
 import { changeOf, type End, stopOf } from "../linux/wait.ts";
 import { BY_FORCE } from "../process/supervisor_process.ts";
 import { describeError, ToldError } from "../stage1/entrypoint.ts";
@@ -119,7 +119,7 @@ const KERNEL = {
   endOf: reapEnded,
   giveBackMemory,
   isIgnored,
-  monotonicMicroseconds,
+  monotonicMilliseconds,
   openProcess,
   openSignals,
   readSignals,
@@ -588,6 +588,6 @@ class Supervisor {
 
   /** Milliseconds on the monotonic clock. */
   #now(): number {
-    return this.#kernel.monotonicMicroseconds() / 1000;
+    return this.#kernel.monotonicMilliseconds();
   }
 }

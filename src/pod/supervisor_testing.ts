@@ -249,7 +249,7 @@ export class DoubleOfPod {
         this.#strangers.delete(pid);
         return { status: 0 };
       },
-      monotonicMicroseconds: () => this.#now * 1000,
+      monotonicMilliseconds: () => this.#now,
       giveBackMemory: () => this.#note("lean"),
       isIgnored: (signal) => this.#ignored.includes(signal),
       signalGroupOf: (pid, signal) => this.#note(`group ${signal} ${this.#running.get(pid)!}`),

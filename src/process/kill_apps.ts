@@ -4,7 +4,7 @@
  * @module
  */
 
-import { monotonicMicroseconds } from "../linux/clock.ts";
+import { monotonicMilliseconds } from "../linux/clock.ts";
 import { signalProcess } from "../linux/pidfd.ts";
 import { listProcesses, startOf } from "../linux/proc.ts";
 import { SIGKILL, SIGSTOP } from "../linux/signal_numbers.ts";
@@ -33,13 +33,13 @@ export function killAppProcesses(apps: AppMatcher, debug: Debug, isOver = () => 
   if (isDone() || isDone()) return killed.count;
   // A stopped process starts no other, and keeps the process id that another one would get.
   const stopped = new SignalledOnce(apps, SIGSTOP, debug);
-  const deadline = monotonicMicroseconds() + 1000 * PATIENCE;
-  const isTime = () => monotonicMicroseconds() < deadline;
-  let found = monotonicMicroseconds();
+  const deadline = monotonicMilliseconds() + PATIENCE;
+  const isTime = () => monotonicMilliseconds() < deadline;
+  let found = monotonicMilliseconds();
   do {
-    while (stopped.signalMore() > 0 && isTime()) found = monotonicMicroseconds();
+    while (stopped.signalMore() > 0 && isTime()) found = monotonicMilliseconds();
     if (isDone()) return killed.count;
-    if (monotonicMicroseconds() > found + 1000 * LOOKING_PATIENCE) {
+    if (monotonicMilliseconds() > found + LOOKING_PATIENCE) {
       throw new Error("a process that has left its app's root and mounts keeps the pod locked");
     }
   } while (isTime());

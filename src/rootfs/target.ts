@@ -24,7 +24,7 @@ import { namesOf } from "../linux/path_names.ts";
 import { writeText } from "../linux/read_write.ts";
 import { lstatAt, statFd } from "../linux/stat.ts";
 import type { Owner } from "../plan/id_range.ts";
-import { withContext } from "../stage1/context.ts";
+import { writingFile } from "../stage1/context.ts";
 
 /** The kind that a mount needs of its target. `any`: what is there, or else a new directory. */
 export type TargetKind = "directory" | "file" | "any";
@@ -113,7 +113,7 @@ export function makeRootDirectory(root: AppRoot, path: string, mode: number): vo
 export function writeIfMissing(root: AppRoot, path: string, text: string): void {
   using _file = openOrMake(root, path, (parent, name) => {
     using file = createAt(root, parent, name);
-    withContext(`${path}: cannot be written`, () => writeText(file, text));
+    writingFile(path, () => writeText(file, text));
   });
 }
 

@@ -23,3 +23,13 @@ export function withContext<T>(what: string, act: () => T): T {
     throw new Error(what, { cause: error });
   }
 }
+
+/**
+ * Runs a function that writes a file, and names the file in its error.
+ *
+ * @param path The file, as people know it.
+ * @throws {Error} when `write` throws: `PATH: cannot be written`.
+ */
+export function writingFile(path: string, write: () => void): void {
+  withContext(`${path}: cannot be written`, write);
+}

@@ -7,7 +7,7 @@
 
 import type { Fd } from "../linux/fd.ts";
 import { placeFileAt, prepareFileAt } from "../linux/read_write.ts";
-import { withContext } from "./context.ts";
+import { writingFile } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
 /**
@@ -18,7 +18,7 @@ import { POD_PATHS } from "./pod_directory.ts";
  * @throws {Error} when the disk has no space.
  */
 export function preparePid(podDirectory: Fd, pid: number): void {
-  writing(() => prepareFileAt(podDirectory, POD_PATHS.pid, `${pid}\n`));
+  writingFile(POD_PATHS.pid, () => prepareFileAt(podDirectory, POD_PATHS.pid, `${pid}\n`));
 }
 
 /**
@@ -28,9 +28,5 @@ export function preparePid(podDirectory: Fd, pid: number): void {
  * @throws {Error} when the directory cannot be changed.
  */
 export function placePid(podDirectory: Fd): void {
-  writing(() => placeFileAt(podDirectory, POD_PATHS.pid));
-}
-
-function writing(write: () => void): void {
-  withContext(`${POD_PATHS.pid}: cannot be written`, write);
+  writingFile(POD_PATHS.pid, () => placeFileAt(podDirectory, POD_PATHS.pid));
 }

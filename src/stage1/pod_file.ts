@@ -7,7 +7,7 @@
 import { makeDirectories } from "../linux/directory.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { replaceFileAt } from "../linux/read_write.ts";
-import { withContext } from "./context.ts";
+import { writingFile } from "./context.ts";
 
 /**
  * Writes a file of the pod directory, in which the program works, and the directories above it. A
@@ -17,7 +17,7 @@ import { withContext } from "./context.ts";
  * @throws {Error} when it cannot be written, as on a full disk; it names the file.
  */
 export function savePodFile(path: string, text: string): void {
-  withContext(`${path}: cannot be written`, () => {
+  writingFile(path, () => {
     const nameAt = path.lastIndexOf("/") + 1;
     const parent = `./${path.slice(0, nameAt)}`;
     makeDirectories(parent);

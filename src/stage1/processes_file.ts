@@ -17,7 +17,7 @@ import {
 } from "../linux/read_write.ts";
 import { SIGRTMAX, SIGTERM } from "../linux/signal_numbers.ts";
 import { statFd } from "../linux/stat.ts";
-import { withContext } from "./context.ts";
+import { withContext, writingFile } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
 /** The process that an app began with. */
@@ -56,7 +56,7 @@ export function describeProcess(app: string, pid: number, mounts: Fd): RecordedP
  */
 export function saveProcesses(podDirectory: Fd, processes: readonly RecordedProcess[]): void {
   const text = recordOf(bootId(), processes);
-  withContext(CANNOT_WRITE, () => replaceFileAt(podDirectory, POD_PATHS.processes, text));
+  writingFile(POD_PATHS.processes, () => replaceFileAt(podDirectory, POD_PATHS.processes, text));
 }
 
 /** The record of a pod whose apps are still to start. Its space on the disk is taken at once. */
@@ -76,7 +76,7 @@ export class ProcessesRecord {
   constructor(podDirectory: Fd, apps: readonly string[]) {
     this.#podDirectory = podDirectory;
     this.#size = recordOf(this.#boot, apps.map(longestDescription)).length;
-    withContext(CANNOT_WRITE, () => {
+    writingFile(POD_PATHS.processes, () => {
       replaceFileAt(podDirectory, POD_PATHS.processes, this.#text([]));
       prepareFileAt(podDirectory, POD_PATHS.processes, this.#text([]));
     });
@@ -89,7 +89,7 @@ export class ProcessesRecord {
    * @throws {Error} when the file cannot be written.
    */
   save(processes: readonly RecordedProcess[]): void {
-    withContext(CANNOT_WRITE, () => {
+    writingFile(POD_PATHS.processes, () => {
       rewritePreparedFileAt(this.#podDirectory, POD_PATHS.processes, this.#text(processes));
       exchangeFileAt(this.#podDirectory, POD_PATHS.processes);
     });
@@ -99,8 +99,6 @@ export class ProcessesRecord {
     return recordOf(this.#boot, processes).padEnd(this.#size);
   }
 }
-
-const CANNOT_WRITE = `${POD_PATHS.processes}: cannot be written`;
 
 function recordOf(boot: string, processes: readonly RecordedProcess[]): string {
   return JSON.stringify({ boot, processes });

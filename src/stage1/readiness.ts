@@ -4,12 +4,11 @@
  * @module
  */
 
-import { makeLinkAt } from "../linux/directory.ts";
-import { failedWith } from "../linux/errno.ts";
+import { makeLinkAt, unlessThere } from "../linux/directory.ts";
 import type { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_PATH, openAt } from "../linux/open.ts";
 import { placeFileAt, preparedName } from "../linux/read_write.ts";
-import { withContext } from "./context.ts";
+import { writingFile } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
 /** The text of the link: rkt's Documentation/devel/stage1-implementors-guide.md. */
@@ -37,14 +36,9 @@ export function openReadiness(podDirectory: Fd): Fd {
  * @throws {Error} when the link cannot be made.
  */
 export function prepareReadiness(directory: Fd): void {
-  withContext(`${POD_PATHS.readiness}: cannot be written`, () => {
-    try {
-      makeLinkAt(directory, READY, preparedName(NAME));
-    } catch (error) {
-      // A `run` before this one has failed to start an app.
-      if (!failedWith(error, "EEXIST")) throw error;
-    }
-  });
+  // It is there where a `run` before this one has failed to start an app.
+  const make = () => makeLinkAt(directory, READY, preparedName(NAME));
+  writingFile(POD_PATHS.readiness, () => unlessThere(make));
 }
 
 /**
@@ -54,8 +48,5 @@ export function prepareReadiness(directory: Fd): void {
  * @throws {Error} when the prepared link cannot be put in its place.
  */
 export function markReady(directory: Fd): void {
-  withContext(
-    `${POD_PATHS.readiness}: cannot be written`,
-    () => placeFileAt(directory, NAME),
-  );
+  writingFile(POD_PATHS.readiness, () => placeFileAt(directory, NAME));
 }

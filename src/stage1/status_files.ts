@@ -7,7 +7,7 @@
 
 import type { Fd } from "../linux/fd.ts";
 import { placeFileAt, prepareFileAt, rewritePreparedFileAt } from "../linux/read_write.ts";
-import { withContext } from "./context.ts";
+import { writingFile } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
 /** As long as the longest status. */
@@ -41,5 +41,5 @@ function textOf(status: number): string {
 }
 
 function writing(app: string, write: () => void): void {
-  withContext(`${POD_PATHS.statuses}/${app}: cannot be written`, write);
+  writingFile(`${POD_PATHS.statuses}/${app}`, write);
 }

@@ -6,8 +6,8 @@
  */
 
 import type { Bytes } from "../linux/bytes.ts";
-import { makeDirectoryAt } from "../linux/directory.ts";
-import { failedWith, SyscallError } from "../linux/errno.ts";
+import { makeDirectoryAt, unlessThere } from "../linux/directory.ts";
+import { SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import {
   O_APPEND,
@@ -33,11 +33,7 @@ import { rotateFiles } from "./log_rotation.ts";
  * @throws {SyscallError} when it cannot be made, or when something else has its name.
  */
 export function openLogDirectory(podDirectory: Fd): Fd {
-  try {
-    makeDirectoryAt(podDirectory, POD_PATHS.logs);
-  } catch (error) {
-    if (!failedWith(error, "EEXIST")) throw error;
-  }
+  unlessThere(() => makeDirectoryAt(podDirectory, POD_PATHS.logs));
   return openAt(podDirectory, POD_PATHS.logs, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 }
 

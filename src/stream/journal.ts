@@ -5,10 +5,10 @@
  */
 
 import type { Bytes } from "../linux/bytes.ts";
+import { connectSocket, makeDatagramSocket, sendDatagram } from "../linux/datagram.ts";
 import { failedWith, SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { type PollEvents, POLLOUT } from "../linux/poll.ts";
-import { connectSocket, makeDatagramSocket, sendDatagram } from "../linux/datagram.ts";
 import { withContext } from "../stage1/context.ts";
 
 /** Where systemd's journal takes entries. */

@@ -4,10 +4,10 @@
  * @module
  */
 
+import { hasFilesAttached, refuseDatagrams } from "../linux/datagram.ts";
 import type { Fd } from "../linux/fd.ts";
 import { type PollEvents, POLLIN } from "../linux/poll.ts";
 import { readAvailable } from "../linux/stream.ts";
-import { hasFilesAttached, refuseDatagrams } from "../linux/datagram.ts";
 import type { SyslogFeed } from "./log_feed.ts";
 import { parseMessage } from "./syslog_message.ts";
 
