@@ -99,7 +99,18 @@ export function which(program: string): string | undefined {
   return undefined;
 }
 
-function isFile(path: string): boolean {
+/** Tells whether a path leads to something that can be looked at. */
+export function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Tells whether a path leads to a file. */
+export function isFile(path: string): boolean {
   try {
     return Deno.statSync(path).isFile;
   } catch {

@@ -15,6 +15,7 @@ import {
 } from "./pod_networks.ts";
 import { startUp } from "./pod_processes.ts";
 import { scenario } from "./scenario.ts";
+import type { Pod } from "./stage0.ts";
 
 const OPTIONS = { flavor: "isolated", needs: NETWORK_NEEDS } as const;
 const FLAGS = { net: "default" };
@@ -121,54 +122,39 @@ scenario(
   },
 );
 
-scenario("a port of a pod whose every process was killed leads to the next one", OPTIONS, async (
-  { script },
-) => {
-  await using killed = await script(serve("killed"));
-  await using next = await script(serve("next"));
-  await forwardPort(killed);
-  await forwardPort(next);
-  await using host = await SimulatedHost.open("shared", "own");
-  const before = await describeNetwork(host);
-  const first = await startUp(killed, 1, { host, flags: FLAGS });
-  const keeper = keeperOf(first);
-  Deno.kill(keeper, "SIGKILL");
-  first.kill("SIGKILL");
-  await first.result;
-  await gone(keeper);
-  const program = await startUp(next, 1, { host, flags: FLAGS });
-  assertEquals(program.stderr, "");
-  await answers(host, "next");
-  assertQuiet(await next.stop({ host }));
-  await program.result;
-  assertEquals(await describeNetwork(host), before);
-  for (const pod of [killed, next]) assertQuiet(await pod.gc({ host }));
-});
+/** What is done with a pod whose every process was killed, before the next one starts. */
+const AFTER_KILLS: [name: string, act: (pod: Pod) => Promise<void>][] = [
+  ["a port of a pod whose every process was killed leads to the next one", () => Promise.resolve()],
+  [
+    "a port of a killed pod that rkt gc has begun with leads to the next one",
+    (pod) => pod.becomeGarbage(),
+  ],
+];
 
-scenario("a port of a killed pod that rkt gc has begun with leads to the next one", OPTIONS, async (
-  { script },
-) => {
-  await using killed = await script(serve("killed"));
-  await using next = await script(serve("next"));
-  await forwardPort(killed);
-  await forwardPort(next);
-  await using host = await SimulatedHost.open("shared", "own");
-  const before = await describeNetwork(host);
-  const first = await startUp(killed, 1, { host, flags: FLAGS });
-  const keeper = keeperOf(first);
-  Deno.kill(keeper, "SIGKILL");
-  first.kill("SIGKILL");
-  await first.result;
-  await gone(keeper);
-  await killed.becomeGarbage();
-  const program = await startUp(next, 1, { host, flags: FLAGS });
-  assertEquals(program.stderr, "");
-  await answers(host, "next");
-  assertQuiet(await next.stop({ host }));
-  await program.result;
-  assertEquals(await describeNetwork(host), before);
-  for (const pod of [killed, next]) assertQuiet(await pod.gc({ host }));
-});
+for (const [name, act] of AFTER_KILLS) {
+  scenario(name, OPTIONS, async ({ script }) => {
+    await using killed = await script(serve("killed"));
+    await using next = await script(serve("next"));
+    await forwardPort(killed);
+    await forwardPort(next);
+    await using host = await SimulatedHost.open("shared", "own");
+    const before = await describeNetwork(host);
+    const first = await startUp(killed, 1, { host, flags: FLAGS });
+    const keeper = keeperOf(first);
+    Deno.kill(keeper, "SIGKILL");
+    first.kill("SIGKILL");
+    await first.result;
+    await gone(keeper);
+    await act(killed);
+    const program = await startUp(next, 1, { host, flags: FLAGS });
+    assertEquals(program.stderr, "");
+    await answers(host, "next");
+    assertQuiet(await next.stop({ host }));
+    await program.result;
+    assertEquals(await describeNetwork(host), before);
+    for (const pod of [killed, next]) assertQuiet(await pod.gc({ host }));
+  });
+}
 
 scenario("what a killed pod cannot give back is told by the next one", OPTIONS, async (
   { script, dir },

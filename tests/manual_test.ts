@@ -4,7 +4,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { execute, which } from "./host.ts";
+import { execute, isFile, which } from "./host.ts";
 import { packImage } from "./images.ts";
 import { ISOLATED_STAGE1, type Need, scenario, type Stage, STAGE1 } from "./scenario.ts";
 
@@ -47,7 +47,7 @@ interface Setting {
 }
 
 const PUBLIC_KEY = STAGE1.replace(/[^/]*$/, "development-key.pub.asc");
-const SIGNED: Need[] = [{ what: "signed images", met: isThere(`${STAGE1}.asc`) }];
+const SIGNED: Need[] = [{ what: "signed images", met: isFile(`${STAGE1}.asc`) }];
 
 /** The images and the key that the manual has in `dist`. */
 const DIST: Record<string, string> = {
@@ -55,14 +55,6 @@ const DIST: Record<string, string> = {
   "dist/stage1-volo-isolated.aci": ISOLATED_STAGE1,
   "dist/development-key.pub.asc": PUBLIC_KEY,
 };
-
-function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
 
 /** An app that ends by itself after a while, or when it is asked. */
 const PATIENT = "trap 'exit 0' TERM; sleep 3 & wait";

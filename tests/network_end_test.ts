@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { existsSync } from "node:fs";
 import { assertQuiet, assertRefused } from "./expect.ts";
-import { eventually, SimulatedHost } from "./host.ts";
+import { eventually, isThere, SimulatedHost } from "./host.ts";
 import { NETWORK_NEEDS } from "./network_needs.ts";
 import {
   answers,
@@ -264,15 +264,6 @@ scenario(
     assertQuiet(await pod.gc({ host }));
   },
 );
-
-function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 scenario(
   "on a full disk, gc takes a pod from a network whose plugin was killed with run",

@@ -1,7 +1,7 @@
 /** Tests of the image under rkt itself, where it is installed. */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { eventually, execute, type Result, which } from "./host.ts";
+import { eventually, execute, isFile, type Result, which } from "./host.ts";
 import { packImage } from "./images.ts";
 import { mountsUnder } from "./procfs.ts";
 import { ISOLATED_STAGE1, scenario, type Stage, STAGE1 } from "./scenario.ts";
@@ -11,15 +11,7 @@ const RKT = Deno.env.get("RKT") || which("rkt");
 const PUBLIC_KEY = STAGE1.replace(/[^/]*$/, "development-key.pub.asc");
 
 const NEEDS = [{ what: "rkt on PATH or in RKT", met: RKT !== undefined }];
-const SIGNED = [{ what: "a signed image", met: isThere(`${STAGE1}.asc`) && isThere(PUBLIC_KEY) }];
-
-function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
+const SIGNED = [{ what: "a signed image", met: isFile(`${STAGE1}.asc`) && isFile(PUBLIC_KEY) }];
 
 /** rkt with a data directory and a configuration of its own. */
 class Rkt implements AsyncDisposable {
@@ -78,7 +70,7 @@ async function startUnderRkt(rkt: Rkt, stage: Stage, image: string) {
   const [program, ...args] = rkt.runArgv(image, `--uuid-file-save=${file}`);
   const pipes = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
   const child = new Deno.Command(program!, { args, ...pipes }).spawn();
-  await eventually("the pod's UUID", () => isThere(file));
+  await eventually("the pod's UUID", () => isFile(file));
   const uuid = await Deno.readTextFile(file);
   await eventually(
     "the pod's pid",
@@ -134,7 +126,7 @@ for (const [what, stage1, apps] of shapes) {
     const pipes = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
     const child = new Deno.Command(program!, { args, ...pipes }).spawn();
     const output = child.output();
-    await eventually("the pod's UUID", () => isThere(file));
+    await eventually("the pod's UUID", () => isFile(file));
     const uuid = await Deno.readTextFile(file);
     const { code, stdout, stderr } = await rkt.call("status", "--wait-ready=30s", uuid);
     assertEquals(code, 0, stderr);

@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { exists } from "../src/linux/stat.ts";
 import { assertCode, assertQuiet, assertRefused, editJson } from "./expect.ts";
-import { eventually, sleep } from "./host.ts";
+import { eventually, isThere, sleep } from "./host.ts";
 import { COMPILER, hostileProgram } from "./hostile_pods/attackers.ts";
 import { beyondCover, COVER_ROOT, inJail, MAKE_JAIL, pivoted } from "./jail.ts";
 import { startUp } from "./pod_processes.ts";
@@ -189,7 +189,7 @@ scenario("stop, stop --force and gc do without a look at the root of a stranger 
   needs: [...COMPILER, { what: "/dev/fuse", met: exists("/dev/fuse") }],
 }, async ({ dir, script }) => {
   await using bystander = startBystander([await hostileProgram(), "blind", dir]);
-  await eventually("a blind root", () => !canBeSeen(`/proc/${bystander.pid}/root`));
+  await eventually("a blind root", () => !isThere(`/proc/${bystander.pid}/root`));
   for (const force of [false, true]) {
     await using pod = await script("trap 'exit 0' TERM; echo up; sleep 100 & wait");
     const program = await startUp(pod);
@@ -199,15 +199,6 @@ scenario("stop, stop --force and gc do without a look at the root of a stranger 
   }
   assert(isAlive(bystander.pid));
 });
-
-function canBeSeen(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 scenario("stop spares a process that has the number of a recorded one", async ({ script }) => {
   await using bystander = startBystander();

@@ -6,6 +6,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { CAPABILITIES } from "../../src/linux/capabilities.ts";
+import { isThere } from "../host.ts";
 import { parseStatus, readStatus } from "../procfs.ts";
 import type { ExplainedApp } from "./explanation.ts";
 import {
@@ -229,13 +230,4 @@ function findId(pid: number, file: string, name: string, kind: "uid" | "gid"): n
 function deviceAt(path: string): [major: number, minor: number] {
   const { rdev } = Deno.statSync(path);
   return [(rdev ?? 0) >> 8 & 0xfff, (rdev ?? 0) & 0xff];
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
