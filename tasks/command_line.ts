@@ -72,8 +72,13 @@ export const COMMON_OPTIONS = {
 
 /** Tells whether a task's help is asked for. */
 export function asksForHelp(args: readonly string[]): boolean {
-  const own = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
+  const own = beforeRest(args);
   return own.includes("--help") || own.includes("-h");
+}
+
+/** Returns the arguments before `--`. */
+function beforeRest(args: readonly string[]): readonly string[] {
+  return args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
 }
 
 /**
@@ -130,7 +135,7 @@ function isFlag({ value }: Option<unknown>): boolean {
 
 /** Refuses `--flag=value`, of which the parser would make a flag that is given, or not. */
 function refuseFlagsWithValues(options: Options, args: readonly string[]): void {
-  for (const argument of args.includes("--") ? args.slice(0, args.indexOf("--")) : args) {
+  for (const argument of beforeRest(args)) {
     const [, name] = /^--([^=]+)=/.exec(argument) ?? [];
     if (name !== undefined && Object.hasOwn(options, name) && isFlag(options[name]!)) {
       throw new WrongUse(`--${name}: takes no value`);

@@ -96,7 +96,15 @@ export function newFile(meaning: string, shown: string): Option<string | undefin
 
 /** Declares an option, or a variable, with any value. */
 export function text(meaning: string, value: string): Option<string | undefined> {
-  return { value, meaning, fallback: undefined, read: (given) => given };
+  return optional(value, { meaning, read: (given) => given });
+}
+
+/** Declares an option, or a variable, that has no value where it is not given. */
+export function optional<T>(
+  value: string,
+  { meaning, shown, read }: { meaning: string; shown?: string; read: (text: string) => T },
+): Option<T | undefined> {
+  return { value, meaning, ...shown !== undefined && { shown }, fallback: undefined, read };
 }
 
 /**
@@ -132,14 +140,14 @@ export function meant(given: string, known: readonly string[]): string {
 
 function path(
   value: string,
-  { meaning, shown }: { meaning: string; shown?: string },
+  description: { meaning: string; shown?: string },
   check: (path: string) => void,
 ): Option<string | undefined> {
   const read = (given: string) => {
     check(given);
     return given;
   };
-  return { value, meaning, ...shown !== undefined && { shown }, fallback: undefined, read };
+  return optional(value, { ...description, read });
 }
 
 /**

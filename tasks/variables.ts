@@ -4,14 +4,14 @@
  * @module
  */
 
-import { choice, existingFile, type Option, text } from "./option.ts";
+import { choice, existingFile, type Option, optional, text } from "./option.ts";
 import { readEpoch } from "./project.ts";
 import { wantsAll } from "./setup.mjs";
 
 /** All of them. */
 export const VARIABLES = {
   DENORT_BIN: existingFile("a runtime of your own for the entrypoints, as Deno calls it"),
-  SOURCE_DATE_EPOCH: variable("SECONDS", {
+  SOURCE_DATE_EPOCH: optional("SECONDS", {
     meaning: "the time of all files in the images",
     shown: "that of 2026-01-01",
     read: readEpoch,
@@ -25,7 +25,7 @@ export const VARIABLES = {
   VOLO_ALL: choice("1", ["1", "0"], {
     meaning: "also run the tests that need virtual machines or Debian's network plugins",
   }),
-  CI: variable("true", {
+  CI: optional("true", {
     meaning: "the same, as continuous integration has it",
     read: (value) => wantsAll({ CI: value }),
   }),
@@ -63,11 +63,4 @@ export function readVariable<N extends VariableName>(
   } catch (cause) {
     throw new Error(name, { cause });
   }
-}
-
-function variable<T>(
-  value: string,
-  { meaning, shown, read }: { meaning: string; shown?: string; read: (text: string) => T },
-): Option<T | undefined> {
-  return { value, meaning, ...shown !== undefined && { shown }, fallback: undefined, read };
 }

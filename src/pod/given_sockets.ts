@@ -5,8 +5,8 @@
  */
 
 import { Fd, FIRST_FD, isOpen } from "../linux/fd.ts";
-import { ownEnvironment } from "../linux/proc.ts";
-import { boundPort } from "../linux/socket.ts";
+import { ownVariable } from "../linux/proc.ts";
+import { boundPort } from "../linux/socket_address.ts";
 import type { ActivationPlan, GivenSocket } from "../plan/activation.ts";
 import type { Activation } from "../process/launch.ts";
 
@@ -19,17 +19,11 @@ const MOST_SOCKETS = 1024;
  * @throws {Error} when the variables name a descriptor that is not open.
  */
 export function lookAtGivenSockets(): GivenSocket[] {
-  const variables = new Map(
-    ownEnvironment().map((entry) => {
-      const at = entry.indexOf("=");
-      return [entry.slice(0, at), entry.slice(at + 1)];
-    }),
-  );
-  if (variables.get("LISTEN_PID") !== `${Deno.pid}`) return [];
-  const text = variables.get("LISTEN_FDS") ?? "";
+  if (ownVariable("LISTEN_PID") !== `${Deno.pid}`) return [];
+  const text = ownVariable("LISTEN_FDS") ?? "";
   const count = /^\d{1,4}$/.test(text) ? Number(text) : NaN;
   if (!(count <= MOST_SOCKETS)) throw new Error(`LISTEN_FDS: ${text} is no number of sockets`);
-  const names = variables.get("LISTEN_FDNAMES")?.split(":") ?? [];
+  const names = ownVariable("LISTEN_FDNAMES")?.split(":") ?? [];
   return Array.from({ length: count }, (_, i) => {
     const fd = FIRST_FD + i;
     if (!isOpen(fd)) throw new Error(`LISTEN_FDS: ${text}, but descriptor ${fd} is not open`);
