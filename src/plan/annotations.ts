@@ -91,8 +91,8 @@ export const ANNOTATION_RULES = {
 export type AnnotationName = keyof typeof ANNOTATION_RULES;
 
 /** An annotation that somebody has set. */
-export interface FoundAnnotation {
-  name: AnnotationName;
+export interface FoundAnnotation<N extends string = AnnotationName> {
+  name: N;
   value: string;
   /** Where, for errors: `apps[0].annotations[1]`. */
   place: string;
@@ -103,7 +103,7 @@ export function annotationOfPod(
   { manifest }: Pod,
   name: AnnotationName,
 ): FoundAnnotation | undefined {
-  return findAmong(manifest.annotations, name, "");
+  return findAnnotation(manifest.annotations, name, "");
 }
 
 /**
@@ -115,8 +115,8 @@ export function annotationOfApp(
   name: AnnotationName,
 ): FoundAnnotation | undefined {
   const { operatorsAlone }: AnnotationRule = ANNOTATION_RULES[name];
-  return findAmong(runtime.annotations, name, `${field}.`) ??
-    (operatorsAlone ? undefined : findAmong(image.annotations, name, placeOfImage(image)));
+  return findAnnotation(runtime.annotations, name, `${field}.`) ??
+    (operatorsAlone ? undefined : findAnnotation(image.annotations, name, placeOfImage(image)));
 }
 
 /**
@@ -166,7 +166,7 @@ export function unreadAnnotationsOf({ manifest, apps }: Pod): string[] {
 export function foreignAnnotationsOf({ image }: PodApp): FoundAnnotation[] {
   const rules: [string, AnnotationRule][] = Object.entries(ANNOTATION_RULES);
   return rules.filter(([, { operatorsAlone }]) => operatorsAlone)
-    .map(([name]) => findAmong(image.annotations, name as AnnotationName, placeOfImage(image)))
+    .map(([name]) => findAnnotation(image.annotations, name as AnnotationName, placeOfImage(image)))
     .filter((annotation) => annotation !== undefined);
 }
 
@@ -174,11 +174,16 @@ function placeOfImage({ name }: PodApp["image"]): string {
   return `image "${name}": `;
 }
 
-function findAmong(
+/**
+ * Finds an annotation by its name, whoever reads it.
+ *
+ * @param before What is before its place, for errors: `apps[0].`.
+ */
+export function findAnnotation<N extends string>(
   annotations: readonly { name: string; value: string }[],
-  name: AnnotationName,
+  name: N,
   before: string,
-): FoundAnnotation | undefined {
+): FoundAnnotation<N> | undefined {
   const i = annotations.findIndex((annotation) => annotation.name === name);
   const value = annotations[i]?.value;
   return value === undefined ? undefined : { name, value, place: `${before}annotations[${i}]` };
@@ -204,6 +209,9 @@ export function isTrue(annotation: FoundAnnotation): boolean {
 }
 
 /** Returns the error about an annotation with a value that it cannot have. */
-export function wrongAnnotation({ name, value, place }: FoundAnnotation, why: string): Error {
+export function wrongAnnotation(
+  { name, value, place }: FoundAnnotation<string>,
+  why: string,
+): Error {
   return new Error(`${place}.value: ${JSON.stringify(value)} ${why} (${name})`);
 }

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { placesOfAnnotations } from "./annotations.ts";
+import { findAnnotation, placesOfAnnotations, wrongAnnotation } from "./annotations.ts";
 
 /** The standard streams, in the order of their descriptors. */
 export const STREAMS = ["stdin", "stdout", "stderr"] as const;
@@ -123,14 +123,10 @@ function interactiveTarget(stream: Stream, callers: StdioRequest["callers"]): St
 }
 
 function planStream(stream: Stream, request: StdioRequest): StreamTarget {
-  const name = annotationOf(stream);
-  const i = request.annotations.findIndex((annotation) => annotation.name === name);
-  const mode = request.annotations[i]?.value;
-  if (mode === undefined) return DEFAULTS[stream];
-  const refuse = (why: string) => {
-    const place = `${request.place}.annotations[${i}].value`;
-    return new Error(`${place}: ${JSON.stringify(mode)} ${why} (${name})`);
-  };
+  const found = findAnnotation(request.annotations, annotationOf(stream), `${request.place}.`);
+  if (found === undefined) return DEFAULTS[stream];
+  const { value: mode } = found;
+  const refuse = (why: string) => wrongAnnotation(found, why);
   if (!MODES[stream].includes(mode)) throw refuse(`is not one of ${MODES[stream].join(", ")}`);
   if (mode === "null" || mode === "log") return mode;
   // The other modes are for a terminal, or for `rkt attach`.
