@@ -75,18 +75,6 @@ export function bindSocket(socket: Fd, address: string, mode: number): void {
 }
 
 /**
- * Has a socket send to the one at an address. Then it can be waited for until that one takes more.
- *
- * @param address A path; or, behind `@`, an abstract name.
- * @throws {SyscallError} `ENOENT` when nothing is there, `ECONNREFUSED` when nobody has it open.
- * @throws {RangeError} when the address is too long.
- */
-export function connectSocket(socket: Fd, address: string): void {
-  const name = socketName(address);
-  syscall("connect", socket.number, name, name.length);
-}
-
-/**
  * Sends a datagram.
  *
  * @param path Where to; without it, to the socket that it is connected with.
@@ -106,14 +94,18 @@ export function sendDatagram(socket: Fd, bytes: Bytes, path?: string): boolean {
 }
 
 /**
- * Makes a socket that sends to an address, and never waits.
+ * Makes a socket that sends to an address, and never waits. It can be waited for until the receiver
+ * takes more.
  *
  * @param address A path; or, behind `@`, an abstract name.
- * @throws {SyscallError} when nobody receives there.
+ * @throws {SyscallError} `ENOENT` when nothing is there, `ECONNREFUSED` when nobody has it open.
  * @throws {RangeError} when the address is too long.
  */
 export function connectDatagrams(address: string): Fd {
-  return prepared((fd) => connectSocket(fd, address));
+  return prepared((fd) => {
+    const name = socketName(address);
+    syscall("connect", fd.number, name, name.length);
+  });
 }
 
 /**

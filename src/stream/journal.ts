@@ -5,7 +5,7 @@
  */
 
 import type { Bytes } from "../linux/bytes.ts";
-import { connectSocket, makeDatagramSocket, sendDatagram } from "../linux/datagram.ts";
+import { connectDatagrams, sendDatagram } from "../linux/datagram.ts";
 import { failedWith, SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { type PollEvents, POLLOUT } from "../linux/poll.ts";
@@ -36,10 +36,7 @@ export class Journal implements Disposable {
   constructor(warn: (text: string) => void, path = JOURNAL_SOCKET) {
     this.#path = path;
     this.#warn = warn;
-    using opened = new DisposableStack();
-    this.#socket = opened.use(makeDatagramSocket());
-    withContext(path, () => connectSocket(this.#socket, path));
-    opened.move();
+    this.#socket = withContext(path, () => connectDatagrams(path));
   }
 
   /** Whether there should be more entries. While not, the apps that write them wait. */
