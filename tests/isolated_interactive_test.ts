@@ -61,7 +61,7 @@ onTerminal(
 
 /** Finds `run` below the program that made the terminal. */
 function findRun(pid: number): Process | undefined {
-  const isRun = ({ argv }: Process) => argv[0]!.endsWith("/stage1/rootfs/run");
+  const isRun = ({ argv }: Process) => argv[0]?.endsWith("/stage1/rootfs/run");
   const children = childrenOf(pid);
   return children.find(isRun) ?? children.map((child) => findRun(child.pid)).find(Boolean);
 }
