@@ -31,7 +31,8 @@ static const struct {
 };
 
 int main(int argc, char **argv) {
-  setvbuf(stdout, NULL, _IONBF, 0);
+  /* Each line is one write: of several processes that print, none comes between. */
+  setvbuf(stdout, NULL, _IOLBF, 0);
   for (unsigned i = 0; argc > 1 && i < sizeof ATTACKS / sizeof *ATTACKS; i++)
     if (strcmp(ATTACKS[i].name, argv[1]) == 0) return ATTACKS[i].attack(argc - 1, argv + 1);
   fprintf(stderr, "hostile: no such attack\n");
