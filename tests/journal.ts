@@ -7,9 +7,10 @@
 
 import "../src/linux/libc_testing.ts";
 import type { Bytes } from "../src/linux/bytes.ts";
-import { bindSocket, makeDatagramSocket } from "../src/linux/datagram.ts";
+import { makeDatagramSocket } from "../src/linux/datagram.ts";
 import type { Fd } from "../src/linux/fd.ts";
 import { readAvailable } from "../src/linux/stream.ts";
+import { bindSocket } from "../src/linux/unix_address.ts";
 import { editJson } from "./expect.ts";
 import type { Host } from "./host.ts";
 import type { Pod } from "./stage0.ts";

@@ -4,16 +4,15 @@
  * @module
  */
 
-import { asBytes, type Bytes, concatenate } from "./bytes.ts";
+import { asBytes, type Bytes } from "./bytes.ts";
 import { ERRNO, failedWith, SyscallError } from "./errno.ts";
-import { AT_FDCWD, Fd } from "./fd.ts";
+import { Fd } from "./fd.ts";
 import { Structure, syscall } from "./libc.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "./open.ts";
 import { pathOf } from "./path.ts";
 import { POLLOUT, waitForEvents } from "./poll.ts";
-import { encodeText } from "./text.ts";
+import { AF_UNIX, bindSocket, connectSocket, socketName } from "./unix_address.ts";
 
-const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
 const SO_PASSCRED = 16;
@@ -30,9 +29,6 @@ const MSGHDR_FLAGS = 48;
 
 /** To send, it takes the permission to write. */
 const MODE = 0o666;
-
-/** The most bytes of a socket's name: `sun_path`. */
-const LONGEST_NAME = 108;
 
 /** A `struct cmsghdr`, of 16 bytes, and a `struct ucred`, filled up to whole words. */
 const CONTROL_SIZE = 32;
@@ -57,21 +53,6 @@ export interface Datagram {
  */
 export function makeDatagramSocket(): Fd {
   return new Fd(syscall("socket", AF_UNIX, SOCK_DGRAM | O_CLOEXEC | O_NONBLOCK, 0));
-}
-
-/**
- * Gives a socket an address, at which others reach it. A path is looked up twice, so nobody else
- * may change anything there.
- *
- * @param address A path; or, behind `@`, an abstract name, which everyone may write to.
- * @param mode The permission bits, whatever the umask: whoever may write reaches the socket.
- * @throws {SyscallError} `EADDRINUSE` when something is there.
- * @throws {RangeError} when the address is too long.
- */
-export function bindSocket(socket: Fd, address: string, mode: number): void {
-  const name = socketName(address);
-  syscall("bind", socket.number, name, name.length);
-  if (!isAbstract(address)) syscall("fchmodat", AT_FDCWD, address, mode);
 }
 
 /**
@@ -102,10 +83,7 @@ export function sendDatagram(socket: Fd, bytes: Bytes, path?: string): boolean {
  * @throws {RangeError} when the address is too long.
  */
 export function connectDatagrams(address: string): Fd {
-  return prepared((fd) => {
-    const name = socketName(address);
-    syscall("connect", fd.number, name, name.length);
-  });
+  return prepared((fd) => connectSocket(fd, address));
 }
 
 /**
@@ -233,19 +211,4 @@ function prepared(prepare: (fd: Fd) => void): Fd {
     fd[Symbol.dispose]();
     throw error;
   }
-}
-
-/**
- * Encodes a `struct sockaddr_un`. An abstract name begins with NUL, and ends with the structure.
- */
-function socketName(address: string): Bytes {
-  const name = encodeText(isAbstract(address) ? `\0${address.slice(1)}` : `${address}\0`);
-  if (name.length > LONGEST_NAME) {
-    throw new RangeError(`${address}: longer than ${LONGEST_NAME - 1} bytes`);
-  }
-  return concatenate([new Uint8Array(new Uint16Array([AF_UNIX]).buffer), name]);
-}
-
-function isAbstract(address: string): boolean {
-  return address.startsWith("@");
 }

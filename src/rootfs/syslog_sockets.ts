@@ -6,10 +6,11 @@
  * @module
  */
 
-import { bindSocket, makeDatagramSocket } from "../linux/datagram.ts";
+import { makeDatagramSocket } from "../linux/datagram.ts";
 import { renameAt } from "../linux/directory.ts";
 import type { Fd } from "../linux/fd.ts";
 import { changeRoot, inMounts } from "../linux/namespaces.ts";
+import { bindSocket } from "../linux/unix_address.ts";
 import { syslogPath } from "../plan/rootfs/mounts.ts";
 import type { OwnRoot } from "./pod_root.ts";
 

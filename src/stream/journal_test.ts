@@ -1,10 +1,11 @@
 import "../linux/libc_testing.ts";
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import type { Bytes } from "../linux/bytes.ts";
-import { bindSocket, makeDatagramSocket } from "../linux/datagram.ts";
+import { makeDatagramSocket } from "../linux/datagram.ts";
 import type { Fd } from "../linux/fd.ts";
 import { waitForEvents } from "../linux/poll.ts";
 import { readAvailable } from "../linux/stream.ts";
+import { bindSocket } from "../linux/unix_address.ts";
 import { Journal } from "./journal.ts";
 
 const bytes = (text: string): Bytes => new TextEncoder().encode(text);

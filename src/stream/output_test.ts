@@ -1,7 +1,7 @@
 import "../linux/libc_testing.ts";
 import { assertEquals, assertMatch } from "@std/assert";
 import { type Bytes, concatenate } from "../linux/bytes.ts";
-import { bindSocket, makeDatagramSocket, sendDatagram } from "../linux/datagram.ts";
+import { makeDatagramSocket, sendDatagram } from "../linux/datagram.ts";
 import type { Fd } from "../linux/fd.ts";
 import { syscall } from "../linux/libc.ts";
 import { O_DIRECTORY, O_NONBLOCK, O_RDONLY, O_WRONLY, openFile } from "../linux/open.ts";
@@ -9,6 +9,7 @@ import type { Pipe } from "../linux/pipe.ts";
 import { waitForEvents } from "../linux/poll.ts";
 import { statFd } from "../linux/stat.ts";
 import { makeOutputPipe, readAvailable, writeAvailable } from "../linux/stream.ts";
+import { bindSocket } from "../linux/unix_address.ts";
 import { DEFAULT_LOG } from "../plan/log.ts";
 import { PodOutput } from "./output.ts";
 
