@@ -147,7 +147,8 @@ export function killApp({ branches }: PodCgroups, app: string, debug: Debug): vo
 
 /**
  * Clones the cgroups that the pod's first process shows in its root: those of the pod's only app,
- * as that app sees them, or in a pod of several those of the pod, with all apps below them.
+ * as that app sees them, or in a pod of several those of the pod, with all apps below them. In a
+ * mutable pod, apps come later.
  *
  * Call it in the host's mount namespace: the kernel clones no mounts of another one.
  *
@@ -161,7 +162,7 @@ export function cloneShownCgroups(
   const trees = branches.map(({ plan, directory }) => {
     const [app, ...others] = plan.apps;
     const ofApp = app && apps.get(app.app)?.directories.get(app.path);
-    const shown = others.length > 0 ? directory : ofApp;
+    const shown = app && others.length === 0 ? ofApp : directory;
     return [hierarchyPath(plan, hierarchies), shown && cloneCgroup(shown)] as const;
   });
   return new Map(trees.flatMap(([path, tree]) => tree ? [[path, tree]] : []));

@@ -38,6 +38,12 @@ export const ANNOTATION_RULES = {
     does: "lets a volume's source be, or lead through, a symbolic link",
     unlessSaid: "true",
   },
+  "coreos.com/rkt/stage1/mutable": {
+    of: "pod",
+    values: "true or false",
+    does: "has the pod begin without apps, and stay when its last app ends: apps come and go",
+    unlessSaid: "false",
+  },
   "stage1-volo/stop-signal": {
     of: "app",
     values: "a signal's name or number: SIGQUIT, QUIT, 3 or SIGRTMIN+3; not SIGSTOP",

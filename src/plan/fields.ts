@@ -28,7 +28,9 @@ const METADATA = "for readers of the manifests, and of rkt's metadata service";
  */
 export const FIELD_RULES = {
   "acKind, acVersion": honoured(CHECKED),
-  "pod: apps": honoured("each in a root of its own; several live and die together"),
+  "pod: apps": honoured(
+    "each in a root of its own; several live and die together; in a mutable pod they come and go, each for itself",
+  ),
   "pod: apps[].name": honoured("`AC_APP_NAME`, and the name that `enter` takes"),
   "pod: apps[].image": notOurs(STAGE0),
   "pod: apps[].app": honoured("in place of the image's"),
@@ -56,7 +58,8 @@ export const FIELD_RULES = {
   "pod: volumes (empty)": honoured("a directory of the pod with `mode`, `uid`, `gid`"),
   "pod: isolators": honoured("bound the app's own, as below"),
   "pod: annotations": honoured(
-    "stage1-volo/follow-volume-links, stage1-volo/protect-kernel-paths; others are for readers",
+    "coreos.com/rkt/stage1/mutable, stage1-volo/follow-volume-links, stage1-volo/protect-kernel-paths; " +
+      "others are for readers",
   ),
   "pod: ports": ignored("the app is in the host's network, and has its own ports there"),
   "pod: ports, isolated": honoured(

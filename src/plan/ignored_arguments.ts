@@ -22,7 +22,6 @@ export function ignoredArguments(args: RunArguments): string[] {
   if (args.privateUsers !== "") {
     ignored.push(`--private-users=${args.privateUsers}: ignored: the app has the host's user ids`);
   }
-  if (args.mutable) ignored.push("--mutable: ignored: this pod has the one app that it began with");
   if (args.ipc === "private") ignored.push("--ipc=private: ignored: the app has the host's IPC");
   return ignored;
 }

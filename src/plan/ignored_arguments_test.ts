@@ -15,7 +15,7 @@ Deno.test("what stage0 passes for a user who asked for nothing is not remarked o
 
 Deno.test("what the host's namespaces cannot give is said once each", () => {
   assertEquals(
-    ignored("--net=none", "--hostname=web", "--private-users=1", "--mutable", "--ipc=private"),
-    ["--net=none", "--hostname=web", "--private-users=1", "--mutable", "--ipc=private"],
+    ignored("--net=none", "--hostname=web", "--private-users=1", "--ipc=private"),
+    ["--net=none", "--hostname=web", "--private-users=1", "--ipc=private"],
   );
 });

@@ -24,7 +24,8 @@ export interface NamespacePlan {
   kinds: NamespaceKind[];
   hostname: string;
   /**
-   * The bounding set of pid 1; undefined where it stays as it is, because an app is not restricted.
+   * The bounding set of pid 1; undefined where it stays as it is, because an app is not restricted,
+   * or is yet to come.
    */
   capabilities: Capability[] | undefined;
 }

@@ -34,6 +34,7 @@ import {
 } from "./network/networks.ts";
 import { tellIgnoredPorts } from "./network/ports.ts";
 import { managerAddress } from "./notification.ts";
+import { isMutable } from "./policy.ts";
 import type { MaskedPath } from "./rootfs/masked_paths.ts";
 import { networkResolvConf, withCgroups } from "./rootfs/mounts.ts";
 import { planSysctls, type SysctlStep } from "./sysctl.ts";
@@ -71,6 +72,8 @@ export interface SingleAppPlan extends CommonPlan {
 /** The plan of a pod that `run` stays with. */
 export interface SupervisedPlan extends CommonPlan {
   runBecomes: "supervisor";
+  /** Whether it begins without apps, and gets them while it runs. */
+  isMutable: boolean;
   /** The cgroups of the pod, and of each app below them. */
   cgroups: PodCgroupPlan[];
 }
@@ -86,9 +89,7 @@ export type PodPlan = SingleAppPlan | SupervisedPlan;
  * @throws {Error} when a field is wrong; the message names it.
  */
 export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: HostFacts): PodPlan {
-  if (pod.apps.length === 0) {
-    throw new Error("apps: the pod has none, and this image adds none later");
-  }
+  checkNumberOfApps(pod);
   const kinds = planNamespaceKinds(args, flavor);
   const isIsolated = flavor === "isolated";
   const hasNetwork = kinds.includes("net");
@@ -138,6 +139,7 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
       ...manager.notes,
       ...notesOnSockets(facts.sockets, apps.map(({ activation }) => activation)),
       ...(isIsolated ? [] : ignoredArguments(args)),
+      ...(args.mutable && !isMutable(pod) ? [MUTABLE_IGNORED] : []),
       ...network.notes,
       ...planned.flatMap(({ notes }) => notes),
       ...notesOnUnknownIsolators(ofPod),
@@ -147,6 +149,17 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
     ]),
   };
   return { ...common, ...cgroups.plan };
+}
+
+const MUTABLE_IGNORED = "--mutable: ignored: the pod manifest does not say so";
+
+/** rkt's own images begin no app of a mutable pod either: `rkt app start` does. */
+function checkNumberOfApps(pod: Pod): void {
+  const isEmpty = pod.apps.length === 0;
+  if (isEmpty && !isMutable(pod)) throw new Error("apps: the pod has none, and gets none later");
+  if (!isEmpty && isMutable(pod)) {
+    throw new Error("apps: a mutable pod begins without: `rkt app add` adds them");
+  }
 }
 
 /** What the plugins of a pod's networks found out. */
@@ -201,7 +214,7 @@ interface CgroupRequest {
 /** The part of a plan that tells of its cgroups. */
 type CgroupsOfPod =
   | Pick<SingleAppPlan, "runBecomes" | "cgroups">
-  | Pick<SupervisedPlan, "runBecomes" | "cgroups">;
+  | Pick<SupervisedPlan, "runBecomes" | "cgroups" | "isMutable">;
 
 function planCgroups(
   pod: Pod,
@@ -220,8 +233,9 @@ function planCgroups(
     host: facts,
     processes: flavor === "isolated" ? PROCESS_LIMIT : undefined,
     showsCgroups: flavor === "isolated",
+    isMutable: isMutable(pod),
   });
-  return { plan: { runBecomes: "supervisor", cgroups }, notes };
+  return { plan: { runBecomes: "supervisor", isMutable: isMutable(pod), cgroups }, notes };
 }
 
 /** Adds to an app's mounts the cgroups that `run` makes for it. */
@@ -233,8 +247,12 @@ function showCgroups(app: AppPlan, { runBecomes, cgroups }: CgroupsOfPod): AppPl
   return { ...app, mounts: withCgroups(app.mounts, ofApp) };
 }
 
-/** Programs learn from pid 1's bounding set what a pod may have. */
+/**
+ * Programs learn from pid 1's bounding set what a pod may have. Of a pod that has no apps yet,
+ * nobody knows.
+ */
 function unionOfCapabilities(apps: readonly AppPlan[]): Capability[] | undefined {
+  if (apps.length === 0) return undefined;
   const sets = apps.map(({ isolators }) => isolators.privileges.capabilities?.keep);
   if (sets.includes(undefined)) return undefined;
   return [...new Set(sets.flatMap((set) => set ?? []))];

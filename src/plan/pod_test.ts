@@ -53,6 +53,31 @@ Deno.test("a pod without apps is refused", () => {
   assertThrows(act, Error, "apps: the pod has none");
 });
 
+const mutable = (value: string) => [{ name: "coreos.com/rkt/stage1/mutable", value }];
+
+Deno.test("a mutable pod begins without apps, in both flavors, and stays", () => {
+  for (const flavor of ["host", "isolated"] as const) {
+    const args = { net: "none", mutable: true };
+    const content = { apps: {}, pod: { annotations: mutable("true") } };
+    const planned = plan(content, flavor, { args, facts: { cgroups: V1_HOST } });
+    assertEquals([planned.runBecomes, planned.apps], ["supervisor", []]);
+    assertEquals(
+      planned.notes,
+      flavor === "host" ? ["--net=none: ignored: the app is in the host's network"] : [],
+    );
+  }
+});
+
+Deno.test("only the annotation makes a pod mutable, and it has to say yes or no", () => {
+  const act = (value: string, apps = {}) => () =>
+    plan({ apps, pod: { annotations: mutable(value) } }, "isolated");
+  assertThrows(act("false"), Error, "apps: the pod has none");
+  assertThrows(act("yes"), Error, 'annotations[0].value: "yes" is neither true nor false');
+  assertThrows(act("true", { a: undefined }), Error, "apps: a mutable pod begins without");
+  const { notes } = plan({}, "isolated", { args: { net: "none", mutable: true } });
+  assertEquals(notes.includes("--mutable: ignored: the pod manifest does not say so"), true);
+});
+
 const eventHandlers = [{ name: "post-stop", exec: ["/bin/after"] }];
 
 const becomes: [what: string, content: PodContent, host: string, isolated: string][] = [

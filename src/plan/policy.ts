@@ -21,6 +21,16 @@ export interface Policy {
 }
 
 /**
+ * Tells whether a pod begins without apps, and gets them while it runs.
+ *
+ * @throws {Error} when its annotation is neither `true` nor `false`.
+ */
+export function isMutable(pod: Pod): boolean {
+  const found = annotationOfPod(pod, "coreos.com/rkt/stage1/mutable");
+  return found !== undefined && isTrue(found);
+}
+
+/**
  * Reads the pod's policy.
  *
  * @throws {Error} when one of our annotations is neither `true` nor `false`.

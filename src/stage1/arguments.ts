@@ -38,7 +38,7 @@ export const RUN = {
       value: "resolv=MODE,hosts=MODE",
       does: "tells whose they are: host, stage0, none, default",
     },
-    "mutable": { does: "has no effect: apps are neither added nor removed" },
+    "mutable": { does: "says that apps come and go, as the pod manifest's annotation does" },
     "ipc": { value: "MODE", does: "is auto, private or parent: whose IPC an isolated pod has" },
     "help": HELP,
     "version": VERSION_FLAG,

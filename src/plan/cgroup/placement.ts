@@ -57,7 +57,12 @@ export interface ResourceSetting {
 /** Version 2's name of a controller. */
 export type Controller = "memory" | "cpu" | "io";
 
-const V1_NAMES: Record<Controller, string> = { memory: "memory", cpu: "cpu", io: "blkio" };
+/** Version 1's names of the controllers. */
+export const V1_NAMES: Readonly<Record<Controller, string>> = {
+  memory: "memory",
+  cpu: "cpu",
+  io: "blkio",
+};
 
 /**
  * Decides which cgroups of one name a pod has, and what each is limited to.

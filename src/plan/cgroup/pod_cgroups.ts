@@ -7,6 +7,7 @@
  * - those of the limits;
  * - version 1's `devices`, where it exists;
  * - version 1's `pids`, if the number of processes is limited;
+ * - in a mutable pod those of all limits that an app may have which is added later;
  * - those of version 1 without which programs do not look for their limits, if memory or processors
  *   are limited there and the apps see their own cgroups;
  * - one in which all processes of an app are found and killed: version 1's `freezer`, or else
@@ -30,6 +31,7 @@ import {
   findV1,
   limitsOf,
   type ResourceSetting,
+  V1_NAMES,
 } from "./placement.ts";
 import { type HostResources, planResourceSettings } from "./resources.ts";
 
@@ -80,6 +82,7 @@ interface PodSettings {
   /** The limit of its number of processes; empty where there is none. */
   processes: CgroupLimit[];
   showsCgroups: boolean;
+  isMutable: boolean;
   apps: (Omit<AppResources, "isolators"> & { settings: ResourceSetting[] })[];
 }
 
@@ -94,6 +97,8 @@ export interface CgroupRequest {
   processes: number | undefined;
   /** Whether each app sees its own cgroups as the first ones. */
   showsCgroups: boolean;
+  /** Whether apps are added later, which may have limits and devices. */
+  isMutable: boolean;
 }
 
 /** The controller of version 1 in whose hierarchy an app's processes are found. */
@@ -104,6 +109,9 @@ const TRACKER = "freezer";
  * one of them, it takes the whole machine for its own.
  */
 const READ_TOGETHER = ["memory", "cpu", "cpuacct", "cpuset"];
+
+/** The controllers that the limits of apps may need. */
+const OF_LIMITS: readonly Controller[] = ["memory", "cpu", "io"];
 
 /** What the cgroups of a controller take from the one above. */
 const INHERITED: Readonly<Record<string, string[]>> = { cpuset: ["cpuset.cpus", "cpuset.mems"] };
@@ -125,7 +133,7 @@ export const PROCESS_LIMIT = 16_384;
  * @throws {Error} when a limit would leave an app nothing to run with.
  */
 export function planPodCgroups(
-  { uuid, pod, apps, host, processes, showsCgroups }: CgroupRequest,
+  { uuid, pod, apps, host, processes, showsCgroups, isMutable }: CgroupRequest,
 ): { cgroups: PodCgroupPlan[]; notes: string[] } {
   const notes: string[] = [];
   const settingsOf = (isolators: Isolators, bounds: Isolators) => {
@@ -136,6 +144,7 @@ export function planPodCgroups(
   const settings: PodSettings = {
     uuid,
     showsCgroups,
+    isMutable,
     pod: settingsOf({ unknown: [] }, pod),
     processes: processes === undefined ? [] : [{
       file: "pids.max",
@@ -207,9 +216,15 @@ function planV1(wanted: PodSettings, cgroups: Cgroups, notes: string[]): PodCgro
       })),
     };
   }).filter(({ isTrackingHierarchy, mountOptions, limits, apps }) =>
-    isTrackingHierarchy || isRead(mountOptions) ||
+    isTrackingHierarchy || isRead(mountOptions) || (wanted.isMutable && isForApps(mountOptions)) ||
     [limits, ...apps.map(({ limits }) => limits)].some(({ length }) => length > 0)
   );
+}
+
+/** Tells whether an app that is added later may have limits in a hierarchy of version 1. */
+function isForApps(controllers: readonly string[]): boolean {
+  const names = [...READ_TOGETHER, ...OF_LIMITS.map((name) => V1_NAMES[name]), "devices"];
+  return controllers.some((name) => names.includes(name));
 }
 
 /** Tells whether version 1 has limits that programs look for, to decide how much they use. */
@@ -242,9 +257,13 @@ function planV2(wanted: PodSettings, cgroups: Cgroups, notes: string[]): PodCgro
   };
   const ofPod = inV2(wanted.pod);
   const apps = wanted.apps.map((app) => ({ ...app, settings: inV2(app.settings) }));
-  const ofApps = apps.flatMap(({ settings }) => settings);
+  const ofApps = [
+    ...apps.flatMap(({ settings }) => settings),
+    ...(wanted.isMutable ? possibleLimits(cgroups, levels) : []),
+  ];
   const isTrackingHierarchy = !hasV1(TRACKER, cgroups);
-  const hasDevices = !hasV1("devices", cgroups) && apps.some(({ devices }) => devices);
+  const hasDevices = !hasV1("devices", cgroups) &&
+    (wanted.isMutable || apps.some(({ devices }) => devices));
   const isNeeded = isTrackingHierarchy || hasDevices || ofPod.length + ofApps.length > 0;
   if (levels.length === 0 || !isNeeded) return [];
   const needed = controllersFor([...ofPod, ...ofApps], levels);
@@ -274,6 +293,13 @@ function planV2(wanted: PodSettings, cgroups: Cgroups, notes: string[]): PodCgro
       devices: hasDevices ? devices : undefined,
     })),
   }];
+}
+
+/** Lists what apps that are added later may be limited by in version 2. It sets nothing yet. */
+function possibleLimits(cgroups: Cgroups, levels: readonly CgroupV2Level[]): ResourceSetting[] {
+  const all = OF_LIMITS.map((controller) => ({ controller, isolator: "", v1: [], v2: [] }))
+    .filter((setting) => findV1(setting, cgroups) === undefined);
+  return chooseEnforceable(all, levels).enforced;
 }
 
 /** Leaves out the first cgroup that is for threads only, and all below it. */

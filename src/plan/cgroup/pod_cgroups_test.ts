@@ -50,8 +50,9 @@ function plan(
   pod = NONE,
   processes?: number,
   showsCgroups = false,
+  isMutable = false,
 ) {
-  const request = { uuid: "1", pod, apps, host, processes, showsCgroups };
+  const request = { uuid: "1", pod, apps, host, processes, showsCgroups, isMutable };
   const { cgroups, notes } = planPodCgroups(request);
   return { plans: cgroups, notes };
 }
@@ -209,4 +210,30 @@ Deno.test("an app that sees its limits has the cgroups without which the JVM doe
     plans.flatMap(({ parent, inherited }) => inherited.map((file) => `${parent}/${file}`)),
     ["/cg/cpuset/cpuset.cpus", "/cg/cpuset/cpuset.mems"],
   );
+});
+
+Deno.test("a pod whose apps come later has cgroups for all that they may be limited by", () => {
+  const ofV1 = plan([], HYBRID, NONE, 10, true, true);
+  assertEquals(ofV1.plans.map(({ path }) => path.split("/")[2]), [
+    ...["cpu,cpuacct", "memory", "devices", "freezer", "pids"],
+  ]);
+  const ofV2 = plan([], v2({}), NONE, 10, true, true);
+  assertEquals(ofV2.plans.map(({ controllers, enable }) => ({ controllers, enable })), [{
+    controllers: ["memory", "cpu", "io"],
+    enable: [{ directory: "/cg", controllers: ["memory", "cpu", "io"] }],
+  }]);
+  assertEquals([...ofV1.notes, ...ofV2.notes], []);
+});
+
+Deno.test("where a controller cannot be had for apps that come later, nothing is said yet", () => {
+  const { plans, notes } = plan(
+    [],
+    v2({ occupied: true, enabled: ["memory"] }),
+    NONE,
+    10,
+    true,
+    true,
+  );
+  assertEquals(plans.map(({ controllers }) => controllers), [["memory"]]);
+  assertEquals(notes, []);
 });
