@@ -108,21 +108,23 @@ function tellCgroup(cgroups: PodCgroups): void {
 }
 
 function openStreams(
-  { uuid, apps }: SupervisedPlan,
+  { uuid, apps, isMutable }: SupervisedPlan,
   namespaces: PodNamespaces | undefined,
   lock: Fd,
 ): Streams {
+  const syslogs = namespaces
+    ? makeSyslogSockets(namespaces.root, apps.map(({ name }) => name))
+    : undefined;
   return new Streams({
     podDirectory: lock,
-    severalApps: apps.length > 1,
+    severalApps: isMutable || apps.length > 1,
+    isMutable,
     uuid,
-    syslogs: namespaces
-      ? makeSyslogSockets(namespaces.root, apps.map(({ name }) => name))
-      : new Map(),
-    logs: new Map(apps.flatMap(({ name, log }) => log ? [[name, log]] : [])),
     stdout: 1,
     stderr: 2,
-    plans: new Map(apps.map(({ name, stdio }) => [name, stdio])),
+    apps: new Map(
+      apps.map(({ name, stdio, log }) => [name, { stdio, log, syslog: syslogs?.get(name) }]),
+    ),
     terminals: namespaces?.root.terminals,
     nothing: namespaces?.root.nothing ?? openFile("/dev/null", O_RDWR),
   });

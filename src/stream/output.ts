@@ -15,6 +15,7 @@ import { setOwner } from "../linux/ownership.ts";
 import { type PollEvents, POLLIN } from "../linux/poll.ts";
 import { statFd } from "../linux/stat.ts";
 import { bytesAvailable, makeOutputPipe, readAvailable } from "../linux/stream.ts";
+import type { LogPlan } from "../plan/log.ts";
 import type { OutputStream } from "../plan/stdio.ts";
 import { printable } from "../stage1/log.ts";
 import type { Journal } from "./journal.ts";
@@ -28,11 +29,17 @@ import { SyslogReader } from "./syslog_reader.ts";
 export interface PodOutputOptions extends PodLogsOptions {
   /** Whether each line begins with the name of its app. */
   severalApps: boolean;
-  /** The /dev/log of each app that has one, by the app's name. They stay open. */
-  syslogs: ReadonlyMap<string, Fd>;
   /** The number of the caller's descriptors. */
   stdout: number;
   stderr: number;
+}
+
+/** What is read of an app besides its streams, and how it is logged. */
+export interface AppOutput {
+  /** How it is logged; undefined if it is not. */
+  log: LogPlan | undefined;
+  /** Its /dev/log, if it has one. */
+  syslog?: Fd | undefined;
 }
 
 /** One output stream of an app: where it comes from, and where it goes. */
@@ -50,6 +57,12 @@ interface Source {
   mux: OutputMux;
 }
 
+/** The user who owns the streams of an app, as ids of the host. */
+export interface StreamOwner {
+  uid: number;
+  gid: number;
+}
+
 /** The output of all apps of a pod. */
 export class PodOutput implements Disposable {
   readonly #severalApps: boolean;
@@ -59,16 +72,16 @@ export class PodOutput implements Disposable {
   readonly #logs: PodLogs;
   readonly #pids = new Map<string, number>();
   readonly #sources = new Set<Source>();
-  readonly #syslogs: readonly SyslogReader[];
+  /** The /dev/log of each app that has one, by the app's name. */
+  readonly #syslogs = new Map<string, SyslogReader>();
 
   /**
    * Makes the logs' directory. When that fails, it warns and does without logs.
    *
    * @throws {SyscallError} when the caller's descriptors are not open.
-   * @throws {Error} when an app is to be logged to a journal, and the host has none.
    */
   constructor(options: PodOutputOptions) {
-    const { severalApps, syslogs, stdout, stderr } = options;
+    const { severalApps, stdout, stderr } = options;
     this.#severalApps = severalApps;
     const say = (text: string) => this.say(text);
     // What the caller's disk has no room for is in the logs.
@@ -78,9 +91,33 @@ export class PodOutput implements Disposable {
     this.#muxes = { stdout: mux, stderr: isSame ? mux : new OutputMux(stderr, say, "skip") };
     this.#messages = this.#muxes.stderr.addQueue();
     this.#logs = new PodLogs(options, say);
-    this.#syslogs = [...syslogs].map(([app, socket]) =>
-      new SyslogReader(socket, this.#logs.syslogFeedOf(app), (text) => say(`app ${app}: ${text}`))
-    );
+  }
+
+  /**
+   * Adds an app, before its streams are opened.
+   *
+   * @throws {Error} when it is to be logged to a journal, and the host has none.
+   */
+  addApp(app: string, { log, syslog }: AppOutput): void {
+    if (log) this.#logs.addApp(app, log);
+    if (syslog === undefined) return;
+    const warn = (text: string) => this.say(`app ${app}: ${text}`);
+    this.#syslogs.set(app, new SyslogReader(syslog, this.#logs.syslogFeedOf(app), warn));
+  }
+
+  /**
+   * Removes an app of which no process is left. What it has written goes to its log, and to the
+   * caller unless its reader has stalled.
+   *
+   * @throws {SyscallError} when a pipe cannot be read.
+   */
+  removeApp(app: string): void {
+    for (const source of this.#sources) if (source.app === app) this.#drain(source);
+    this.#syslogs.get(app)?.end();
+    this.#syslogs.delete(app);
+    this.#logs.removeApp(app);
+    this.#pids.delete(app);
+    for (const target of this.#allTargets()) target.flush();
   }
 
   /** Writes a line of `run` itself to the caller's standard error. */
@@ -100,14 +137,15 @@ export class PodOutput implements Disposable {
   /**
    * Makes a pipe for an app's standard output or error.
    *
-   * @param owner The user who may open the pipe again by /dev/stdout or /dev/stderr.
+   * @param owner The user who may open the pipe again by /dev/stdout or /dev/stderr; undefined if
+   *   whoever starts the process gives it to that user.
    * @returns The pipe's write end, for the app's process. Close it here once that process has it:
    * else the pipe never comes to its end.
    * @throws {SyscallError} when no pipe can be made.
    */
-  openStream(app: string, stream: OutputStream, owner: { uid: number; gid: number }): Fd {
+  openStream(app: string, stream: OutputStream, owner: StreamOwner | undefined): Fd {
     const { readEnd, writeEnd } = makeOutputPipe();
-    setOwner(writeEnd, owner.uid, owner.gid);
+    if (owner) setOwner(writeEnd, owner.uid, owner.gid);
     const mux = this.#muxes[stream];
     const feeds = this.#logs.feedsOf(app, stream);
     this.#sources.add({
@@ -132,7 +170,7 @@ export class PodOutput implements Disposable {
   interests(): PollEvents[] {
     const readable = [...this.#sources].filter(hasRoom)
       .map(({ pipe }) => ({ fd: pipe.number, events: POLLIN }));
-    const others = [...this.#syslogs, ...this.#allTargets()];
+    const others = [...this.#syslogs.values(), ...this.#allTargets()];
     return [...readable, ...others.flatMap((it) => it.interests())];
   }
 
@@ -145,7 +183,7 @@ export class PodOutput implements Disposable {
   onReady(ready: readonly PollEvents[]): void {
     const fds = new Set(ready.map(({ fd }) => fd));
     for (const source of this.#sources) if (fds.has(source.pipe.number)) this.#readFrom(source);
-    for (const syslog of this.#syslogs) if (fds.has(syslog.fd)) syslog.readSome();
+    for (const syslog of this.#syslogs.values()) if (fds.has(syslog.fd)) syslog.readSome();
     for (const target of this.#allTargets()) target.flush();
   }
 
@@ -168,7 +206,8 @@ export class PodOutput implements Disposable {
    * @throws {SyscallError} when a socket cannot be asked how much is in it.
    */
   get isDone(): boolean {
-    return this.#sources.size === 0 && this.#syslogs.every(({ isEmpty }) => isEmpty) &&
+    return this.#sources.size === 0 &&
+      [...this.#syslogs.values()].every(({ isEmpty }) => isEmpty) &&
       !this.#allTargets().some(({ isWaiting }) => isWaiting);
   }
 
@@ -196,13 +235,31 @@ export class PodOutput implements Disposable {
     }
     source.left -= bytes.length;
     for (const feed of source.feeds) feed.write(bytes);
-    source.queue.put(source.prefixer?.push(bytes, this.#prefix(source)) ?? bytes);
+    this.#passOn(source, bytes);
     if (bytes.length === 0 || source.left === 0) this.#end(source);
+  }
+
+  /** Reads what is in a pipe, and no more, also where what takes it has no room. */
+  #drain(source: Source): void {
+    source.left = bytesAvailable(source.pipe);
+    while (source.left > 0) {
+      const bytes = readAvailable(source.pipe.number, Math.min(source.readSize, source.left));
+      if (bytes === undefined || bytes.length === 0) break;
+      source.left -= bytes.length;
+      for (const feed of source.feeds) if (feed.hasRoom) feed.write(bytes);
+      if (source.queue.hasRoom) this.#passOn(source, bytes);
+    }
+    this.#end(source);
+  }
+
+  #passOn(source: Source, bytes: Bytes): void {
+    source.queue.put(source.prefixer?.push(bytes, this.#prefix(source)) ?? bytes);
   }
 
   #end(source: Source): void {
     for (const feed of source.feeds) feed.end();
     if (source.prefixer) source.queue.put(source.prefixer.end(this.#prefix(source)));
+    source.mux.retire(source.queue);
     source.pipe[Symbol.dispose]();
     this.#sources.delete(source);
   }

@@ -16,6 +16,12 @@ export const READ_SIZE = 64 * 1024;
 /** The bytes in one queue from which on no more are read for it. */
 const QUEUE_LIMIT = 64 * 1024;
 
+/**
+ * The bytes that wait in all queues together to which nothing is added any more. Beyond that, the
+ * caller has gaps: apps may be started again and again while its reader has stalled.
+ */
+const RETIRED_LIMIT = 1024 * 1024;
+
 /** The bytes of one source that wait to be written. */
 export class OutputQueue {
   #blocks: Bytes[] = [];
@@ -24,6 +30,11 @@ export class OutputQueue {
   /** Whether more should be read. While not, the source's pipe fills up, and then its app waits. */
   get hasRoom(): boolean {
     return this.#size < QUEUE_LIMIT;
+  }
+
+  /** How many bytes wait. */
+  get size(): number {
+    return this.#size;
   }
 
   /** Whether no byte waits. */
@@ -52,6 +63,8 @@ export class OutputMux implements Disposable {
   readonly #output: SharedOutput;
   readonly #warn: (text: string) => void;
   readonly #queues: OutputQueue[] = [];
+  /** Those to which nothing is added any more. */
+  readonly #retired = new Set<OutputQueue>();
   /** Bytes that were taken from a queue, and are not written yet. */
   #rest: Bytes = new Uint8Array(0);
   #isGone = false;
@@ -80,6 +93,17 @@ export class OutputMux implements Disposable {
     return queue;
   }
 
+  /** Takes note that nothing is added to a queue any more. What is in it is still written. */
+  retire(queue: OutputQueue): void {
+    const waiting = [...this.#retired].reduce((sum, { size }) => sum + size, queue.size);
+    if (waiting > RETIRED_LIMIT) {
+      queue.take();
+      this.#tellGap("its reader is too slow");
+    }
+    if (queue.isEmpty) this.#remove(queue);
+    else this.#retired.add(queue);
+  }
+
   /** Whether nothing can be written any more. */
   get isGone(): boolean {
     return this.#isGone;
@@ -98,7 +122,7 @@ export class OutputMux implements Disposable {
   /** Writes what the stream takes without waiting. */
   flush(): void {
     while (this.isWaiting) {
-      if (this.#rest.length === 0) this.#rest = this.#nextQueue().take();
+      if (this.#rest.length === 0) this.#rest = this.#takeNext();
       const written = this.#write(this.#rest);
       if (written === 0) return;
       this.#rest = this.#rest.subarray(written);
@@ -109,11 +133,16 @@ export class OutputMux implements Disposable {
     this.#output[Symbol.dispose]();
   }
 
-  /** Returns the first queue that is not empty, and moves it behind the others. */
-  #nextQueue(): OutputQueue {
-    const [queue] = this.#queues.splice(this.#queues.findIndex((queue) => !queue.isEmpty), 1);
-    this.#queues.push(queue!);
-    return queue!;
+  /** Empties the first queue that is not empty, and moves it behind the others. */
+  #takeNext(): Bytes {
+    const queue = this.#queues.find((queue) => !queue.isEmpty)!;
+    this.#remove(queue);
+    if (!this.#retired.delete(queue)) this.#queues.push(queue);
+    return queue.take();
+  }
+
+  #remove(queue: OutputQueue): void {
+    this.#queues.splice(this.#queues.indexOf(queue), 1);
   }
 
   #write(bytes: Bytes): number {
@@ -131,9 +160,13 @@ export class OutputMux implements Disposable {
   }
 
   #skip({ length }: Bytes, error: SyscallError): number {
+    this.#tellGap(error.message);
+    return length;
+  }
+
+  #tellGap(why: string): void {
     const isFirst = !this.#hasSkipped;
     this.#hasSkipped = true;
-    if (isFirst) this.#warn(`output has gaps: ${error.message}`);
-    return length;
+    if (isFirst) this.#warn(`output has gaps: ${why}`);
   }
 }

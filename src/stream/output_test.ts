@@ -1,5 +1,6 @@
 import "../linux/libc_testing.ts";
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { existsSync } from "node:fs";
 import { type Bytes, concatenate } from "../linux/bytes.ts";
 import { makeDatagramSocket, sendDatagram } from "../linux/datagram.ts";
 import type { Fd } from "../linux/fd.ts";
@@ -10,10 +11,12 @@ import { waitForEvents } from "../linux/poll.ts";
 import { statFd } from "../linux/stat.ts";
 import { makeOutputPipe, readAvailable, writeAvailable } from "../linux/stream.ts";
 import { bindSocket } from "../linux/unix_address.ts";
-import { DEFAULT_LOG } from "../plan/log.ts";
+import { DEFAULT_LOG, type LogPlan } from "../plan/log.ts";
+import { describeError } from "../stage1/entrypoint.ts";
+import { JOURNAL_SOCKET } from "./journal.ts";
 import { PodOutput } from "./output.ts";
 
-const LOGS = new Map(["web", "db", "loud", "quiet"].map((app) => [app, DEFAULT_LOG]));
+const APPS = ["web", "db", "loud", "quiet"];
 const ROOT = { uid: 0, gid: 0 };
 const bytes = (text: string): Bytes => new TextEncoder().encode(text);
 const text = (bytes: Bytes) => new TextDecoder().decode(bytes);
@@ -41,8 +44,9 @@ function withOutput(
     severalApps: boolean;
     stdout: Fd;
     stderr: Fd;
-    logs?: typeof LOGS;
-    syslogs?: Map<string, Fd>;
+    isMutable?: boolean;
+    log?: LogPlan;
+    syslog?: Fd;
   },
   act: (made: Pick<Caller, "output" | "pod">) => void,
 ): void {
@@ -52,12 +56,17 @@ function withOutput(
     using output = new PodOutput({
       podDirectory,
       severalApps: options.severalApps,
+      isMutable: options.isMutable ?? false,
       uuid: "pod",
-      syslogs: options.syslogs ?? new Map(),
-      logs: options.logs ?? LOGS,
       stdout: options.stdout.number,
       stderr: options.stderr.number,
     });
+    for (const app of APPS) {
+      output.addApp(app, {
+        log: options.log ?? DEFAULT_LOG,
+        syslog: app === "web" ? options.syslog : undefined,
+      });
+    }
     act({ output, pod });
   } finally {
     Deno.removeSync(pod, { recursive: true });
@@ -140,8 +149,8 @@ Deno.test("of several apps, whole lines are passed on with their app and process
 Deno.test("in the format of CRI, each line of the log has its time, its stream and a tag", () => {
   using pipes = new DisposableStack();
   const caller = pipe(pipes);
-  const logs = new Map([["web", { ...DEFAULT_LOG, format: "cri" as const }]]);
-  const options = { severalApps: false, stdout: caller.writeEnd, stderr: caller.writeEnd, logs };
+  const log: LogPlan = { ...DEFAULT_LOG, format: "cri" };
+  const options = { severalApps: false, stdout: caller.writeEnd, stderr: caller.writeEnd, log };
   withOutput(options, ({ output, pod }) => {
     const out = output.openStream("web", "stdout", ROOT);
     const err = output.openStream("web", "stderr", ROOT);
@@ -183,8 +192,8 @@ for (
       severalApps: false,
       stdout: caller.writeEnd,
       stderr: caller.writeEnd,
-      logs: new Map([["web", { ...DEFAULT_LOG, format }]]),
-      syslogs: new Map([["web", socket]]),
+      log: { ...DEFAULT_LOG, format },
+      syslog: socket,
     };
     withOutput(options, ({ output, pod }) => {
       for (
@@ -214,8 +223,8 @@ Deno.test("of messages of many lines, few are logged before others have their tu
     severalApps: false,
     stdout: caller.writeEnd,
     stderr: caller.writeEnd,
-    logs: new Map([["web", { ...DEFAULT_LOG, format: "cri" as const }]]),
-    syslogs: new Map([["web", socket]]),
+    log: { ...DEFAULT_LOG, format: "cri" as const },
+    syslog: socket,
   };
   withOutput(options, ({ output, pod }) => {
     const message = bytes(`${"\n".repeat(64 * 1024 - 1)}x`);
@@ -387,15 +396,98 @@ Deno.test("where no log can be kept, that is said, and the caller gets all", () 
   using output = new PodOutput({
     podDirectory,
     severalApps: false,
+    isMutable: false,
     uuid: "pod",
-    syslogs: new Map(),
-    logs: LOGS,
     stdout: stdout.writeEnd.number,
     stderr: stderr.writeEnd.number,
   });
+  output.addApp("web", { log: DEFAULT_LOG });
   using out = output.openStream("web", "stdout", ROOT);
   write(out, "hello");
   settle(output);
   assertEquals(text(readAll(stdout)), "hello");
   assertMatch(text(readAll(stderr)), /^run: output is not logged: mkdirat\("log"\): ENOENT/);
 });
+
+Deno.test("an app is removed with what it has written, and all that was held for it", () => {
+  withCaller(true, ({ output, stdout, pod }) => {
+    const before = openDescriptors();
+    const round = () => {
+      const socket = makeDatagramSocket();
+      output.addApp("late", { log: DEFAULT_LOG, syslog: socket });
+      using out = output.openStream("late", "stdout", undefined);
+      write(out, "last words\n");
+      output.removeApp("late");
+    };
+    for (let count = 0; count < 3; count++) round();
+    assertEquals(text(readAll(stdout)).match(/late: last words\n/g)?.length, 3);
+    assertEquals(Deno.readTextFileSync(`${pod}/log/late.log`), "last words\n".repeat(3));
+    assertEquals(openDescriptors(), before);
+  });
+});
+
+Deno.test("of an app that is removed, what is still in /dev/log is logged", () => {
+  using directory = new DisposableStack();
+  const path = Deno.makeTempDirSync({ prefix: "volo-output-" });
+  directory.defer(() => Deno.removeSync(path, { recursive: true }));
+  withCaller(true, ({ output, pod }) => {
+    const socket = makeDatagramSocket();
+    bindSocket(socket, `${path}/log`, 0o666);
+    output.addApp("late", { log: DEFAULT_LOG, syslog: socket });
+    using sender = makeDatagramSocket();
+    sendDatagram(sender, bytes("<13>bye"), `${path}/log`);
+    output.removeApp("late");
+    assertMatch(Deno.readTextFileSync(`${pod}/log/late.log`), /bye\n$/);
+    assertThrows(
+      () => sendDatagram(sender, bytes("<13>more"), `${path}/log`),
+      Error,
+      "ECONNREFUSED",
+    );
+  });
+});
+
+Deno.test("a reader that has stalled costs no more memory, however often apps are removed", () => {
+  withCaller(true, ({ output, stdout, stderr, pod }) => {
+    for (let count = 0; count < 40; count++) {
+      output.addApp("late", { log: DEFAULT_LOG });
+      using out = output.openStream("late", "stdout", undefined);
+      write(out, `${"x".repeat(65_535)}\n`);
+      output.removeApp("late");
+    }
+    assertEquals(Deno.statSync(`${pod}/log/late.log`).size, 40 * 65_536);
+    let passedOn = 0;
+    for (let more = -1; more !== 0;) {
+      settle(output);
+      more = readAll(stdout).length;
+      passedOn += more;
+    }
+    assert(passedOn < 2 * 1024 * 1024, `${passedOn} bytes were kept`);
+    assertEquals(text(readAll(stderr)), "run: output has gaps: its reader is too slow\n");
+  });
+});
+
+Deno.test({
+  name: "where apps are added later, a missing journal is an error of those that want it",
+  ignore: existsSync(JOURNAL_SOCKET),
+  fn: () => {
+    using pipes = new DisposableStack();
+    const { writeEnd } = pipe(pipes);
+    withOutput(
+      { severalApps: true, isMutable: true, stdout: writeEnd, stderr: writeEnd },
+      ({ output }) => {
+        const add = (app: string, to: LogPlan["to"]) =>
+          output.addApp(app, { log: { ...DEFAULT_LOG, to } });
+        add("late", ["file"]);
+        const error = assertThrows(() => add("later", ["journald"]));
+        assertMatch(
+          describeError(error),
+          /^stage1-volo\/log-to: \/run\/systemd\/journal\/socket: /,
+        );
+      },
+    );
+  },
+});
+
+function openDescriptors(): string[] {
+  return [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => name).sort();
+}

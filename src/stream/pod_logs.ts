@@ -25,35 +25,54 @@ export interface PodLogsOptions {
   podDirectory: Fd;
   /** The pod's UUID, by which the journal knows it. */
   uuid: string;
-  /** How each app that has a log is logged, by the app's name. */
-  logs: ReadonlyMap<string, LogPlan>;
+  /** Whether apps may be added when this process cannot connect to the journal any more. */
+  isMutable: boolean;
 }
 
 /** The logs of all apps of a pod. */
 export class PodLogs implements Disposable {
-  /** The host's journal, if an app is logged there. */
-  readonly journal: Journal | undefined;
   readonly #uuid: string;
-  readonly #plans: ReadonlyMap<string, LogPlan>;
+  /** How each app that has a log is logged, by the app's name. */
+  readonly #plans = new Map<string, LogPlan>();
   readonly #directory: Fd | undefined;
   readonly #logs = new Map<string, AppLog>();
   readonly #warn: (text: string) => void;
+  #journal: Journal | undefined;
+  /** Why there is no journal, if one was looked for. */
+  #noJournal: { error: unknown } | undefined;
 
   /**
    * Makes the logs' directory. When that fails, it warns and does without files.
    *
    * @param warn Called with what is not logged, and why.
-   * @throws {Error} when an app is to be logged to a journal, and the host has none.
    */
-  constructor({ podDirectory, uuid, logs }: PodLogsOptions, warn: (text: string) => void) {
+  constructor({ podDirectory, uuid, isMutable }: PodLogsOptions, warn: (text: string) => void) {
     this.#uuid = uuid;
-    this.#plans = logs;
     this.#warn = warn;
-    const isWanted = [...logs.values()].some(({ to }) => to.includes("journald"));
-    this.journal = isWanted
-      ? withContext("stage1-volo/log-to", () => new Journal(warn))
-      : undefined;
     this.#directory = openDirectory(podDirectory, warn);
+    if (isMutable) this.#lookForJournal();
+  }
+
+  /** The host's journal, if an app may be logged there. */
+  get journal(): Journal | undefined {
+    return this.#journal;
+  }
+
+  /**
+   * Adds an app.
+   *
+   * @throws {Error} when it is to be logged to a journal, and the host has none.
+   */
+  addApp(app: string, plan: LogPlan): void {
+    if (plan.to.includes("journald")) this.#requireJournal();
+    this.#plans.set(app, plan);
+  }
+
+  /** Closes the log of an app that writes no more. */
+  removeApp(app: string): void {
+    this.#logs.get(app)?.[Symbol.dispose]();
+    this.#logs.delete(app);
+    this.#plans.delete(app);
   }
 
   /** Opens the ways of a stream to its app's log. An app without a plan has none. */
@@ -72,15 +91,33 @@ export class PodLogs implements Disposable {
 
   [Symbol.dispose](): void {
     for (const log of this.#logs.values()) log[Symbol.dispose]();
-    this.journal?.[Symbol.dispose]();
+    this.#journal?.[Symbol.dispose]();
     this.#directory?.[Symbol.dispose]();
   }
 
   #targetsOf(app: string, plan: LogPlan): LogTargets {
     return {
       log: plan.to.includes("file") ? this.#logOf(app, plan) : undefined,
-      journal: plan.to.includes("journald") ? this.journal : undefined,
+      journal: plan.to.includes("journald") ? this.#journal : undefined,
     };
+  }
+
+  #lookForJournal(): void {
+    try {
+      this.#journal = new Journal(this.#warn);
+    } catch (error) {
+      this.#noJournal = { error };
+    }
+  }
+
+  #requireJournal(): void {
+    if (this.#journal === undefined && this.#noJournal === undefined) this.#lookForJournal();
+    const missing = this.#noJournal;
+    if (missing) {
+      withContext("stage1-volo/log-to", () => {
+        throw missing.error;
+      });
+    }
   }
 
   #logOf(app: string, plan: LogPlan): AppLog | undefined {

@@ -12,7 +12,7 @@ import type { OutputStream, StdioPlan, Stream, StreamTarget } from "../plan/stdi
 import { withContext } from "../stage1/context.ts";
 import { Console } from "./console.ts";
 import { GivenStreams } from "./given_streams.ts";
-import { PodOutput, type PodOutputOptions } from "./output.ts";
+import { type AppOutput, PodOutput, type PodOutputOptions, type StreamOwner } from "./output.ts";
 import { InputRelay } from "./relay.ts";
 import { giveTerminal, type Stdio } from "./stdio.ts";
 
@@ -22,10 +22,15 @@ const CALLER: Readonly<Record<Stream, Fd>> = {
   stderr: new Fd(2),
 };
 
+/** The streams of an app, before they are opened. */
+export interface AppStreams extends AppOutput {
+  stdio: StdioPlan;
+}
+
 /** What {@linkcode Streams} needs. */
 export interface StreamsOptions extends PodOutputOptions {
-  /** The plan of each app's streams, by the app's name. */
-  plans: ReadonlyMap<string, StdioPlan>;
+  /** The apps that the pod has from the beginning, by their names. */
+  apps: ReadonlyMap<string, AppStreams>;
   /** The root of the pod's own devpts; `undefined` when the pod has none. */
   terminals: Fd | undefined;
   /** An open /dev/null. */
@@ -34,7 +39,7 @@ export interface StreamsOptions extends PodOutputOptions {
 
 /** The streams of all apps of a pod. */
 export class Streams implements Disposable {
-  readonly #plans: ReadonlyMap<string, StdioPlan>;
+  readonly #plans = new Map<string, StdioPlan>();
   readonly #output: PodOutput;
   readonly #nothing: Fd;
   readonly #input: InputRelay | undefined;
@@ -43,15 +48,19 @@ export class Streams implements Disposable {
   readonly #isIsolated: boolean;
   readonly #given = new GivenStreams();
 
-  /** @throws {SyscallError} when a stream of the caller is not open, or no terminal can be made. */
+  /**
+   * @throws {SyscallError} when a stream of the caller is not open, or no terminal can be made.
+   * @throws {Error} when an app is to be logged to a journal, and the host has none.
+   */
   constructor(options: StreamsOptions) {
-    this.#plans = options.plans;
+    const plans = [...options.apps.values()].map(({ stdio }) => stdio);
     this.#isIsolated = options.terminals !== undefined;
     this.#nothing = options.nothing;
-    const isRelayed = [...options.plans.values()].some(({ stdin }) => stdin === "relay");
+    const isRelayed = plans.some(({ stdin }) => stdin === "relay");
     this.#input = isRelayed ? new InputRelay(CALLER.stdin) : undefined;
     this.#output = new PodOutput(options);
-    if (!options.terminals || !hasTerminal(options.plans)) return;
+    for (const [app, streams] of options.apps) this.addApp(app, streams);
+    if (!options.terminals || !plans.some(hasTerminal)) return;
     this.#pty = openPty(options.terminals);
     this.#console = new Console({
       master: this.#pty.master,
@@ -59,6 +68,27 @@ export class Streams implements Disposable {
       output: CALLER.stdout.number,
       warn: (line) => this.#output.say(line),
     });
+  }
+
+  /**
+   * Adds an app, before its streams are opened.
+   *
+   * @throws {Error} when it is to be logged to a journal, and the host has none.
+   */
+  addApp(app: string, streams: AppStreams): void {
+    this.#output.addApp(app, streams);
+    this.#plans.set(app, streams.stdio);
+  }
+
+  /**
+   * Removes an app of which no process is left, and all that is held for it. What it has written is
+   * passed on first.
+   *
+   * @throws {SyscallError} when that cannot be read.
+   */
+  removeApp(app: string): void {
+    this.#plans.delete(app);
+    this.#output.removeApp(app);
   }
 
   /** Whether a stream of the caller's is to be given back, which takes `CAP_CHOWN`. */
@@ -74,9 +104,10 @@ export class Streams implements Disposable {
   /**
    * Opens the streams of an app's process for as long as `act` takes to start it.
    *
+   * @param owner The program's user; undefined if whoever starts it gives them to that user.
    * @throws {Error} when a stream cannot be made, or given to the app's user.
    */
-  withStdio<T>(app: string, owner: { uid: number; gid: number }, act: (stdio: Stdio) => T): T {
+  withStdio<T>(app: string, owner: StreamOwner | undefined, act: (stdio: Stdio) => T): T {
     const plan = this.#plans.get(app)!;
     using opened = new DisposableStack();
     const open = (stream: Stream) => this.#open(app, stream, plan[stream], owner, opened);
@@ -168,20 +199,20 @@ export class Streams implements Disposable {
     app: string,
     stream: Stream,
     target: StreamTarget,
-    owner: { uid: number; gid: number },
+    owner: StreamOwner | undefined,
     opened: DisposableStack,
   ): Fd {
     switch (target) {
       case "null":
         return this.#nothing;
       case "caller":
-        this.#given.give(CALLER[stream], owner.uid);
+        if (owner) this.#given.give(CALLER[stream], owner.uid);
         return CALLER[stream];
       case "relay":
-        setOwner(this.#input!.readEnd, owner.uid, owner.gid);
+        if (owner) setOwner(this.#input!.readEnd, owner.uid, owner.gid);
         return this.#input!.readEnd;
       case "tty":
-        giveTerminal(this.#pty!.slave, owner.uid);
+        if (owner) giveTerminal(this.#pty!.slave, owner.uid);
         return this.#pty!.slave;
       case "log":
         return opened.use(this.#output.openStream(app, stream as OutputStream, owner));
@@ -189,6 +220,6 @@ export class Streams implements Disposable {
   }
 }
 
-function hasTerminal(plans: ReadonlyMap<string, StdioPlan>): boolean {
-  return [...plans.values()].some((plan) => Object.values(plan).includes("tty"));
+function hasTerminal(plan: StdioPlan): boolean {
+  return Object.values(plan).includes("tty");
 }

@@ -78,6 +78,17 @@ export class SyslogReader {
     }
   }
 
+  /**
+   * Reads the rest, of an app that has ended, and closes the socket: unless there are files in it,
+   * as above.
+   */
+  end(): void {
+    // What comes from now on is refused, so the rest is what the kernel lets wait in a socket.
+    if (!this.#isRefused) refuseDatagrams(this.#socket);
+    while (!this.isEmpty && !this.#isRefused) this.readSome();
+    if (!this.#isRefused) this.#socket[Symbol.dispose]();
+  }
+
   #refuse(): void {
     this.#isRefused = true;
     refuseDatagrams(this.#socket);
