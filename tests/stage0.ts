@@ -17,7 +17,16 @@ import { composePodDir, type PodOptions, removeTree, usesOverlay } from "./stage
 import { openTree, type Tree } from "./stage0/tree.ts";
 
 export type { DnsModes, RunFlags } from "./stage0/flags.ts";
-export type { App, AppOptions, ImageManifest, Volume, VolumeMount } from "./stage0/manifest.ts";
+export type { AppState, AppStatus } from "./stage0/apps.ts";
+export type {
+  App,
+  AppOptions,
+  ExposedPort,
+  ImageManifest,
+  StreamModes,
+  Volume,
+  VolumeMount,
+} from "./stage0/manifest.ts";
 export { type EndOptions, type EnterOptions, Pod, type RunOptions } from "./stage0/pod.ts";
 export type { PodOptions } from "./stage0/pod_dir.ts";
 export { type LaunchOptions, Program } from "./stage0/program.ts";
@@ -90,10 +99,15 @@ export class Stage0 implements AsyncDisposable {
     await composePodDir(site, options);
     const { privateUsers = "" } = options;
     const overlay = usesOverlay(site, options);
-    const run = { kernel: this.#kernel, net: this.#net, privateUsers };
+    const run = { kernel: this.#kernel, net: this.#net, privateUsers, cache: this.#cache };
     const pod = new Pod(dir, this.#stage1, overlay, run);
     composedPods.push(pod.uuid);
     return pod;
+  }
+
+  /** Composes a pod without apps, as `rkt app sandbox` does. */
+  sandbox(options: Omit<PodOptions, "apps" | "mutable"> = {}): Promise<Pod> {
+    return this.prepare({ ...options, apps: [], mutable: true });
   }
 
   /** Removes the data directory. */

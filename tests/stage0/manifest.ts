@@ -74,6 +74,23 @@ export interface VolumeMount {
   volume: string;
   /** The path inside the app. */
   path: string;
+  /** The volume itself, where the pod has none of that name: `--mnt-volume`. */
+  appVolume?: Volume;
+}
+
+/** What each standard stream of an app is, as `--stdin`, `--stdout` and `--stderr` name it. */
+export type StreamModes = Partial<Record<"stdin" | "stdout" | "stderr", string>>;
+
+/** A port of the host that leads into a pod. */
+export interface ExposedPort {
+  /** The name of the app's port, or any name, where `podPort` is given. */
+  name: string;
+  /** The host's port. */
+  hostPort: number;
+  /** The host's address. */
+  hostIP?: string;
+  /** The pod's port, in a pod whose apps come later. */
+  podPort?: { name: string; protocol: string; port: number; count: number; socketActivated: false };
 }
 
 /** One app of a pod, as the user asked for it. */
@@ -88,6 +105,10 @@ export interface AppOptions {
   mounts?: VolumeMount[];
   /** Whether its root file system is read-only. */
   readOnlyRootFS?: boolean;
+  /** Annotations: `--annotation`. */
+  annotations?: NameValue[];
+  /** What its streams are. */
+  streams?: StreamModes;
 }
 
 /** Returns the name that an app gets from its image: the part after the last slash. */
@@ -96,7 +117,7 @@ export function appNameOf(image: ImageManifest): string {
 }
 
 /** One entry of `apps` in a pod manifest. */
-export interface RuntimeApp extends Omit<AppOptions, "image"> {
+export interface RuntimeApp extends Omit<AppOptions, "image" | "streams"> {
   /** The app's name. */
   name: string;
   /** The image that it has. */
@@ -118,34 +139,59 @@ export interface PodManifest {
   /** Annotations, such as those for a stage1. */
   annotations: NameValue[];
   /** Ports of the host. */
-  ports: [];
+  ports: ExposedPort[];
+}
+
+/** What the user asks of a pod as a whole. */
+export interface PodWishes {
+  /** Its volumes. */
+  volumes?: Volume[];
+  /** Annotations. */
+  annotations?: NameValue[];
+  /** Ports of the host that lead into it. */
+  ports?: ExposedPort[];
+  /** Whether its apps come and go while it runs. */
+  mutable?: boolean;
 }
 
 /** Composes the entry of one app. */
 export function composeApp(options: AppOptions, image: ImageManifest, id: string): RuntimeApp {
   const app = { ...image.app, ...options.app };
+  const annotations = [...options.annotations ?? [], ...streamAnnotations(options.streams ?? {})];
   return {
     name: options.name ?? appNameOf(image),
     image: { name: image.name, id, ...(image.labels ? { labels: image.labels } : {}) },
     ...(Object.keys(app).length === 0 ? {} : { app: { environment: [], ...app } }),
     ...(options.readOnlyRootFS ? { readOnlyRootFS: true } : {}),
     ...(options.mounts ? { mounts: options.mounts } : {}),
+    ...(annotations.length > 0 ? { annotations } : {}),
   };
 }
+
+function streamAnnotations(modes: StreamModes): NameValue[] {
+  return Object.entries(modes).map(([stream, value]) => ({
+    name: `coreos.com/rkt/stage2/${stream}`,
+    value,
+  }));
+}
+
+/** The annotation by which a pod's apps come and go while it runs. */
+export const MUTABLE = "coreos.com/rkt/stage1/mutable";
 
 /**
  * Composes a pod manifest with rkt's peculiarities: rkt's own version replaces the schema's, and an
  * empty list is `null`.
  */
-export function composePod(apps: RuntimeApp[], volumes: Volume[] = []): PodManifest {
+export function composePod(apps: RuntimeApp[], wishes: PodWishes = {}): PodManifest {
+  const { volumes = [], annotations = [], ports = [], mutable = false } = wishes;
   return {
     acVersion: "1.30.0+git",
     acKind: "PodManifest",
     apps,
     volumes: volumes.length === 0 ? null : volumes,
     isolators: null,
-    annotations: [{ name: "coreos.com/rkt/stage1/mutable", value: "false" }],
-    ports: [],
+    annotations: [{ name: MUTABLE, value: `${mutable}` }, ...annotations],
+    ports,
   };
 }
 

@@ -5,7 +5,8 @@
  */
 
 import { eventually, type Host, type Result } from "../host.ts";
-import { type Mount, mountsUnder } from "../procfs.ts";
+import { childrenOf, type Mount, mountsUnder } from "../procfs.ts";
+import { Apps } from "./apps.ts";
 import { removeCgroups } from "./cgroups.ts";
 import { type DnsModes, type RunFlags, spellFlags } from "./flags.ts";
 import { annotation } from "./manifest.ts";
@@ -42,6 +43,18 @@ export interface EndOptions extends LaunchOptions {
  */
 export const LOCK_FD = 9;
 
+/** What a pod is run with. */
+export interface Surroundings {
+  /** The kernel that entrypoints find. */
+  kernel: Host;
+  /** The value of `--net` where a test gives none. */
+  net: string;
+  /** The pod's own users, as `--private-users` spells them; empty for the host's. */
+  privateUsers: string;
+  /** The directory where ACIs are unpacked. */
+  cache: string;
+}
+
 /** A composed pod. */
 export class Pod implements AsyncDisposable {
   /** Its UUID. */
@@ -53,6 +66,8 @@ export class Pod implements AsyncDisposable {
   readonly net: string;
   readonly #privateUsers: string;
   readonly #programs: Program[] = [];
+  /** Its apps, which come and go if it is mutable. */
+  readonly apps: Apps;
   #dir: string;
 
   /** Takes over a composed directory, `…/run/UUID`. */
@@ -60,7 +75,7 @@ export class Pod implements AsyncDisposable {
     dir: string,
     stage1: Tree,
     overlay: boolean,
-    { kernel, net, privateUsers }: { kernel: Host; net: string; privateUsers: string },
+    { kernel, net, privateUsers, cache }: Surroundings,
   ) {
     this.#dir = dir;
     this.#kernel = kernel;
@@ -69,6 +84,7 @@ export class Pod implements AsyncDisposable {
     this.uuid = dir.split("/").at(-1)!;
     this.#stage1 = stage1;
     this.#overlay = overlay;
+    this.apps = new Apps(this, { stage1, cache, overlay });
   }
 
   /** The pod's directory; it moves when the pod becomes garbage. */
@@ -79,6 +95,14 @@ export class Pod implements AsyncDisposable {
   /** The root file system of the pod's stage1. */
   get stage1Rootfs(): string {
     return `${this.#dir}/stage1/rootfs`;
+  }
+
+  /**
+   * Where rkt looks for what has been written to the stage1's root file system: in the overlay's
+   * upper layer, which is there as long as the pod's directory.
+   */
+  get stage1Changes(): string {
+    return this.#overlay ? `${this.#dir}/overlay/${this.#stage1.id}/upper` : this.stage1Rootfs;
   }
 
   /** Returns the root file system of an app. */
@@ -108,6 +132,25 @@ export class Pod implements AsyncDisposable {
     return program;
   }
 
+  /** Runs a mutable pod in the background, and returns once apps can be added. */
+  async startSandbox(options: RunOptions = {}): Promise<Program> {
+    const program = await this.launch({ ...options, flags: { ...options.flags, mutable: true } });
+    await eventually("the pod's readiness", () => {
+      if (program.ended) throw new Error(`run ended at once: ${program.stderr}`);
+      return this.isReady();
+    });
+    return program;
+  }
+
+  /** Tells whether the pod is ready, as `rkt status --wait-ready` does. */
+  isReady(): boolean {
+    try {
+      return Deno.readLinkSync(`${this.stage1Changes}/rkt/supervisor-status`) === "ready";
+    } catch {
+      return false;
+    }
+  }
+
   /** Runs the pod in the background, and returns at once. */
   async launch(options: RunOptions = {}): Promise<Program> {
     return await this.#launchRun(options);
@@ -125,6 +168,33 @@ export class Pod implements AsyncDisposable {
     // rkt starts `enter` from the tree that pods share, not through the pod's own mount.
     const program = entrypoint(this.#stage1, this.#stage1.rootfs, "enter");
     return this.#launch([program, ...flags, "--", ...command], options);
+  }
+
+  /**
+   * Starts an entrypoint as rkt starts those that cross into a pod that runs: on the host, told of
+   * `enter`, with nothing of the caller's environment but `PATH`.
+   *
+   * @param name The entrypoint, such as `app/add`.
+   */
+  startCrossing(name: string, args: string[], options: LaunchOptions = {}): Program {
+    const env = {
+      HOME: undefined,
+      RKT_STAGE1_ENTERCMD: this.#own("enter"),
+      RKT_STAGE1_ENTERPID: String(this.containerPid()),
+    };
+    return this.#launch([this.#own(name), ...args], {
+      ...options,
+      env: { ...env, ...options.env },
+    });
+  }
+
+  /** Returns the PID that rkt takes for the pod's first process. */
+  containerPid(): number {
+    const parent = this.readNumber("ppid");
+    const child = parent === undefined ? undefined : childrenOf(parent)[0]?.pid;
+    const pid = this.readNumber("pid") ?? child;
+    if (pid === undefined) throw new Error("the pod has no pid");
+    return pid;
   }
 
   /** Runs `stop`. */

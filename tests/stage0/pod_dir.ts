@@ -12,16 +12,14 @@ import {
   type AppOptions,
   composeApp,
   composePod,
-  type Volume,
+  type PodWishes,
 } from "./manifest.ts";
 import { openTree, type Tree } from "./tree.ts";
 
 /** The parts of a pod. */
-export interface PodOptions {
+export interface PodOptions extends PodWishes {
   /** Its apps. */
   apps: AppOptions[];
-  /** Its volumes. */
-  volumes?: Volume[];
   /**
    * The pod manifest itself, as text or as a value to write as JSON; by default, it is composed.
    */
@@ -62,7 +60,7 @@ export async function composePodDir(site: Site, options: PodOptions): Promise<vo
     if (options.privateUsers) await shiftOwners(appRootfs(dir, name), options.privateUsers);
     return composeApp(app, tree.manifest, tree.id);
   }));
-  await write(`${dir}/pod`, asText(options.manifest ?? composePod(apps, options.volumes)));
+  await write(`${dir}/pod`, asText(options.manifest ?? composePod(apps, options)));
   await write(`${dir}/pod.lck`, "");
   await write(`${dir}/pod-created`, "");
   if (overlay) await write(`${dir}/overlay-prepared`, "");
@@ -129,10 +127,16 @@ async function copyStage1(dir: string, tree: Tree): Promise<void> {
   await must(["cp", "--archive", "--no-target-directory", tree.rootfs, target]);
 }
 
-async function placeApp(dir: string, name: string, tree: Tree, overlay: boolean): Promise<void> {
+/** Places an app's image, also in a pod that runs already. */
+export async function placeApp(
+  dir: string,
+  name: string,
+  tree: Tree,
+  overlay: boolean,
+): Promise<void> {
   const info = `${dir}/appsinfo/${name}`;
   const target = `${dir}/stage1/rootfs/opt/stage2/${name}`;
-  await Deno.mkdir(info, { mode: 0o750 });
+  await Deno.mkdir(info, { recursive: true, mode: 0o750 });
   await Deno.mkdir(target, { recursive: true, mode: 0o750 });
   await write(`${info}/manifest`, tree.manifestText);
   await write(`${info}/treeStoreID`, tree.id);
