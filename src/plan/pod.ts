@@ -10,7 +10,7 @@ import type { Capability } from "../linux/capabilities.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
 import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";
-import { metadataUrl } from "../stage1/runtime_config.ts";
+import { metadataUrl, type NetworkFindings } from "../stage1/runtime_config.ts";
 import { notesOnSockets } from "./activation.ts";
 import { unreadAnnotationsOf } from "./annotations.ts";
 import { type AppOptions, type AppPlan, planApp, planPodMaskedPaths } from "./app.ts";
@@ -160,14 +160,6 @@ function checkNumberOfApps(pod: Pod): void {
   if (!isEmpty && isMutable(pod)) {
     throw new Error("apps: a mutable pod begins without: `rkt app add` adds them");
   }
-}
-
-/** What the plugins of a pod's networks found out. */
-export interface NetworkFindings {
-  /** The host's address as the pod sees it, where that is not 127.0.0.1. */
-  hostIP: string | undefined;
-  /** Whether the apps get a resolv.conf from a network. */
-  hasResolvConf: boolean;
 }
 
 /** Completes a plan by what the plugins of the pod's networks found out. */

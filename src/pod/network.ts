@@ -12,7 +12,7 @@ import { takeHostPorts, type TakenPorts } from "../network/host_ports.ts";
 import { leaveNetworksOf, type NetworkKeeper, startNetworkKeeper } from "../network/keeper.ts";
 import { setUpNetworks } from "../network/set_up.ts";
 import type { NetworkPlan } from "../plan/network/networks.ts";
-import type { NetworkFindings } from "../plan/pod.ts";
+import type { NetworkFindings } from "../stage1/runtime_config.ts";
 import type { PodContext } from "./context.ts";
 import { makeNetworkOf, type PodUsers } from "./user_namespace.ts";
 
@@ -25,6 +25,9 @@ export interface PodNetwork extends NetworkFindings {
   /** What has no effect, one line each. */
   notes: string[];
 }
+
+/** What there is to find out of a pod in the host's network: nothing. */
+export const HOSTS_NETWORK: NetworkFindings = { hostIP: undefined, hasResolvConf: false };
 
 /**
  * Takes the ports of the host that are to lead to the pod. Ports of pods that were killed, and have
@@ -59,8 +62,7 @@ export function makePodNetwork(
   { args, debug }: PodContext,
 ): PodNetwork {
   if (plan.kind === "host") {
-    const none = { namespace: undefined, keeper: undefined, hostIP: undefined };
-    return { ...none, hasResolvConf: false, notes: [] };
+    return { namespace: undefined, keeper: undefined, ...HOSTS_NETWORK, notes: [] };
   }
   const { uuid } = args;
   const environment = ownEnvironment();

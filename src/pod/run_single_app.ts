@@ -42,6 +42,7 @@ import { openServiceManager } from "../stage1/service_manager.ts";
 import { GivenStreams } from "../stream/given_streams.ts";
 import type { PodContext } from "./context.ts";
 import { openActivation } from "./given_sockets.ts";
+import { HOSTS_NETWORK } from "./network.ts";
 import { saveRun } from "./save_run.ts";
 
 /**
@@ -63,7 +64,7 @@ export function runSingleApp(
   const { privileges, oomScore, labels } = plan.isolators;
   for (const line of planNotes) warn("run", line);
   selfConfine("run", debug);
-  saveRun(context);
+  saveRun({ args: context.args, network: HOSTS_NETWORK });
   const host = openNamespace("self", "mnt");
   // An app that tells of itself is not spoken for.
   using manager = openServiceManager(plan.notification ? undefined : address);

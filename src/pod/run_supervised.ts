@@ -16,6 +16,7 @@ import { selfConfine } from "../process/self_confine.ts";
 import { prepareHost } from "../rootfs/app_root.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import { warn } from "../stage1/log.ts";
+import type { NetworkFindings } from "../stage1/runtime_config.ts";
 import type { PodContext, PreparedContext } from "./context.ts";
 import { type CreatedPod, createPod } from "./create_pod.ts";
 import { makePodNetwork, type PodNetwork, takePorts } from "./network.ts";
@@ -42,7 +43,7 @@ export function runSupervised(plan: SupervisedPlan, context: PodContext): number
   for (const line of [...plan.notes, ...ports?.notes ?? [], ...network.notes]) warn("run", line);
   try {
     const prepared = { ...context, users, network: network.namespace };
-    using pod = build(withNetwork(plan, network), prepared);
+    using pod = build(withNetwork(plan, network), prepared, network);
     const status = supervise(leavingNetworks(supervisorHooks(pod), network));
     leaveNetworks(network);
     return status;
@@ -72,9 +73,13 @@ function leaveNetworks({ keeper }: PodNetwork): void {
 }
 
 /** The sources of volumes are held open until then: longer, and the host could not unmount them. */
-function build(plan: SupervisedPlan, context: PreparedContext): CreatedPod {
+function build(
+  plan: SupervisedPlan,
+  context: PreparedContext,
+  network: NetworkFindings,
+): CreatedPod {
   using sources = context.sources;
-  saveRun(context);
+  saveRun({ args: context.args, network });
   for (const app of plan.apps) prepareHost(app, sources, context.debug);
   return createPod(plan, context);
 }

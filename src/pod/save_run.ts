@@ -1,6 +1,6 @@
 /**
- * What `run` leaves in the pod directory before it builds anything: its parameters and its process
- * group.
+ * What `run` leaves in the pod directory before it builds anything: its parameters, what
+ * its network is like, and its process group.
  *
  * @module
  */
@@ -8,15 +8,14 @@
 import { ownProcessGroup } from "../linux/process.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { savePodFile } from "../stage1/pod_file.ts";
-import { formatRuntimeConfig } from "../stage1/runtime_config.ts";
-import type { PodContext } from "./context.ts";
+import { formatRuntimeConfig, type RecordedRun } from "../stage1/runtime_config.ts";
 
 /**
  * Writes the files.
  *
  * @throws {Error} when one cannot be written.
  */
-export function saveRun({ args }: PodContext): void {
-  savePodFile(POD_PATHS.runtimeConfig, formatRuntimeConfig(args));
+export function saveRun(run: RecordedRun): void {
+  savePodFile(POD_PATHS.runtimeConfig, formatRuntimeConfig(run));
   savePodFile(POD_PATHS.processGroup, `${ownProcessGroup()}\n`);
 }

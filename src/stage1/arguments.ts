@@ -89,9 +89,14 @@ export const STOP = {
 /** The flag by which `run` has `gc` take a pod from its networks, and do no more. */
 export const ONLY_NETWORKS = "only-networks" satisfies keyof typeof GC.flags;
 
-const RESOLV_MODES = ["host", "stage0", "none", "default"] as const;
-const HOSTS_MODES = ["host", "stage0", "default"] as const;
-const IPC_MODES = ["auto", "private", "parent"] as const;
+/** Whose /etc/resolv.conf the apps have. */
+export const RESOLV_MODES = ["host", "stage0", "none", "default"] as const;
+
+/** Whose /etc/hosts the apps have. */
+export const HOSTS_MODES = ["host", "stage0", "default"] as const;
+
+/** Whose IPC an isolated pod has. */
+export const IPC_MODES = ["auto", "private", "parent"] as const;
 
 /** The origin of each app's /etc/resolv.conf and /etc/hosts. */
 export interface DnsConfMode {

@@ -4,13 +4,69 @@
  * @module
  */
 
-import type { RunArguments } from "./arguments.ts";
+import * as z from "zod/mini";
+import { checkValue } from "../appc/parse.ts";
+import { type Checked, schema } from "../appc/schema.ts";
+import { parseUUID } from "../appc/uuid.ts";
+import { HOSTS_MODES, IPC_MODES, RESOLV_MODES, type RunArguments } from "./arguments.ts";
 import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
-/** Formats the file in which `run` leaves its parameters. */
-export function formatRuntimeConfig(args: RunArguments): string {
-  return JSON.stringify(runtimeConfig(args));
+/** What the plugins of a pod's networks found out. */
+export interface NetworkFindings {
+  /** The host's address as the pod sees it, where that is not 127.0.0.1. */
+  hostIP: string | undefined;
+  /** Whether the apps get a resolv.conf from a network. */
+  hasResolvConf: boolean;
+}
+
+/** What a pod was started with, as far as an app that is added later needs it. */
+export interface RecordedRun {
+  args: RunArguments;
+  network: NetworkFindings;
+}
+
+/** Formats the file in which `run` leaves its parameters, and what its network is like. */
+export function formatRuntimeConfig({ args, network }: RecordedRun): string {
+  return JSON.stringify(runtimeConfig(args, network));
+}
+
+/**
+ * Reads back what `run` was started with.
+ *
+ * @throws {Error} when the file is missing, as before the pod has been started, or is not as `run`
+ *   writes it; it names the field.
+ */
+export function loadRun(): RecordedRun {
+  return parseRuntimeConfig(readConfig());
+}
+
+/**
+ * Checks the content of the file.
+ *
+ * @throws {Error} when it is not as `run` writes it; it names the field.
+ */
+export function parseRuntimeConfig(content: unknown): RecordedRun {
+  const config = checkValue(content, RuntimeConfig(), POD_PATHS.runtimeConfig);
+  return {
+    args: {
+      uuid: withContext(`${POD_PATHS.runtimeConfig}.UUID`, () => parseUUID(config.UUID)),
+      debug: config.Debug,
+      net: config.Net,
+      interactive: config.Interactive,
+      mdsToken: config.MDSToken,
+      localConfig: config.LocalConfig,
+      privateUsers: config.PrivateUsers,
+      hostname: config.Hostname,
+      disableCapabilities: config.InsecureOptions.DisableCapabilities,
+      disablePaths: config.InsecureOptions.DisablePaths,
+      disableSeccomp: config.InsecureOptions.DisableSeccomp,
+      dns: { resolv: config.ResolvConfMode, hosts: config.EtcHostsMode },
+      mutable: config.Mutable,
+      ipc: config.IPCMode,
+    },
+    network: { hostIP: config.HostIP, hasResolvConf: config.HasResolvConf },
+  };
 }
 
 /** The isolators that the pod was started without, at its user's wish. */
@@ -41,19 +97,49 @@ export function loadPrivateUsers(): string {
   return withConfig(({ PrivateUsers }) => PrivateUsers ?? "");
 }
 
-type RuntimeConfig = ReturnType<typeof runtimeConfig>;
+/** The file, as `run` writes it. */
+const RuntimeConfig = schema(() =>
+  z.object({
+    UUID: z.string(),
+    PrivateUsers: z.string(),
+    MDSToken: z.string(),
+    Hostname: z.string(),
+    Debug: z.boolean(),
+    Mutable: z.boolean(),
+    ResolvConfMode: z.enum(RESOLV_MODES),
+    EtcHostsMode: z.enum(HOSTS_MODES),
+    Interactive: z.boolean(),
+    InsecureOptions: z.object({
+      DisablePaths: z.boolean(),
+      DisableCapabilities: z.boolean(),
+      DisableSeccomp: z.boolean(),
+    }),
+    IPCMode: z.enum(IPC_MODES),
+    Net: z.string(),
+    LocalConfig: z.string(),
+    HostIP: z.optional(z.string()),
+    HasResolvConf: z.boolean(),
+  })
+);
+
+type RuntimeConfig = Checked<typeof RuntimeConfig>;
 
 function withConfig<T>(pick: (config: Partial<RuntimeConfig>) => T): T {
-  const path = POD_PATHS.runtimeConfig;
-  return withContext(
-    `${path}: cannot be read`,
-    () => pick(JSON.parse(Deno.readTextFileSync(path))),
-  );
+  return pick(readConfig() as Partial<RuntimeConfig>);
 }
 
-function runtimeConfig(args: RunArguments) {
+function readConfig(): unknown {
+  const path = POD_PATHS.runtimeConfig;
+  return withContext(`${path}: cannot be read`, () => JSON.parse(Deno.readTextFileSync(path)));
+}
+
+function runtimeConfig(
+  args: RunArguments,
+  network: NetworkFindings,
+): RuntimeConfig & { MetadataServiceURL: string } {
   return {
-    MetadataServiceURL: metadataUrl(args.mdsToken) ?? "",
+    UUID: args.uuid,
+    MetadataServiceURL: metadataUrl(args.mdsToken, network.hostIP) ?? "",
     PrivateUsers: args.privateUsers,
     MDSToken: args.mdsToken,
     Hostname: args.hostname,
@@ -68,6 +154,10 @@ function runtimeConfig(args: RunArguments) {
       DisableSeccomp: args.disableSeccomp,
     },
     IPCMode: args.ipc,
+    Net: args.net,
+    LocalConfig: args.localConfig,
+    HostIP: network.hostIP,
+    HasResolvConf: network.hasResolvConf,
   };
 }
 
