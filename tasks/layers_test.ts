@@ -9,12 +9,16 @@ import { ROOT } from "./project.ts";
 /** What each room may import beside itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   entry: ["pod", "stage1"],
-  pod: ["process", "rootfs", "cgroup", "stream", "network", "plan", "stage1", "appc", "linux"],
+  pod: [
+    ...["process", "rootfs", "cgroup", "stream", "network", "control"],
+    ...["plan", "stage1", "appc", "linux"],
+  ],
   process: ["plan", "stage1", "linux"],
   rootfs: ["plan", "stage1", "linux"],
   cgroup: ["plan", "stage1", "linux"],
   stream: ["plan", "stage1", "linux"],
   network: ["plan", "stage1", "linux"],
+  control: ["plan", "stage1", "appc", "linux"],
   plan: ["stage1", "appc", "linux"],
   stage1: ["appc", "linux"],
   appc: [],

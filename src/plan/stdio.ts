@@ -18,6 +18,9 @@ export type Stream = typeof STREAMS[number];
 /** A stream that an app writes to. */
 export type OutputStream = Exclude<Stream, "stdin">;
 
+/** Where streams lead. */
+export const STREAM_TARGETS = ["null", "caller", "relay", "tty", "log"] as const;
+
 /**
  * Where a stream leads:
  *
@@ -27,7 +30,7 @@ export type OutputStream = Exclude<Stream, "stdin">;
  * - `tty`: to the app's own terminal, which is shown in the caller's;
  * - `log`: to the app's log, and from there to the caller.
  */
-export type StreamTarget = "null" | "caller" | "relay" | "tty" | "log";
+export type StreamTarget = typeof STREAM_TARGETS[number];
 
 /**
  * The kind of a stream of the caller's. `pipe` includes sockets, `file` everything else that has a

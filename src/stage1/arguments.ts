@@ -1,9 +1,11 @@
 /**
- * The arguments of the four entrypoints: rkt's stage1 implementor's guide, interface version 6.
+ * The arguments of the entrypoints: rkt's stage1 implementor's guide, interface version 6.
  *
  * @module
  */
 
+import { ACName } from "../appc/names.ts";
+import { checkValue } from "../appc/parse.ts";
 import { parseUUID } from "../appc/uuid.ts";
 import { quoteText } from "../linux/text.ts";
 import { type CommandLine, HELP, VERSION_FLAG } from "./command_line.ts";
@@ -11,6 +13,7 @@ import { parseFlags } from "./flags.ts";
 
 // Flags stand by name here, as a bundler keeps an object that is spread in every bundle.
 const DEBUG = { does: "shows each step on stderr, and where an error arose" } as const;
+const APP = { value: "APP", does: "is the app's name in the pod" } as const;
 
 /** `run`: see {@linkcode parseRunArguments}. */
 export const RUN = {
@@ -53,7 +56,7 @@ export const ENTER = {
   flags: {
     "debug": DEBUG,
     "pid": { value: "PID", does: "is what the pod's file pid says" },
-    "appname": { value: "APP", does: "is the app's name in the pod" },
+    "appname": APP,
     "help": HELP,
     "version": VERSION_FLAG,
   },
@@ -86,6 +89,67 @@ export const STOP = {
   },
 } as const satisfies CommandLine;
 
+/** `app-add`: see {@linkcode parseAppAddArguments}. */
+export const APP_ADD = {
+  name: "app-add",
+  usage: "--app=APP --uuid=UUID [flags]",
+  does: "Adds an app of the manifest to the running pod in whose directory it is called.",
+  flags: {
+    "debug": DEBUG,
+    "app": APP,
+    "uuid": { value: "UUID", does: "is the pod's UUID" },
+    "private-users": { value: "SHIFT:COUNT", does: "has no effect: the pod has its users" },
+    "disable-capabilities-restriction": { does: "leaves the app all capabilities that rkt has" },
+    "disable-paths": { does: "neither hides nor write-protects paths of the kernel" },
+    "disable-seccomp": { does: "gives the app no system call filter" },
+    "help": HELP,
+    "version": VERSION_FLAG,
+  },
+} as const satisfies CommandLine;
+
+/** `app-start`: see {@linkcode parseAppStartArguments}. */
+export const APP_START = {
+  name: "app-start",
+  usage: "--app=APP [flags]",
+  does: "Starts an app that has been added to the pod in whose directory it is called.",
+  flags: { "debug": DEBUG, "app": APP, "help": HELP, "version": VERSION_FLAG },
+} as const satisfies CommandLine;
+
+/** `app-stop`: see {@linkcode parseAppStopArguments}. */
+export const APP_STOP = {
+  name: "app-stop",
+  usage: "--app=APP [flags]",
+  does: "Asks an app of the pod in whose directory it is called to end, and waits for that.",
+  flags: { "debug": DEBUG, "app": APP, "help": HELP, "version": VERSION_FLAG },
+} as const satisfies CommandLine;
+
+/** `app-rm`: see {@linkcode parseAppRmArguments}. */
+export const APP_RM = {
+  name: "app-rm",
+  usage: "--app=APP [flags]",
+  does: "Removes an app from the pod in whose directory it is called, and ends it before.",
+  flags: { "debug": DEBUG, "app": APP, "help": HELP, "version": VERSION_FLAG },
+} as const satisfies CommandLine;
+
+/** `attach`: see {@linkcode parseAttachArguments}. */
+export const ATTACH = {
+  name: "attach",
+  usage: "--action=ACTION --app=APP [flags]",
+  does: "Shows what can be attached to of an app, or attaches to it.",
+  flags: {
+    "debug": DEBUG,
+    "action": { value: "ACTION", does: "is list, auto-attach or custom-attach" },
+    "app": APP,
+    "tty-in": { does: "attaches to what the app's terminal reads, with custom-attach" },
+    "tty-out": { does: "attaches to what the app's terminal shows, with custom-attach" },
+    "stdin": { does: "attaches to the app's standard input, with custom-attach" },
+    "stdout": { does: "attaches to the app's standard output, with custom-attach" },
+    "stderr": { does: "attaches to the app's standard error, with custom-attach" },
+    "help": HELP,
+    "version": VERSION_FLAG,
+  },
+} as const satisfies CommandLine;
+
 /** The flag by which `run` has `gc` take a pod from its networks, and do no more. */
 export const ONLY_NETWORKS = "only-networks" satisfies keyof typeof GC.flags;
 
@@ -97,6 +161,15 @@ export const HOSTS_MODES = ["host", "stage0", "default"] as const;
 
 /** Whose IPC an isolated pod has. */
 export const IPC_MODES = ["auto", "private", "parent"] as const;
+
+/** What `attach` can do. */
+const ATTACH_ACTIONS = ["list", "auto-attach", "custom-attach"] as const;
+
+/** What `attach` can attach to, in the order in which endpoints are listed. */
+export const ENDPOINTS = ["stdin", "stdout", "stderr", "tty-in", "tty-out"] as const;
+
+/** Something of an app that a client may attach to. */
+export type Endpoint = typeof ENDPOINTS[number];
 
 /** The origin of each app's /etc/resolv.conf and /etc/hosts. */
 export interface DnsConfMode {
@@ -148,6 +221,37 @@ export interface StopArguments {
   uuid: string;
   debug: boolean;
   force: boolean;
+}
+
+/** The arguments of the entrypoints that are about one app of a pod. */
+interface AppArguments {
+  debug: boolean;
+  /** The app's name in the pod. */
+  app: string;
+}
+
+/** The arguments of `app-add`. */
+export interface AppAddArguments extends AppArguments {
+  uuid: string;
+  disableCapabilities: boolean;
+  disablePaths: boolean;
+  disableSeccomp: boolean;
+}
+
+/** The arguments of `app-start`. */
+export type AppStartArguments = AppArguments;
+
+/** The arguments of `app-stop`. */
+export type AppStopArguments = AppArguments;
+
+/** The arguments of `app-rm`. */
+export type AppRmArguments = AppArguments;
+
+/** The arguments of `attach`. */
+export interface AttachArguments extends AppArguments {
+  action: typeof ATTACH_ACTIONS[number];
+  /** What to attach to, with `custom-attach`; else none. */
+  endpoints: Endpoint[];
 }
 
 /**
@@ -218,6 +322,88 @@ export function parseStopArguments(args: readonly string[]): StopArguments {
     debug: flags.debug ?? false,
     force: flags.force ?? false,
   };
+}
+
+/**
+ * Reads the arguments of `app-add --app=APP --uuid=UUID [flags]`.
+ *
+ * @throws {Error} when they do not conform to the interface.
+ */
+export function parseAppAddArguments(args: readonly string[]): AppAddArguments {
+  const { flags, rest } = parseFlags(args, APP_ADD.flags);
+  if (!flags.uuid) throw new Error("--uuid, the pod's UUID, is missing");
+  return {
+    ...appArguments(flags, rest),
+    uuid: parseUUID(flags.uuid),
+    disableCapabilities: flags["disable-capabilities-restriction"] ?? false,
+    disablePaths: flags["disable-paths"] ?? false,
+    disableSeccomp: flags["disable-seccomp"] ?? false,
+  };
+}
+
+/**
+ * Reads the arguments of `app-start --app=APP [--debug]`.
+ *
+ * @throws {Error} when they do not conform to the interface.
+ */
+export function parseAppStartArguments(args: readonly string[]): AppStartArguments {
+  const { flags, rest } = parseFlags(args, APP_START.flags);
+  return appArguments(flags, rest);
+}
+
+/**
+ * Reads the arguments of `app-stop --app=APP [--debug]`.
+ *
+ * @throws {Error} when they do not conform to the interface.
+ */
+export function parseAppStopArguments(args: readonly string[]): AppStopArguments {
+  const { flags, rest } = parseFlags(args, APP_STOP.flags);
+  return appArguments(flags, rest);
+}
+
+/**
+ * Reads the arguments of `app-rm --app=APP [--debug]`.
+ *
+ * @throws {Error} when they do not conform to the interface.
+ */
+export function parseAppRmArguments(args: readonly string[]): AppRmArguments {
+  const { flags, rest } = parseFlags(args, APP_RM.flags);
+  return appArguments(flags, rest);
+}
+
+/**
+ * Reads the arguments of `attach --action=ACTION --app=APP [flags]`.
+ *
+ * @throws {Error} when they do not conform to the interface, or name endpoints that nobody can
+ * attach to at once, or none.
+ */
+export function parseAttachArguments(args: readonly string[]): AttachArguments {
+  const { flags, rest } = parseFlags(args, ATTACH.flags);
+  const action = oneOf(flags.action ?? "", ATTACH_ACTIONS, "--action");
+  // rkt tells what it does not attach to as well, as --stdin=false.
+  const endpoints = ENDPOINTS.filter((endpoint) => flags[endpoint]);
+  const isCustom = action === "custom-attach";
+  if (isCustom) checkEndpoints(endpoints);
+  return { ...appArguments(flags, rest), action, endpoints: isCustom ? endpoints : [] };
+}
+
+function checkEndpoints(endpoints: readonly Endpoint[]): void {
+  if (endpoints.length === 0) throw new Error("--action=custom-attach: no endpoint is named");
+  const ofTerminal = endpoints.filter((endpoint) => endpoint.startsWith("tty"));
+  if (ofTerminal.length > 0 && ofTerminal.length < endpoints.length) {
+    throw new Error(`--${endpoints.join(", --")}: a terminal and streams cannot be had at once`);
+  }
+}
+
+/** rkt has checked the name; here it must not be one that leads out of a directory. */
+function appArguments(
+  { app, debug }: { app?: string; debug?: boolean },
+  rest: readonly string[],
+): AppArguments {
+  if (!app) throw new Error("--app, the app's name in the pod, is missing");
+  const [extra] = rest;
+  if (extra !== undefined) throw new Error(`${quoteText(extra)}: one argument too many`);
+  return { debug: debug ?? false, app: checkValue(app, ACName(), "--app") };
 }
 
 /**
