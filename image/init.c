@@ -28,7 +28,10 @@
 #define ONLY_AT_EXPECTED 2 /* at any other result, end with status 0 */
 #define TAKES_RESULT 4     /* the first argument is the result of the previous call */
 #define ALTERNATIVE 8      /* if the last one fails, report an EACCES of one before it */
+#define JUMPS 16           /* unless it failed or is expected, go on at the entry in the bytes above */
+#define STORES 32          /* the result goes to the word whose address is in `expected` */
 #define ALLOWED_ERROR_SHIFT 8
+#define TARGET_SHIFT 8
 #define EACCES 13
 
 #define PROT_READ_WRITE 3
@@ -108,6 +111,8 @@ static void carry_out(void) {
     for (struct entry *entry = script->entries;; entry++) {
         if (entry->how & TAKES_RESULT) entry->arguments[0] = result;
         result = make(entry->number, entry->arguments);
+        if ((entry->how & JUMPS) && result == entry->expected) continue;
+        if (entry->how & STORES) *(word *)entry->expected = result;
         if (failed(result)) {
             if (!is_allowed(entry, -result)) fail(entry, -result);
             if ((entry->how & ALTERNATIVE) && result == -EACCES && !refused) refused = entry;
@@ -116,6 +121,7 @@ static void carry_out(void) {
             fail(entry, -result);
         }
         if ((entry->how & ONLY_AT_EXPECTED) && result != entry->expected) end(0);
+        if (entry->how & JUMPS) entry = script->entries + (entry->how >> TARGET_SHIFT) - 1;
     }
 }
 

@@ -57,6 +57,14 @@ export const TAKES_RESULT = 4;
  */
 export const ALTERNATIVE = 8;
 export const ALLOWED_ERROR_SHIFT = 8;
+/**
+ * How a result is taken: if it is neither the expected one nor an error, go on at the entry whose
+ * index, from 0 on, is in the bytes above.
+ */
+export const JUMPS = 16;
+export const TARGET_SHIFT = 8;
+/** How a result is taken: it goes to the word whose address is in the expected one's place. */
+export const STORES = 32;
 
 /**
  * The texts of errors lie in memory one after another, from error 0 on, each with this many bytes.
@@ -80,6 +88,18 @@ const FAILURE_TEXT_WORD = 9;
 /** An argument of a recorded call. */
 type ScriptArgument = Argument | Within;
 
+/** An entry of a list at which calls go on that jump there. */
+export class Place {
+  /** The index of the entry, from 0 on, once the list has come to it. */
+  index: number | undefined;
+}
+
+/** A result that is known only when the list is carried out, for one call that expects it later. */
+export class LaterResult {
+  /** The index of the entry that expects it, from 0 on, once it is recorded. */
+  expectedBy: number | undefined;
+}
+
 /** One recorded call. */
 interface Entry {
   name: SyscallName;
@@ -87,7 +107,9 @@ interface Entry {
   how: number;
   /** The numbers of the errors that the call may fail with; none stands for all. */
   allowed: readonly number[];
-  expected: number;
+  expected: number | LaterResult;
+  /** Where to go on at any other result. */
+  place?: Place | undefined;
   /** The call in words. */
   description: string;
 }
@@ -161,6 +183,11 @@ export class CallScript {
     this.#add(name, [0, ...args], { how: TAKES_RESULT });
   }
 
+  /** Records such a call that may fail. */
+  tryWithResult(name: SyscallName, ...args: Argument[]): void {
+    this.#add(name, [0, ...args], { how: TAKES_RESULT | MAY_FAIL });
+  }
+
   /** Records a call that writes into bytes of the list, at the place that is its third argument. */
   into(name: SyscallName, first: Argument, second: Argument, place: Within, size: number): void {
     this.#add(name, [first, second, place, size]);
@@ -170,8 +197,34 @@ export class CallScript {
    * Records a call after which the process goes on only if the call returned `expected`: clone(2)
    * returns 0 to the child. Otherwise the process ends, as at the end of its list.
    */
-  onlyAt(expected: number, name: SyscallName, ...args: Argument[]): void {
+  onlyAt(expected: number | LaterResult, name: SyscallName, ...args: Argument[]): void {
+    if (expected instanceof LaterResult) expected.expectedBy = this.#entries.length;
     this.#add(name, args, { how: ONLY_AT_EXPECTED, expected });
+  }
+
+  /**
+   * Records a call after which the process goes on at a place of the list, unless the call returned
+   * `expected`: a number, or the negative number of an error. No other error is allowed. The place
+   * may come later.
+   */
+  jumpUnless(expected: number, place: Place, name: SyscallName, ...args: Argument[]): void {
+    this.#add(name, args, { how: JUMPS, expected, place });
+  }
+
+  /** Records that the process goes on at a place of the list. */
+  jump(place: Place): void {
+    // No process has the id 0.
+    this.jumpUnless(0, place, "getpid");
+  }
+
+  /** Has calls that jump to a place go on at the next call. */
+  placeHere(place: Place): void {
+    place.index = this.#entries.length;
+  }
+
+  /** Records a call whose result is what a later call expects. */
+  store(result: LaterResult, name: SyscallName, ...args: Argument[]): void {
+    this.#add(name, args, { how: STORES, expected: result });
   }
 
   /**
@@ -211,9 +264,9 @@ export class CallScript {
   }
 
   #entry(name: SyscallName, args: readonly ScriptArgument[], options: EntryOptions = {}): Entry {
-    const { how = 0, allowed = [], expected = 0 } = options;
+    const { how = 0, allowed = [], expected = 0, place } = options;
     const { description = describeCall(name, args) } = options;
-    return { name, args: this.#withPass(name, args), how, allowed, expected, description };
+    return { name, args: this.#withPass(name, args), how, allowed, expected, place, description };
   }
 
   /**
@@ -256,15 +309,33 @@ export class CallScript {
     list[at] = BigInt(SYSCALL_NUMBERS[name]);
     args.forEach((argument, i) => list[at + 1 + i] = data.place(argument));
     if (entry.how !== 0) list[at + HOW_WORD] = howWord(entry);
-    if (expected !== 0) list[at + EXPECTED_WORD] = BigInt(expected);
+    if (expected !== 0) list[at + EXPECTED_WORD] = expectedWord(entry);
     if (this.#describeFailure) {
       list[at + FAILURE_TEXT_WORD] = data.place(this.#describeFailure(description, name));
     }
   }
 }
 
-/** The bytes above the flags hold the allowed errors, as many as there is room for. */
-function howWord({ how, allowed }: Pick<Entry, "how" | "allowed">): bigint {
+/** What a result is compared with, or the address of the word that it is stored in. */
+function expectedWord({ how, expected }: Entry): bigint {
+  if (typeof expected === "number") return BigInt(expected);
+  // The word is 0 until the result of the other call is there.
+  if (how !== STORES) return 0n;
+  const { expectedBy } = expected;
+  if (expectedBy === undefined) throw new RangeError("no call expects the result");
+  const words = HEADER_WORDS + expectedBy * ENTRY_WORDS + EXPECTED_WORD;
+  return BigInt(SCRIPT_ADDRESS + words * WORD);
+}
+
+/**
+ * The bytes above the flags hold the allowed errors, as many as there is room for, or the index of
+ * the entry to go on at.
+ */
+function howWord({ how, allowed, place }: Entry): bigint {
+  if (place) {
+    if (place.index === undefined) throw new RangeError("a call jumps to no place of the list");
+    return BigInt(place.index) << BigInt(TARGET_SHIFT) | BigInt(how);
+  }
   if (allowed.length > MOST_ALLOWED_ERRORS) throw new RangeError("too many errors are allowed");
   const errors = allowed.reduceRight((word, errno) => word << 8n | BigInt(errno), 0n);
   return errors << BigInt(ALLOWED_ERROR_SHIFT) | BigInt(how);

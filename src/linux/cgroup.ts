@@ -84,13 +84,32 @@ export function openProcs(cgroup: Fd, version: 1 | 2): Fd {
  * escape its limits.
  */
 export function openCgroupsOf(pid: number, parts: readonly string[]): Fd[] {
-  const text = readKernelFile(`/proc/${pid}/cgroup`);
-  const lines = text.split("\n").filter((line) =>
-    line.split("/").some((part) => parts.includes(part))
-  );
+  return openCgroupsWhere(pid, (line) => line.split("/").some((part) => parts.includes(part)));
+}
+
+/**
+ * Opens the files by which a process that this one starts can move into the cgroups of another
+ * process, where these are not this process's: see {@linkcode openProcs}.
+ *
+ * @param pid The other process.
+ * @throws {SyscallError} when there is no such process, or one of its cgroups is gone.
+ * @throws {Error} when no mount shows one of the cgroups.
+ */
+export function openOtherCgroupsOf(pid: number): Fd[] {
+  const own = linesOf("self");
+  return openCgroupsWhere(pid, (line) => !own.includes(line));
+}
+
+function openCgroupsWhere(pid: number, isWanted: (line: string) => boolean): Fd[] {
+  const lines = linesOf(pid).filter(isWanted);
   if (lines.length === 0) return [];
   const mounts = readMounts();
   return lines.map((line) => openFile(procsFileOf(line, mounts), O_WRONLY));
+}
+
+/** Reads the lines of /proc/PID/cgroup, one for each hierarchy. */
+function linesOf(pid: number | "self"): string[] {
+  return readKernelFile(`/proc/${pid}/cgroup`).split("\n").filter((line) => line !== "");
 }
 
 /** @param line A line of /proc/PID/cgroup. */

@@ -5,10 +5,11 @@
  * @module
  */
 
-import { CallScript, CHILD_ADDRESS, type WrittenScript } from "./call_script.ts";
+import { CallScript, CHILD_ADDRESS, CHILD_SIZE, Place, type WrittenScript } from "./call_script.ts";
 import { CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_VFORK } from "./clone_flags.ts";
 import { closeAllAtExec } from "./close_all.ts";
 import { AT_EMPTY_PATH, closeAtExec, type Fd, keepAcrossExec } from "./fd.ts";
+import type { SyscallError } from "./errno.ts";
 import { posixSpawn, syscall } from "./libc.ts";
 import { makeMemoryFile, makeSealedCopy } from "./memory_file.ts";
 import { cloneReadOnly } from "./mount.ts";
@@ -191,6 +192,69 @@ function endFailed(pid: number): void {
   }
   // Who stopped it may trace it.
   reapEnded(pid);
+}
+
+/** A process that stays with its list. */
+export interface StayingBeginning extends Beginning {
+  /** Records the list. Nothing is closed before the list does that. */
+  record: (script: CallScript) => void;
+  /**
+   * Has the process itself write which call failed: see {@linkcode CallScript.reportFailureAs}.
+   * Without it, the failure is in the report alone.
+   */
+  describe?: ((call: string, name: string) => string) | undefined;
+}
+
+/** A process that has been started, and its report. */
+export interface StayingProcess extends Disposable {
+  pid: number;
+  /** Returns the error that ended the list, or that of a child by {@linkcode recordChild}. */
+  failure(): SyscallError | undefined;
+}
+
+/**
+ * Starts a process, and waits for nothing.
+ *
+ * @throws {SyscallError} when the process cannot be started.
+ */
+export function startStaying(beginning: StayingBeginning): StayingProcess {
+  const { init: path, fds, record, describe } = beginning;
+  using undo = new DisposableStack();
+  using init = openInit(path);
+  const memory = undo.use(makeMemoryFile("init"));
+  const script = beginScript();
+  if (describe) script.reportFailureAs(describe);
+  record(script);
+  const written = script.writeTo(memory);
+  const pid = spawn(init, memory, beyondStderr(fds));
+  const held = undo.move();
+  return { pid, failure: () => written.failure(), [Symbol.dispose]: () => held.dispose() };
+}
+
+/** Of madvise(2): whether children get a part of the memory. */
+const MADV_DONTFORK = 10;
+const MADV_DOFORK = 11;
+
+/**
+ * Records that a process makes a child, and goes on beside it. The child's list may have
+ * {@linkcode recordEntrance}: then the id of the copy, whose parent is the process, is what the
+ * process finds at {@linkcode CHILD_ADDRESS}.
+ *
+ * @param parent Records what the process does. Its first call may take the child's id as the result
+ * of the call before, and its last one has to end the process.
+ * @param child Records what the child does.
+ */
+export function recordChild(script: CallScript, parent: () => void, child: () => void): void {
+  const [ofParent, ofChild] = [new Place(), new Place()];
+  const setFork = (advice: number) => script.call("madvise", CHILD_ADDRESS, CHILD_SIZE, advice);
+  setFork(MADV_DOFORK);
+  script.jumpUnless(0, ofParent, "clone", SIGCHLD, 0, 0, 0, 0);
+  script.jump(ofChild);
+  script.placeHere(ofParent);
+  parent();
+  script.placeHere(ofChild);
+  setFork(MADV_DONTFORK);
+  child();
 }
 
 /** What this process becomes. */

@@ -1,5 +1,6 @@
 import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
+import { ownChildren } from "./children_testing.ts";
 import { compileNative, OWN_ARCHITECTURE } from "../../image/native.ts";
 import type { CallScript } from "./call_script.ts";
 import { ERRNO, SyscallError } from "./errno.ts";
@@ -9,7 +10,7 @@ import { makeSealedCopy } from "./memory_file.ts";
 import { O_RDONLY, O_RDWR, openFile } from "./open.ts";
 import { setMode } from "./ownership.ts";
 import { makePipe } from "./pipe.ts";
-import { childrenOf, parentOf } from "./proc.ts";
+import { parentOf } from "./proc.ts";
 import { dieWithParent } from "./process.ts";
 import { readBytes, readText, writeText } from "./read_write.ts";
 import { SIGKILL, SIGTERM } from "./signal_numbers.ts";
@@ -105,7 +106,7 @@ Deno.test("a call of a second list that fails is this process's error too", () =
 
 Deno.test("a call that fails is this process's error, and no process is left", () => {
   withInit((init) => {
-    const before = childrenOf(Deno.pid);
+    const before = ownChildren();
     const record = (script: CallScript) => {
       script.call("chdir", "/nowhere");
       recordShell(script, "exit 0");
@@ -118,7 +119,7 @@ Deno.test("a call that fails is this process's error, and no process is left", (
       SyscallError,
       'execve("/etc"): EACCES',
     );
-    assertEquals(childrenOf(Deno.pid), before);
+    assertEquals(ownChildren(), before);
   });
 });
 
@@ -184,7 +185,7 @@ Deno.test("a process that is launched is this one's child, not who prepared it",
 
 Deno.test("what fails on either side of the entrance is this process's error, and none is left", () => {
   withInit((init) => {
-    const before = childrenOf(Deno.pid);
+    const before = ownChildren();
     const message = 'chdir("/nowhere"): ENOENT';
     const fail = (script: CallScript) => script.call("chdir", "/nowhere");
     assertThrows(() => launchShell(init, "exit 3", fail), SyscallError, message);
@@ -193,7 +194,7 @@ Deno.test("what fails on either side of the entrance is this process's error, an
       recordEntrance(script);
     };
     assertThrows(() => launchProcess({ init, fds: [], record }), SyscallError, message);
-    assertEquals(childrenOf(Deno.pid), before);
+    assertEquals(ownChildren(), before);
   });
 });
 

@@ -57,10 +57,12 @@ export function waitForEvents(interests: readonly PollEvents[], timeout?: number
 }
 
 /**
- * Records that a process waits until a descriptor has one of some events, an error or a hang-up.
+ * Records that a process waits until one of some descriptors has one of its events, an error or a
+ * hang-up.
  */
-export function recordWaitFor(interest: PollEvents, { call }: CallScript): void {
-  call("ppoll", new Uint8Array(encodePollFds([interest]).buffer), 1, null, null, 0);
+export function recordWaitFor(interests: readonly PollEvents[], { call }: CallScript): void {
+  const records = new Uint8Array(encodePollFds(interests).buffer);
+  call("ppoll", records, interests.length, null, null, 0);
 }
 
 function encodePollFds(interests: readonly PollEvents[]): DataView<ArrayBuffer> {

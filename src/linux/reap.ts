@@ -32,7 +32,12 @@ export function reapEnded(pid: number): End {
   }
 }
 
-function killTracerOf(pid: number): void {
+/**
+ * Kills who traces a process, unless that is this process.
+ *
+ * @throws {SyscallError} `EPERM` when this process may not signal it.
+ */
+export function killTracerOf(pid: number): void {
   const thread = numberIn(pid, "TracerPid");
   const tracer = thread && numberIn(thread, "Tgid");
   if (!tracer || tracer === Deno.pid) return;

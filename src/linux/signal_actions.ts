@@ -42,9 +42,9 @@ export function blockEverySignal(call: Call): void {
   call("rt_sigprocmask", SIG_SETMASK, new Uint8Array(SIGSET_SIZE).fill(0xff), null, SIGSET_SIZE);
 }
 
-/** Gives a signal its default action in this process. */
-export function resetSignal(signal: number): void {
-  setAction(signal, DEFAULT_ACTION, syscall);
+/** Gives a signal its default action. */
+export function resetSignal(signal: number, call: Call = syscall): void {
+  setAction(signal, DEFAULT_ACTION, call);
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 
 import { asBytes, type Bytes } from "./bytes.ts";
+import type { CallScript } from "./call_script.ts";
 import { Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "./open.ts";
@@ -44,6 +45,25 @@ export function openSignals(signals: readonly number[]): Fd {
   const set = signalSet(signals);
   syscall("rt_sigprocmask", SIG_BLOCK, set, null, SIGSET_SIZE);
   return new Fd(syscall("signalfd4", -1, set, SIGSET_SIZE, O_CLOEXEC | O_NONBLOCK));
+}
+
+/**
+ * Records that a process opens such a descriptor, for signals that it has blocked.
+ *
+ * @param number The number that the descriptor gets.
+ */
+export function recordSignals(
+  signals: readonly number[],
+  number: number,
+  script: CallScript,
+): void {
+  script.call("signalfd4", -1, signalSet(signals), SIGSET_SIZE, O_NONBLOCK);
+  script.withResult("dup3", number, 0);
+}
+
+/** Records that a process takes a signal of such a descriptor, if one has come. */
+export function recordTakeSignal(number: number, script: CallScript): void {
+  script.try("read", number, new Uint8Array(SIGINFO_SIZE), SIGINFO_SIZE);
 }
 
 /**

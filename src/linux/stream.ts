@@ -19,7 +19,10 @@ const F_SETFL = 4;
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
-const MSG_DONTWAIT = 0x40;
+const SHUT_WR = 1;
+/** Flags of recvfrom(2): leave what is read where it is, and do not wait. */
+export const MSG_PEEK = 0x2;
+export const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 
 /** How many bytes a pipe that can be written to takes at once, and as a whole: pipe(7). */
@@ -47,6 +50,16 @@ export function makeSocketPair(): [Fd, Fd] {
   const ends = new Int32Array(2);
   syscall("socketpair", AF_UNIX, SOCK_STREAM | O_CLOEXEC, 0, asBytes(ends));
   return [new Fd(ends[0]!), new Fd(ends[1]!)];
+}
+
+/**
+ * Has the other end of a socket find the end of what it reads: shutdown(2). What it writes can
+ * still be read here.
+ *
+ * @throws {SyscallError} when the descriptor is no socket.
+ */
+export function endInput(socket: Fd): void {
+  syscall("shutdown", socket.number, SHUT_WR);
 }
 
 /**

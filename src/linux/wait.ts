@@ -8,7 +8,8 @@ import { asBytes } from "./bytes.ts";
 import { failedWith } from "./errno.ts";
 import { syscall } from "./libc.ts";
 
-const WNOHANG = 1;
+/** Of wait4(2): do not wait. */
+export const WNOHANG = 1;
 const WUNTRACED = 2;
 /** The same bit, as waitid(2) calls it. */
 const WSTOPPED = WUNTRACED;
@@ -110,7 +111,8 @@ function waitStatus(pid: number): number {
   return status[0]!;
 }
 
-function decodeEnd(status: number): End {
+/** Translates a wait status of a process that has ended. */
+export function decodeEnd(status: number): End {
   const signal = status & 0x7f;
   return signal === 0 ? { status: (status >> 8) & 0xff } : { signal };
 }

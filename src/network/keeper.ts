@@ -158,7 +158,7 @@ function startKeeper(start: KeeperStart, end: Fd, lock: Fd, report: Fd): number 
       // A process that may get no privileges by execve(2) has to keep those that it has.
       if (!hasNoNewPrivileges()) noCapabilities(call);
       script.try("close", unready.number);
-      recordWaitFor({ fd: end.number, events: 0 }, script);
+      recordWaitFor([{ fd: end.number, events: 0 }], script);
       call("execve", POD_PATHS.gc, [...argv, null], [...environment, null]);
     },
   });

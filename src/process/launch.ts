@@ -12,7 +12,7 @@
  */
 
 import type { Bytes } from "../linux/bytes.ts";
-import { type CallScript, Within } from "../linux/call_script.ts";
+import { type CallScript, type LaterResult, Within } from "../linux/call_script.ts";
 import { limitBoundingSet, recordCapabilities } from "../linux/capability_sets.ts";
 import { recordJoinCgroups } from "../linux/cgroup.ts";
 import {
@@ -125,6 +125,14 @@ export interface NewProcess extends JoinedApp {
 /** A new process of an app. */
 export interface Launch extends Identity, NewProcess {}
 
+/** The ids of a minder, which becomes the parent of a new process, as two calls expect them. */
+export interface MinderIds {
+  /** Of the process that prepares the new one. */
+  ofPreparer: LaterResult;
+  /** Of the new process, if it is in the minder's PID namespace. */
+  ofProcess: LaterResult;
+}
+
 /** The descriptors that a process begins with beside 0 to 2. */
 interface OpenAtBegin {
   known: readonly Fd[];
@@ -173,6 +181,20 @@ export function recordLaunch(process: Launch, script: CallScript): void {
   recordSteps(process, process, { known: descriptorsOf(process) }, script);
 }
 
+/**
+ * Records the list of a new process that becomes the child of a minder.
+ *
+ * @param known The descriptors that it begins with beside those of the launch.
+ */
+export function recordMindedLaunch(
+  process: Launch,
+  minder: MinderIds,
+  known: readonly Fd[],
+  script: CallScript,
+): void {
+  recordSteps(process, process, { known: [...descriptorsOf(process), ...known] }, script, minder);
+}
+
 /** Records the list of this process, which becomes an app and keeps one descriptor. */
 export function recordExec(identity: Identity, kept: Fd, script: CallScript): void {
   const sockets = identity.activation?.sockets ?? [];
@@ -191,6 +213,7 @@ function recordSteps(
   joined: NewProcess | undefined,
   { known, kept }: OpenAtBegin,
   script: CallScript,
+  minder?: MinderIds,
 ): void {
   const { call } = script;
 
@@ -235,10 +258,12 @@ function recordSteps(
   }
 
   if (joined) {
+    // Of a minder that is gone, the copy would not become a child.
+    if (minder) recordDieWith(minder.ofPreparer, script);
     // From here on the process is in sight of the pod.
     recordEntrance(script);
     // The copy does not inherit this, and a change of credentials would take it back.
-    recordDieWithStarter(joined.pidNamespace !== undefined, script);
+    recordDieWith(numberOfStarter(joined, minder), script);
     if (!joined.streams.isCallers) call("setsid");
     if (joined.streams.hasTerminal) takeTerminal(0, call);
   }
@@ -303,14 +328,21 @@ function recordStreams({ fds }: LaunchStreams, call: Call): void {
 }
 
 /**
- * Records that the process dies with its starter, and ends at once where the starter is gone.
+ * Records that the process dies with its parent, and ends at once where that is gone.
  *
- * @param isOutside Whether the starter is outside of the process's PID namespace: its number is 0
- * there, while a process that is left to the namespace's pid 1 has the parent 1.
+ * @param parent The number of the parent, as the process sees it.
  */
-function recordDieWithStarter(isOutside: boolean, script: CallScript): void {
+function recordDieWith(parent: number | LaterResult, script: CallScript): void {
   dieWithParent(script.call);
-  script.onlyAt(isOutside ? 0 : Deno.pid, "getppid");
+  script.onlyAt(parent, "getppid");
+}
+
+/**
+ * Returns the number of the parent of a new process, as that sees it. Of a parent outside of its
+ * PID namespace it is 0, while a process that is left to the namespace's pid 1 has the parent 1.
+ */
+function numberOfStarter({ pidNamespace }: NewProcess, minder?: MinderIds): number | LaterResult {
+  return pidNamespace ? 0 : minder?.ofProcess ?? Deno.pid;
 }
 
 /**
@@ -352,7 +384,8 @@ function describeExecution(
   return `${what}; the app's PATH has ${files.map((file) => file.path).join(", ")}`;
 }
 
-function descriptorsOf(process: Launch): Fd[] {
+/** Lists the descriptors that the list of a new process refers to, each once. */
+export function descriptorsOf(process: Launch): Fd[] {
   const all = [
     ...process.cgroups,
     ...process.namespaces.map(({ fd }) => fd),

@@ -58,9 +58,9 @@ export function startLockHolder(lock: Fd, host: Fd, given: readonly GivenFile[])
       setProcessName("volo-lock", call);
       recordCapabilities(paths.length > 0 ? ["CAP_CHOWN"] : [], call);
       for (const number of [0, 1, 2, host.number, unready.number]) script.try("close", number);
-      recordWaitFor({ fd: app.number, events: POLLIN }, script);
+      recordWaitFor([{ fd: app.number, events: POLLIN }], script);
       for (const file of paths) recordGiveBack(file, script);
-      recordWaitFor({ fd: kept.number, events: 0 }, script);
+      recordWaitFor([{ fd: kept.number, events: 0 }], script);
     },
   });
   waitFor(starter);
