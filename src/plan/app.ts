@@ -26,8 +26,12 @@ import {
 } from "./isolators.ts";
 import { LOG_ANNOTATIONS, type LogPlan, planLog } from "./log.ts";
 import { runBecomesApp } from "./namespaces.ts";
-import { type NotificationPlan, planNotification } from "./notification.ts";
-import { readPolicy } from "./policy.ts";
+import {
+  notesOnLateNotification,
+  type NotificationPlan,
+  planNotification,
+} from "./notification.ts";
+import { isMutable, readPolicy } from "./policy.ts";
 import { requestUser, type UserRequest } from "./process/user.ts";
 import { planDevices } from "./rootfs/devices.ts";
 import { type MaskedPath, planMaskedPaths } from "./rootfs/masked_paths.ts";
@@ -54,6 +58,8 @@ export interface AppOptions extends IsolatorOptions {
   interactive: boolean;
   /** Whether `run` becomes the app. */
   isBecome: boolean;
+  /** Whether it is added to a pod that runs. */
+  isAdded: boolean;
   /** The address that `run` tells of the pod, if there is one. */
   manager: string | undefined;
   /** The isolators of the pod. */
@@ -133,14 +139,14 @@ export function planApp(
   const stdio = planStreams(pod, app, options, facts);
   const isLogged = stdio !== CALLERS_STREAMS;
   const number = pod.apps.indexOf(app);
-  const notification = planNotification(app, { ...options, number });
+  const notification = options.isAdded ? undefined : planNotification(app, { ...options, number });
   const mountOptions: MountOptions = {
     ...options,
     app: app.name,
     restrictDevices,
     readOnlyRoot: app.runtime.readOnlyRootFS ?? false,
     maskedPaths: options.disablePaths ? undefined : policy.maskedPaths,
-    hasTerminal: stdio.stdin === "tty",
+    hasTerminal: stdio.stdin === "tty" && !options.isAdded,
     notifySocket: notification?.source,
   };
   const plan: AppPlan = {
@@ -171,6 +177,7 @@ export function planApp(
     ...(runBecomesApp(pod, options.flavor) ? notesOnStopTimeout(app) : []),
     ...(isLogged ? [] : notesOnStreams(app)),
     ...notesOnImageAnnotations(app),
+    ...(options.isAdded ? notesOnLateNotification(app) : []),
   ];
   return { plan, notes };
 }
@@ -201,12 +208,12 @@ function devicesAmong(volumes: readonly VolumeMount[], { sources }: HostFacts): 
  * stays with it.
  */
 function planStreams(
-  { apps }: Pod,
+  pod: Pod,
   { field, runtime: { annotations } }: PodApp,
   { flavor, interactive }: AppOptions,
   { callerStreams }: HostFacts,
 ): StdioPlan {
-  const severalApps = apps.length > 1;
+  const severalApps = isMutable(pod) || pod.apps.length > 1;
   if (flavor === "host" && !severalApps) return CALLERS_STREAMS;
   return planStdio({ place: field, annotations, interactive, severalApps, callers: callerStreams });
 }

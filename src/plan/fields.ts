@@ -76,6 +76,9 @@ export const FIELD_RULES = {
   "annotation appc.io/executor/supports-systemd-notify": honoured(
     "of the app in the pod, or else of its image: `true` has the pod wait until the app tells that it is ready",
   ),
+  "annotation appc.io/executor/supports-systemd-notify, of an app that is added": ignored(
+    "the pod is ready before the app is there",
+  ),
   "app.exec": honoured(
     "absolute, relative to the working directory, or the first in the app's PATH that can be executed",
   ),

@@ -11,6 +11,7 @@ import type { RunArguments } from "../stage1/arguments.ts";
 import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod } from "../stage1/pod.ts";
 import { networkKind } from "./network/networks.ts";
+import { isMutable } from "./policy.ts";
 
 /** The most bytes of a host name: sethostname(2). */
 const LONGEST_HOSTNAME = 64;
@@ -34,9 +35,10 @@ export interface NamespacePlan {
  * Tells whether `run` becomes the pod's only app: in the host's namespaces, if nothing has to run
  * before or after the app.
  */
-export function runBecomesApp({ apps }: Pod, flavor: Flavor): boolean {
-  const [app, ...others] = apps;
-  return flavor === "host" && others.length === 0 && app?.app.eventHandlers.length === 0;
+export function runBecomesApp(pod: Pod, flavor: Flavor): boolean {
+  const [app, ...others] = pod.apps;
+  return flavor === "host" && !isMutable(pod) && others.length === 0 &&
+    app?.app.eventHandlers.length === 0;
 }
 
 /**

@@ -8,6 +8,7 @@
 import type { PodApp } from "../stage1/pod.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { annotationOfApp, isTrue } from "./annotations.ts";
+import { tellIgnored } from "./fields.ts";
 
 /** The variable that names the socket. */
 export const NOTIFY_SOCKET = "NOTIFY_SOCKET";
@@ -62,6 +63,18 @@ export function planNotification(
   return manager.startsWith("@")
     ? { variable: manager, source: undefined }
     : { variable: NOTIFY_TARGET, source: manager };
+}
+
+/**
+ * Notes that nobody waits for an app which is added to a pod that runs: one line.
+ *
+ * @throws {Error} when the annotation is neither `true` nor `false`.
+ */
+export function notesOnLateNotification(app: PodApp): string[] {
+  const found = annotationOfApp(app, "appc.io/executor/supports-systemd-notify");
+  if (found === undefined || !isTrue(found)) return [];
+  const row = "annotation appc.io/executor/supports-systemd-notify, of an app that is added";
+  return [tellIgnored(row, `${found.place} (${found.name})`)];
 }
 
 /**

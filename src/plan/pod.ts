@@ -105,14 +105,9 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
   const network = planNetwork(pod, args, flavor, { ...facts, bandwidth: bandwidth.limit });
   const manager = managerAddress(facts.notifySocket);
   const options: AppOptions = {
-    ...args,
-    flavor,
-    hasNetwork,
-    ofPod,
-    ids: users,
-    hostname: isIsolated ? hostnameOf(args) : undefined,
-    metadataUrl: metadataUrl(args.mdsToken),
+    ...appOptions(args, flavor, ofPod),
     isBecome: runBecomesApp(pod, flavor),
+    isAdded: false,
     manager: manager.address,
   };
   const planned = pod.apps.map((app, i) => planApp(pod, app, ofApps[i]!, options, facts));
@@ -121,7 +116,8 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
     ...{ ofPod, ofApps, facts },
     apps: withoutCgroups,
   });
-  const apps = withoutCgroups.map((app) => showCgroups(app, cgroups.plan));
+  const shown = cgroups.plan.runBecomes === "app" ? [] : cgroups.plan.cgroups;
+  const apps = withoutCgroups.map((app) => appWithCgroups(app, shown));
   const common: CommonPlan = {
     uuid: args.uuid,
     flavor,
@@ -151,6 +147,24 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
   return { ...common, ...cgroups.plan };
 }
 
+/** Decides what holds for every app of a pod, also for one that is added later. */
+export function appOptions(
+  args: RunArguments,
+  flavor: Flavor,
+  ofPod: Isolators,
+): Omit<AppOptions, "isAdded" | "isBecome" | "manager"> {
+  const isIsolated = flavor === "isolated";
+  return {
+    ...args,
+    flavor,
+    hasNetwork: planNamespaceKinds(args, flavor).includes("net"),
+    ofPod,
+    ids: isIsolated ? parsePrivateUsers(args.privateUsers) : undefined,
+    hostname: isIsolated ? hostnameOf(args) : undefined,
+    metadataUrl: metadataUrl(args.mdsToken),
+  };
+}
+
 const MUTABLE_IGNORED = "--mutable: ignored: the pod manifest does not say so";
 
 /** rkt's own images begin no app of a mutable pod either: `rkt app start` does. */
@@ -165,17 +179,25 @@ function checkNumberOfApps(pod: Pod): void {
 /** Completes a plan by what the plugins of the pod's networks found out. */
 export function withNetwork<T extends PodPlan>(
   plan: T,
-  { hostIP, hasResolvConf }: NetworkFindings,
+  findings: NetworkFindings,
 ): T {
-  const url = metadataUrl(plan.mdsToken, hostIP);
-  const apps = plan.apps.map((app) => ({
+  return { ...plan, apps: plan.apps.map((app) => appWithNetwork(app, plan.mdsToken, findings)) };
+}
+
+/** Completes the plan of one app by what the plugins of the pod's networks found out. */
+export function appWithNetwork(
+  app: AppPlan,
+  mdsToken: string,
+  { hostIP, hasResolvConf }: NetworkFindings,
+): AppPlan {
+  const url = metadataUrl(mdsToken, hostIP);
+  return {
     ...app,
     environment: url === undefined
       ? app.environment
       : new Map([...app.environment, ["AC_METADATA_URL", url]]),
     mounts: hasResolvConf ? [...app.mounts, networkResolvConf(app.noDevices)] : app.mounts,
-  }));
-  return { ...plan, apps };
+  };
 }
 
 /**
@@ -230,9 +252,8 @@ function planCgroups(
   return { plan: { runBecomes: "supervisor", isMutable: isMutable(pod), cgroups }, notes };
 }
 
-/** Adds to an app's mounts the cgroups that `run` makes for it. */
-function showCgroups(app: AppPlan, { runBecomes, cgroups }: CgroupsOfPod): AppPlan {
-  if (runBecomes === "app") return app;
+/** Adds to an app's mounts the cgroups that are made for it. */
+export function appWithCgroups(app: AppPlan, cgroups: readonly PodCgroupPlan[]): AppPlan {
   const ofApp = cgroups.flatMap(({ apps, ...hierarchy }) =>
     apps.filter((it) => it.app === app.name).map(({ path }) => ({ ...hierarchy, path }))
   );

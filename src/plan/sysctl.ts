@@ -101,8 +101,8 @@ export function planSysctls(
   namespaces: readonly NamespaceKind[],
   host: HostSysctls,
 ): SysctlStep[] {
-  for (const isolators of [ofPod, ...ofApps]) requireShared(isolators, namespaces, host);
-  for (const isolators of ofApps) requireOfPod(isolators, ofPod, namespaces);
+  requireShared(ofPod, namespaces, host);
+  for (const isolators of ofApps) requireSysctls(isolators, ofPod, namespaces, host);
   const { field, entries = {} } = ofPod.sysctl ?? {};
   return Object.entries(entries).filter(([name]) => isOwned(name, namespaces))
     .map(([name, value]) => ({
@@ -110,6 +110,22 @@ export function planSysctls(
       value,
       field: `${field} (os/unix/sysctl): ${name}=${value}`,
     }));
+}
+
+/**
+ * Checks that an app finds the settings that it asks for: in its pod, or on the host. None is
+ * written for it.
+ *
+ * @throws {Error} when a setting cannot have its value; the message names the setting.
+ */
+export function requireSysctls(
+  ofApp: Isolators,
+  ofPod: Isolators,
+  namespaces: readonly NamespaceKind[],
+  host: HostSysctls,
+): void {
+  requireShared(ofApp, namespaces, host);
+  requireOfPod(ofApp, ofPod, namespaces);
 }
 
 function isOwned(name: string, namespaces: readonly NamespaceKind[]): boolean {

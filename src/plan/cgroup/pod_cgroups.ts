@@ -83,6 +83,8 @@ interface PodSettings {
   processes: CgroupLimit[];
   showsCgroups: boolean;
   isMutable: boolean;
+  /** Whether the pod's cgroups are there, so that an app gets one in each of them. */
+  isStanding: boolean;
   apps: (Omit<AppResources, "isolators"> & { settings: ResourceSetting[] })[];
 }
 
@@ -135,32 +137,77 @@ export const PROCESS_LIMIT = 16_384;
 export function planPodCgroups(
   { uuid, pod, apps, host, processes, showsCgroups, isMutable }: CgroupRequest,
 ): { cgroups: PodCgroupPlan[]; notes: string[] } {
-  const notes: string[] = [];
-  const settingsOf = (isolators: Isolators, bounds: Isolators) => {
-    const planned = planResourceSettings(isolators, bounds, host.blockDevices);
-    notes.push(...planned.notes);
-    return planned.settings;
-  };
-  const settings: PodSettings = {
+  const ofPod = planResourceSettings({ unknown: [] }, pod, host.blockDevices);
+  const ofApps = planAppSettings(apps, pod, host);
+  const { cgroups, notes } = planHierarchies({
     uuid,
     showsCgroups,
     isMutable,
-    pod: settingsOf({ unknown: [] }, pod),
+    isStanding: false,
+    pod: ofPod.settings,
     processes: processes === undefined ? [] : [{
       file: "pids.max",
       value: `${processes}`,
       isolator: "processes of the pod",
       optional: true,
     }],
-    apps: apps.map(({ isolators, ...app }) => ({
-      ...app,
-      settings: settingsOf(isolators, boundsOf(pod, isolators)),
-    })),
+    apps: ofApps.settings,
+  }, host.cgroups);
+  return { cgroups, notes: [...ofPod.notes, ...ofApps.notes, ...notes] };
+}
+
+/** What the cgroups of an app are decided from that is added to a pod. */
+export type AddedCgroupRequest = Omit<CgroupRequest, "apps" | "isMutable" | "processes"> & {
+  app: AppResources;
+};
+
+/**
+ * Decides which cgroups an app has that is added to a pod: one in each of the pod's, which are left
+ * as they are.
+ *
+ * @param request The host's cgroups are those in which the pod's are, as if the caller were there.
+ * @returns The cgroups, and notes on what cannot be enforced, or not as the manifest says, and why:
+ * one line each.
+ * @throws {Error} when a limit would leave the app nothing to run with.
+ */
+export function planAddedCgroups(
+  { uuid, pod, app, host, showsCgroups }: AddedCgroupRequest,
+): { cgroups: PodCgroupPlan[]; notes: string[] } {
+  const ofApp = planAppSettings([app], pod, host);
+  const { cgroups, notes } = planHierarchies({
+    uuid,
+    showsCgroups,
+    isMutable: false,
+    isStanding: true,
+    pod: [],
+    processes: [],
+    apps: ofApp.settings,
+  }, host.cgroups);
+  return { cgroups, notes: [...ofApp.notes, ...notes] };
+}
+
+function planAppSettings(
+  apps: readonly AppResources[],
+  pod: Isolators,
+  { blockDevices }: HostResources,
+): { settings: PodSettings["apps"]; notes: string[] } {
+  const planned = apps.map(({ isolators, ...app }) => ({
+    app,
+    ...planResourceSettings(isolators, boundsOf(pod, isolators), blockDevices),
+  }));
+  return {
+    settings: planned.map(({ app, settings }) => ({ ...app, settings })),
+    notes: planned.flatMap(({ notes }) => notes),
   };
-  const cgroups = [
-    ...planV1(settings, host.cgroups, notes),
-    ...planV2(settings, host.cgroups, notes),
-  ];
+}
+
+function planHierarchies(
+  settings: PodSettings,
+  host: Cgroups,
+): { cgroups: PodCgroupPlan[]; notes: string[] } {
+  const { apps } = settings;
+  const notes: string[] = [];
+  const cgroups = [...planV1(settings, host, notes), ...planV2(settings, host, notes)];
   if (apps.some(({ devices }) => devices) && cgroups.every((plan) => !restrictsDevices(plan))) {
     notes.push(`${DEVICE_RULES}: no cgroup that can be reached here keeps the apps from them`);
   }
@@ -216,7 +263,8 @@ function planV1(wanted: PodSettings, cgroups: Cgroups, notes: string[]): PodCgro
       })),
     };
   }).filter(({ isTrackingHierarchy, mountOptions, limits, apps }) =>
-    isTrackingHierarchy || isRead(mountOptions) || (wanted.isMutable && isForApps(mountOptions)) ||
+    wanted.isStanding || isTrackingHierarchy || isRead(mountOptions) ||
+    (wanted.isMutable && isForApps(mountOptions)) ||
     [limits, ...apps.map(({ limits }) => limits)].some(({ length }) => length > 0)
   );
 }
@@ -264,7 +312,8 @@ function planV2(wanted: PodSettings, cgroups: Cgroups, notes: string[]): PodCgro
   const isTrackingHierarchy = !hasV1(TRACKER, cgroups);
   const hasDevices = !hasV1("devices", cgroups) &&
     (wanted.isMutable || apps.some(({ devices }) => devices));
-  const isNeeded = isTrackingHierarchy || hasDevices || ofPod.length + ofApps.length > 0;
+  const isNeeded = wanted.isStanding || isTrackingHierarchy || hasDevices ||
+    ofPod.length + ofApps.length > 0;
   if (levels.length === 0 || !isNeeded) return [];
   const needed = controllersFor([...ofPod, ...ofApps], levels);
   notes.push(...needed.notes);

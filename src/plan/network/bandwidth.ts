@@ -59,11 +59,20 @@ export function planBandwidth(request: BandwidthRequest): BandwidthPlan {
     .filter((limit) => limit !== undefined);
   return {
     limit: limits.length === 0 ? undefined : limitOf(Math.min(...limits)),
-    notes: tell(shared, "the apps of a pod share its network, so only the pod's isolator holds"),
+    notes: tell(shared, SHARED),
   };
 }
 
-function describeObstacle({ kind, hasPlugin }: BandwidthRequest): string | undefined {
+const SHARED = "the apps of a pod share its network, so only the pod's isolator holds";
+
+/** Notes that an app which is added to a pod has no limit of its own: one line. */
+export function notesOnAddedTraffic(ofApp: Isolators, kind: BandwidthRequest["kind"]): string[] {
+  return tell([ofApp], describeObstacle({ kind, hasPlugin: true }) ?? SHARED);
+}
+
+function describeObstacle(
+  { kind, hasPlugin }: Pick<BandwidthRequest, "kind" | "hasPlugin">,
+): string | undefined {
   if (kind === "host") return "the app is in the host's network";
   if (kind === "none") return "the pod is in no network";
   if (!hasPlugin) return `this host has no plugin "${BANDWIDTH}" that shapes traffic`;
