@@ -135,7 +135,7 @@ scenario(
         await refuseLinks(pod);
         const result = await pod.run();
         if (result.code === 0) assertPrints(result, "inside\n");
-        else assertRefused(result, "run", /source of the volume: .*(symbolic link|ENOENT)/);
+        else assertRefused(result, "run", /source of the volume: .*(symbolic link|No such file)/);
       }
     } finally {
       exchanger.kill("SIGKILL");
@@ -171,6 +171,61 @@ scenario("a volume inside another does not depend on their order", async ({ dir,
   });
   assertPrints(await pod.run(), "from the host\nfrom the host\n");
 });
+
+/** An outer volume, and inside it volumes whose targets it does not have. */
+function nested(source: string, inner: string, readOnly: boolean): SimplePod {
+  return {
+    volumes: [
+      { name: "outer", kind: "host", source, readOnly },
+      { name: "inner", kind: "host", source: inner },
+      { name: "file", kind: "host", source: `${inner}/file` },
+    ],
+    mounts: [
+      { volume: "outer", path: "/data" },
+      { volume: "inner", path: "/data/made/dir" },
+      { volume: "file", path: "/data/made/file" },
+    ],
+  };
+}
+
+scenario(
+  "a target inside a volume is made there if the app may write to it",
+  { flavor: "either" },
+  async ({ dir, script }) => {
+    const inner = await makeSource(dir);
+    const outer = `${dir}/outer`;
+    await Deno.mkdir(outer);
+    {
+      await using pod = await script("true", nested(outer, inner, true));
+      const refused = /mounts\[1\]: \/data\/made\/dir is not there, and would have to be made on /;
+      assertRefused(await pod.run(), "run", refused);
+      assertEquals([...Deno.readDirSync(outer)], []);
+    }
+    await using pod = await script(
+      "cat /data/made/dir/file /data/made/file",
+      nested(outer, inner, false),
+    );
+    assertPrints(await pod.run(), "from the host\nfrom the host\n");
+    const made = [`${outer}/made`, `${outer}/made/dir`].map((path) => Deno.statSync(path));
+    assertEquals(made.map(({ uid, mode }) => [uid, mode! & 0o777]), [[0, 0o755], [0, 0o755]]);
+    assertEquals(Deno.readTextFileSync(`${outer}/made/file`), "");
+  },
+);
+
+scenario(
+  "a target behind a link of a volume is made in the app, not on the host",
+  { flavor: "either" },
+  async ({ dir, script }) => {
+    const inner = await makeSource(dir);
+    const outer = `${dir}/outer`;
+    await Deno.mkdir(outer);
+    await Deno.symlink(`../../../../../../../..${dir}/stolen`, `${outer}/made`);
+    await using pod = await script("cat /data/made/dir/file", nested(outer, inner, false));
+    assertPrints(await pod.run(), "from the host\n");
+    assertEquals([...Deno.readDirSync(outer)].map(({ name }) => name), ["made"]);
+    assertEquals([...Deno.readDirSync(dir)].some(({ name }) => name === "stolen"), false);
+  },
+);
 
 scenario("a mount point of the image gets the volume of its name", async (stage) => {
   const source = await makeSource(stage.dir);

@@ -101,10 +101,11 @@ function placeUnlessTaken(
   trees: MountTrees,
 ): string[] {
   using tree = step.kind === "bind" ? treeOf(step, trees) : undefined;
-  using target = openTarget(root, step.target, tree ? kindFor(tree) : "any");
+  const isVolume = step.role === "volume";
+  using target = openTarget(root, step.target, tree ? kindFor(tree) : "any", isVolume);
   const taker = takerOf(root, target, step);
   if (taker !== undefined) {
-    if (step.role === "volume") {
+    if (isVolume) {
       throw new Error(`duplicate mount: ${step.target} leads to where ${taker} is`);
     }
     return isLeftToVolumes(step.role)
@@ -122,7 +123,9 @@ function placeUnlessTaken(
 
 function takePlace(root: MountedRoot, step: BindStep | RebindStep, tree: Fd, target: Fd): void {
   attachPrivately(root, step, tree, target);
-  root.taken.set(statFd(tree).mountId, step.field);
+  const { mountId } = statFd(tree);
+  root.taken.set(mountId, step.field);
+  if (step.role === "volume" && !step.readOnly) root.hostVolumes.add(mountId);
 }
 
 /**

@@ -172,6 +172,7 @@ function attachRoot({ rootfs, noDevices, ids }: AppPlan): MountedRoot {
   return {
     fd,
     ownMounts: new Set([statFd(fd).mountId]),
+    hostVolumes: new Set(),
     owner: ids && rootOf(ids),
     kernelTrees: new Map(),
     taken: new Map(),

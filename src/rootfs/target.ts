@@ -33,9 +33,14 @@ export type TargetKind = "directory" | "file" | "any";
 export interface AppRoot {
   /** A descriptor of its directory. */
   fd: Fd;
-  /** The ids of the mounts in it that go with the pod. Nothing is made in any other mount. */
+  /** The ids of the mounts in it that go with the pod. */
   ownMounts: Set<number>;
-  /** The owner of what is made in it; this process's user if `undefined`. */
+  /**
+   * The ids of the host's volumes that the app may write to. Targets of other volumes are made in
+   * them; nothing else is, and nothing at all in any other mount of the host.
+   */
+  hostVolumes: Set<number>;
+  /** The owner of what is made in its own mounts; this process's user if `undefined`. */
   owner: Owner | undefined;
 }
 
@@ -48,13 +53,23 @@ export const MOST_LINKS = 40;
  * Symbolic links, also absolute and dangling ones, are followed as for a process whose root this
  * is.
  *
+ * @param isVolume Whether it may be made in another volume of the host: only volumes' targets are,
+ * which the operator has asked for there.
  * @returns A descriptor (`O_PATH`) of the target.
  * @throws {Error} when the target is not of that kind, or is the root itself, or would have to be
  * made on the host.
  * @throws {SyscallError} when the path cannot be walked, or the target not be made.
  */
-export function openTarget(root: AppRoot, path: string, kind: TargetKind): Fd {
-  const fd = openOrMake(root, path, (parent, name) => makeAt(root, parent, name, kind));
+export function openTarget(
+  root: AppRoot,
+  path: string,
+  kind: TargetKind,
+  isVolume = false,
+): Fd {
+  const mayMake = (mount: number) =>
+    root.ownMounts.has(mount) || (isVolume && root.hostVolumes.has(mount));
+  const make: Make = (parent, name) => makeAt(root, parent, name, kind);
+  const fd = openOrMake(root, path, mayMake, make);
   try {
     requireMountable(root, fd, path, kind);
     return fd;
@@ -111,7 +126,8 @@ export function makeRootDirectory(root: AppRoot, path: string, mode: number): vo
  * @throws {SyscallError} when its path cannot be walked, or the file not be written.
  */
 export function writeIfMissing(root: AppRoot, path: string, text: string): void {
-  using _file = openOrMake(root, path, (parent, name) => {
+  const mayMake = (mount: number) => root.ownMounts.has(mount);
+  using _file = openOrMake(root, path, mayMake, (parent, name) => {
     using file = createAt(root, parent, name);
     writingFile(path, () => writeText(file, text));
   });
@@ -137,8 +153,15 @@ type Make = (parent: Fd, name: string) => void;
 
 /**
  * Opens the whole path. While a part of it is missing, makes the first such part and tries again.
+ *
+ * @param mayMake Tells whether something may be made in a mount, by its id.
  */
-function openOrMake(root: AppRoot, path: string, makeLast: Make): Fd {
+function openOrMake(
+  root: AppRoot,
+  path: string,
+  mayMake: (mount: number) => boolean,
+  makeLast: Make,
+): Fd {
   let wanted = path;
   let links = 0;
   for (;;) {
@@ -151,7 +174,7 @@ function openOrMake(root: AppRoot, path: string, makeLast: Make): Fd {
       wanted = follow(readLinkAt(parent, name), parentPath, rest);
       continue;
     }
-    if (!root.ownMounts.has(statFd(parent).mountId)) {
+    if (!mayMake(statFd(parent).mountId)) {
       throw new Error(`${path} is not there, and would have to be made on the host`);
     }
     if (rest.length > 0) {
@@ -192,12 +215,21 @@ function tryOpen(root: Fd, path: string): Fd | undefined {
 function makeAt(root: AppRoot, parent: Fd, name: string, kind: TargetKind): void {
   if (kind === "file") return createAt(root, parent, name)[Symbol.dispose]();
   makeDirectoryAt(parent, name);
-  if (root.owner) setOwnerAt(parent, name, root.owner);
+  giveToOwner(root, parent, name);
 }
 
 function createAt(root: AppRoot, parent: Fd, name: string): Fd {
   const file = openAt(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
   setMode(file, 0o644);
-  if (root.owner) setOwnerAt(parent, name, root.owner);
+  giveToOwner(root, parent, name);
   return file;
+}
+
+/**
+ * Gives what has been made to the root's owner. Not in a volume of the host: there, another pod may
+ * have put something else of the host in its place by now.
+ */
+function giveToOwner(root: AppRoot, parent: Fd, name: string): void {
+  if (!root.owner || !root.ownMounts.has(statFd(parent).mountId)) return;
+  setOwnerAt(parent, name, root.owner);
 }

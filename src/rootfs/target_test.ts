@@ -13,7 +13,8 @@ import {
 } from "./target.ts";
 
 function own(root: Fd): AppRoot {
-  return { fd: root, ownMounts: new Set([statFd(root).mountId]), owner: undefined };
+  const ownMounts = new Set([statFd(root).mountId]);
+  return { fd: root, ownMounts, hostVolumes: new Set(), owner: undefined };
 }
 
 /** A target, the links that lead to it, and where in the root it ends up. */
@@ -122,10 +123,33 @@ Deno.test("the root itself is no target, by whatever path", () => {
 Deno.test("nothing is made in a mount that is not the pod's", () => {
   withRoot(({ root, path }) => {
     Deno.mkdirSync(`${path}/there`);
-    const foreign: AppRoot = { fd: root, ownMounts: new Set(), owner: undefined };
+    const foreign: AppRoot = {
+      fd: root,
+      ownMounts: new Set(),
+      hostVolumes: new Set(),
+      owner: undefined,
+    };
     using _fd = openTarget(foreign, "/there", "directory");
     assertThrows(() => openTarget(foreign, "/new", "directory"), Error, "made on the host");
     assertThrows(() => writeIfMissing(foreign, "/new", ""), Error, "made on the host");
+  });
+});
+
+Deno.test("of a volume of the host, volumes' targets alone are made, and given to nobody", () => {
+  withRoot(({ root, path }) => {
+    const hostVolumes = new Set([statFd(root).mountId]);
+    const volume: AppRoot = {
+      fd: root,
+      ownMounts: new Set(),
+      hostVolumes,
+      owner: { uid: 5000, gid: 5001 },
+    };
+    using _fd = openTarget(volume, "/a/b", "directory", true);
+    using _file = openTarget(volume, "/a/c", "file", true);
+    assertThrows(() => openTarget(volume, "/new", "directory"), Error, "made on the host");
+    assertThrows(() => writeIfMissing(volume, "/new", ""), Error, "made on the host");
+    const owners = ["a", "a/b", "a/c"].map((name) => Deno.statSync(`${path}/${name}`).uid);
+    assertEquals(owners, owners.map(() => Deno.uid()));
   });
 });
 
