@@ -38,7 +38,7 @@ scenario("a pre-start handler that is not there is named", async ({ pod: prepare
   assertRefused(
     await pod.run(),
     "run",
-    /eventHandlers\[0\]\.exec\[0\]: "nowhere" is not in the app/,
+    /eventHandlers\[0\]\.exec\[0\]: Error: Unable to open "nowhere": No such file or directory: /,
   );
 });
 

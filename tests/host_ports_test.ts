@@ -19,6 +19,7 @@ import type { Pod } from "./stage0.ts";
 
 const OPTIONS = { flavor: "isolated", needs: NETWORK_NEEDS } as const;
 const FLAGS = { net: "default" };
+const NO_NETWORK = "stage1: failed to setup network";
 
 scenario(
   "a port that leads to a pod is refused to the next one, by the pod's UUID",
@@ -36,8 +37,8 @@ scenario(
     const before = await describeNetwork(host);
     const program = await startUp(first, 1, { host, flags: FLAGS });
     const refused = await second.run({ host, flags: FLAGS });
-    const why = `tcp port 8080 of the host leads to pod ${first.uuid}`;
-    assertRefused(refused, "run", new RegExp(`^run: ports\\[0\\]\\.hostPort: ${why}\n$`));
+    const why = `ports\\[0\\]\\.hostPort: tcp port 8080 of the host leads to pod ${first.uuid}`;
+    assertRefused(refused, "run", new RegExp(`^run: ${NO_NETWORK}: ${why}\n$`));
     assertEquals(refused.stdout, "");
     const other = await startUp(elsewhere, 1, { host, flags: FLAGS });
     await answers(host, "first");
@@ -56,7 +57,10 @@ scenario("of two pods that want a port at once, one gets it", OPTIONS, async ({ 
   await using host = await SimulatedHost.open("shared", "own");
   const programs = await Promise.all(pods.map((pod) => pod.launch({ host, flags: FLAGS })));
   const first = await Promise.race(programs.map(async (it) => (await it.result, it)));
-  assertMatch(first.stderr, /^run: ports\[0\]\.hostPort: tcp port 8080 of the host leads to pod /);
+  assertMatch(
+    first.stderr,
+    new RegExp(`^run: ${NO_NETWORK}: ports\\[0\\]\\.hostPort: tcp port 8080 .* leads to pod `),
+  );
   const i = 1 - programs.indexOf(first);
   assertEquals(programs[i]!.ended, false);
   await answers(host, "up");
@@ -117,7 +121,8 @@ scenario(
     await using _small = await mountTmpfs(ports, host, "size=4k");
     await execute(["busybox", "sh", "-c", `head -c 8192 /dev/zero >${ports}/full`], host);
     const result = await pod.run({ host, flags: { net: "odd", localConfig: dir } });
-    assertRefused(result, "run", new RegExp(`^run: ${ports}/${pod.uuid}: .*no space left`));
+    const told = new RegExp(`^run: ${NO_NETWORK}: ${ports}/${pod.uuid}: .*no space left`);
+    assertRefused(result, "run", told);
     assertEquals((await execute(["ls", ports], host)).stdout, "full\n");
   },
 );

@@ -178,12 +178,12 @@ const obstacles: [why: string, text: string, told: RegExp][] = [
   [
     "an interpreter",
     "#!/usr/bin/python3\n",
-    /"\/opt\/x" needs the interpreter "\/usr\/bin\/python3", which is not in the app: ENOENT/,
+    /"\/opt\/x" needs .*: Error: Unable to open "\/usr\/bin\/python3": No such file .*: ENOENT/,
   ],
   [
     "the interpreter of an interpreter",
     "#!/opt/y\n",
-    /"\/opt\/x" needs the interpreter "\/opt\/y", which needs .*"\/no\/y", which is not in the app: /,
+    /"\/opt\/x" needs the interpreter "\/opt\/y", which needs .*: Unable to open "\/no\/y": No /,
   ],
   [
     "a line that names one",
@@ -195,7 +195,7 @@ const obstacles: [why: string, text: string, told: RegExp][] = [
   [
     "a line that ends as lines of Unix do",
     "#!/bin/sh\r\necho\r\n",
-    /"\/opt\/x" needs the interpreter "\/bin\/sh\\r", which is not in the app: ENOENT/,
+    /"\/opt\/x" needs .*: Unable to open "\/bin\/sh\\r": No such file or directory: ENOENT/,
   ],
 ];
 

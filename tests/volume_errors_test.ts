@@ -53,7 +53,7 @@ const mistakes: Mistake[] = [
     what: "a source that does not exist",
     volumes: [{ ...ETC, source: "/no/such/source" }],
     mounts: [{ volume: "data", path: "/data" }],
-    matter: /\/no\/such\/source/,
+    matter: /mounts\[0\]: .*: Failed to stat \/no\/such\/source: No such file or directory$/m,
   },
   {
     what: "a directory over a file",

@@ -24,6 +24,7 @@ import { ignoredArguments } from "./ignored_arguments.ts";
 import { isolatorsOfApp, isolatorsOfPod, notesOnUnknownIsolators } from "./isolators.ts";
 import { hostnameOf, type NamespacePlan, planNamespaceKinds, runBecomesApp } from "./namespaces.ts";
 import { planBandwidth } from "./network/bandwidth.ts";
+import { settingUpNetwork } from "./network/failure.ts";
 import { planForwardedPorts } from "./network/forwarded_ports.ts";
 import {
   networkDirectory,
@@ -210,9 +211,11 @@ function planNetwork(
   { networkFiles, bandwidth }: HostFacts & Pick<NetworkRequest, "bandwidth">,
 ): { plan: NetworkPlan; notes: string[] } {
   if (flavor === "host") return { plan: { kind: "host", notes: [] }, notes: tellIgnoredPorts(pod) };
-  const { mappings, notes } = planForwardedPorts(pod);
+  const { mappings, notes } = settingUpNetwork(() => planForwardedPorts(pod));
   const directory = networkDirectory(localConfig);
-  const plan = planNetworks({ net, directory, files: networkFiles, ports: mappings, bandwidth });
+  const plan = settingUpNetwork(() =>
+    planNetworks({ net, directory, files: networkFiles, ports: mappings, bandwidth })
+  );
   if (plan.kind === "host") return { plan, notes: tellIgnoredPorts(pod) };
   return { plan, notes: [...notes, ...plan.notes] };
 }

@@ -283,11 +283,14 @@ Deno.test("ports lead to a pod with a network; in the host's they are ignored", 
   for (const  of of[plan(content, "host"), plan(content, "isolated", { args: { net: "host" } })]) {
     assertEquals([types(of), of.notes.filter((it) => it.startsWith("ports"))], ["host", [note]]);
   }
-  assertThrows(
+  const { message, cause } = assertThrows(
     () => plan(content, "isolated", { args: { net: "none" } }),
     Error,
-    "ports: --net=none: there is no way to a pod without a network",
   );
+  assertEquals([message, (cause as Error).message], [
+    "stage1: failed to setup network",
+    "ports: --net=none: there is no way to a pod without a network",
+  ]);
 });
 
 Deno.test("the kernel's paths are protected once, in the pod's own root or in each app's", () => {

@@ -6,6 +6,7 @@
 
 import { readCgroups } from "../linux/cgroup_paths.ts";
 import { listDirectory } from "../linux/directory.ts";
+import { failedWith } from "../linux/errno.ts";
 import { Fd } from "../linux/fd.ts";
 import { readSetting } from "../linux/kernel_file.ts";
 import { readMounts } from "../linux/mount_table.ts";
@@ -17,6 +18,7 @@ import { readConfigurationFiles } from "../network/configuration_files.ts";
 import { isPluginThere } from "../network/plugin_directories.ts";
 import type { HostFacts, HostQuestions } from "../plan/host_facts.ts";
 import { BANDWIDTH } from "../plan/network/bandwidth.ts";
+import { settingUpNetwork } from "../plan/network/failure.ts";
 import { networkDirectory } from "../plan/network/networks.ts";
 import { NOTIFY_SOCKET } from "../plan/notification.ts";
 import type { SecurityModules } from "../plan/process/security_label.ts";
@@ -68,7 +70,7 @@ export function lookAtHost(
       ) => [app, withContext(`${field}: root`, () => statPath(rootfs).uid)]),
     ),
     networkFiles: questions.needsNetworkFiles
-      ? readConfigurationFiles(networkDirectory(localConfig))
+      ? settingUpNetwork(() => readConfigurationFiles(networkDirectory(localConfig)))
       : [],
     hasBandwidthPlugin: questions.needsBandwidthPlugin && isPluginThere(BANDWIDTH, localConfig),
   };
@@ -89,10 +91,20 @@ export function lookAtSecurityModules(wanted: SecurityModules): SecurityModules 
 
 function lookAtSource(path: string, field: string, sources: VolumeSources): SourceFacts {
   return withContext(`${field}: source of the volume`, () => {
-    const fd = sources.open(path);
+    const fd = openSource(path, sources);
     const { mountId, isMountRoot, device } = statFd(fd);
     return { realPath: pathOf(fd), mountId, isMountRoot, device };
   });
+}
+
+/** @throws {Error} when there is none: in the words of systemd-nspawn, which scripts look for. */
+function openSource(path: string, sources: VolumeSources): Fd {
+  try {
+    return sources.open(path);
+  } catch (error) {
+    if (!failedWith(error, "ENOENT")) throw error;
+    throw new Error(`Failed to stat ${path}: No such file or directory`);
+  }
 }
 
 function listBlockDevices(): string[] {

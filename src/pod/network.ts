@@ -11,6 +11,7 @@ import { runHelper } from "../network/helper_program.ts";
 import { takeHostPorts, type TakenPorts } from "../network/host_ports.ts";
 import { leaveNetworksOf, type NetworkKeeper, startNetworkKeeper } from "../network/keeper.ts";
 import { setUpNetworks } from "../network/set_up.ts";
+import { settingUpNetwork } from "../plan/network/failure.ts";
 import type { NetworkPlan } from "../plan/network/networks.ts";
 import type { NetworkFindings } from "../stage1/runtime_config.ts";
 import type { PodContext } from "./context.ts";
@@ -39,11 +40,13 @@ export const HOSTS_NETWORK: NetworkFindings = { hostIP: undefined, hasResolvConf
 export function takePorts(plan: NetworkPlan, { args }: PodContext): TakenPorts | undefined {
   if (plan.kind !== "contained") return undefined;
   const environment = ownEnvironment();
-  return takeHostPorts(
-    args.uuid,
-    plan.ports,
-    ({ pod, directory }) =>
-      leaveNetworksOf({ uuid: pod, directory, environment, debug: args.debug, held: [] }),
+  return settingUpNetwork(() =>
+    takeHostPorts(
+      args.uuid,
+      plan.ports,
+      ({ pod, directory }) =>
+        leaveNetworksOf({ uuid: pod, directory, environment, debug: args.debug, held: [] }),
+    )
   );
 }
 
@@ -72,15 +75,17 @@ export function makePodNetwork(
     ? undefined
     : startNetworkKeeper({ uuid, environment, debug: args.debug, held: ports ? [ports.held] : [] });
   try {
-    const joined = setUpNetworks(plan, {
-      uuid,
-      network: namespace,
-      localConfig: args.localConfig,
-      wantsDns: args.dns.resolv === "default",
-      environment,
-      run: runHelper,
-      debug,
-    });
+    const joined = settingUpNetwork(() =>
+      setUpNetworks(plan, {
+        uuid,
+        network: namespace,
+        localConfig: args.localConfig,
+        wantsDns: args.dns.resolv === "default",
+        environment,
+        run: runHelper,
+        debug,
+      })
+    );
     return { namespace, keeper, ...joined };
   } catch (error) {
     // What could be undone has been. The error that all this came from matters more.

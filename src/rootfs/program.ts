@@ -15,7 +15,13 @@ import { statFd } from "../linux/stat.ts";
 import { quoteText } from "../linux/text.ts";
 import type { AppPlan } from "../plan/app.ts";
 import { withContext } from "../stage1/context.ts";
-import { absolutePath, type AppFiles, EXECUTABLE_BITS, obstacleOf } from "./program_obstacle.ts";
+import {
+  absolutePath,
+  type AppFiles,
+  EXECUTABLE_BITS,
+  obstacleOf,
+  unableToOpen,
+} from "./program_obstacle.ts";
 
 /** A program that has been asked for, and with what it is to be executed. */
 export interface ProgramRequest {
@@ -114,7 +120,7 @@ function findFiles(
   const files = looks.filter(({ isFile }) => isFile);
   if (files.length > 0) return files;
   const problem = looks.find(({ obstacle }) => obstacle !== undefined)?.obstacle;
-  const what = `${quoteText(name)} ${problem ?? "is not in the app"}`;
+  const what = problem === undefined ? unableToOpen(name) : `${quoteText(name)} ${problem}`;
   if (paths[0] === name) throw new Error(what);
   const where = name.includes("/") ? "at" : "in the app's PATH:";
   throw new Error(`${what}: looked ${where} ${paths.join(", ")}`);

@@ -23,6 +23,20 @@ const MOST_INTERPRETERS = 5;
 /** The permissions to execute a file, of which one is enough for the kernel's root. */
 export const EXECUTABLE_BITS = 0o111;
 
+/**
+ * Says that a program, or what it needs to be executed, is not in the app: in the words of rkt's
+ * own stage1, which scripts look for.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(unableToOpen("/app"), 'Error: Unable to open "/app": No such file or directory');
+ * ```
+ */
+export function unableToOpen(name: string): string {
+  return `Error: Unable to open ${quoteText(name)}: No such file or directory`;
+}
+
 /** Where an app's programs are looked up. */
 export interface AppFiles {
   /** The app's root, with its volumes in place. */
@@ -36,7 +50,7 @@ export interface AppFiles {
  *
  * @param file A regular file of the app's, open as a path.
  * @returns The predicate of a sentence about the file, such as `needs the interpreter "/bin/perl",
- * which is not in the app`; `undefined` when nothing is to be seen.
+ * which is not executable`; `undefined` when nothing is to be seen.
  */
 export function obstacleOf(file: Fd, app: AppFiles): string | undefined {
   try {
@@ -85,19 +99,20 @@ function obstacleOfFile(file: Fd, app: AppFiles, depth: number): string | undefi
   }
   const { interpreter } = executable;
   if (interpreter === undefined || depth === 0) return undefined;
-  const why = obstacleOfInterpreter(interpreter, app, depth - 1);
-  return why && `needs the interpreter ${quoteText(interpreter)}, which ${why}`;
+  try {
+    const why = obstacleOfInterpreter(interpreter, app, depth - 1);
+    return why && `needs the interpreter ${quoteText(interpreter)}, which ${why}`;
+  } catch (error) {
+    if (!failedWith(error, "ENOENT", "ENOTDIR")) throw error;
+    return `needs an interpreter that is not in the app: ${unableToOpen(interpreter)}`;
+  }
 }
 
+/** @throws {SyscallError} when the interpreter cannot be opened. */
 function obstacleOfInterpreter(path: string, app: AppFiles, depth: number): string | undefined {
-  try {
-    using file = openInRoot(app.root, absolutePath(path, app.workingDirectory), O_PATH);
-    const { kind, mode } = statFd(file);
-    if (kind !== "file") return "is not a file";
-    if ((mode & EXECUTABLE_BITS) === 0) return "is not executable";
-    return obstacleOfFile(file, app, depth);
-  } catch (error) {
-    if (failedWith(error, "ENOENT", "ENOTDIR")) return "is not in the app";
-    throw error;
-  }
+  using file = openInRoot(app.root, absolutePath(path, app.workingDirectory), O_PATH);
+  const { kind, mode } = statFd(file);
+  if (kind !== "file") return "is not a file";
+  if ((mode & EXECUTABLE_BITS) === 0) return "is not executable";
+  return obstacleOfFile(file, app, depth);
 }

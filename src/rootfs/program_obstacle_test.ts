@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { O_PATH, openInRoot } from "../linux/open.ts";
-import { obstacleOf } from "./program_obstacle.ts";
+import { obstacleOf, unableToOpen } from "./program_obstacle.ts";
 import { type TestRoot, withRoot } from "./root_testing.ts";
 
 /** The files of an app, by their paths: each a text, which can be executed, or how to make it. */
@@ -44,29 +44,30 @@ Deno.test("a program whose interpreters are all there has nothing in its way", (
 Deno.test("an interpreter that is missing is named, with all that lead to it", () => {
   assertEquals(
     obstacle({ "/x": "#!/usr/bin/python3\n" }),
-    'needs the interpreter "/usr/bin/python3", which is not in the app',
+    'needs an interpreter that is not in the app: Error: Unable to open "/usr/bin/python3": ' +
+      "No such file or directory",
   );
   assertEquals(
     obstacle({ "/x": "#!/y\n", "/y": "#!/z\n" }),
-    'needs the interpreter "/y", which needs the interpreter "/z", which is not in the app',
+    'needs the interpreter "/y", which needs an interpreter that is not in the app: ' +
+      'Error: Unable to open "/z": No such file or directory',
   );
 });
 
 Deno.test("a carriage return at the end of a script's first line is seen", () => {
   assertEquals(
     obstacle({ "/x": "#!/bin/sh\r\n", "/bin/sh": elf(ELF) }),
-    'needs the interpreter "/bin/sh\\r", which is not in the app',
+    'needs an interpreter that is not in the app: Error: Unable to open "/bin/sh\\r": ' +
+      "No such file or directory",
   );
 });
 
 Deno.test("an interpreter is looked up in the app, and from its working directory", () => {
   const files = { "/x": "#!bin/y\n", "/srv/bin/y": elf(ELF) };
   assertEquals(obstacle(files, "/srv"), undefined);
-  assertEquals(obstacle(files)?.endsWith('"bin/y", which is not in the app'), true);
-  assertEquals(
-    obstacle({ "/x": "#!/../../../../../bin/sh\n" })?.endsWith("which is not in the app"),
-    true,
-  );
+  assertEquals(obstacle(files)?.endsWith(unableToOpen("bin/y")), true);
+  const outside = "/../../../../../bin/sh";
+  assertEquals(obstacle({ "/x": `#!${outside}\n` })?.endsWith(unableToOpen(outside)), true);
 });
 
 Deno.test("an interpreter that cannot be one is not read", () => {
@@ -92,7 +93,7 @@ Deno.test("a link of an interpreter that leads nowhere or in a circle is no erro
   const link = (to: string) => (path: string) => Deno.symlinkSync(to, path);
   assertEquals(
     obstacle({ "/x": "#!/y\n", "/y": link("gone") }),
-    'needs the interpreter "/y", which is not in the app',
+    `needs an interpreter that is not in the app: ${unableToOpen("/y")}`,
   );
   assertEquals(obstacle({ "/x": "#!/y\n", "/y": link("y") }), undefined);
 });

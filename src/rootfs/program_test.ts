@@ -44,7 +44,11 @@ Deno.test("an error says what is there instead, and where it was looked for", ()
     const look = (name: string) => find(root, name, "/x:/y");
     assertThrows(() => look("/data"), Error, '"/data" is not executable');
     assertThrows(() => look("/"), Error, '"/" is a directory');
-    assertThrows(() => look("/none"), Error, '"/none" is not in the app');
+    assertThrows(
+      () => look("/none"),
+      Error,
+      'Error: Unable to open "/none": No such file or directory',
+    );
     assertThrows(() => look("none"), Error, "looked in the app's PATH: /x/none, /y/none");
   });
 });

@@ -32,12 +32,24 @@ const LONGEST_HOME = 4096;
 /** One kind of id: what its database is called and which file holds it. */
 interface Kind {
   field: "user" | "group";
+  /** The words of rkt's own stage1 about a name that there is not; scripts look for them. */
+  missing: string;
   database: string;
   id: "uid" | "gid";
 }
 
-const USER: Kind = { field: "user", database: "/etc/passwd", id: "uid" };
-const GROUP: Kind = { field: "group", database: "/etc/group", id: "gid" };
+const USER: Kind = {
+  field: "user",
+  missing: "user not found",
+  database: "/etc/passwd",
+  id: "uid",
+};
+const GROUP: Kind = {
+  field: "group",
+  missing: "group not found",
+  database: "/etc/group",
+  id: "gid",
+};
 
 /** The user that an app runs as. */
 export interface AppUser {
@@ -178,11 +190,10 @@ function resolveId(database: Database, ids?: IdRange): number {
   if (entry !== undefined) return entry.id;
   // Even a root file system without databases has a root user.
   if (wanted === "root") return 0;
-  throw database.fail(
-    text === undefined
-      ? `cannot be looked up: the app has no ${kind.database}`
-      : `is not in ${kind.database} of the app`,
-  );
+  const where = text === undefined
+    ? `: the app has no ${kind.database}`
+    : ` in ${kind.database} of the app`;
+  throw database.fail(`${kind.missing}${where}`);
 }
 
 /**

@@ -138,13 +138,13 @@ Deno.test("an error names the field, the value and the app's file", () => {
     assertThrows(
       () => resolveCredentials(root, daemon),
       Error,
-      'apps[0].app.user: "daemon" cannot be looked up: the app has no /etc/passwd',
+      'apps[0].app.user: "daemon" user not found: the app has no /etc/passwd',
     );
     writeDatabases(path);
     assertThrows(
       () => resolveCredentials(root, daemon),
       Error,
-      'apps[0].app.user: "daemon" is not in /etc/passwd of the app',
+      'apps[0].app.user: "daemon" user not found in /etc/passwd of the app',
     );
     assertThrows(
       () => resolveCredentials(root, request({ group: "/missing" })),
