@@ -13,6 +13,7 @@ import { O_CLOEXEC, O_NONBLOCK } from "./open.ts";
 import { AF_UNIX, bindSocket, connectSocket } from "./unix_address.ts";
 
 const SOCK_SEQPACKET = 5;
+const SHUT_RD = 0;
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 const SO_SNDTIMEO = 21;
@@ -31,6 +32,12 @@ const MSGHDR_FLAGS = 48;
 const CMSGHDR_SIZE = 16;
 const CMSGHDR_LEVEL = 8;
 const CMSGHDR_TYPE = 12;
+
+/** Room for nothing: the kernel throws away what is received with it. */
+const NOTHING: MessageLimits = { bytes: 0, fds: 0 };
+
+/** The most messages that are thrown away: so many do not fit into a socket. */
+const MOST_DROPPED = 1_000;
 
 /** `struct ucred` has three words, of which the second is the user. */
 const UCRED_SIZE = 12;
@@ -120,23 +127,27 @@ export function sendMessage(connection: Fd, bytes: Bytes, fds: readonly Fd[] = [
   return unlessWaiting(send) !== undefined;
 }
 
+/** One buffer for all messages: few are as long as they may be. */
+let scratch: Bytes = new Uint8Array(0);
+
 /**
  * Takes the next message, and never waits. Its descriptors are closed at execve(2).
  *
  * @returns `undefined` when there is none; `"end"` when the other side is closed; `"too much"` for
  * a message beyond the limits, or with more descriptors than this process can have. It is lost
  * then, and its descriptors are closed.
- * @throws {SyscallError} `ECONNRESET` when the other side is closed, and has not taken everything.
+ * @throws {SyscallError} when the descriptor is no socket.
  */
 export function receiveMessage(
   connection: Fd,
   limits: MessageLimits,
 ): SocketMessage | "end" | "too much" | undefined {
-  const bytes = new Uint8Array(limits.bytes);
+  if (limits.bytes > scratch.length) scratch = new Uint8Array(limits.bytes);
+  const bytes = scratch.subarray(0, limits.bytes);
   const control = new Uint8Array(controlSize(limits.fds));
   const message = new Structure(header(bytes, control));
   const flags = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
-  const length = unlessWaiting(() => syscall("recvmsg", connection.number, message, flags));
+  const length = unlessWaiting(() => receive(connection, message, flags));
   if (length === undefined) return undefined;
   const view = new DataView(message.bytes.buffer);
   const fds = descriptorsIn(control.subarray(0, view.getUint32(MSGHDR_CONTROL_LENGTH, true)));
@@ -148,9 +159,32 @@ export function receiveMessage(
   return isTooMuch ? "too much" : "end";
 }
 
+/**
+ * Closes a connection. What the other side has been sent stays there for it to be taken, which it
+ * would not if something that it sent were left here.
+ */
+export function closeConnection(connection: Fd): void {
+  syscall("shutdown", connection.number, SHUT_RD);
+  for (let count = 0; count < MOST_DROPPED; count++) {
+    const dropped = receiveMessage(connection, NOTHING);
+    if (dropped === undefined || dropped === "end") break;
+  }
+  connection[Symbol.dispose]();
+}
+
 /** Closes descriptors. */
 export function closeAll(fds: Iterable<Fd>): void {
   for (const fd of fds) fd[Symbol.dispose]();
+}
+
+/** @returns 0 at the end, also when the other side has not taken everything. */
+function receive(connection: Fd, message: Structure, flags: number): number {
+  try {
+    return syscall("recvmsg", connection.number, message, flags);
+  } catch (error) {
+    if (!failedWith(error, "ECONNRESET")) throw error;
+    return 0;
+  }
 }
 
 /** A `struct msghdr`: no address, the data, the control data, and flags. */

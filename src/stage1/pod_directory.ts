@@ -18,6 +18,8 @@ export const POD_PATHS = {
   runtimeConfig: "runtime-config",
   /** The path of the pod's network namespace. */
   netns: "netns",
+  /** The socket by which other entrypoints ask the supervisor. */
+  control: "control",
   /** The pod's networks and addresses, for `rkt list` and `rkt status`. */
   netInfo: "net-info.json",
   /** The pod's networks, from which `gc` removes the pod. */

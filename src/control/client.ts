@@ -1,0 +1,172 @@
+/**
+ * An entrypoint's connection to the supervisor of the pod in whose directory it works. It waits for
+ * answers.
+ *
+ * @module
+ */
+
+import * as z from "zod/mini";
+import { type Checked, type Schema, schema } from "../appc/schema.ts";
+import { monotonicMilliseconds } from "../linux/clock.ts";
+import { failedWith } from "../linux/errno.ts";
+import type { Fd } from "../linux/fd.ts";
+import {
+  connectToListener,
+  receiveMessage,
+  sendMessage,
+  type SocketMessage,
+} from "../linux/message_socket.ts";
+import { POLLIN, POLLOUT, waitForEvents } from "../linux/poll.ts";
+import { POD_PATHS } from "../stage1/pod_directory.ts";
+import { decodeMessage, encodeMessage, type NamedFd, type Received } from "./envelope.ts";
+import { type ClientMessage, Failure, LONGEST_MESSAGE, MOST_FDS } from "./messages.ts";
+
+/** How many milliseconds the supervisor may take to let a client in, and to take a message. */
+const PATIENCE = 30_000;
+
+const NO_ANSWER = "the pod's supervisor does not answer";
+
+const LIMITS = { bytes: LONGEST_MESSAGE, fds: MOST_FDS };
+
+/** What the supervisor has answered in the place of what was asked for. */
+export class RequestError extends Error {
+  override readonly name = "RequestError";
+
+  /**
+   * @param message The supervisor's line.
+   * @param code The number of the error, if it has one.
+   */
+  constructor(message: string, readonly code: number | undefined) {
+    super(message);
+  }
+}
+
+/** A connection: one request. */
+export class ControlClient implements Disposable {
+  readonly #socket: Fd;
+
+  /**
+   * Connects to the supervisor.
+   *
+   * @throws {Error} when there is none, or it lets nobody in.
+   */
+  constructor() {
+    this.#socket = connect();
+  }
+
+  /** The descriptor that is readable when something has come. */
+  get fd(): number {
+    return this.#socket.number;
+  }
+
+  /**
+   * Sends a message, and waits for the answer.
+   *
+   * @param schema What the answer has to be.
+   * @param fds Descriptors that the supervisor gets. They stay the caller's.
+   * @param patience The most milliseconds to wait. Without it, there is no limit: the kernel tells
+   * when the supervisor ends.
+   * @throws {RequestError} when the supervisor answers with an error.
+   * @throws {Error} when it has gone, is late, or answers something else.
+   */
+  ask<S extends z.ZodMiniType>(
+    message: ClientMessage,
+    schema: Schema<S>,
+    fds: readonly NamedFd[] = [],
+    patience?: number,
+  ): Received<z.infer<S>> {
+    this.send(message, fds);
+    return this.receive(schema, patience);
+  }
+
+  /**
+   * Sends a message, and waits until there is room for it.
+   *
+   * @param fds Descriptors that the supervisor gets. They stay the caller's.
+   * @throws {Error} when it takes none.
+   */
+  send(message: ClientMessage, fds: readonly NamedFd[] = []): void {
+    const bytes = encodeMessage(message, fds.map(([name]) => name));
+    const end = monotonicMilliseconds() + PATIENCE;
+    try {
+      while (!sendMessage(this.#socket, bytes, fds.map(([, fd]) => fd))) {
+        this.#waitUntil(end, POLLOUT);
+      }
+    } catch (error) {
+      // What it has answered before it closed the connection, `receive` tells.
+      if (!failedWith(error, "EPIPE", "ECONNRESET")) throw error;
+    }
+  }
+
+  /**
+   * Waits for the supervisor's next message.
+   *
+   * @param schema What it has to be.
+   * @param patience The most milliseconds to wait. Without it, there is no limit.
+   * @throws {RequestError} when it is an error.
+   * @throws {Error} when the supervisor has gone, is late, or says something else.
+   */
+  receive<S extends z.ZodMiniType>(schema: Schema<S>, patience = Infinity): Received<z.infer<S>> {
+    const end = monotonicMilliseconds() + patience;
+    for (;;) {
+      const received = this.receiveIfThere(schema);
+      if (received !== undefined) return received;
+      this.#waitUntil(end, POLLIN);
+    }
+  }
+
+  /**
+   * Takes the supervisor's next message, if one has come.
+   *
+   * @param schema What it has to be.
+   * @throws {RequestError} when it is an error.
+   * @throws {Error} when the supervisor has gone, or says something else.
+   */
+  receiveIfThere<S extends z.ZodMiniType>(schema: Schema<S>): Received<z.infer<S>> | undefined {
+    const received = receiveMessage(this.#socket, LIMITS);
+    if (received === undefined) return undefined;
+    if (received === "end") throw new Error("the pod has ended");
+    if (received === "too much") throw new Error("an answer with more than can be taken");
+    return decode(received, schema);
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]();
+  }
+
+  #waitUntil(end: number, events: number): void {
+    const rest = end - monotonicMilliseconds();
+    if (rest <= 0) throw new Error(NO_ANSWER);
+    waitForEvents([{ fd: this.fd, events }], rest === Infinity ? undefined : rest);
+  }
+}
+
+/** A failure may come in the place of any answer. */
+function decode<S extends z.ZodMiniType>(
+  { bytes, fds }: SocketMessage,
+  expected: Schema<S>,
+): Received<z.infer<S>> {
+  const answer = schema(() => z.union([Failure(), expected()]));
+  const received = decodeMessage(bytes, fds, answer);
+  const message = received.message as Checked<typeof Failure> | z.infer<S>;
+  if (!isFailure(message)) return { message, fds: received.fds };
+  received.fds[Symbol.dispose]();
+  throw new RequestError(message.error, message.code);
+}
+
+function isFailure(message: unknown): message is Failure {
+  return typeof message === "object" && message !== null && "error" in message;
+}
+
+function connect(): Fd {
+  try {
+    return connectToListener(POD_PATHS.control, PATIENCE);
+  } catch (error) {
+    if (failedWith(error, "ENOENT")) {
+      throw new Error("nobody can be asked: run has not begun, or has become the pod's only app");
+    }
+    if (failedWith(error, "ECONNREFUSED")) throw new Error("the pod has ended");
+    if (failedWith(error, "EAGAIN")) throw new Error(NO_ANSWER);
+    throw error;
+  }
+}

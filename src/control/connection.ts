@@ -1,0 +1,190 @@
+/**
+ * A client's connection, as the supervisor has it. Nothing here waits for the client.
+ *
+ * @module
+ */
+
+import * as z from "zod/mini";
+import { type Schema, schema } from "../appc/schema.ts";
+import type { Fd } from "../linux/fd.ts";
+import {
+  closeConnection,
+  receiveMessage,
+  sendMessage,
+  type SocketMessage,
+} from "../linux/message_socket.ts";
+import { describeError } from "../stage1/entrypoint.ts";
+import type { Debug } from "../stage1/log.ts";
+import { decodeMessage, encodeMessage, type NamedFd, type ReceivedFds } from "./envelope.ts";
+import { CLIENT_PATIENCE, LONGEST_MESSAGE, MOST_FDS, type ServerMessage } from "./messages.ts";
+
+/**
+ * Takes a message that was due, and the descriptors that came with it. It may take some of them.
+ */
+type Take<S extends z.ZodMiniType> = (message: z.infer<S>, fds: ReceivedFds) => void;
+
+/** A client's connection, as the handler of its request has it. */
+export interface Connection {
+  /**
+   * Called once, when the connection ends and neither `reply` nor `fail` has ended it: the client
+   * has gone, or said what it may not say, or is late, or the handler has thrown. What was begun
+   * for it is to be undone.
+   */
+  onEnd: (() => void) | undefined;
+
+  /**
+   * Sends a message, of a request that goes on.
+   *
+   * @param fds Descriptors that the client gets. They stay the caller's.
+   * @returns Whether it was sent. If not, the client has not taken earlier ones, or has gone.
+   */
+  send(message: ServerMessage, fds?: readonly NamedFd[]): boolean;
+
+  /** Sends the last message, by default `ok`, and ends the connection. */
+  reply(message?: ServerMessage, fds?: readonly NamedFd[]): void;
+
+  /**
+   * Tells the client why nothing came of its request, and ends the connection.
+   *
+   * @param why A line, or an error that becomes one.
+   * @param code A number by which the client knows the error.
+   */
+  fail(why: unknown, code?: number): void;
+
+  /**
+   * Waits for the client's next message, for {@linkcode CLIENT_PATIENCE} at most. A message that
+   * is not expected ends the connection.
+   */
+  expect<S extends z.ZodMiniType>(schema: Schema<S>, take: Take<S>): void;
+
+  /** Takes any number of messages, whenever the client sends them. */
+  listen<S extends z.ZodMiniType>(schema: Schema<S>, take: Take<S>): void;
+}
+
+/** The most characters of an error's line: it has to fit into a message. */
+const LONGEST_LINE = 4096;
+
+/** What is said of a message that cannot be taken. */
+const TOO_MUCH =
+  `message: longer than ${LONGEST_MESSAGE} bytes, or more than ${MOST_FDS} descriptors`;
+
+/** The schema of a client's message while none is expected: no message fits. */
+const Nothing = schema(() => z.never());
+
+const LIMITS = { bytes: LONGEST_MESSAGE, fds: MOST_FDS };
+
+/** A message that a connection waits for. */
+interface Expectation {
+  schema: Schema;
+  take: (message: never, fds: ReceivedFds) => void;
+  /** Whether it is over with the next message. */
+  isOnce: boolean;
+}
+
+/** A connection, as the server has it. */
+export class ServedConnection implements Connection {
+  onEnd: (() => void) | undefined;
+  readonly #socket: Fd;
+  readonly #now: () => number;
+  readonly #debug: Debug;
+  #expected: Expectation | undefined;
+  #deadline: number | undefined;
+  #isOver = false;
+
+  /** @param now Tells the time in milliseconds. */
+  constructor(socket: Fd, now: () => number, debug: Debug) {
+    this.#socket = socket;
+    this.#now = now;
+    this.#debug = debug;
+  }
+
+  /** The number of the descriptor to wait for. */
+  get fd(): number {
+    return this.#socket.number;
+  }
+
+  /** Whether it has ended. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** When the client's next message has to be there; undefined where none is due. */
+  get deadline(): number | undefined {
+    return this.#deadline;
+  }
+
+  send(message: ServerMessage, fds: readonly NamedFd[] = []): boolean {
+    if (this.#isOver) return false;
+    const bytes = encodeMessage(message, fds.map(([name]) => name));
+    try {
+      return sendMessage(this.#socket, bytes, fds.map(([, fd]) => fd));
+    } catch (error) {
+      // That the client has gone is also told by what is received: nothing.
+      this.#debug(`a client cannot be told: ${describeError(error)}`);
+      return false;
+    }
+  }
+
+  reply(message: ServerMessage = { ok: {} }, fds: readonly NamedFd[] = []): void {
+    this.send(message, fds);
+    this.#close();
+  }
+
+  fail(why: unknown, code?: number): void {
+    const error = describeError(why).slice(0, LONGEST_LINE);
+    this.reply(code === undefined ? { error } : { error, code });
+  }
+
+  expect<S extends z.ZodMiniType>(schema: Schema<S>, take: Take<S>): void {
+    this.#expected = { schema, take, isOnce: true };
+    this.#deadline = this.#now() + CLIENT_PATIENCE;
+  }
+
+  listen<S extends z.ZodMiniType>(schema: Schema<S>, take: Take<S>): void {
+    this.#expected = { schema, take, isOnce: false };
+    this.#deadline = undefined;
+  }
+
+  /** Takes the message that has come, or the end. */
+  onReadable(): void {
+    if (this.#isOver) return;
+    const received = receiveMessage(this.#socket, LIMITS);
+    if (received === "end") return this.#abort();
+    if (received === "too much") return this.#abort(TOO_MUCH);
+    if (received !== undefined) this.#take(received);
+  }
+
+  /** Ends the connection of a client that is late. */
+  checkTime(): void {
+    if (this.#deadline === undefined || this.#now() < this.#deadline) return;
+    this.#abort(`no message came for ${CLIENT_PATIENCE / 1000} seconds`);
+  }
+
+  #take({ bytes, fds }: SocketMessage): void {
+    const expected = this.#expected;
+    if (expected?.isOnce) this.#expected = this.#deadline = undefined;
+    try {
+      const received = decodeMessage(bytes, fds, expected?.schema ?? Nothing);
+      using descriptors = received.fds;
+      expected?.take(received.message as never, descriptors);
+    } catch (error) {
+      this.#abort(error);
+    }
+  }
+
+  /** Ends the connection, and has undone what was begun for it. */
+  #abort(why?: unknown): void {
+    const { onEnd } = this;
+    if (why !== undefined) this.#debug(`a client is refused: ${describeError(why)}`);
+    if (why === undefined) this.#close();
+    else this.fail(why);
+    onEnd?.();
+  }
+
+  #close(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#expected = this.#deadline = this.onEnd = undefined;
+    closeConnection(this.#socket);
+  }
+}
