@@ -8,6 +8,10 @@
  * before it when that has ended, so that no app loses what it was started behind. What takes longer
  * than it may is killed, which is why a pod takes no longer than all its apps together.
  *
+ * In a mutable pod, each app lives for itself: it is added, started, stopped, started again and
+ * removed, and its failure is nobody else's. Such a pod ends only when it is asked to, and has not
+ * failed then.
+ *
  * @module
  */
 
@@ -35,22 +39,37 @@ export type Action =
   | { do: "start"; app: string; phase: ActivePhase }
   | { do: "signal"; app: string; signal: number }
   | { do: "save-status"; app: string; status: number }
-  /** Report when so much time has gone by. It takes the place of an earlier one. */
-  | { do: "wait"; milliseconds: number };
+  /**
+   * Report when so much time has gone by, unless the app's process has ended by then. It takes the
+   * place of an earlier one of that app's.
+   */
+  | { do: "wait"; app: string; milliseconds: number };
 
 /** How many milliseconds an event handler has, where the end of the pod waits for it. */
 export const HANDLER_PATIENCE = 30_000;
+
+/**
+ * The status of an app that could not be started, in a mutable pod: to rkt, an app without one
+ * would run. It is that of the entrypoint that fails then.
+ */
+export const NOT_STARTED = 254;
 
 /** One app's state. */
 interface State extends Living {
   phase: Phase;
   /** Whether its own program has been started, not only a handler. */
   hasRun: boolean;
+  /** Whether somebody has asked this app to end, and not only its pod. */
+  isAsked: boolean;
+  /** The phase in which it was last asked, by whomever. */
+  askedIn: Phase | undefined;
 }
 
 /** The life of a pod's apps. Each method takes an event, and returns the actions, in order. */
 export class PodLife {
-  readonly #apps: ReadonlyMap<string, State>;
+  /** In the order in which they were started last. */
+  readonly #apps: Map<string, State>;
+  readonly #isMutable: boolean;
   /** Whether the pod is to end: an app has failed, or somebody has asked. */
   #stopping = false;
   /** Whether somebody has asked the pod to end. */
@@ -63,19 +82,23 @@ export class PodLife {
   #turn: Pick<State, "name" | "phase"> | undefined;
   #status = 0;
 
-  /** @param apps In the order in which they start. */
-  constructor(apps: readonly Living[]) {
-    this.#apps = new Map(apps.map((app) => [app.name, { ...app, phase: "ended", hasRun: false }]));
+  /**
+   * @param apps In the order in which they start.
+   * @param isMutable Whether apps are added later.
+   */
+  constructor(apps: readonly Living[], isMutable = false) {
+    this.#apps = new Map(apps.map((app) => [app.name, stateOf(app)]));
+    this.#isMutable = isMutable;
   }
 
-  /** Whether every app has ended. */
+  /** Whether every app has ended, and none is to come. */
   get isOver(): boolean {
-    return this.#states.every(({ phase }) => phase === "ended");
+    return this.#active().length === 0 && (this.#stopping || !this.#isMutable);
   }
 
   /** Whether every app's own program has been started. Some may have ended since. */
   get isReady(): boolean {
-    return this.#states.every(({ hasRun }) => hasRun);
+    return this.#isMutable || this.#states.every(({ hasRun }) => hasRun);
   }
 
   /** Whether the apps have been asked to end, or killed. */
@@ -83,7 +106,10 @@ export class PodLife {
     return this.#stopping;
   }
 
-  /** The pod's exit status: that of the app that failed first, 0 when none did. */
+  /**
+   * The pod's exit status: that of the app that failed first, 0 when none did. In a mutable pod, no
+   * app's status is the pod's.
+   */
   get status(): number {
     return this.#status;
   }
@@ -94,12 +120,58 @@ export class PodLife {
   }
 
   /**
+   * Returns what an app does.
+   *
+   * @returns `undefined` when the pod has no such app.
+   */
+  phaseOf(name: string): Phase | undefined {
+    return this.#apps.get(name)?.phase;
+  }
+
+  /** Adds an app, which does not start yet. */
+  add(app: Living): void {
+    this.#apps.set(app.name, stateOf(app));
+  }
+
+  /** Removes an app that has ended. */
+  remove(name: string): void {
+    this.#apps.delete(name);
+  }
+
+  /**
+   * Starts an app that has ended, or has been added.
+   *
+   * @throws {Error} when the pod has no such app.
+   */
+  startApp(name: string): Action[] {
+    const app = stateOf(this.#find(name));
+    // Those that were started later are asked to end before it.
+    this.#apps.delete(name);
+    this.#apps.set(name, app);
+    return [start(app, app.hasPreStart ? "pre-start" : "running")];
+  }
+
+  /**
+   * Asks an app to end, once. A handler that runs after it has a limited time from then on.
+   *
+   * @throws {Error} when the pod has no such app.
+   */
+  stopApp(name: string): Action[] {
+    const app = this.#find(name);
+    app.isAsked = true;
+    return app.phase === "ended" ? [] : this.#ask(app);
+  }
+
+  /**
    * Takes the end of an app's process.
    *
    * @throws {Error} when the pod has no such app.
    */
   ended(name: string, end: End): Action[] {
-    return [...this.#processEnded(this.#find(name), end), ...this.#nextTurn()];
+    const app = this.#find(name);
+    const actions = this.#processEnded(app, end);
+    const isAwaited = app.isAsked && app.phase === "post-stop";
+    return [...actions, ...(isAwaited ? this.#ask(app) : []), ...this.#nextTurn()];
   }
 
   /**
@@ -108,8 +180,13 @@ export class PodLife {
    * @throws {Error} when the pod has no such app.
    */
   notStarted(name: string): Action[] {
-    this.#find(name).phase = "ended";
-    return this.#nextTurn();
+    const app = this.#find(name);
+    const isItself = app.phase === "pre-start" || app.phase === "running";
+    app.phase = "ended";
+    return [
+      ...(this.#isMutable && isItself ? [saveStatus(app, NOT_STARTED)] : []),
+      ...this.#nextTurn(),
+    ];
   }
 
   /** Asks the apps to end, one after the other: an error keeps the pod from going on. */
@@ -126,9 +203,9 @@ export class PodLife {
     return this.#nextTurn();
   }
 
-  /** Kills what the end of the pod has waited for: it has had its time. */
-  patienceEnded(): Action[] {
-    return this.#turn ? [kill(this.#turn)] : [];
+  /** Kills an app whose end was waited for: it has had its time. */
+  patienceEnded(name: string): Action[] {
+    return this.#active().filter((app) => app.name === name).map(kill);
   }
 
   /** Kills all that runs: it is not to be waited for. */
@@ -154,7 +231,7 @@ export class PodLife {
   #processEnded(app: State, end: End): Action[] {
     switch (app.phase) {
       case "pre-start":
-        return isSuccess(end) && !this.#stopping
+        return isSuccess(end) && !this.#stopping && !app.isAsked
           ? [start(app, "running")]
           : this.#endOfApp(app, end, false);
       case "running":
@@ -168,11 +245,13 @@ export class PodLife {
 
   #endOfApp(app: State, end: End, hasPostStop: boolean): Action[] {
     const status = this.#statusOf(app, end);
-    this.#status ||= status;
-    this.#stopping ||= status !== 0;
+    if (!this.#isMutable) {
+      this.#status ||= status;
+      this.#stopping ||= status !== 0;
+    }
     app.phase = "ended";
     return [
-      { do: "save-status", app: app.name, status },
+      saveStatus(app, status),
       ...(hasPostStop ? [start(app, "post-stop")] : []),
     ];
   }
@@ -180,7 +259,8 @@ export class PodLife {
   /** An app that ends by the signal that asked it to has not failed. */
   #statusOf(app: State, end: End): number {
     if ("status" in end) return end.status;
-    return this.#stopping && end.signal === askingSignal(app) ? 0 : 128 + end.signal;
+    const isAsked = this.#stopping || app.isAsked;
+    return isAsked && end.signal === askingSignal(app) ? 0 : 128 + end.signal;
   }
 
   /** Where a pod is to end, goes on to the last app that has not ended, unless it is there. */
@@ -192,19 +272,26 @@ export class PodLife {
     return app ? this.#ask(app) : [];
   }
 
-  /** A post-stop handler has nothing to be asked for: it is on its way to the end. */
+  /**
+   * Asks an app to end, unless that has been done. A post-stop handler has nothing to be asked for:
+   * it is on its way to the end.
+   */
   #ask(app: State): Action[] {
-    const wait = (milliseconds: number): Action => ({ do: "wait", milliseconds });
-    if (app.phase === "post-stop") return this.#isAwaited() ? [wait(HANDLER_PATIENCE)] : [];
+    if (app.askedIn === app.phase) return [];
+    app.askedIn = app.phase;
+    const wait = (milliseconds: number): Action => ({ do: "wait", app: app.name, milliseconds });
+    if (app.phase === "post-stop") return this.#isAwaited(app) ? [wait(HANDLER_PATIENCE)] : [];
     if (this.#isHurried) return [];
     const ask: Action = { do: "signal", app: app.name, signal: askingSignal(app) };
     if (app.phase === "pre-start") return [ask, wait(HANDLER_PATIENCE)];
     return app.stop.patience === 0 ? [kill(app)] : [ask, wait(app.stop.patience)];
   }
 
-  /** Whether somebody waits for what is left, other than for a pod that ends by itself. */
-  #isAwaited(): boolean {
-    return this.#isAsked || this.#active().length > 1;
+  /**
+   * Whether somebody waits for the app, or for what is left of a pod that does not end by itself.
+   */
+  #isAwaited({ isAsked }: State): boolean {
+    return isAsked || this.#isAsked || this.#active().length > 1;
   }
 
   #active(): State[] {
@@ -214,6 +301,15 @@ export class PodLife {
   get #states(): State[] {
     return [...this.#apps.values()];
   }
+}
+
+function stateOf({ name, hasPreStart, hasPostStop, stop }: Living): State {
+  const living = { name, hasPreStart, hasPostStop, stop };
+  return { ...living, phase: "ended", hasRun: false, isAsked: false, askedIn: undefined };
+}
+
+function saveStatus({ name }: State, status: number): Action {
+  return { do: "save-status", app: name, status };
 }
 
 function start(app: State, phase: ActivePhase): Action {

@@ -8,44 +8,27 @@
  */
 
 import type { MemoryWatch } from "../cgroup/memory_watch.ts";
-import { monotonicMilliseconds } from "../linux/clock.ts";
 import type { Fd } from "../linux/fd.ts";
-import { STOP_SIGNALS, stopSelf, stopWith } from "../linux/job_control.ts";
-import { giveBackMemory } from "../linux/memory.ts";
-import { openProcess, signalProcess } from "../linux/pidfd.ts";
-import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
-import { childrenOf } from "../linux/proc.ts";
-import { signalGroupOf } from "../linux/process.ts";
-import { reapEnded } from "../linux/reap.ts";
-import { isIgnored } from "../linux/signal_actions.ts";
-import {
-  CATCHABLE_SIGNALS,
-  SIGCHLD,
-  SIGCONT,
-  SIGINT,
-  SIGKILL,
-  SIGNALS_OF_WRITES,
-  SIGQUIT,
-  SIGTERM,
-  SIGTTOU,
-  SIGWINCH,
-} from "../linux/signal_numbers.ts";
-import { openSignals, readSignals, type Signal, unblockSignals } from "../linux/signals.ts";
-import { changeOf, type End, stopOf } from "../linux/wait.ts";
-import { BY_FORCE } from "../process/supervisor_process.ts";
+import { type PollEvents, POLLIN } from "../linux/poll.ts";
+import { CATCHABLE_SIGNALS, SIGCONT, SIGKILL } from "../linux/signal_numbers.ts";
+import type { End } from "../linux/wait.ts";
 import { describeError, ToldError } from "../stage1/entrypoint.ts";
 import { type Debug, withLinesTo } from "../stage1/log.ts";
 import type { Streams } from "../stream/streams.ts";
-import { type Action, type ActivePhase, type Living, PodLife } from "./life.ts";
+import { type Action, type ActivePhase, type Living, type Phase, PodLife } from "./life.ts";
 import type { Notifications } from "./notifications.ts";
-import { stopJob } from "./stop_job.ts";
+import { ChildProcess, type Running, RunningProcesses, type SupervisedProcess } from "./running.ts";
+import { KERNEL, type SupervisorKernel } from "./supervisor_kernel.ts";
+import { SupervisorSignals } from "./supervisor_signals.ts";
 
 /** The pod as the supervisor acts on it. */
 export interface SupervisorHooks {
-  /** The apps, in the order in which they start. */
+  /** The apps that the pod begins with, in the order in which they start. */
   apps: readonly Living[];
   /** Starts the process of an app's phase, and returns its id. */
   start(app: string, phase: ActivePhase): number;
+  /** The apps that are added while the pod runs, if it is one of those. */
+  added: SupervisedApps | undefined;
   /** Records the process that `start` has returned, by which other entrypoints know the app. */
   started(app: string, pid: number): void;
   /** Returns the field of the manifest that says what an app does in a phase. */
@@ -84,7 +67,57 @@ export interface SupervisorHooks {
   streams: SupervisedStreams;
   memory: SupervisedMemory;
   notifications: SupervisedNotifications;
+  requests: SupervisedRequests;
   debug: Debug;
+}
+
+/** Whoever is asked, while the pod runs, to change it or to show what its apps do. */
+export interface SupervisedRequests {
+  /** Lists the events to wait for. */
+  interests(): PollEvents[];
+  /**
+   * Returns in how many milliseconds a client has had its time; `undefined` if none is waited for.
+   */
+  untilNext(): number | undefined;
+  /** Handles what has come, and whose time is over. No client's fault ends the pod. */
+  onReady(ready: readonly PollEvents[]): void;
+}
+
+/** The apps that are added while the pod runs. Others start them than this process. */
+export interface SupervisedApps {
+  /** Called once, before anything else, with what changes the pod. */
+  serve(changes: PodChanges): void;
+  /** Tells whether an app has been added. */
+  has(app: string): boolean;
+  /** Has the process of an app's phase started, which is told by `started` or `notStarted`. */
+  start(app: string, phase: ActivePhase): void;
+  /** Takes note that an app is not to start any more, of which no process has been started yet. */
+  abandonStart(app: string): void;
+  /** Takes note that an app has ended, and its handlers. */
+  ended(app: string): void;
+  /** Takes note, once, that the pod ends: nothing begins any more. */
+  stopping(): void;
+}
+
+/** The changes of a pod that somebody may ask for. Each app is one that has been added. */
+export interface PodChanges {
+  isStopping(): boolean;
+  /** Returns what an app does; `undefined` when the pod has no such app. */
+  phaseOf(app: string): Phase | undefined;
+  /** Adds an app, which does not start yet. */
+  add(app: Living): void;
+  /** Removes an app that has ended. */
+  remove(app: string): void;
+  /** Starts an app that has ended, or has been added. */
+  start(app: string): void;
+  /** Asks an app to end. */
+  stop(app: string): void;
+  /** Kills the process of an app that runs. */
+  kill(app: string): void;
+  /** Takes a process that has been started for an app. */
+  started(app: string, phase: ActivePhase, held: SupervisedProcess): void;
+  /** Takes note that a process of an app could not be started. */
+  notStarted(app: string): void;
 }
 
 /** What the loop needs of the watch over the pod's memory. */
@@ -113,42 +146,6 @@ export type SupervisedStreams = Pick<
   | "writeLine"
 >;
 
-const KERNEL = {
-  changeOf,
-  childrenOf,
-  endOf: reapEnded,
-  giveBackMemory,
-  isIgnored,
-  monotonicMilliseconds,
-  openProcess,
-  openSignals,
-  readSignals,
-  signalGroupOf,
-  signalProcess,
-  stopOf,
-  stopSelf,
-  stopWith,
-  unblockSignals,
-  waitForEvents,
-};
-
-/** The calls of the kernel that the loop makes. */
-export type SupervisorKernel = typeof KERNEL;
-
-/** Signals that ask the pod to end. */
-const ENDING: readonly number[] = [SIGTERM, SIGINT, SIGQUIT];
-
-/** Those of them that a shell has its background jobs ignore. `stop` asks by the other one. */
-const KEYBOARD: readonly number[] = [SIGINT, SIGQUIT];
-
-/** A process of an app that runs. */
-interface Running {
-  app: string;
-  phase: ActivePhase;
-  process: Fd;
-  pid: number;
-}
-
 /**
  * How many milliseconds there are to pass on the rest of what apps have written, once the pod was
  * asked to end: the reader may have stalled.
@@ -169,7 +166,7 @@ const QUIET = 3_000;
  * @throws {Error} when an app cannot be started, or something else fails that the pod cannot do
  * without; all apps have been asked to end, and have ended, then.
  */
-export function supervise(pod: SupervisorHooks, kernel: SupervisorKernel = KERNEL): number {
+export function supervise(pod: SupervisorHooks, kernel = KERNEL): number {
   using signals = kernel.openSignals(CATCHABLE_SIGNALS);
   const supervisor = new Supervisor(pod, signals, kernel);
   try {
@@ -197,15 +194,12 @@ function superviseToTheEnd(supervisor: Supervisor): number {
 
 class Supervisor {
   readonly #pod: SupervisorHooks;
-  readonly #signals: Fd;
+  readonly #signals: SupervisorSignals;
   readonly #kernel: SupervisorKernel;
   readonly #life: PodLife;
-  /** The signals of the keyboard that the caller ignores: run has not been asked by them. */
-  readonly #ignored: readonly number[];
-  /** By the number of the descriptor that holds the process. */
-  readonly #running = new Map<number, Running>();
-  /** When what was asked to end is killed, on the monotonic clock, in milliseconds. */
-  #deadline: number | undefined;
+  readonly #running = new RunningProcesses();
+  /** When an app that was asked to end is killed, on the monotonic clock, in milliseconds. */
+  readonly #deadlines = new Map<string, number>();
   /** Whether somebody has asked the pod to end. */
   #isUrged = false;
   /** What the hooks have been told of the pod, each once. */
@@ -219,10 +213,17 @@ class Supervisor {
 
   constructor(pod: SupervisorHooks, signals: Fd, kernel: SupervisorKernel) {
     this.#pod = pod;
-    this.#signals = signals;
     this.#kernel = kernel;
-    this.#ignored = KEYBOARD.filter(kernel.isIgnored);
-    this.#life = new PodLife(pod.apps);
+    this.#life = new PodLife(pod.apps, pod.added !== undefined);
+    this.#signals = new SupervisorSignals(signals, {
+      running: this.#running,
+      streams: pod.streams,
+      firstProcess: pod.firstProcess,
+      isUrged: () => this.#isUrged,
+      stop: () => this.#stop(),
+      kill: () => this.#kill(),
+    }, kernel);
+    pod.added?.serve(this.#changes());
   }
 
   get isOver(): boolean {
@@ -272,13 +273,13 @@ class Supervisor {
     this.#pod.notifications.onReady(ready);
     if (this.#pod.streams.hasEscaped) this.#stopAtOnce();
     const fds = new Set(ready.map(({ fd }) => fd));
-    if (fds.has(this.#signals.number)) this.#handleSignals();
-    // Listed before any is reaped: a process that starts meanwhile may get the number of a
-    // descriptor that has just been closed.
-    const ended = [...this.#running].filter(([fd]) => fds.has(fd));
-    for (const [, running] of ended) this.#reap(running);
+    // Listed before any descriptor is closed: a process that starts meanwhile may get its number.
+    const withNews = this.#running.withNews(fds);
+    if (fds.has(this.#signals.fd)) this.#signals.handle();
+    for (const running of withNews) this.#takeNews(running, fds);
+    this.#pod.requests.onReady(ready);
     this.#tellPhase();
-    if (this.#remaining() === 0) this.#giveUpWaiting();
+    this.#giveUpWaiting();
   }
 
   /**
@@ -290,15 +291,16 @@ class Supervisor {
     if (this.#hasLostStreams) return;
     streams.podEnded();
     const isShort = this.#isUrged || this.#failure;
-    this.#deadline = isShort ? this.#now() + REST_PATIENCE : undefined;
-    const signal = { fd: this.#signals.number, events: POLLIN };
-    while (!streams.isDone && this.#remaining() !== 0) {
-      const ready = this.#kernel.waitForEvents([signal, ...streams.interests()], this.#remaining());
-      const isAsked = ready.some(({ fd }) => fd === signal.fd) && this.#isAskedAgain();
+    let deadline = isShort ? this.#now() + REST_PATIENCE : undefined;
+    const left = () => deadline === undefined ? undefined : Math.max(0, deadline - this.#now());
+    const signal = { fd: this.#signals.fd, events: POLLIN };
+    while (!streams.isDone && left() !== 0) {
+      const ready = this.#kernel.waitForEvents([signal, ...streams.interests()], left());
+      const isAsked = ready.some(({ fd }) => fd === signal.fd) && this.#signals.isAskedAgain();
       if (isAsked && this.#isUrged) return;
       if (isAsked) {
         this.#isUrged = true;
-        this.#deadline = this.#now() + REST_PATIENCE;
+        deadline = this.#now() + REST_PATIENCE;
       }
       streams.onReady(ready);
     }
@@ -314,6 +316,7 @@ class Supervisor {
   #tellOnce(what: "allStarted" | "ready" | "stopping"): void {
     if (this.#told.has(what)) return;
     this.#told.add(what);
+    if (what === "stopping") this.#pod.added?.stopping();
     this.#orFail(() => this.#pod[what]());
   }
 
@@ -349,21 +352,15 @@ class Supervisor {
     }
   }
 
-  /** Tells whether a signal asks the pod to end, when no process of it is left. */
-  #isAskedAgain(): boolean {
-    const signals = this.#kernel.readSignals(this.#signals);
-    for (const { number } of signals) if (STOP_SIGNALS.includes(number)) this.#suspend(number);
-    return signals.some(({ number }) => ENDING.includes(number) && !this.#ignored.includes(number));
-  }
-
   #interests(): PollEvents[] {
-    const fds = [this.#signals.number, ...this.#running.keys()];
     const ofStreams = this.#hasLostStreams ? [] : this.#pod.streams.interests();
     return [
-      ...fds.map((fd) => ({ fd, events: POLLIN })),
+      { fd: this.#signals.fd, events: POLLIN },
+      ...this.#running.interests(),
       ...ofStreams,
       ...this.#pod.memory.interests(),
       ...this.#pod.notifications.interests(),
+      ...this.#pod.requests.interests(),
     ];
   }
 
@@ -374,19 +371,21 @@ class Supervisor {
       this.#untilQuiet(),
       this.#pod.memory.dueIn(this.#now()),
       this.#pod.notifications.untilNext(),
+      this.#pod.requests.untilNext(),
     ];
     const known = times.filter((time) => time !== undefined);
     return known.length > 0 ? Math.min(...known) : undefined;
   }
 
+  /** Milliseconds until the next app has had its time; `undefined` if none is waited for. */
   #remaining(): number | undefined {
-    if (this.#deadline === undefined) return undefined;
-    return Math.max(0, this.#deadline - this.#now());
+    if (this.#deadlines.size === 0) return undefined;
+    return Math.max(0, Math.min(...this.#deadlines.values()) - this.#now());
   }
 
   /** `undefined` where there is no memory to give back, or something else to wait for first. */
   #untilQuiet(): number | undefined {
-    const others = this.#deadline ?? this.#pod.memory.dueIn(this.#now());
+    const others = this.#remaining() ?? this.#pod.memory.dueIn(this.#now());
     return this.#isLean || others !== undefined ? undefined : QUIET;
   }
 
@@ -401,93 +400,11 @@ class Supervisor {
   }
 
   #giveUpWaiting(): void {
-    this.#deadline = undefined;
-    this.#perform(this.#life.patienceEnded());
-  }
-
-  #handleSignals(): void {
-    for (const signal of this.#kernel.readSignals(this.#signals)) this.#handleSignal(signal);
-  }
-
-  /**
-   * All but SIGKILL and SIGSTOP come here. What does not concern the pod itself is for the apps.
-   */
-  #handleSignal(signal: Signal): void {
-    const { number, pid, isKernels } = signal;
-    if (number === SIGCHLD) return this.#lookAtChildren();
-    // The kernel sends a terminal's signals to the apps in the caller's session as well.
-    if (isKernels && this.#pod.streams.isShared) return;
-    if (ENDING.includes(number)) return this.#handleEnding(signal);
-    if (STOP_SIGNALS.includes(number) && !this.#pod.streams.isShared) return this.#suspend(number);
-    if (number === SIGCONT) this.#regainTerminal();
-    if (number === SIGWINCH) this.#pod.streams.resize();
-    // A size that has changed is no concern of an app without a terminal.
-    if (number === SIGWINCH && isKernels) return;
-    if (!SIGNALS_OF_WRITES.includes(number) || pid !== Deno.pid) this.#signalAll(number);
-  }
-
-  #handleEnding({ number, value }: Signal): void {
-    if (value === BY_FORCE) this.#kill();
-    else if (!this.#ignored.includes(number)) this.#stop();
-  }
-
-  #lookAtChildren(): void {
-    this.#reapStrangers();
-    if (this.#pod.streams.isShared) { for (const app of this.#running.values()) this.#follow(app); }
-  }
-
-  /**
-   * Stops together with an app that its terminal has stopped: the shell waits for this process, and
-   * takes the terminal back when that stops.
-   */
-  #follow({ pid, process }: Running): void {
-    const signal = this.#kernel.stopOf(pid);
-    if (signal === undefined) return;
-    this.#kernel.stopWith(pid, signal);
-    // Nobody has let this process go on that has not been stopped.
-    if (!this.#handleOthers(this.#kernel.readSignals(this.#signals))) return;
-    this.#kernel.signalProcess(process, SIGCONT);
-    this.#kernel.signalGroupOf(pid, SIGCONT);
-  }
-
-  /**
-   * Stops this process with the apps, which are in sessions of their own, where the shell's signals
-   * do not reach them. Each leads a process group, and those that it has not made itself are in it.
-   */
-  #suspend(signal: number): void {
-    const job = {
-      signalPrograms: (number: number) => this.#signalGroups(number),
-      streams: this.#pod.streams,
-      readSignals: () => this.#kernel.readSignals(this.#signals),
-      ending: ENDING,
-    };
-    this.#handleOthers(stopJob(signal, job, this.#kernel.stopSelf));
-  }
-
-  /**
-   * Handles the signals that have come while this process was stopped, but for the one that let it
-   * go on.
-   *
-   * @returns Whether there was that one.
-   */
-  #handleOthers(signals: readonly Signal[]): boolean {
-    const others = signals.filter(({ number }) => number !== SIGCONT);
-    for (const signal of others) this.#handleSignal(signal);
-    return others.length < signals.length;
-  }
-
-  /** Whoever stopped this process by SIGSTOP may have used the terminal since. */
-  #regainTerminal(): void {
-    const { streams } = this.#pod;
-    if (!streams.isInBackground) streams.resume();
-    else if (!this.#isUrged) this.#suspend(SIGTTOU);
-  }
-
-  /** An app can make children of this process, by `CLONE_PARENT`. They would stay zombies. */
-  #reapStrangers(): void {
-    const known = new Set([...this.#running.values()].map(({ pid }) => pid));
-    for (const pid of this.#kernel.childrenOf(Deno.pid)) {
-      if (!known.has(pid) && pid !== this.#pod.firstProcess) this.#kernel.changeOf(pid);
+    const now = this.#now();
+    for (const [app, deadline] of [...this.#deadlines]) {
+      if (deadline > now) continue;
+      this.#deadlines.delete(app);
+      this.#perform(this.#life.patienceEnded(app));
     }
   }
 
@@ -506,16 +423,24 @@ class Supervisor {
     this.#perform(this.#life.hurry());
   }
 
-  #reap(running: Running): void {
-    const end = this.#kernel.endOf(running.pid);
-    this.#running.delete(running.process.number);
-    running.process[Symbol.dispose]();
-    this.#pod.debug(`${running.app}: ended with ${JSON.stringify(end)}`);
-    this.#orFail(() => this.#pod.sweep(running.app));
+  #takeNews(running: Running, ready: ReadonlySet<number>): void {
+    const end = running.process.endAfter(ready);
+    if (end === undefined) return;
+    const { app } = running;
+    this.#running.remove(running);
+    this.#deadlines.delete(app);
+    this.#pod.debug(`${app}: ended with ${JSON.stringify(end)}`);
+    this.#orFail(() => this.#pod.sweep(app));
     // Why it has ended is told before what comes of that.
     this.#pod.memory.look(this.#now());
     this.#tellFailure(running, end);
-    this.#perform(this.#life.ended(running.app, end));
+    this.#perform(this.#life.ended(app, end));
+    this.#tellEnd(app);
+  }
+
+  /** Tells whoever waits for an app that it has ended, its handlers and all. */
+  #tellEnd(app: string): void {
+    if (this.#life.phaseOf(app) === "ended") this.#pod.added?.ended(app);
   }
 
   /** Reports the failure of a handler. An app's own end is told by the exit status. */
@@ -540,50 +465,70 @@ class Supervisor {
       case "save-status":
         return this.#orFail(() => this.#pod.saveStatus(action.app, action.status));
       case "wait":
-        this.#deadline = this.#now() + action.milliseconds;
+        this.#deadlines.set(action.app, this.#now() + action.milliseconds);
     }
   }
 
   /** Once an error ends the pod, handlers still run after the apps that end. */
   #startIfPossible(app: string, phase: ActivePhase): void {
-    if (this.#failure && phase !== "post-stop") return this.#perform(this.#life.notStarted(app));
+    if (this.#failure && phase !== "post-stop") return this.#notStarted(app);
+    const { added } = this.#pod;
     try {
-      this.#start(app, phase);
+      this.#pod.debug(`${app}: ${phase}`);
+      if (added?.has(app)) added.start(app, phase);
+      else this.#start(app, phase);
     } catch (error) {
-      this.#perform(this.#life.notStarted(app));
-      this.#fail(error);
+      this.#notStarted(app);
+      // An app that was added is nobody else's concern.
+      if (!added?.has(app)) this.#fail(error);
+      else this.#pod.streams.say(describeError(error));
     }
   }
 
   #start(app: string, phase: ActivePhase): void {
-    this.#pod.debug(`${app}: ${phase}`);
     const pid = this.#pod.start(app, phase);
-    // The number of a child stays the child's until it has been waited for.
-    const process = this.#kernel.openProcess(pid)!;
-    this.#running.set(process.number, { app, phase, process, pid });
+    this.#running.add({ app, phase, process: new ChildProcess(pid, this.#kernel) });
     this.#orFail(() => this.#pod.started(app, pid));
   }
 
+  #notStarted(app: string): void {
+    this.#deadlines.delete(app);
+    this.#perform(this.#life.notStarted(app));
+    this.#tellEnd(app);
+  }
+
   #signal(app: string, signal: number): void {
-    const running = [...this.#running.values()].filter((it) => it.app === app);
+    const running = this.#running.of(app);
+    // Whoever starts it has not done so yet.
+    if (running.length === 0) this.#pod.added?.abandonStart(app);
     for (const { process } of running) {
       this.#pod.debug(`${app}: signal ${signal}`);
-      this.#kernel.signalProcess(process, signal);
+      process.signal(signal);
       // An app that somebody has stopped has to go on, to be able to end.
-      if (signal !== SIGKILL) this.#kernel.signalProcess(process, SIGCONT);
+      if (signal !== SIGKILL) process.signal(SIGCONT);
     }
   }
 
-  /** A process that is about to lead a group, and does not yet, is signalled alone. */
-  #signalGroups(signal: number): void {
-    for (const { pid, process } of this.#running.values()) {
-      this.#kernel.signalProcess(process, signal);
-      this.#kernel.signalGroupOf(pid, signal);
-    }
-  }
-
-  #signalAll(signal: number): void {
-    for (const { process } of this.#running.values()) this.#kernel.signalProcess(process, signal);
+  /** Returns how those change the pod who are asked to, while it runs. */
+  #changes(): PodChanges {
+    const life = this.#life;
+    return {
+      isStopping: () => life.isStopping,
+      phaseOf: (app) => life.phaseOf(app),
+      add: (app) => life.add(app),
+      remove: (app) => {
+        life.remove(app);
+        this.#isLean = false;
+      },
+      start: (app) => this.#perform(life.startApp(app)),
+      stop: (app) => this.#perform(life.stopApp(app)),
+      kill: (app) => this.#signal(app, SIGKILL),
+      started: (app, phase, process) => {
+        this.#running.add({ app, phase, process });
+        this.#isLean = false;
+      },
+      notStarted: (app) => this.#notStarted(app),
+    };
   }
 
   /** Milliseconds on the monotonic clock. */

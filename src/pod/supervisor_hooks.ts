@@ -107,6 +107,8 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
       debug,
     ),
     notifications,
+    added: undefined,
+    requests: { interests: () => [], untilNext: () => undefined, onReady: () => {} },
     debug,
   };
 }

@@ -13,7 +13,8 @@ import type { Signal } from "../linux/signals.ts";
 import type { End } from "../linux/wait.ts";
 import { USUAL_STOP } from "../plan/stop.ts";
 import type { Living } from "./life.ts";
-import { supervise, type SupervisorHooks, type SupervisorKernel } from "./supervisor.ts";
+import { supervise, type SupervisorHooks } from "./supervisor.ts";
+import type { SupervisorKernel } from "./supervisor_kernel.ts";
 
 /** The descriptors of signals, streams and memory, and the first that a process may get. */
 const SIGNALS = 10;
@@ -160,6 +161,8 @@ export class DoubleOfPod {
       streams: this.#makeStreams(),
       memory: this.#makeMemory(),
       notifications: this.#makeNotifications(),
+      added: undefined,
+      requests: { interests: () => [], untilNext: () => undefined, onReady: () => {} },
       debug: () => {},
     };
   }
