@@ -5,8 +5,7 @@
  * @module
  */
 
-import { must, type Result } from "../host.ts";
-import { mountsUnder } from "../procfs.ts";
+import { type Host, must, type Result, thisHost } from "../host.ts";
 import {
   type AppOptions,
   composeApp,
@@ -76,7 +75,7 @@ export class Apps {
   async startAdd(app: AppOptions, options: LaunchOptions = {}): Promise<Program> {
     const lock = await this.#lockManifest();
     try {
-      const name = await this.#prepareAdd(app);
+      const name = await this.#prepareAdd(app, options.host);
       const args = ["--debug=false", `--uuid=${this.#pod.uuid}`, `--app=${name}`];
       const program = this.#pod.startCrossing("app/add", args, options);
       program.result.finally(() => lock.close());
@@ -122,7 +121,7 @@ export class Apps {
     using _lock = await this.#lockManifest();
     this.#find(this.#readManifest(), name);
     const removed = await this.#leavePod(name, options);
-    if (removed.code === 0) await this.#removeFiles(name);
+    if (removed.code === 0) await this.#removeFiles(name, options.host);
     return removed;
   }
 
@@ -158,7 +157,7 @@ export class Apps {
   }
 
   /** Writes all that stage0 has to have written before `app/add` begins. */
-  async #prepareAdd(options: AppOptions): Promise<string> {
+  async #prepareAdd(options: AppOptions, host?: Host): Promise<string> {
     const { dir } = this.#pod;
     if (!await this.#pod.isRunning()) throw new Error("pod is not running");
     const manifest = this.#readManifest();
@@ -168,7 +167,7 @@ export class Apps {
     if (manifest.apps.some((other) => other.name === name)) {
       throw new Error(`error: multiple apps with name ${name}`);
     }
-    await placeApp(dir, name, tree, this.#site.overlay);
+    await placeApp(dir, name, tree, this.#site.overlay, host);
     await Deno.mkdir(`${this.#pod.stage1Rootfs}/rkt/env`, { recursive: true });
     await Deno.writeTextFile(`${this.#pod.stage1Rootfs}/rkt/env/${name}`, formatEnvironment(app));
     await this.#updateManifest({ ...manifest, apps: [...manifest.apps, app] });
@@ -188,12 +187,12 @@ export class Apps {
    * Removes an app's files, as rkt does: with an overlay, those of all apps of the same image, and
    * never the marks of its having been created and started.
    */
-  async #removeFiles(name: string): Promise<void> {
+  async #removeFiles(name: string, host: Host = thisHost): Promise<void> {
     const { dir } = this.#pod;
     if (this.#site.overlay) {
       const id = await Deno.readTextFile(`${dir}/appsinfo/${name}/treeStoreID`);
       const root = this.#pod.appRootfs(name);
-      if (mountsUnder(root).length > 0) await must(["umount", root]);
+      await must(["sh", "-c", UNMOUNT, root], host);
       await removeAll(`${dir}/overlay/${id}`);
     }
     await removeAll(`${dir}/appsinfo/${name}`);
@@ -241,6 +240,9 @@ export class Apps {
     await Deno.rename(temporary, file);
   }
 }
+
+/** Unmounts an app's root, without force: whoever still holds it keeps that from being done. */
+const UNMOUNT = 'test ! -d "$0" || umount "$0"';
 
 /** The exit status of `app/stop` for an app that does not run. */
 export const NOT_RUNNING = 5;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { execute, must } from "../host.ts";
+import { execute, type Host, must, thisHost } from "../host.ts";
 import { mountsUnder } from "../procfs.ts";
 import {
   annotation,
@@ -127,12 +127,13 @@ async function copyStage1(dir: string, tree: Tree): Promise<void> {
   await must(["cp", "--archive", "--no-target-directory", tree.rootfs, target]);
 }
 
-/** Places an app's image, also in a pod that runs already. */
+/** Places an app's image, also in a pod that runs already, on the host on which it runs. */
 export async function placeApp(
   dir: string,
   name: string,
   tree: Tree,
   overlay: boolean,
+  host: Host = thisHost,
 ): Promise<void> {
   const info = `${dir}/appsinfo/${name}`;
   const target = `${dir}/stage1/rootfs/opt/stage2/${name}`;
@@ -142,14 +143,20 @@ export async function placeApp(
   await write(`${info}/treeStoreID`, tree.id);
   await write(`${target}/manifest`, tree.manifestText);
   if (overlay) {
-    await mountOverlay(tree.rootfs, `${dir}/overlay/${tree.id}`, name, `${target}/rootfs`);
+    await mountOverlay(tree.rootfs, `${dir}/overlay/${tree.id}`, name, `${target}/rootfs`, host);
   } else {
     await must(["cp", "--archive", tree.rootfs, target]);
   }
-  await linkMtab(`${target}/rootfs/etc`);
+  await linkMtab(`${target}/rootfs/etc`, host);
 }
 
-async function mountOverlay(lower: string, dir: string, app: string, target: string) {
+async function mountOverlay(
+  lower: string,
+  dir: string,
+  app: string,
+  target: string,
+  host: Host = thisHost,
+): Promise<void> {
   const mode = (await Deno.stat(lower)).mode! & 0o7777;
   const [upper, work] = [`${dir}/upper/${app}`, `${dir}/work/${app}`];
   await Deno.mkdir(upper, { recursive: true });
@@ -157,19 +164,14 @@ async function mountOverlay(lower: string, dir: string, app: string, target: str
   await Deno.mkdir(work, { recursive: true });
   await Deno.mkdir(target, { recursive: true });
   const layers = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
-  await must(["mount", "-t", "overlay", "overlay", "-o", layers, target]);
+  await must(["mount", "-t", "overlay", "overlay", "-o", layers, target], host);
 }
 
 /** Gives an app that has `/etc` but no `/etc/mtab` the link that programs expect. */
-async function linkMtab(etc: string): Promise<void> {
-  try {
-    await Deno.symlink("../proc/self/mounts", `${etc}/mtab`);
-  } catch (error) {
-    const there = error instanceof Deno.errors.AlreadyExists;
-    const noEtc = error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.NotADirectory;
-    if (!there && !noEtc) throw error;
-  }
+async function linkMtab(etc: string, host: Host): Promise<void> {
+  const link = 'test ! -d "$0" || test -e "$0/mtab" -o -L "$0/mtab" || ' +
+    'ln -s ../proc/self/mounts "$0/mtab"';
+  await must(["sh", "-c", link, etc], host);
 }
 
 /** Returns the absolute path of an entrypoint, which the stage1's manifest names, below a root. */
