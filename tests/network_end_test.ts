@@ -144,7 +144,9 @@ scenario("a plugin that fails at a pod's end is told, and called again by gc", O
   const result = await pod.run({ host, flags: { net: "odd", localConfig: dir } });
   assertEquals([result.code, result.stderr], [7, "run: left to gc: --net=odd: odd: broken\n"]);
   await Deno.remove(`${dir}/broken`);
-  assertQuiet(await pod.gc({ host }));
+  const { code, stderr } = await pod.gc({ host, args: ["--debug", pod.uuid] });
+  assertEquals(code, 0);
+  assertMatch(stderr, /^gc: leave network odd\ngc: executing net-plugin odd$/m);
   assertEquals(Deno.readTextFileSync(`${dir}/calls`), "ADD\nDEL\nDEL\n");
   assertEquals(await describeNetwork(host), before);
 });

@@ -78,7 +78,11 @@ function leave(
   // When the namespace is gone, plugins still undo what they did outside of it.
   const netns = isNetworkPinned(uuid) ? pinnedNetworkPath(uuid) : "";
   const context = { uuid, netns, searchPath, ifName, args, environment, run };
-  return network.calls.toReversed().flatMap((call) => removePod(network, call, context));
+  return network.calls.toReversed().flatMap((call) => {
+    // In the words of rkt's default stage1, which scripts look for.
+    debug(`executing net-plugin ${call.type}`);
+    return removePod(network, call, context);
+  });
 }
 
 function removePod(
