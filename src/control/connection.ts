@@ -4,10 +4,11 @@
  * @module
  */
 
-import * as z from "zod/mini";
-import { type Schema, schema } from "../appc/schema.ts";
+import type * as z from "zod/mini";
+import type { Schema } from "../appc/schema.ts";
 import type { Fd } from "../linux/fd.ts";
 import {
+  closeAll,
   closeConnection,
   receiveMessage,
   sendMessage,
@@ -67,9 +68,6 @@ const LONGEST_LINE = 4096;
 /** What is said of a message that cannot be taken. */
 const TOO_MUCH =
   `message: longer than ${LONGEST_MESSAGE} bytes, or more than ${MOST_FDS} descriptors`;
-
-/** The schema of a client's message while none is expected: no message fits. */
-const Nothing = schema(() => z.never());
 
 const LIMITS = { bytes: LONGEST_MESSAGE, fds: MOST_FDS };
 
@@ -162,11 +160,15 @@ export class ServedConnection implements Connection {
 
   #take({ bytes, fds }: SocketMessage): void {
     const expected = this.#expected;
-    if (expected?.isOnce) this.#expected = this.#deadline = undefined;
+    if (expected === undefined) {
+      closeAll(fds);
+      return this.#abort("message: nothing is expected");
+    }
+    if (expected.isOnce) this.#expected = this.#deadline = undefined;
     try {
-      const received = decodeMessage(bytes, fds, expected?.schema ?? Nothing);
+      const received = decodeMessage(bytes, fds, expected.schema);
       using descriptors = received.fds;
-      expected?.take(received.message as never, descriptors);
+      expected.take(received.message as never, descriptors);
     } catch (error) {
       this.#abort(error);
     }
