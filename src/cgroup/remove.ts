@@ -15,8 +15,9 @@ import {
 import { waitMilliseconds } from "../linux/clock.ts";
 import { openProcess, signalProcess } from "../linux/pidfd.ts";
 import { startOf } from "../linux/proc.ts";
+import { exists } from "../linux/stat.ts";
 import { SIGKILL } from "../linux/signal_numbers.ts";
-import { machineCgroupName, podCgroupName } from "../plan/cgroup/names.ts";
+import { appCgroupName, machineCgroupName, podCgroupName } from "../plan/cgroup/names.ts";
 import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";
 import { loadCgroupPaths } from "./paths_file.ts";
@@ -62,7 +63,22 @@ export function describeHiddenCgroups(uuid: string): string[] {
  * @throws {Error} when a process in a cgroup does not end.
  */
 export function removeCgroups(names: readonly string[], debug: Debug): void {
-  const { visible: directories } = loadCgroupPaths(names);
+  removeDirectories(loadCgroupPaths(names).visible, debug);
+}
+
+/**
+ * Removes the cgroups of one app, and kills the processes in them. Having none is no error.
+ *
+ * @param uuid The pod's UUID.
+ * @throws {Error} when a process in a cgroup does not end.
+ */
+export function removeAppCgroups(uuid: string, app: string, debug: Debug): void {
+  const { visible } = loadCgroupPaths([machineCgroupName(uuid)]);
+  const ofApp = visible.map((path) => `${path}/${appCgroupName(app)}`);
+  removeDirectories(ofApp.filter(exists), debug);
+}
+
+function removeDirectories(directories: readonly string[], debug: Debug): void {
   // In all hierarchies at once, because not every one can freeze processes.
   killIn(directories, debug);
   for (const directory of directories) {

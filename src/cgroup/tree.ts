@@ -89,6 +89,32 @@ export interface AppCgroups {
   directories: Map<string, Fd>;
 }
 
+/** A pod's cgroups, as apps get theirs below them. */
+interface StandingCgroups extends Pick<PodCgroups, "notes"> {
+  branches: readonly Pick<Branch, "plan" | "directory">[];
+}
+
+/**
+ * Makes the cgroups of an app that is added to a pod, below those that the pod has.
+ *
+ * @param plans Those of the app, in the pod's cgroups.
+ * @returns Those that could be made; and what could not be enforced, and why: one line each.
+ */
+export function makeAddedCgroups(
+  plans: readonly PodCgroupPlan[],
+  debug: Debug,
+): { cgroups: AppCgroups; notes: string[] } {
+  const notes: string[] = [];
+  using opened = new DisposableStack();
+  const branches = plans.flatMap((plan) => {
+    const open = () => opened.use(openFile(plan.path, O_PATH | O_DIRECTORY));
+    const directory = attempt(plan, notes, debug, open);
+    return directory ? [{ plan, directory }] : [];
+  });
+  const [cgroups] = makeAppCgroups({ branches, notes }, debug).values();
+  return { cgroups: cgroups ?? { procsFds: [], directories: new Map() }, notes };
+}
+
 /**
  * Makes the apps' cgroups in the pod's, and limits them. Pid 1 has to be in the cgroup that it
  * stays in. What could not be enforced is added to the notes.
@@ -96,7 +122,7 @@ export interface AppCgroups {
  * @returns Those that could be made, by the app's name.
  */
 export function makeAppCgroups(
-  { branches, notes }: PodCgroups,
+  { branches, notes }: StandingCgroups,
   debug: Debug,
 ): Map<string, AppCgroups> {
   const made = new Map<string, AppCgroups>();

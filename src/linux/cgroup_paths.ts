@@ -154,11 +154,44 @@ export function isVisible({ id, mountPoint }: Pick<Mount, "id" | "mountPoint">):
  * ```
  */
 export function cgroupPathOf(directory: string, mounts: readonly Mount[]): string | undefined {
-  const mount = mounts.findLast(({ type, mountPoint }) =>
-    type.startsWith("cgroup") && isWithin(directory, mountPoint)
-  );
+  const mount = mountOf(directory, mounts);
   if (mount === undefined) return undefined;
   return (mount.root === "/" ? "" : mount.root) + directory.slice(mount.mountPoint.length);
+}
+
+/**
+ * Finds the hierarchy of a cgroup.
+ *
+ * @param directory Its absolute path in the file system.
+ * @param text The text of /proc/PID/cgroup of any process: it lists all hierarchies.
+ * @returns The hierarchy's controllers, none for version 2; `undefined` where no mount shows it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseMountinfo } from "./mountinfo.ts";
+ * const mounts = parseMountinfo("41 31 0:38 / /cg/cpu rw - cgroup cgroup rw,cpu,cpuacct\n");
+ * const text = "3:cpu,cpuacct:/\n0::/\n";
+ * assertEquals(hierarchyOf("/cg/cpu/a/b", mounts, text), ["cpu", "cpuacct"]);
+ * assertEquals(hierarchyOf("/cg/memory/a", mounts, text), undefined);
+ * ```
+ */
+export function hierarchyOf(
+  directory: string,
+  mounts: readonly Mount[],
+  text = readKernelFile("/proc/self/cgroup"),
+): string[] | undefined {
+  const mount = mountOf(directory, mounts);
+  return mount &&
+    parseOwnCgroups(text).map(({ controllers }) => controllers)
+      .find((controllers) => holds(mount, controllers));
+}
+
+/** Of mounts at one place, the last one can be seen. */
+function mountOf(directory: string, mounts: readonly Mount[]): Mount | undefined {
+  return mounts.findLast(({ type, mountPoint }) =>
+    type.startsWith("cgroup") && isWithin(directory, mountPoint)
+  );
 }
 
 function parseOwnCgroups(text: string): { controllers: string[]; path: string }[] {

@@ -113,8 +113,21 @@ export function makeLinkAt(directory: Fd, target: string, name: string): void {
  * @throws {SyscallError} `EISDIR` for a directory, or when the file cannot be removed.
  */
 export function removeFile(path: string): void {
+  removeFrom(AT_FDCWD, path);
+}
+
+/**
+ * Removes a file of a directory if it is there: unlinkat(2).
+ *
+ * @throws {SyscallError} `EISDIR` for a directory, or when the file cannot be removed.
+ */
+export function removeAt(directory: Fd, name: string): void {
+  removeFrom(directory.number, name);
+}
+
+function removeFrom(directory: number, path: string): void {
   try {
-    syscall("unlinkat", AT_FDCWD, path, 0);
+    syscall("unlinkat", directory, path, 0);
   } catch (error) {
     if (!failedWith(error, "ENOENT")) throw error;
   }

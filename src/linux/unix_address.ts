@@ -7,6 +7,8 @@
 import { type Bytes, concatenate } from "./bytes.ts";
 import { AT_FDCWD, type Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
+import { O_NOFOLLOW, O_PATH, openAt } from "./open.ts";
+import { statFd } from "./stat.ts";
 import { encodeText } from "./text.ts";
 
 /** The family of such sockets. */
@@ -28,6 +30,21 @@ export function bindSocket(socket: Fd, address: string, mode: number): void {
   const name = socketName(address);
   syscall("bind", socket.number, name, name.length);
   if (!isAbstract(address)) syscall("fchmodat", AT_FDCWD, address, mode);
+}
+
+/**
+ * Gives a socket a name in a directory that others may change meanwhile.
+ *
+ * @param mode The permission bits, whatever the umask.
+ * @throws {SyscallError} `EADDRINUSE` when something has the name.
+ * @throws {Error} when somebody else has put something in its place by now.
+ */
+export function bindSocketAt(socket: Fd, directory: Fd, name: string, mode: number): void {
+  const address = socketName(`/proc/self/fd/${directory.number}/${name}`);
+  syscall("bind", socket.number, address, address.length);
+  using made = openAt(directory, name, O_PATH | O_NOFOLLOW);
+  if (statFd(made).kind !== "other") throw new Error(`${name}: is not the socket that it was`);
+  syscall("fchmodat", AT_FDCWD, `/proc/self/fd/${made.number}`, mode);
 }
 
 /**

@@ -20,11 +20,13 @@ import { heardSignals } from "../plan/stop.ts";
 import { type Activation, launch } from "../process/launch.ts";
 import type { MountTrees } from "../rootfs/app_mounts.ts";
 import { assembleRoot, moveIntoRoot } from "../rootfs/app_root.ts";
-import { clonePodTrees, type OwnRoot } from "../rootfs/pod_root.ts";
+import { clonePodTrees, type OwnRoot, type PodRoot } from "../rootfs/pod_root.ts";
 import { findProgram, openWorkingDirectory } from "../rootfs/program.ts";
 import { type AppUser, resolveUser } from "../rootfs/users.ts";
 import { withContext } from "../stage1/context.ts";
-import { type Debug, warn } from "../stage1/log.ts";
+import { saveCredentials } from "../stage1/credentials_file.ts";
+import { saveEnvironment } from "../stage1/environment_file.ts";
+import type { Debug } from "../stage1/log.ts";
 import type { Stdio } from "../stream/stdio.ts";
 import type { PodNamespaces } from "./namespaces.ts";
 
@@ -35,6 +37,8 @@ export interface BuiltApp {
   user: AppUser;
   /** The open `cgroup.procs` or `tasks` of each cgroup that its processes join. */
   procsFds: readonly Fd[];
+  /** What had no effect while its root was built, and why: one line each. */
+  notes: string[];
 }
 
 /** A program that an app's manifest names, and the user who runs it. */
@@ -53,27 +57,35 @@ export interface AppProgram {
  * Builds an app's root, in a mount namespace of the app's own.
  *
  * @param hostTrees The clones of what the app gets of the host.
+ * @param podRoot The root of its pod, if that has one.
  * @param procsFds The open `cgroup.procs` or `tasks` of each cgroup that its processes join.
  * @throws {Error} which names the field of the manifest that could not be carried out.
  */
 export function buildApp(
   plan: AppPlan,
   hostTrees: MountTrees,
-  namespaces: PodNamespaces | undefined,
+  podRoot: PodRoot | undefined,
   procsFds: readonly Fd[],
   debug: Debug,
 ): BuiltApp {
   const steps = plan.mounts.filter((step): step is PodTreeStep => step.kind === "pod-tree");
-  const podTrees = namespaces ? clonePodTrees(namespaces.root, steps) : [];
+  const podTrees = podRoot ? clonePodTrees(podRoot, steps) : [];
   const trees = new Map([...hostTrees, ...podTrees]);
-  const root = inOwnMounts(() => {
-    const namespace = openNamespace("self", "mnt");
+  const { root, notes } = inOwnMounts(() => {
+    const mounts = openNamespace("self", "mnt");
     const { root, notes } = assembleRoot(plan, trees, debug);
-    for (const line of notes) warn("run", line);
     moveIntoRoot(root, debug);
-    return { mounts: namespace, root };
+    return { root: { mounts, root }, notes };
   });
-  return { plan, root, user: resolveUser(root.root, plan.user, plan.ids), procsFds };
+  return { plan, root, user: resolveUser(root.root, plan.user, plan.ids), procsFds, notes };
+}
+
+/** Saves what `enter` takes of an app, so that it need not look into the app's own files. */
+export function saveForEnter(
+  { plan: { name, environment }, user: { credentials, account } }: BuiltApp,
+): void {
+  saveCredentials(name, credentials);
+  saveEnvironment(name, environmentEntries(withAccount(environment, account)));
 }
 
 /**

@@ -17,19 +17,16 @@ import {
 import type { Fd } from "../linux/fd.ts";
 import { O_RDWR, openFile } from "../linux/open.ts";
 import type { AppPlan } from "../plan/app.ts";
-import { environmentEntries, withAccount } from "../plan/environment.ts";
 import type { SupervisedPlan } from "../plan/pod.ts";
 import { cloneHostTrees } from "../rootfs/app_root.ts";
 import { maskPodRoot, showCgroups } from "../rootfs/pod_root.ts";
 import { makeSyslogSockets } from "../rootfs/syslog_sockets.ts";
-import { saveCredentials } from "../stage1/credentials_file.ts";
-import { saveEnvironment } from "../stage1/environment_file.ts";
 import { type Debug, warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { savePodFile } from "../stage1/pod_file.ts";
 import { openServiceManager, type ServiceManager } from "../stage1/service_manager.ts";
 import { Streams } from "../stream/streams.ts";
-import { buildApp, type BuiltApp } from "./app.ts";
+import { buildApp, type BuiltApp, saveForEnter } from "./app.ts";
 import type { PreparedContext } from "./context.ts";
 import { applySysctls } from "./kernel_settings.ts";
 import { makePodNamespaces, type PodNamespaces } from "./namespaces.ts";
@@ -81,9 +78,10 @@ export function createPod(plan: SupervisedPlan, context: PreparedContext): Creat
   const build = (app: AppPlan) => {
     const { procsFds = [], directories = new Map() } = ofApps.get(app.name) ?? {};
     const trees = cloneHostTrees(app, sources, directories);
-    return buildApp(app, trees, namespaces, procsFds, debug);
+    return buildApp(app, trees, namespaces?.root, procsFds, debug);
   };
   const apps = new Map(plan.apps.map((app) => [app.name, build(app)]));
+  for (const { notes } of apps.values()) for (const line of notes) warn("run", line);
   if (namespaces) showCgroups(namespaces.root, cloneShownCgroups(cgroups, ofApps));
   for (const { directories } of ofApps.values()) directories.forEach((fd) => fd[Symbol.dispose]());
   for (const app of apps.values()) saveForEnter(app);
@@ -93,12 +91,6 @@ export function createPod(plan: SupervisedPlan, context: PreparedContext): Creat
     ...{ apps, namespaces, cgroups, streams, notifications, manager, lock, debug },
     [Symbol.dispose]: dispose,
   };
-}
-
-/** Saves what `enter` takes of an app, so that it need not look into the app's own files. */
-function saveForEnter({ plan: { name, environment }, user: { credentials, account } }: BuiltApp) {
-  saveCredentials(name, credentials);
-  saveEnvironment(name, environmentEntries(withAccount(environment, account)));
 }
 
 /** Writes the file from which stage0 reads the pod's cgroup, before it knows the pod's process. */

@@ -14,6 +14,7 @@ import {
 } from "../linux/mount.ts";
 import { readMounts } from "../linux/mount_table.ts";
 import { isWithin } from "../linux/mountinfo.ts";
+import { O_PATH, openBeneath } from "../linux/open.ts";
 import { setOwnerAt } from "../linux/ownership.ts";
 import { statFd } from "../linux/stat.ts";
 import {
@@ -160,9 +161,16 @@ function treeOf(step: BindStep | HostTreeStep | PodTreeStep, trees: MountTrees):
 }
 
 function placeTree(root: MountedRoot, step: OwnTreeStep, tree: Fd): void {
-  using target = openTarget(root, step.target, kindFor(tree));
+  using target = isInKernelTree(root, step)
+    ? openInKernelTree(root, step)
+    : openTarget(root, step.target, kindFor(tree));
   attachPrivately(root, step, tree, target);
   tree[Symbol.dispose]();
+}
+
+/** The apps of a pod share its /dev. A link that one of them has put there is not followed. */
+function openInKernelTree(root: MountedRoot, { target }: OwnTreeStep): Fd {
+  return openBeneath(root.fd, target.slice(1), O_PATH);
 }
 
 /** Attaches a tree so that nothing of it appears on the host. */

@@ -14,7 +14,7 @@ import { AT_FDCWD, type Fd } from "../linux/fd.ts";
 import {
   attachTree,
   bindMount,
-  cloneTree,
+  cloneTreeAt,
   makeFileSystem,
   MOUNT_ATTR_NODEV,
   MS_NODEV,
@@ -31,7 +31,15 @@ import {
   inOwnMounts,
   openNamespace,
 } from "../linux/namespaces.ts";
-import { O_CREAT, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, openFile } from "../linux/open.ts";
+import {
+  O_CREAT,
+  O_DIRECTORY,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  openBeneath,
+  openFile,
+} from "../linux/open.ts";
 import { setOwnerAt } from "../linux/ownership.ts";
 import { type FileKind, lstatAt } from "../linux/stat.ts";
 import { TERMINAL_MODE } from "../linux/terminal.ts";
@@ -277,18 +285,21 @@ export function showCgroups({ mounts, root }: OwnRoot, trees: ReadonlyMap<string
 }
 
 /**
- * Clones the mounts of the pod's root that an app gets.
+ * Clones the mounts of the pod's root that an app gets. Apps of the pod may run already, and have
+ * changed what is in its /dev: a link there could lead to what another app has.
  *
- * @throws {SyscallError} when one of them cannot be cloned.
+ * @throws {SyscallError} when one of them cannot be cloned; `ELOOP` where there is a link.
  */
 export function clonePodTrees(
-  { mounts, root }: OwnRoot,
+  { mounts, root, nothing }: PodRoot,
   steps: readonly PodTreeStep[],
 ): Map<PodTreeStep, Fd> {
-  return inMounts(mounts, () => {
-    changeRoot(root);
-    return new Map(steps.map((step) => [step, cloneTree(step.source, true)]));
-  });
+  const clone = (source: string) => {
+    if (source === "/dev/null") return cloneTreeAt(nothing, false);
+    using place = openBeneath(root, source.slice(1), O_PATH);
+    return cloneTreeAt(place, true);
+  };
+  return inMounts(mounts, () => new Map(steps.map((step) => [step, clone(step.source)])));
 }
 
 function mountNew(

@@ -7,11 +7,12 @@
  */
 
 import { makeDatagramSocket } from "../linux/datagram.ts";
-import { renameAt } from "../linux/directory.ts";
+import { removeAt, renameAt } from "../linux/directory.ts";
 import type { Fd } from "../linux/fd.ts";
 import { changeRoot, inMounts } from "../linux/namespaces.ts";
-import { bindSocket } from "../linux/unix_address.ts";
-import { syslogPath } from "../plan/rootfs/mounts.ts";
+import { O_DIRECTORY, O_PATH, openBeneath } from "../linux/open.ts";
+import { bindSocket, bindSocketAt } from "../linux/unix_address.ts";
+import { SYSLOG_DIRECTORY, syslogPath } from "../plan/rootfs/mounts.ts";
 import type { OwnRoot } from "./pod_root.ts";
 
 /** Everybody may write there. */
@@ -39,4 +40,39 @@ export function makeSyslogSockets(
       return [app, socket];
     }));
   });
+}
+
+/**
+ * Makes the socket of an app that is added to a pod. Others run by then, so no path is walked in
+ * the pod's root.
+ *
+ * @returns The socket, to be read from. It has its name until {@linkcode hideSyslogSocket}.
+ * @throws {SyscallError} when it cannot be made.
+ */
+export function addSyslogSocket({ root }: OwnRoot, app: string): Fd {
+  using directory = openSyslogDirectory(root);
+  using undo = new DisposableStack();
+  const socket = undo.use(makeDatagramSocket());
+  // No app can have this name, and no other process that makes a socket.
+  const name = `+${Deno.pid}`;
+  removeAt(directory, name);
+  bindSocketAt(socket, directory, name, SOCKET_MODE);
+  renameAt(directory, name, app);
+  undo.move();
+  return socket;
+}
+
+/**
+ * Takes the name of an app's socket away, when the app's own /dev/log is mounted: that stays. So
+ * nothing has to be removed with the app.
+ *
+ * @throws {SyscallError} when it cannot be removed.
+ */
+export function hideSyslogSocket({ root }: OwnRoot, app: string): void {
+  using directory = openSyslogDirectory(root);
+  removeAt(directory, app);
+}
+
+function openSyslogDirectory(root: Fd): Fd {
+  return openBeneath(root, SYSLOG_DIRECTORY.slice(1), O_PATH | O_DIRECTORY);
 }
