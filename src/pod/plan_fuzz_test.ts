@@ -21,7 +21,7 @@ const LONGEST_MS = 2_000;
 
 /** How an error begins that says where the manifests or the arguments are wrong. */
 const PLACE =
-  /^(--[a-z-]+|pod|appsinfo\/[^:]+|(apps|isolators|ports|annotations)(\[\d+\])?[^:]*)[:=]/;
+  /^(stage1: failed to setup network: )?(--[a-z-]+|pod|appsinfo\/[^:]+|(apps|isolators|ports|annotations)(\[\d+\])?[^:]*)[:=]/;
 
 /** Isolators that any host can do something about, as they are; an app may have them all. */
 const RIGHT = [

@@ -69,6 +69,18 @@ const DENIED_SYSCALLS = {
 
 /** `run` lets in whoever asks it for something by the socket in the pod directory. */
 const ACCEPT_SYSCALLS = { accept4: [288, 242] } as const;
+/** What is left of them to a process that builds an app's root, and starts no program. */
+const {
+  bind: _bind,
+  bpf: _bpf,
+  chroot: _chroot,
+  open_tree: _openTree,
+  pivot_root: _pivotRoot,
+  setns: _setns,
+  socket: _socket,
+  unshare: _unshare,
+  ...DENIED_BUILDER_SYSCALLS
+} = DENIED_SYSCALLS;
 
 const MOUNT_SYSCALLS = { mount: [165, 40], umount2: [166, 39] } as const;
 
@@ -107,6 +119,21 @@ export const CONFINEMENTS = {
       "CAP_SYS_PTRACE",
       "CAP_SYS_RESOURCE",
     ],
+  },
+  /** It builds the root and the cgroups of an app that is added. */
+  "app-add": {
+    capabilities: [
+      "CAP_CHOWN",
+      "CAP_DAC_OVERRIDE",
+      "CAP_DAC_READ_SEARCH",
+      "CAP_FOWNER",
+      "CAP_FSETID",
+      "CAP_KILL",
+      "CAP_SYS_ADMIN",
+      "CAP_SYS_CHROOT",
+      "CAP_SYS_RESOURCE",
+    ],
+    denied: DENIED_BUILDER_SYSCALLS,
   },
   /** It gives a terminal to the command's user, from a devpts whose `ptmx` nobody may open. */
   enter: {

@@ -1,0 +1,147 @@
+/**
+ * `app-add`: an app is added to a pod that runs. Its root and cgroups are made as `run` makes them
+ * for an app from the beginning. The supervisor, which has no privileges for that, is handed the
+ * descriptors, and keeps the app for `app-start`.
+ *
+ * The supervisor reserves the app's name for as long as this process is connected. What a process
+ * that is killed leaves, cgroups without processes, goes with the next one that adds the app, with
+ * `app-rm`, or with the pod. Mounts go with the last descriptor of their namespace.
+ *
+ * @module
+ */
+
+import { removeAppCgroups } from "../cgroup/remove.ts";
+import { type AppCgroups, makeAddedCgroups } from "../cgroup/tree.ts";
+import { ControlClient } from "../control/client.ts";
+import type { NamedFd, ReceivedFds } from "../control/envelope.ts";
+import { type AddedApp, APP_FDS, Done, POD_FDS } from "../control/messages.ts";
+import { clearInherited } from "../linux/capability_sets.ts";
+import type { AddedAppPlan } from "../plan/added_app.ts";
+import type { PodCgroupPlan } from "../plan/cgroup/pod_cgroups.ts";
+import { selfConfine } from "../process/self_confine.ts";
+import { cloneHostTrees, prepareHost } from "../rootfs/app_root.ts";
+import type { PodRoot } from "../rootfs/pod_root.ts";
+import { addSyslogSocket, hideSyslogSocket } from "../rootfs/syslog_sockets.ts";
+import { VolumeSources } from "../rootfs/volume_sources.ts";
+import { APP_ADD, type AppAddArguments } from "../stage1/arguments.ts";
+import { describeError } from "../stage1/entrypoint.ts";
+import { type Debug, debugLog, warn } from "../stage1/log.ts";
+import { loadRun } from "../stage1/runtime_config.ts";
+import { buildApp, saveForEnter } from "./app.ts";
+import { planAddition } from "./plan.ts";
+
+/**
+ * Adds an app of the pod manifest to the pod in whose directory this process works.
+ *
+ * @throws {Error} when anything stands in the way; it names the field, and nothing of the app is
+ *   left then.
+ */
+export function addApp(args: AppAddArguments): void {
+  const debug = debugLog(APP_ADD.name, args.debug);
+  const run = loadRun();
+  const { uuid } = run.args;
+  if (args.uuid !== uuid) throw new Error(`--uuid: ${args.uuid} is not this pod: it is ${uuid}`);
+  using sources = new VolumeSources();
+  const plan = planAddition(args.app, run, sources);
+  using client = new ControlClient();
+  clearInherited();
+  selfConfine("app-add", debug);
+  using pod = client.ask({ do: "add", app: args.app }, Done).fds;
+  for (const line of plan.notes) say(line);
+  // Of an app of this name that could not be added, or removed, to its end.
+  removeAppCgroups(uuid, args.app, debug);
+  try {
+    using app = build(plan, podRootOf(pod), sources, debug);
+    client.ask({ added: app.description }, Done, app.fds);
+  } catch (error) {
+    undo(() => removeAppCgroups(uuid, args.app, debug));
+    throw error;
+  }
+}
+
+/** An app that is built, as it is handed over. */
+interface HandedApp extends Disposable {
+  description: AddedApp;
+  fds: NamedFd[];
+}
+
+function build(
+  { app: plan, cgroups: plans }: AddedAppPlan,
+  podRoot: PodRoot | undefined,
+  sources: VolumeSources,
+  debug: Debug,
+): HandedApp {
+  using held = new DisposableStack();
+  prepareHost(plan, sources, debug);
+  const { cgroups, notes } = makeAddedCgroups(plans, debug);
+  for (const fd of [...cgroups.procsFds, ...cgroups.directories.values()]) held.use(fd);
+  for (const line of new Set(notes)) say(line);
+  const syslog = podRoot && held.use(addSyslogSocket(podRoot, plan.name));
+  const trees = cloneHostTrees(plan, sources, cgroups.directories);
+  const app = buildApp(plan, trees, podRoot, cgroups.procsFds, debug);
+  held.use(app.root.mounts);
+  held.use(app.root.root);
+  for (const line of app.notes) say(line);
+  if (podRoot) hideSyslogSocket(podRoot, plan.name);
+  saveForEnter(app);
+  const stack = held.move();
+  return {
+    description: describeAdded(plan, plans, cgroups),
+    fds: [
+      [APP_FDS.mounts, app.root.mounts],
+      [APP_FDS.root, app.root.root],
+      ...cgroups.procsFds.map((fd): NamedFd => [APP_FDS.cgroup, fd]),
+      ...(syslog ? [[APP_FDS.syslog, syslog] as const] : []),
+    ],
+    [Symbol.dispose]: () => stack.dispose(),
+  };
+}
+
+/** Says what the supervisor needs to know of the app. */
+function describeAdded(
+  { name, field, preStart, postStop, stdio, log, stop }: AddedAppPlan["app"],
+  plans: readonly PodCgroupPlan[],
+  { directories }: AppCgroups,
+): AddedApp {
+  const made = plans.flatMap(({ apps, ...pod }) =>
+    apps.filter(({ app, path }) => app === name && directories.has(path))
+      .map(({ path, limits }) => ({ ...pod, path, limits }))
+  );
+  return {
+    field,
+    preStart: preStart?.field,
+    postStop: postStop?.field,
+    stdio,
+    log: log && { ...log, to: [...log.to] },
+    stop,
+    cgroupPaths: made.map(({ path }) => path),
+    trackedCgroup: made.find(({ isTrackingHierarchy }) => isTrackingHierarchy)?.path,
+    watchedCgroups: made
+      .filter(({ version, mountOptions }) => version === 2 || mountOptions.includes("memory"))
+      .map(({ path, version, limits }) => ({ path, version, limits })),
+  };
+}
+
+/** Takes the root of an isolated pod. A pod in the host's namespaces has none. */
+function podRootOf(fds: ReceivedFds): PodRoot | undefined {
+  const mounts = fds.takeIfThere(POD_FDS.mounts);
+  return mounts && {
+    mounts,
+    root: fds.take(POD_FDS.root),
+    terminals: fds.take(POD_FDS.terminals),
+    nothing: fds.take(POD_FDS.nothing),
+  };
+}
+
+function say(line: string): void {
+  warn(APP_ADD.name, line);
+}
+
+/** The error that all this came from matters more. */
+function undo(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    say(`left to gc: ${describeError(error)}`);
+  }
+}
