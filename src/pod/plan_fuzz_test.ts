@@ -21,7 +21,7 @@ const LONGEST_MS = 2_000;
 
 /** How an error begins that says where the manifests or the arguments are wrong. */
 const PLACE =
-  /^(stage1: failed to setup network: )?(--[a-z-]+|pod|appsinfo\/[^:]+|(apps|isolators|ports|annotations)(\[\d+\])?[^:]*)[:=]/;
+  /^(--[a-z-]+|pod|appsinfo\/[^:]+|(apps|isolators|ports|annotations)(\[\d+\])?[^:]*)[:=]/;
 
 /** Isolators that any host can do something about, as they are; an app may have them all. */
 const RIGHT = [
@@ -233,7 +233,7 @@ function explain(directory: string, { flavor, args }: Run): string[] | { error: 
 function checkError(error: unknown): void {
   assertInstanceOf(error, Error);
   assertEquals(error.constructor, Error, `${error}`);
-  const text = describeError(error);
+  const text = describeError(error).replace(/^stage1: failed to setup network: /, "");
   assertEquals([PLACE.test(text), text.includes("\n")], [true, false], text);
 }
 

@@ -69,6 +69,7 @@ const DENIED_SYSCALLS = {
 
 /** `run` lets in whoever asks it for something by the socket in the pod directory. */
 const ACCEPT_SYSCALLS = { accept4: [288, 242] } as const;
+
 /** What is left of them to a process that builds an app's root, and starts no program. */
 const {
   bind: _bind,
