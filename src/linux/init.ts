@@ -8,8 +8,8 @@
 import { CallScript, CHILD_ADDRESS, CHILD_SIZE, Place, type WrittenScript } from "./call_script.ts";
 import { CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_VFORK } from "./clone_flags.ts";
 import { closeAllAtExec } from "./close_all.ts";
-import { AT_EMPTY_PATH, closeAtExec, type Fd, keepAcrossExec } from "./fd.ts";
 import type { SyscallError } from "./errno.ts";
+import { AT_EMPTY_PATH, closeAtExec, type Fd, keepAcrossExec } from "./fd.ts";
 import { posixSpawn, syscall } from "./libc.ts";
 import { makeMemoryFile, makeSealedCopy } from "./memory_file.ts";
 import { cloneReadOnly } from "./mount.ts";

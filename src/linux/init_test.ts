@@ -1,8 +1,8 @@
 import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
-import { ownChildren } from "./children_testing.ts";
 import { compileNative, OWN_ARCHITECTURE } from "../../image/native.ts";
 import type { CallScript } from "./call_script.ts";
+import { ownChildren } from "./children_testing.ts";
 import { ERRNO, SyscallError } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { launchProcess, openInit, recordEntrance, startProcess } from "./init.ts";

@@ -53,8 +53,8 @@ export interface MindedProcess extends HeldProcess {
 export interface Minding {
   /** The pod's supervisor, whose namespaces and cgroups the minder joins. */
   supervisor: HeldProcess;
-  /** The host's /proc. */
-  proc: Fd;
+  /** The OOM score adjustment of the process; without it, the supervisor's. */
+  oomScore?: number | undefined;
 }
 
 /** The namespaces that a minder shares with the supervisor. */
@@ -131,7 +131,7 @@ export function launchHeld(
 /** Starts the minder. The socket and the process are undone unless the caller keeps them. */
 function startMinder(
   process: Launch,
-  { supervisor, proc }: Minding,
+  { supervisor, oomScore }: Minding,
   undo: DisposableStack,
   describe?: (call: string, name: string) => string,
 ): { minder: StayingProcess; socket: Fd } {
@@ -143,8 +143,8 @@ function startMinder(
   const cgroups = openOtherCgroupsOf(supervisor.pid);
   for (const fd of cgroups) opened.use(fd);
   const score = readSetting(`/proc/${supervisor.pid}/oom_score_adj`);
-  const known = [end, nothing, supervisor.process, proc, ...cgroups];
-  const list = { process, known, proc, score, isHeld: describe !== undefined };
+  const known = [end, nothing, supervisor.process, ...cgroups];
+  const list = { process, known, oomScore, isHeld: describe !== undefined };
   const minder = undo.use(startStaying({
     init: POD_PATHS.init,
     fds: [...descriptorsOf(process), ...known],
@@ -152,6 +152,7 @@ function startMinder(
       resetSignal(SIGCHLD, script.call);
       blockEverySignal(script.call);
       recordJoinCgroups(cgroups, script);
+      if (score !== undefined) recordOomScore(process.proc, score, script);
       script.call("setns", supervisor.process.number, SUPERVISORS_NAMESPACES);
       recordOwnSessionKeyring(script);
       script.call("setsid");
@@ -170,14 +171,12 @@ interface MindingList {
   process: Launch;
   /** The descriptors that the minder has beside those of the process. */
   known: readonly Fd[];
-  proc: Fd;
-  /** The supervisor's OOM score adjustment, if the kernel has such. */
-  score: string | undefined;
+  oomScore: number | undefined;
   isHeld: boolean;
 }
 
 function recordMinding(list: MindingList, script: CallScript): void {
-  const { process, known } = list;
+  const { process, known, oomScore } = list;
   const ids: MinderIds = { ofPreparer: new LaterResult(), ofProcess: new LaterResult() };
   script.store(ids.ofPreparer, "getpid");
   if (!process.pidNamespace) script.store(ids.ofProcess, "getpid");
@@ -191,6 +190,7 @@ function recordMinding(list: MindingList, script: CallScript): void {
     () => {
       // If somebody stops the process on the way to its program, who prepares it would wait.
       recordTimer(PREPARER_SECONDS, script.call);
+      if (oomScore !== undefined) recordOomScore(process.proc, `${oomScore}`, script);
       const heard = [...process.heard ?? [], SIGALRM];
       recordMindedLaunch({ ...process, heard }, ids, known, script);
     },
@@ -201,12 +201,10 @@ function recordMinding(list: MindingList, script: CallScript): void {
  * Records what the minder does from the moment when the process is being prepared. It has no
  * privilege left, and few calls, before it is told to wait for the process.
  */
-function recordParent({ process, known, proc, score }: MindingList, script: CallScript): void {
+function recordParent({ process, known }: MindingList, script: CallScript): void {
   const { call } = script;
   // Its result is the id of who prepares the process.
   script.withResult("wait4", STATUS_ADDRESS, 0, null);
-  // The score that the process was to inherit is not the minder's.
-  if (score !== undefined) recordOomScore(proc, score, script);
   recordSignals([SIGCHLD], SIGNALS, script);
   recordCloseAll([...descriptorsOf(process), ...known], script);
   noCapabilities(call);

@@ -2,9 +2,9 @@ import "../linux/libc_testing.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { compileNative, OWN_ARCHITECTURE } from "../../image/native.ts";
 import { ownChildren } from "../linux/children_testing.ts";
-import { posixSpawn } from "../linux/libc.ts";
 import { SyscallError } from "../linux/errno.ts";
 import { Fd } from "../linux/fd.ts";
+import { posixSpawn } from "../linux/libc.ts";
 import { openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { openProcess, signalProcess } from "../linux/pidfd.ts";
@@ -77,7 +77,6 @@ function benchIn(opened: DisposableStack): Bench {
     streams: { fds: [writeEnd, writeEnd, writeEnd], hasTerminal: false, isCallers: false },
   };
   return {
-    proc,
     supervisor: { pid: Deno.pid, process: opened.use(openProcess(Deno.pid)!) },
     shell: (text, changes) => ({
       ...launch,

@@ -52,3 +52,13 @@ export function withOomScore<T>(
     if (before !== undefined) writeSetting(OOM_SCORE_ADJ, before);
   }
 }
+
+/**
+ * Checks whether a process that this one starts may have the plan's score.
+ *
+ * @returns A line for what cannot be done.
+ * @throws {SyscallError} when the kernel does not let the score be read or set.
+ */
+export function tryOomScore(plan: OomScorePlan | undefined, debug: Debug): string[] {
+  return withOomScore(plan, debug, () => {}).notes;
+}
