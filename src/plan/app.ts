@@ -9,21 +9,14 @@ import type { Isolators } from "../appc/isolators.ts";
 import type { DeviceRule } from "../linux/device_rule.ts";
 import type { DeviceNumber } from "../linux/stat.ts";
 import type { DnsConfMode } from "../stage1/arguments.ts";
-import type { Flavor } from "../stage1/flavor.ts";
 import type { Pod, PodApp } from "../stage1/pod.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
 import { type ActivationPlan, planActivation } from "./activation.ts";
 import { foreignAnnotationsOf, placesOfAnnotations } from "./annotations.ts";
-import { composeEnvironment } from "./environment.ts";
 import { tellIgnored } from "./fields.ts";
 import type { HostFacts } from "./host_facts.ts";
 import { type IdRange, podId } from "./id_range.ts";
-import {
-  type IsolatorOptions,
-  type IsolatorPlan,
-  notesOnUnknownIsolators,
-  planIsolators,
-} from "./isolators.ts";
+import { type IsolatorOptions, notesOnUnknownIsolators, planIsolators } from "./isolators.ts";
 import { LOG_ANNOTATIONS, type LogPlan, planLog } from "./log.ts";
 import { runBecomesApp } from "./namespaces.ts";
 import {
@@ -38,8 +31,9 @@ import { type MaskedPath, planMaskedPaths } from "./rootfs/masked_paths.ts";
 import { type MountOptions, type MountPlan, planMounts } from "./rootfs/mounts.ts";
 import { refuseLinks } from "./rootfs/source_links.ts";
 import { matchVolumes, mountRulesOf, type VolumeMount } from "./rootfs/volumes.ts";
+import { planStart, type StartPlan } from "./start.ts";
 import { CALLERS_STREAMS, placesOfStreamAnnotations, planStdio, type StdioPlan } from "./stdio.ts";
-import { notesOnStopTimeout, planStop, type StopPlan } from "./stop.ts";
+import { notesOnStopTimeout } from "./stop.ts";
 
 /** What decides about an app besides its own manifests. */
 export interface AppOptions extends IsolatorOptions {
@@ -66,40 +60,11 @@ export interface AppOptions extends IsolatorOptions {
   ofPod: Isolators;
 }
 
-/** A program, which may still have to be looked up, and its arguments. */
-export interface EventProgram {
-  exec: [string, ...string[]];
-  /** Its place in the manifest: `apps[0].app.eventHandlers[0]`. */
-  field: string;
-  /** Whether it runs as root, whoever the app's user is. */
-  asRoot: boolean;
-}
-
-/** A moment of an app's life. */
-type EventName = "pre-start" | "post-stop";
-
 /** How an app is started. */
-export interface AppPlan extends MountPlan {
-  /** Its place in the pod manifest: `apps[0]`. */
-  field: string;
-  name: string;
+export interface AppPlan extends MountPlan, StartPlan {
   /** Its root, relative to the pod directory. */
   rootfs: string;
-  environment: Map<string, string>;
   user: UserRequest;
-  /** The pod's ids, if it has its own. */
-  ids: IdRange | undefined;
-  workingDirectory: string;
-  /** The program that runs to its end before the app starts, if there is one. */
-  preStart: EventProgram | undefined;
-  /** The program that runs when the app has ended, if there is one. */
-  postStop: EventProgram | undefined;
-  /** The program, which may still have to be looked up, and its arguments. */
-  exec: [string, ...string[]];
-  /** How it is asked to end. */
-  stop: StopPlan;
-  /** What its processes may do, and how ready the kernel is to kill them. */
-  isolators: IsolatorPlan;
   /** The devices that it may use; if undefined, all that it finds. */
   devices: DeviceRule[] | undefined;
   /** Where its standard streams lead. */
@@ -151,18 +116,9 @@ export function planApp(
   };
   const plan: AppPlan = {
     ...planMounts(volumes, mountOptions, facts),
-    field: app.field,
-    name: app.name,
+    ...planStart(app, isolators.plan, options),
     rootfs: appRootfs(app.name),
-    environment: composeEnvironment(app.app.environment, app.name, options.metadataUrl),
     user: requestUser(app),
-    ids: options.ids,
-    workingDirectory: app.app.workingDirectory || "/",
-    preStart: findHandler("pre-start", app, options.flavor),
-    postStop: findHandler("post-stop", app, options.flavor),
-    exec: requireProgram(app),
-    stop: planStop(app),
-    isolators: isolators.plan,
     devices: restrictDevices ? planDevices(devicesAmong(volumes, facts)) : undefined,
     stdio,
     log: isLogged ? planLog(app) : undefined,
@@ -247,30 +203,4 @@ function notesOnForeignFiles(
   const owner = rootOwners.get(name);
   if (owner === undefined || podId(owner, ids) !== undefined) return [];
   return [`${field}: its files belong to no user of the pod: --private-users takes --no-overlay`];
-}
-
-function requireProgram({ app, field, image }: PodApp): [string, ...string[]] {
-  const [program, ...args] = app.exec;
-  if (!program) {
-    throw new Error(`${field}.app.exec: image "${image.name}" has no program to run (try --exec)`);
-  }
-  return [program, ...args];
-}
-
-/**
- * In an isolated pod, handlers are root's, as rkt's own images have it: they prepare what the app's
- * user may not. The app's limits, capabilities and filter hold for them too.
- */
-function findHandler(
-  event: EventName,
-  { app, field }: PodApp,
-  flavor: Flavor,
-): EventProgram | undefined {
-  const i = app.eventHandlers.findIndex(({ name }) => name === event);
-  const handler = app.eventHandlers[i];
-  if (handler === undefined) return undefined;
-  const place = `${field}.app.eventHandlers[${i}]`;
-  const [program, ...args] = handler.exec;
-  if (!program) throw new Error(`${place}.exec: no program to run`);
-  return { exec: [program, ...args], field: place, asRoot: flavor === "isolated" };
 }

@@ -10,7 +10,7 @@ import type { NamedFilter } from "../linux/named_filter.ts";
 import { signalName } from "../linux/signal_names.ts";
 import { printable } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import type { AppPlan, EventProgram } from "./app.ts";
+import type { AppPlan } from "./app.ts";
 import { FIRST_PROCESS_CGROUP } from "./cgroup/names.ts";
 import type { CgroupLimit, CgroupPlan } from "./cgroup/placement.ts";
 import type { PodCgroupPlan } from "./cgroup/pod_cgroups.ts";
@@ -28,6 +28,7 @@ import {
   type MountStep,
   type ShareStep,
 } from "./rootfs/mounts.ts";
+import type { EventProgram } from "./start.ts";
 import { STREAMS, type StreamTarget } from "./stdio.ts";
 import { type StopPlan, USUAL_STOP } from "./stop.ts";
 

@@ -5,19 +5,17 @@
  * @module
  */
 
+import type { Credentials } from "../linux/credentials.ts";
 import type { Fd } from "../linux/fd.ts";
 import { inOwnMounts, openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import type { AppPlan } from "../plan/app.ts";
-import {
-  environmentEntries,
-  forNotification,
-  forTerminal,
-  withAccount,
-} from "../plan/environment.ts";
+import { hostId, type IdRange, type Owner } from "../plan/id_range.ts";
 import type { PodTreeStep } from "../plan/rootfs/mounts.ts";
+import type { StartPlan } from "../plan/start.ts";
 import { heardSignals } from "../plan/stop.ts";
-import { type Activation, launch } from "../process/launch.ts";
+import { withLabelContext } from "../process/labels.ts";
+import type { Activation, Launch } from "../process/launch.ts";
 import type { MountTrees } from "../rootfs/app_mounts.ts";
 import { assembleRoot, moveIntoRoot } from "../rootfs/app_root.ts";
 import { clonePodTrees, type OwnRoot, type PodRoot } from "../rootfs/pod_root.ts";
@@ -41,17 +39,28 @@ export interface BuiltApp {
   notes: string[];
 }
 
-/** A program that an app's manifest names, and the user who runs it. */
+/** What a process of an app is started with, whoever starts it. */
+export interface StartedApp {
+  plan: StartPlan;
+  root: OwnRoot;
+  /** The open `cgroup.procs` or `tasks` of each cgroup that its processes join. */
+  procsFds: readonly Fd[];
+}
+
+/** A program that an app's manifest names, and who runs it. */
 export interface AppProgram {
   exec: readonly [string, ...string[]];
-  user: AppUser;
+  credentials: Credentials;
+  /** `NAME=value` each. */
+  environment: readonly string[];
   /** The field of the manifest that names it. */
   field: string;
-  /** The address by which it tells that it is ready, if it does. */
-  notifySocket?: string | undefined;
   /** The sockets that it is given, if it is given any. */
   activation?: Activation | undefined;
 }
+
+/** The namespaces of the pod that a process of an app joins. */
+export type JoinedNamespaces = Pick<PodNamespaces, "joined" | "pidNamespace" | "users">;
 
 /**
  * Builds an app's root, in a mount namespace of the app's own.
@@ -91,25 +100,23 @@ export function saveForEnter(
 /**
  * Starts a process of an app.
  *
- * @returns Its process id, as this process sees it.
+ * @param start Starts it.
+ * @returns What `start` returned.
  * @throws {Error} which names the field of the manifest, when the program cannot be found or
  *   started.
  */
-export function startProgram(
-  app: BuiltApp,
-  program: AppProgram,
-  namespaces: PodNamespaces | undefined,
-  stdio: Stdio,
-): number {
-  const { plan, root, procsFds } = app;
+export function startProgram<T>(
+  { plan, root, procsFds }: StartedApp,
+  { exec, credentials, environment, field, activation }: AppProgram,
+  namespaces: JoinedNamespaces | undefined,
+  streams: Stdio,
+  start: (launch: Launch) => T,
+): T {
   const { labels, privileges } = plan.isolators;
   using workingDirectory = openWorkingDirectory(plan, root.root);
   using proc = openFile("/proc", O_PATH | O_DIRECTORY);
-  const { credentials, account } = program.user;
-  const variables = forTerminal(withAccount(plan.environment, account), plan.terminalType);
-  const environment = environmentEntries(forNotification(variables, program.notifySocket));
-  return withContext(`${program.field}.exec[0]`, () =>
-    launch({
+  const act = () =>
+    start({
       ...root,
       cgroups: procsFds,
       namespaces: (namespaces?.joined ?? []).filter(({ kind }) => kind !== "cgroup"),
@@ -121,9 +128,15 @@ export function startProgram(
       proc,
       privileges,
       credentials,
-      activation: program.activation,
+      activation,
       heard: heardSignals(plan.stop),
-      program: findProgram(root.root, { ...plan, exec: program.exec, environment }),
-      streams: stdio,
-    }));
+      program: findProgram(root.root, { ...plan, exec, environment }),
+      streams,
+    });
+  return withLabelContext(labels, () => withContext(`${field}.exec[0]`, act));
+}
+
+/** Returns who owns the streams of a program: its user, as ids of the host. */
+export function ownerOf({ uid, gid }: Credentials, ids: IdRange | undefined): Owner {
+  return { uid: hostId(uid, ids), gid: hostId(gid, ids) };
 }

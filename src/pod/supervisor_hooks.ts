@@ -8,12 +8,17 @@ import { openMemoryWatch } from "../cgroup/memory_watch.ts";
 import { killApp } from "../cgroup/tree.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { setOwnerAt } from "../linux/ownership.ts";
-import type { AppPlan, EventProgram } from "../plan/app.ts";
-import { ROOT_ACCOUNT } from "../plan/environment.ts";
-import { hostId, type Owner } from "../plan/id_range.ts";
+import {
+  environmentEntries,
+  forNotification,
+  forTerminal,
+  ROOT_ACCOUNT,
+  withAccount,
+} from "../plan/environment.ts";
+import type { EventProgram } from "../plan/start.ts";
 import { openAppMatcher } from "../process/app_processes.ts";
 import { killAppProcesses } from "../process/kill_apps.ts";
-import { withLabelContext } from "../process/labels.ts";
+import { launch } from "../process/launch.ts";
 import { withOomScore } from "../process/oom_score.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import type { AppUser } from "../rootfs/users.ts";
@@ -29,7 +34,7 @@ import {
 import { markReady, openReadiness, prepareReadiness } from "../stage1/readiness.ts";
 import { prepareStatus, saveStatus } from "../stage1/status_files.ts";
 import type { Stdio } from "../stream/stdio.ts";
-import { type AppProgram, type BuiltApp, startProgram } from "./app.ts";
+import { type AppProgram, type BuiltApp, ownerOf, startProgram } from "./app.ts";
 import type { CreatedPod } from "./create_pod.ts";
 import { openActivation } from "./given_sockets.ts";
 import type { ActivePhase } from "./life.ts";
@@ -67,7 +72,7 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
       const program = programOf(app, phase);
       const pid = streams.withStdio(
         name,
-        ownerOf(program, app.plan),
+        ownerOf(program.credentials, app.plan.ids),
         (stdio) => startWithAttributes(app, program, stdio, pod),
       );
       if (phase === "running") notifications.appStarted(name, pid);
@@ -125,12 +130,6 @@ function orNote(save: () => void): void {
   }
 }
 
-/** Returns who owns the streams of a program: its user, as ids of the host. */
-function ownerOf({ user }: AppProgram, { ids }: AppPlan): Owner {
-  const { uid, gid } = user.credentials;
-  return { uid: hostId(uid, ids), gid: hostId(gid, ids) };
-}
-
 /** Tells whether a handler or an app is still to start: that takes privileges. */
 function hasMoreToStart({ apps }: CreatedPod): boolean {
   return [...apps.values()].some(({ plan }) => plan.preStart ?? plan.postStop);
@@ -156,19 +155,23 @@ function startWithAttributes(
   stdio: Stdio,
   { namespaces, debug }: CreatedPod,
 ): number {
-  const { labels, oomScore } = app.plan.isolators;
-  const start = () => startProgram(app, program, namespaces, stdio);
-  const { result, notes } = withOomScore(oomScore, debug, () => withLabelContext(labels, start));
+  const start = () => startProgram(app, program, namespaces, stdio, launch);
+  const { result, notes } = withOomScore(app.plan.isolators.oomScore, debug, start);
   // What a handler could not have, its app cannot have either: that is said once, of the app.
   if (program.exec === app.plan.exec) { for (const line of notes) warn("run", line); }
   return result;
 }
 
 function programOf({ plan, user }: BuiltApp, phase: ActivePhase): AppProgram {
+  const ofUser = ({ credentials, account }: AppUser, notifySocket?: string) => {
+    const variables = forTerminal(withAccount(plan.environment, account), plan.terminalType);
+    const environment = environmentEntries(forNotification(variables, notifySocket));
+    return { credentials, environment };
+  };
   const ofHandler = ({ exec, field, asRoot }: EventProgram): AppProgram => ({
     exec,
     field,
-    user: asRoot ? ROOT : user,
+    ...ofUser(asRoot ? ROOT : user),
   });
   switch (phase) {
     case "pre-start":
@@ -177,8 +180,7 @@ function programOf({ plan, user }: BuiltApp, phase: ActivePhase): AppProgram {
       return {
         exec: plan.exec,
         field: `${plan.field}.app`,
-        user,
-        notifySocket: plan.notification?.variable,
+        ...ofUser(user, plan.notification?.variable),
         activation: openActivation(plan.activation),
       };
     case "post-stop":

@@ -13,7 +13,7 @@ import type { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_PATH, openInRoot } from "../linux/open.ts";
 import { statFd } from "../linux/stat.ts";
 import { quoteText } from "../linux/text.ts";
-import type { AppPlan } from "../plan/app.ts";
+import type { StartPlan } from "../plan/start.ts";
 import { withContext } from "../stage1/context.ts";
 import {
   absolutePath,
@@ -76,7 +76,7 @@ export function findProgram(
  * @param root The app's root, with its volumes in place.
  * @throws {Error} when it is not there, or no directory; it names the manifest's field.
  */
-export function openWorkingDirectory({ field, workingDirectory }: AppPlan, root: Fd): Fd {
+export function openWorkingDirectory({ field, workingDirectory }: StartPlan, root: Fd): Fd {
   return withContext(
     `${field}.app.workingDirectory`,
     () => openInRoot(root, workingDirectory, O_PATH | O_DIRECTORY),
