@@ -196,27 +196,34 @@ export type AddedApp = Checked<typeof AddedApp>;
 export const Added = schema(() => z.strictObject({ added: AddedApp() }));
 export type Added = Checked<typeof Added>;
 
-/** A process that has been launched, and how `run` records it for other entrypoints. */
-const LaunchedProcess = schema(() =>
-  z.strictObject({
-    phase: z.enum(PHASES),
-    pid: wholeNumber(1, 0x7fff_ffff)(),
-    record: z.strictObject(
-      {
-        app: ACName(),
-        pid: wholeNumber(1, 0x7fff_ffff)(),
-        start: Text(),
-        mounts: Text(),
-        mountsNumber: z.optional(Text()),
-        stopSignal: z.optional(wholeNumber(1, 64)()),
-      } satisfies ShapeOf<RecordedProcess>,
-    ),
-  })
+/** How `run` records a process for other entrypoints. */
+const ProcessRecord = schema(() =>
+  z.strictObject(
+    {
+      app: ACName(),
+      pid: wholeNumber(1, 0x7fff_ffff)(),
+      start: Text(),
+      mounts: Text(),
+      mountsNumber: z.optional(Text()),
+      stopSignal: z.optional(wholeNumber(1, 64)()),
+    } satisfies ShapeOf<RecordedProcess>,
+  )
 );
 
+/** A process that has been launched. One that is held has no id yet. */
+export const LaunchedProcess = schema(() =>
+  z.strictObject({
+    phase: z.enum(PHASES),
+    pid: z.optional(wholeNumber(1, 0x7fff_ffff)()),
+    /** Absent also of a process that has ended before it could be described. */
+    record: z.optional(ProcessRecord()),
+  })
+);
+export type LaunchedProcess = Checked<typeof LaunchedProcess>;
+
 /**
- * A client's answer to `launch`: the processes, each with the descriptors `PHASE process` and
- * `PHASE minder`; or why there are none.
+ * A client's answer to `launch`: the processes, each with the descriptors `PHASE process` (unless
+ * it is held) and `PHASE minder`; or why there are none.
  */
 export const Launched = schema(() =>
   z.union([
