@@ -44,9 +44,11 @@ import { descriptorsOf, type Launch, type MinderIds, recordMindedLaunch } from "
 import { MESSAGE_SIZE, Minder, type MinderMessage, readMessage, sendByte } from "./minder.ts";
 
 /** A process that its minder waits for. Whoever has the descriptors owns them. */
-export interface MindedProcess extends HeldProcess {
+export interface MindedProcess<T> extends HeldProcess {
   /** The socket of the minder's, for a `Minder`. */
   minder: Fd;
+  /** What has been seen of the process. */
+  seen: T;
 }
 
 /** What a minder's launch takes beside the process itself. */
@@ -84,23 +86,29 @@ const CALLS_OF_MINDING = ["exit_group", "getpid", "ppoll", "read", "recvfrom", "
  * Launches a process with a minder.
  *
  * @param process The process. The numbers of its streams are beyond those of stderr.
+ * @param look Looks at the process, whose id is no other's meanwhile, also if it has ended.
  * @throws {SyscallError} when a call of the list fails: the first one that did.
- * @throws {Error} when the minder is killed meanwhile. No process is left then.
+ * @throws {Error} what `look` throws, or when the minder is killed meanwhile. No process is left
+ * then.
  */
-export function launchMinded(process: Launch, minding: Minding): MindedProcess {
+export function launchMinded<T>(
+  process: Launch,
+  minding: Minding,
+  look: (pid: number) => T,
+): MindedProcess<T> {
   using undo = new DisposableStack();
   const { minder, socket } = startMinder(process, minding, undo);
   const pid = awaitLaunch(minder, socket);
-  // Until the minder gets its byte, it does not wait for the process.
-  const held = openProcess(pid)!;
+  // The minder waits for the process only when it gets its byte.
+  const held = undo.use(openProcess(pid)!);
+  const seen = look(pid);
   const failure = minder.failure();
   sendByte(socket);
   if (failure === undefined) {
     undo.move();
     minder[Symbol.dispose]();
-    return { pid, process: held, minder: socket };
+    return { pid, process: held, minder: socket, seen };
   }
-  undo.use(held);
   endFailed({ pid, process: held }, socket);
   endMinder(minder, socket);
   throw failure;

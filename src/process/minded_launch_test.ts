@@ -114,7 +114,7 @@ function assertEnds(process: Fd): void {
 
 /** Launches a process, and lets its minder and its descriptor go after the test. */
 function launched(process: Launch, minding: Minding, opened: DisposableStack) {
-  const { pid, process: held, minder: socket } = launchMinded(process, minding);
+  const { pid, process: held, minder: socket } = launchMinded(process, minding, () => {});
   opened.use(held);
   return { pid, process: held, minder: opened.use(new Minder(socket, false)) };
 }
@@ -129,6 +129,20 @@ Deno.test("the end of a minded process is told", root, () => {
     assertEquals(endOfMinded(killed.minder), { signal: SIGTERM });
     assertEnds(killed.process);
     assertEquals(killed.minder.awaitEnd(killed.pid), { signal: SIGTERM });
+  });
+});
+
+Deno.test("a process that ends at once is still there when it is looked at", root, () => {
+  withBench((bench) => {
+    const look = (pid: number) => {
+      while (!/^State:\tZ/m.test(readKernelFile(`/proc/${pid}/status`)));
+      return parentOf(pid) === undefined ? "orphan" : "child";
+    };
+    const { seen, process, minder } = launchMinded(bench.shell("exit 7"), bench, look);
+    using _process = process;
+    using told = new Minder(minder, false);
+    assertEquals(seen, "child");
+    assertEquals(endOfMinded(told), { status: 7 });
   });
 });
 
@@ -175,7 +189,7 @@ Deno.test("a process dies with its minder, which counts as killed", root, () => 
 
 Deno.test("a process dies when its minder's socket is closed", root, () => {
   withBench((bench) => {
-    const { process, minder } = launchMinded(bench.shell("sleep 30"), bench);
+    const { process, minder } = launchMinded(bench.shell("sleep 30"), bench, () => {});
     using held = process;
     minder[Symbol.dispose]();
     assertEnds(held);
@@ -207,10 +221,14 @@ Deno.test(
           environment: [],
         },
       });
-      assertThrows(() => launchMinded(nowhere, bench), SyscallError, '"/nowhere" is not there');
+      assertThrows(
+        () => launchMinded(nowhere, bench, () => {}),
+        SyscallError,
+        '"/nowhere" is not there',
+      );
       const closed = new Fd(9999);
       const unreadable = bench.shell("", { workingDirectory: closed, program: nowhere.program });
-      assertThrows(() => launchMinded(unreadable, bench), SyscallError, "EBADF");
+      assertThrows(() => launchMinded(unreadable, bench, () => {}), SyscallError, "EBADF");
       assertEquals(ownChildren(), before);
     });
   },
