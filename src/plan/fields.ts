@@ -74,10 +74,8 @@ export const FIELD_RULES = {
     "how the host keeps an app's log, and for how long it waits, is not the image's to say",
   ),
   "annotation appc.io/executor/supports-systemd-notify": honoured(
-    "of the app in the pod, or else of its image: `true` has the pod wait until the app tells that it is ready",
-  ),
-  "annotation appc.io/executor/supports-systemd-notify, of an app that is added": ignored(
-    "the pod is ready before the app is there",
+    "of the app in the pod, or else of its image: `true` has the pod wait until the app tells that it is ready; " +
+      "of an app that is added later it is ignored, and that is said",
   ),
   "app.exec": honoured(
     "absolute, relative to the working directory, or the first in the app's PATH that can be executed",

@@ -8,7 +8,6 @@
 import type { PodApp } from "../stage1/pod.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { annotationOfApp, isTrue } from "./annotations.ts";
-import { tellIgnored } from "./fields.ts";
 
 /** The variable that names the socket. */
 export const NOTIFY_SOCKET = "NOTIFY_SOCKET";
@@ -73,8 +72,7 @@ export function planNotification(
 export function notesOnLateNotification(app: PodApp): string[] {
   const found = annotationOfApp(app, "appc.io/executor/supports-systemd-notify");
   if (found === undefined || !isTrue(found)) return [];
-  const row = "annotation appc.io/executor/supports-systemd-notify, of an app that is added";
-  return [tellIgnored(row, `${found.place} (${found.name})`)];
+  return [`${found.place} (${found.name}): ignored: the pod is ready before the app is there`];
 }
 
 /**
