@@ -48,7 +48,7 @@ import { describeMask } from "../plan/describe.ts";
 import type { Owner } from "../plan/id_range.ts";
 import { STANDARD_DEVICES } from "../plan/rootfs/devices.ts";
 import { type Access, expandPath, type MaskedPath } from "../plan/rootfs/masked_paths.ts";
-import { type PodTreeStep, SYSLOG_DIRECTORY } from "../plan/rootfs/mounts.ts";
+import { NULL_CONSOLE, type PodTreeStep, SYSLOG_DIRECTORY } from "../plan/rootfs/mounts.ts";
 import { DEV_LIMITS, TMPFS_LIMITS } from "../plan/rootfs/tmpfs_limits.ts";
 import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";
@@ -117,6 +117,8 @@ export function makePodRoot(
     for (const name of ["proc", "sys", "dev"]) makeDirectory(`/${name}`);
     makeHiding(hierarchies);
     makeDirectory(SYSLOG_DIRECTORY, 0o700);
+    const [major, minor] = STANDARD_DEVICES.null;
+    makeNode(NULL_CONSOLE, 0o666, major, minor, owner);
     const terminals = fillDev(owner);
     return { mounts, root, terminals, nothing: openFile("/dev/null", O_RDWR) };
   });
@@ -291,11 +293,10 @@ export function showCgroups({ mounts, root }: OwnRoot, trees: ReadonlyMap<string
  * @throws {SyscallError} when one of them cannot be cloned; `ELOOP` where there is a link.
  */
 export function clonePodTrees(
-  { mounts, root, nothing }: PodRoot,
+  { mounts, root }: OwnRoot,
   steps: readonly PodTreeStep[],
 ): Map<PodTreeStep, Fd> {
   const clone = (source: string) => {
-    if (source === "/dev/null") return cloneTreeAt(nothing, false);
     using place = openBeneath(root, source.slice(1), O_PATH);
     return cloneTreeAt(place, true);
   };

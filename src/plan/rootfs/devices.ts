@@ -12,14 +12,14 @@ import type { DeviceRule } from "../../linux/device_rule.ts";
 import type { DeviceNumber } from "../../linux/stat.ts";
 
 /** The devices that every app may use, by name, with their numbers: the kernel's `devices.txt`. */
-export const STANDARD_DEVICES: Readonly<Record<string, readonly [major: number, minor: number]>> = {
+export const STANDARD_DEVICES = {
   null: [1, 3],
   zero: [1, 5],
   full: [1, 7],
   random: [1, 8],
   urandom: [1, 9],
   tty: [5, 0],
-};
+} as const satisfies Readonly<Record<string, readonly [major: number, minor: number]>>;
 
 /**
  * The terminals in /dev/pts. An app may not make files for them: a file that is made elsewhere

@@ -281,6 +281,12 @@ function hostFileSystems(options: MountOptions): (HostTreeStep | MaskStep)[] {
   ];
 }
 
+/**
+ * The console of an app without a terminal: a null device in the root of an isolated pod, out of
+ * the reach of apps, which may remove what is in /dev.
+ */
+export const NULL_CONSOLE = "/null-console";
+
 /** The pod's only terminal: the first one in its directory of terminals. */
 const POD_TERMINAL = "/dev/pts/0";
 
@@ -289,7 +295,7 @@ const POD_TERMINAL = "/dev/pts/0";
  * and the log come right after /dev, before anything in there is the app's.
  */
 function podFileSystems(hasSys: boolean, { app, hasTerminal }: MountOptions) {
-  const console = hasTerminal ? POD_TERMINAL : "/dev/null";
+  const console = hasTerminal ? POD_TERMINAL : NULL_CONSOLE;
   return [
     podTree("/dev", "/dev", false, "/dev"),
     podTree(console, "/dev/console", true, "/dev/console"),

@@ -81,7 +81,7 @@ Deno.test("an app has the kernel's file systems first: of the host, or of the po
     first("isolated").map((step) => step.kind === "pod-tree" && [step.source, step.target]),
     [
       ["/dev", "/dev"],
-      ["/dev/null", "/dev/console"],
+      ["/null-console", "/dev/console"],
       ["/syslog/web", "/dev/log"],
       ["/proc", "/proc"],
       ["/sys", "/sys"],
