@@ -5,6 +5,7 @@
  */
 
 import { failedWith } from "./errno.ts";
+import type { Fd } from "./fd.ts";
 import { readSetting } from "./kernel_file.ts";
 import { readMounts } from "./mount_table.ts";
 import { isWithin, type Mount } from "./mountinfo.ts";
@@ -105,6 +106,11 @@ export function locateCgroups(
 /** File systems of version 1 and 2, as fstatfs(2) names them. */
 const CGROUP_SUPER_MAGICS: readonly number[] = [0x27e0eb, 0x63677270];
 
+/** Checks whether a directory is in a cgroup file system. */
+export function isCgroup(directory: Fd): boolean {
+  return CGROUP_SUPER_MAGICS.includes(fileSystemType(directory));
+}
+
 /**
  * Checks whether a cgroup, if it is there, can be seen at its path: the path, or as much of it as
  * there is, has to lead into a cgroup file system, which no other mount covers.
@@ -117,7 +123,7 @@ export function showsCgroup(path: string): boolean {
   for (let at = path; at !== ""; at = at.slice(0, at.lastIndexOf("/"))) {
     try {
       using directory = openFile(at, O_PATH | O_DIRECTORY);
-      return CGROUP_SUPER_MAGICS.includes(fileSystemType(directory));
+      return isCgroup(directory);
     } catch (error) {
       if (!failedWith(error, "ENOENT", "ENOTDIR")) throw error;
     }

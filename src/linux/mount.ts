@@ -240,6 +240,16 @@ export function detachMount(mountPoint: string): void {
 }
 
 /**
+ * Takes a mount down as {@linkcode detachMount} does.
+ *
+ * @param root A descriptor of the mount's root.
+ * @throws {SyscallError} `EINVAL` when it is not in this mount namespace.
+ */
+export function detachMountOf(root: Fd): void {
+  syscall("umount2", pathThrough(root), MNT_DETACH);
+}
+
+/**
  * Moves a mount over the root of this mount namespace. The old root stays below it, but no path
  * leads there any more.
  *

@@ -4,8 +4,9 @@
  * descriptors, and keeps the app for `app-start`.
  *
  * The supervisor reserves the app's name for as long as this process is connected. What a process
- * that is killed leaves, cgroups without processes, goes with the next one that adds the app, with
- * `app-rm`, or with the pod. Mounts go with the last descriptor of their namespace.
+ * that is killed leaves, cgroups without processes and the socket of the log, goes with the next one
+ * that adds the app, with `app-rm`, or with the pod. Mounts go with the last descriptor of their
+ * namespace.
  *
  * @module
  */
@@ -21,7 +22,7 @@ import type { PodCgroupPlan } from "../plan/cgroup/pod_cgroups.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import { cloneHostTrees, prepareHost } from "../rootfs/app_root.ts";
 import type { PodRoot } from "../rootfs/pod_root.ts";
-import { addSyslogSocket, hideSyslogSocket } from "../rootfs/syslog_sockets.ts";
+import { addSyslogSocket, removeSyslogSocket } from "../rootfs/syslog_sockets.ts";
 import { VolumeSources } from "../rootfs/volume_sources.ts";
 import { APP_ADD, type AppAddArguments } from "../stage1/arguments.ts";
 import { describeError } from "../stage1/entrypoint.ts";
@@ -46,15 +47,17 @@ export function addApp(args: AppAddArguments): void {
   using client = new ControlClient();
   clearInherited();
   selfConfine("app-add", debug);
-  using pod = client.ask({ do: "add", app: args.app }, Done).fds;
+  using fds = client.ask({ do: "add", app: args.app }, Done).fds;
+  const podRoot = podRootOf(fds);
   for (const line of plan.notes) say(line);
   // Of an app of this name that could not be added, or removed, to its end.
   removeAppCgroups(uuid, args.app, debug);
   try {
-    using app = build(plan, podRootOf(pod), sources, debug);
+    using app = build(plan, podRoot, sources, debug);
     client.ask({ added: app.description }, Done, app.fds);
   } catch (error) {
     undo(() => removeAppCgroups(uuid, args.app, debug));
+    if (podRoot) undo(() => removeSyslogSocket(podRoot, args.app));
     throw error;
   }
 }
@@ -82,7 +85,6 @@ function build(
   held.use(app.root.mounts);
   held.use(app.root.root);
   for (const line of app.notes) say(line);
-  if (podRoot) hideSyslogSocket(podRoot, plan.name);
   saveForEnter(app);
   const stack = held.move();
   return {

@@ -4,10 +4,12 @@
  * @module
  */
 
+import { isCgroup } from "../linux/cgroup_paths.ts";
 import type { Fd } from "../linux/fd.ts";
 import {
   attachTree,
   cloneTreeAt,
+  detachMountOf,
   makeTmpfs,
   setPropagationOf,
   type TreeChange,
@@ -85,6 +87,7 @@ function placeOwn(
     case "host-tree":
       return placeKernelTree(root, step, treeOf(step, trees));
     case "cgroup": {
+      uncoverCgroups(root, step);
       // The host may have let no such cgroup be made, or shown.
       const tree = trees.get(step);
       return tree && placeTree(root, step, tree);
@@ -166,6 +169,15 @@ function placeTree(root: MountedRoot, step: OwnTreeStep, tree: Fd): void {
     : openTarget(root, step.target, kindFor(tree));
   attachPrivately(root, step, tree, target);
   tree[Symbol.dispose]();
+}
+
+/**
+ * Takes away what the pod's own root shows of cgroups by the time that an app is added: the app
+ * sees its own alone.
+ */
+function uncoverCgroups(root: MountedRoot, step: CgroupStep): void {
+  using target = openInKernelTree(root, step);
+  if (statFd(target).isMountRoot && isCgroup(target)) detachMountOf(target);
 }
 
 /** The apps of a pod share its /dev. A link that one of them has put there is not followed. */

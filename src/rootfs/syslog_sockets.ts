@@ -46,7 +46,7 @@ export function makeSyslogSockets(
  * Makes the socket of an app that is added to a pod. Others run by then, so no path is walked in
  * the pod's root.
  *
- * @returns The socket, to be read from. It has its name until {@linkcode hideSyslogSocket}.
+ * @returns The socket, to be read from.
  * @throws {SyscallError} when it cannot be made.
  */
 export function addSyslogSocket({ root }: OwnRoot, app: string): Fd {
@@ -63,12 +63,11 @@ export function addSyslogSocket({ root }: OwnRoot, app: string): Fd {
 }
 
 /**
- * Takes the name of an app's socket away, when the app's own /dev/log is mounted: that stays. So
- * nothing has to be removed with the app.
+ * Removes the socket of an app that is removed from its pod, if it is there.
  *
  * @throws {SyscallError} when it cannot be removed.
  */
-export function hideSyslogSocket({ root }: OwnRoot, app: string): void {
+export function removeSyslogSocket({ root }: OwnRoot, app: string): void {
   using directory = openSyslogDirectory(root);
   removeAt(directory, app);
 }
