@@ -6,10 +6,9 @@
 
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
-import { describePlan, toJson } from "../src/plan/describe.ts";
+import { describeAddition, describePlan, toJson } from "../src/plan/describe.ts";
 import { describeFields } from "../src/plan/fields.ts";
-import type { PodPlan } from "../src/plan/pod.ts";
-import { planPodDirectory } from "../src/pod/plan.ts";
+import { planPodWithAdded, type PodWithAdded } from "../src/pod/plan.ts";
 import { VolumeSources } from "../src/rootfs/volume_sources.ts";
 import { parseRunArguments } from "../src/stage1/arguments.ts";
 import { POD_PATHS } from "../src/stage1/pod_directory.ts";
@@ -68,27 +67,32 @@ async function explainPermissions(): Promise<void> {
 }
 
 /**
- * Plans the pod in a directory, as `run` would be started there now.
+ * Plans the pod in a directory, as `run` would be started there now, and the apps that have been
+ * added to it.
  *
  * @param flags Those of `run`; the pod's UUID is the directory's name.
  * @throws {Error} which names the file, field or flag that is wrong.
  */
-export function planOf(directory: string, flags: readonly string[]): PodPlan {
+export function planOf(directory: string, flags: readonly string[]): PodWithAdded {
   const before = Deno.cwd();
   Deno.chdir(directory);
   try {
     using sources = new VolumeSources();
     const args = parseRunArguments([...flags, basename(Deno.cwd())]);
-    return planPodDirectory(args, sources);
+    return planPodWithAdded(args, sources);
   } finally {
     Deno.chdir(before);
   }
 }
 
 function explainPod(directory: string, flags: readonly string[], asJson: boolean): void {
-  const plan = planOf(directory, flags);
-  if (asJson) say(escapeControls(JSON.stringify(toJson(plan), null, 2)));
-  else describePlan(plan).forEach((line) => say(line));
+  const { pod, added } = planOf(directory, flags);
+  if (asJson) {
+    const plan = added.length > 0 ? { ...pod, added } : pod;
+    say(escapeControls(JSON.stringify(toJson(plan), null, 2)));
+  } else {
+    for (const line of [...describePlan(pod), ...added.flatMap(describeAddition)]) say(line);
+  }
 }
 
 /**

@@ -102,6 +102,16 @@ for (const name of ["single", "several", "isolated"] as const) {
   });
 }
 
+scenario("explain tells of the apps of a mutable pod", { flavor: "isolated" }, async (stage) => {
+  await using pod = await stage.script("true", { mutable: true });
+  const [outcome, ...told] = await explainInWords(pod, { flags: { net: "none", mutable: true } });
+  assert(outcome?.includes("run stays, and apps are added later"), outcome);
+  const at = told.findIndex((line) => line.includes("app-add adds it while the pod runs"));
+  const [name] = /(?<=app ").*(?=":)/.exec(told[at]!)!;
+  assert(told.slice(at).includes(`make stage1/rootfs/opt/stage2/${name}/rootfs the app's root:`));
+  assert(told.slice(0, at).every((line) => !line.includes("opt/stage2")));
+});
+
 /** The lines of a text that another one has as well, as often as that one has them. */
 function linesInCommon(lines: readonly string[], others: readonly string[]): string[] {
   const left = [...others];

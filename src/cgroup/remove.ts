@@ -15,8 +15,8 @@ import {
 import { waitMilliseconds } from "../linux/clock.ts";
 import { openProcess, signalProcess } from "../linux/pidfd.ts";
 import { startOf } from "../linux/proc.ts";
-import { exists } from "../linux/stat.ts";
 import { SIGKILL } from "../linux/signal_numbers.ts";
+import { exists } from "../linux/stat.ts";
 import { appCgroupName, machineCgroupName, podCgroupName } from "../plan/cgroup/names.ts";
 import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";

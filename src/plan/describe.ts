@@ -10,6 +10,7 @@ import type { NamedFilter } from "../linux/named_filter.ts";
 import { signalName } from "../linux/signal_names.ts";
 import { printable } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
+import type { AddedAppPlan } from "./added_app.ts";
 import type { AppPlan } from "./app.ts";
 import { FIRST_PROCESS_CGROUP } from "./cgroup/names.ts";
 import type { CgroupLimit, CgroupPlan } from "./cgroup/placement.ts";
@@ -38,12 +39,29 @@ import { type StopPlan, USUAL_STOP } from "./stop.ts";
  */
 export function describePlan(plan: PodPlan): string[] {
   const lines = plan.runBecomes === "app" ? describeSingleApp(plan) : describeSupervised(plan);
-  return [describeOutcome(plan), ...describeNotes(plan), ...lines].map(printable);
+  return [describeOutcome(plan), ...describeNotes(plan.notes), ...lines].map(printable);
+}
+
+/**
+ * Describes how an app is added to a pod that runs: what `app-add` does, and how `app-start` then
+ * starts it.
+ */
+export function describeAddition({ app, cgroups, notes }: AddedAppPlan): string[] {
+  return [
+    `app "${app.name}": app-add adds it while the pod runs, and app-start starts it`,
+    ...describeNotes(notes),
+    ...describePreparation(app),
+    ...cgroups.flatMap(describeAppCgroups),
+    ...describeRoot(app),
+    ...describeEnvironment(app),
+    ...describeStart(app, cgroups),
+  ].map(printable);
 }
 
 function describeOutcome({ uuid, flavor, runBecomes, apps }: PodPlan): string {
   const names = apps.map(({ name }) => `"${name}"`).join(", ");
   const where = flavor === "host" ? "the host's namespaces" : "namespaces of the pod's own";
+  if (apps.length === 0) return `pod ${uuid}: run stays, and apps are added later, in ${where}`;
   return runBecomes === "app"
     ? `pod ${uuid}: run becomes the app ${names}, in ${where}`
     : `pod ${uuid}: run stays with ${
@@ -51,7 +69,7 @@ function describeOutcome({ uuid, flavor, runBecomes, apps }: PodPlan): string {
     } ${names}, in ${where}`;
 }
 
-function describeNotes({ notes }: PodPlan): string[] {
+function describeNotes(notes: readonly string[]): string[] {
   return notes.length === 0
     ? []
     : ["warn of what has no effect, or less than it seems:", ...indent(notes)];

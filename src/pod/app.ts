@@ -10,6 +10,7 @@ import type { Fd } from "../linux/fd.ts";
 import { inOwnMounts, openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import type { AppPlan } from "../plan/app.ts";
+import { environmentEntries, withAccount } from "../plan/environment.ts";
 import { hostId, type IdRange, type Owner } from "../plan/id_range.ts";
 import type { PodTreeStep } from "../plan/rootfs/mounts.ts";
 import type { StartPlan } from "../plan/start.ts";

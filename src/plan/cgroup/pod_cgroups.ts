@@ -186,6 +186,21 @@ export function planAddedCgroups(
   return { cgroups, notes: [...ofApp.notes, ...notes] };
 }
 
+/** Returns where the cgroups of a pod are, for {@linkcode planAddedCgroups}. */
+export function placesOf(pod: readonly PodCgroupPlan[]): Cgroups {
+  const of = (wanted: 1 | 2) => pod.filter(({ version }) => version === wanted);
+  return {
+    v1: of(1).map(({ mountOptions, parent }) => ({ controllers: mountOptions, directory: parent })),
+    v2: of(2).map(({ parent, controllers }) => ({
+      directory: parent,
+      controllers,
+      enabled: controllers,
+      occupied: false,
+      threaded: false,
+    })),
+  };
+}
+
 function planAppSettings(
   apps: readonly AppResources[],
   pod: Isolators,
