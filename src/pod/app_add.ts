@@ -4,9 +4,9 @@
  * descriptors, and keeps the app for `app-start`.
  *
  * The supervisor reserves the app's name for as long as this process is connected. What a process
- * that is killed leaves, cgroups without processes and the socket of the log, goes with the next one
- * that adds the app, with `app-rm`, or with the pod. Mounts go with the last descriptor of their
- * namespace.
+ * that is killed leaves, cgroups without processes and the socket of the log, goes with the next
+ * one that adds the app, with `app-rm`, or with the pod. Mounts go with the last descriptor of
+ * their namespace.
  *
  * @module
  */
