@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import * as z from "zod/mini";
 import { ACIdentifier } from "../src/appc/names.ts";
 import { flavorOf, FLAVORS } from "../src/stage1/flavor.ts";
+import { PROGRAMS } from "./entrypoints.ts";
 import { IMAGE_NAMES, imageManifest } from "./manifest.ts";
 import { MEMBERS } from "./members.ts";
 
@@ -31,7 +32,7 @@ Deno.test("the labels say version, processor and system", () => {
 
 Deno.test("every entrypoint that the manifest names is an executable in the image", () => {
   const paths = MANIFEST.annotations.filter(({ value }) => value.startsWith("/"));
-  assertEquals(paths.length, 4);
+  assertEquals(paths.length, PROGRAMS.length);
   for (const { value } of paths) {
     const member = MEMBERS.find(({ path }) => path === `rootfs${value}`);
     assertEquals(member?.mode, 0o755);

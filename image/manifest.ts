@@ -6,6 +6,7 @@
  */
 
 import { type Flavor, FLAVOR_ANNOTATION } from "../src/stage1/flavor.ts";
+import { ENTRYPOINTS } from "./entrypoints.ts";
 
 /** The names of the images: AC Identifiers. No domain is in them, as images are not discovered. */
 export const IMAGE_NAMES: Readonly<Record<Flavor, string>> = {
@@ -24,11 +25,10 @@ export interface ImageLabels {
 }
 
 /** The annotations that tell rkt the entrypoints' paths, and the version of their flags. */
-const ANNOTATIONS = {
-  "coreos.com/rkt/stage1/run": "/run",
-  "coreos.com/rkt/stage1/enter": "/enter",
-  "coreos.com/rkt/stage1/gc": "/gc",
-  "coreos.com/rkt/stage1/stop": "/stop",
+const ANNOTATIONS: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    Object.entries(ENTRYPOINTS).map(([name, key]) => [`coreos.com/rkt/stage1/${key}`, `/${name}`]),
+  ),
   "coreos.com/rkt/stage1/interface-version": "6",
 };
 

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { type ProgramName, PROGRAMS } from "./entrypoints.ts";
+
 /** A member of the image's archive. */
 export interface Member {
   /** Its path in the archive. */
@@ -13,9 +15,9 @@ export interface Member {
   /** Its permissions. */
   readonly mode: number;
   /** The entrypoint or program whose file it is. */
-  readonly program?: "run" | "enter" | "gc" | "stop" | "init" | "denort";
+  readonly program?: ProgramName | "init" | "denort";
   /** The entrypoint whose code cache it is. */
-  readonly codeCacheOf?: "run" | "enter" | "gc" | "stop";
+  readonly codeCacheOf?: ProgramName;
 }
 
 /** The members of every image. The manifest is first, so that readers need not unpack the rest. */
@@ -32,10 +34,9 @@ export const MEMBERS: readonly Member[] = [
   directory("rootfs/rkt/credentials"),
   directory("rootfs/rkt/env"),
   directory("rootfs/rkt/status"),
-  { path: "rootfs/run", type: "file", mode: 0o755, program: "run" },
-  { path: "rootfs/enter", type: "file", mode: 0o755, program: "enter" },
-  { path: "rootfs/gc", type: "file", mode: 0o755, program: "gc" },
-  { path: "rootfs/stop", type: "file", mode: 0o755, program: "stop" },
+  ...PROGRAMS.map((program): Member => (
+    { path: `rootfs/${program}`, type: "file", mode: 0o755, program }
+  )),
   // The processes of a supervised pod begin as this program.
   { path: "rootfs/init", type: "file", mode: 0o755, program: "init" },
   // The entrypoints map the runtime; it is not executed itself.
@@ -45,13 +46,10 @@ export const MEMBERS: readonly Member[] = [
 /** The further members of an image with code caches. Their names are Deno's. */
 export const CODE_CACHE_MEMBERS: readonly Member[] = [
   directory("rootfs/code-cache"),
-  codeCache("run"),
-  codeCache("enter"),
-  codeCache("gc"),
-  codeCache("stop"),
+  ...PROGRAMS.map(codeCache),
 ];
 
-function codeCache(program: NonNullable<Member["codeCacheOf"]>): Member {
+function codeCache(program: ProgramName): Member {
   const path = `rootfs/code-cache/deno-compile-${program}.cache`;
   return { path, type: "file", mode: 0o644, codeCacheOf: program };
 }

@@ -5,6 +5,7 @@
  */
 
 import { dirname } from "node:path";
+import { type ProgramName, PROGRAMS } from "../image/entrypoints.ts";
 import { compileNative } from "../image/native.ts";
 import { bundle } from "./bundle.ts";
 import {
@@ -18,7 +19,7 @@ import {
 import type { Progress } from "./console.ts";
 import { codeCacheKey, embeddedMetadata } from "./payload.ts";
 import { permissionFlags, readPermissions } from "./permissions.ts";
-import { type Architecture, type ProgramName, PROGRAMS } from "./project.ts";
+import { type Architecture, entryFile } from "./project.ts";
 import { digestInputs, makeUnlessCurrent } from "./stamp.ts";
 
 /** What {@linkcode buildPrograms} needs. */
@@ -142,7 +143,7 @@ async function buildProgram(
   options: BuildOptions,
 ): Promise<Program> {
   const path = `${options.output}/bin/${name}`;
-  const source = bundle(`${options.entry}/${name}.ts`);
+  const source = bundle(`${options.entry}/${entryFile(name)}.ts`);
   const runner = findRunner(options.architecture);
   const flags = [
     ...permissionFlags(await readPermissions(name, options.entry)),

@@ -6,6 +6,7 @@
 
 import { relative } from "node:path";
 import type { PublicKey } from "openpgp";
+import { PROGRAMS } from "../image/entrypoints.ts";
 import { IMAGE_NAMES, type ImageLabels, imageManifest } from "../image/manifest.ts";
 import { CODE_CACHE_MEMBERS, type Member, MEMBERS } from "../image/members.ts";
 import { compileNative, RECORDED_COMPILER } from "../image/native.ts";
@@ -26,7 +27,6 @@ import {
   IMAGES,
   imagesFor,
   outputDirectory,
-  PROGRAMS,
   sourceDate,
   VERSION,
 } from "./project.ts";
@@ -209,7 +209,7 @@ function describe(compression: Compression): string {
 
 const COMMAND = {
   name: "build-image",
-  purpose: `Compiles the four entrypoints and makes the stage1 images, which have them in common,
+  purpose: `Compiles the entrypoints and makes the stage1 images, which have them in common,
     with their bills of materials and provenance.`,
   options: {
     flavor: choice("FLAVOR", FLAVORS, {

@@ -1,9 +1,10 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { PROGRAMS } from "../image/entrypoints.ts";
 import { buildPrograms, type Program } from "./build.ts";
 import { bundle } from "./bundle.ts";
 import { embeddedMetadata } from "./payload.ts";
 import { checkEmbedded, readPermissions } from "./permissions.ts";
-import { architecture, PROGRAMS } from "./project.ts";
+import { architecture, entryFile } from "./project.ts";
 import { provideRuntime } from "./runtime.ts";
 
 /** An entrypoint that needs types, a package and a permission. */
@@ -15,14 +16,15 @@ console.log(text, Deno.permissions.querySync({ name: "env" }).state);
 
 const PERMISSIONS = [{ allow: "read", scope: ["."], why: "the manifests" }];
 
-/** A directory with the four entrypoints, which lasts as long as the test. */
+/** A directory with the entrypoints, which lasts as long as the test. */
 async function withEntries(test: (directory: string) => void | Promise<void>): Promise<void> {
   const directory = await Deno.makeTempDir();
   try {
     for (const name of PROGRAMS) {
       const permissions = JSON.stringify(PERMISSIONS);
-      await Deno.writeTextFile(`${directory}/${name}.permissions.json`, permissions);
-      await Deno.writeTextFile(`${directory}/${name}.ts`, SOURCE);
+      const file = `${directory}/${entryFile(name)}`;
+      await Deno.writeTextFile(`${file}.permissions.json`, permissions);
+      await Deno.writeTextFile(`${file}.ts`, SOURCE);
     }
     await test(directory);
   } finally {

@@ -6,6 +6,7 @@
 
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
+import { PROGRAMS } from "../image/entrypoints.ts";
 import { describeAddition, describePlan, toJson } from "../src/plan/describe.ts";
 import { describeFields } from "../src/plan/fields.ts";
 import { planPodWithAdded, type PodWithAdded } from "../src/pod/plan.ts";
@@ -17,7 +18,7 @@ import { paint, say } from "./console.ts";
 import { MAN_DIRECTORY, manPages } from "./man_pages.ts";
 import { flag, requireDirectory } from "./option.ts";
 import { describePermissions, readPermissions } from "./permissions.ts";
-import { ENTRY, PROGRAMS, ROOT } from "./project.ts";
+import { ENTRY, ROOT } from "./project.ts";
 import { runTask } from "./run_task.ts";
 
 const COMMAND = {

@@ -6,6 +6,7 @@
  */
 
 import { createTarDecoder } from "modern-tar";
+import { type ProgramName, PROGRAMS } from "../image/entrypoints.ts";
 import { IMAGE_NAMES } from "../image/manifest.ts";
 import type { Content } from "./aci.ts";
 import { RUNTIME_NAME } from "./build.ts";
@@ -13,7 +14,7 @@ import { bundledPackages } from "./bundle.ts";
 import { openDecompressed } from "./compression.ts";
 import { digestFile, digestStream, sha256 } from "./digest.ts";
 import { type LockedPackage, lockedPackage, runtimePackage } from "./package_lock.ts";
-import { architecture, ENTRY, type ProgramName, PROGRAMS, VERSION } from "./project.ts";
+import { architecture, ENTRY, entryFile, VERSION } from "./project.ts";
 import type { Recipe } from "./recipe.ts";
 import { type BilledFile, type BilledImage, type BilledRuntime, billOfMaterials } from "./sbom.ts";
 
@@ -64,7 +65,7 @@ export type Bundled = ReadonlyMap<ProgramName, readonly LockedPackage[]>;
  * @throws {Error} when a source cannot be bundled, or bundles a package that is not locked.
  */
 export function bundledIntoPrograms(): Bundled {
-  const packagesOf = (name: ProgramName) => bundledPackages(`${ENTRY}/${name}.ts`);
+  const packagesOf = (name: ProgramName) => bundledPackages(`${ENTRY}/${entryFile(name)}.ts`);
   return new Map(
     PROGRAMS.map((name) => [name, packagesOf(name).map((each) => lockedPackage(each))]),
   );

@@ -6,6 +6,7 @@
 
 import { createTarDecoder, type ParsedTarEntry, type TarHeader } from "modern-tar";
 import * as z from "zod/mini";
+import type { ProgramName } from "../image/entrypoints.ts";
 import { imageManifest } from "../image/manifest.ts";
 import { CODE_CACHE_MEMBERS, type Member, MEMBERS } from "../image/members.ts";
 import { compileNative, type NativeName } from "../image/native.ts";
@@ -16,7 +17,7 @@ import { openDecompressed } from "./compression.ts";
 import { sha256 } from "./digest.ts";
 import { codeCacheKey, embeddedMetadata, programStart } from "./payload.ts";
 import { checkEmbedded, readPermissions } from "./permissions.ts";
-import { type Architecture, architecture, type ProgramName, VERSION } from "./project.ts";
+import { type Architecture, architecture, VERSION } from "./project.ts";
 
 /** The part of a manifest from which the rest of it follows. */
 const Kind = z.object({

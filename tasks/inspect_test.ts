@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { createHash } from "node:crypto";
+import { PROGRAMS } from "../image/entrypoints.ts";
 import { imageManifest } from "../image/manifest.ts";
 import { CODE_CACHE_MEMBERS, type Member, MEMBERS } from "../image/members.ts";
 import { compileNative } from "../image/native.ts";
@@ -7,7 +8,7 @@ import { describeError } from "../src/stage1/entrypoint.ts";
 import { type Flavor, FLAVORS } from "../src/stage1/flavor.ts";
 import { type Content, writeImage } from "./aci.ts";
 import { inspectImage, requireEqual, requireExecutable } from "./inspect.ts";
-import { architecture, PROGRAMS, VERSION } from "./project.ts";
+import { architecture, VERSION } from "./project.ts";
 
 const TARGET = architecture("amd64");
 

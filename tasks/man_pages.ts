@@ -6,7 +6,7 @@
  */
 
 import { ANNOTATION_RULES, type AnnotationRule } from "../src/plan/annotations.ts";
-import { ENTER, GC, RUN, STOP } from "../src/stage1/arguments.ts";
+import { APP_RM, APP_STOP, ENTER, GC, RUN, STOP } from "../src/stage1/arguments.ts";
 import type { CommandLine } from "../src/stage1/command_line.ts";
 import { type ManPage, type Part, renderManPage } from "./man_format.ts";
 import { VERSION } from "./project.ts";
@@ -16,7 +16,7 @@ export const MAN_DIRECTORY = "docs/man";
 
 /** Returns the pages' texts, by the names of their files. */
 export function manPages(): Map<string, string> {
-  const pages = [...[RUN, ENTER, STOP, GC].map(pageOfEntrypoint), pageOfAnnotations()];
+  const pages = [...COMMANDS.map(pageOfEntrypoint), pageOfAnnotations()];
   return new Map(
     pages.map((page) => [
       `${page.name}.${page.section}`,
@@ -25,6 +25,8 @@ export function manPages(): Map<string, string> {
   );
 }
 
+const COMMANDS = [RUN, ENTER, STOP, GC, APP_STOP, APP_RM];
+
 const RKT_CALLS_IT: Readonly<Record<string, string>> = {
   run: "`rkt run` and `rkt run-prepared` become this program.",
   enter: "`rkt enter` becomes this program.",
@@ -32,6 +34,8 @@ const RKT_CALLS_IT: Readonly<Record<string, string>> = {
   gc:
     "`rkt gc` and `rkt rm` call it before they remove the pod's directory; `run` has it take the " +
     "pod from its networks when the pod ends.",
+  "app-stop": "`rkt app stop` and `rkt app rm` call it.",
+  "app-rm": "`rkt app rm` calls it, and removes the app's files then.",
 };
 
 const EXIT_STATUSES: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
@@ -43,6 +47,11 @@ const EXIT_STATUSES: Readonly<Record<string, readonly (readonly [string, string]
   enter: [["any", "That of the command. It ends by a signal if the command does."]],
   stop: [["0", "The pod has been asked to end; with `--force`, it has ended."]],
   gc: [["0", "Nothing of the pod is left but its directory."]],
+  "app-stop": [
+    ["0", "The app has ended, and its post-stop handler too."],
+    ["5", "The app does not run."],
+  ],
+  "app-rm": [["0", "Nothing of the app is left but its files."]],
 };
 
 const FAILURE = [
@@ -137,7 +146,7 @@ function pageNameOf(entrypoint: string): string {
 
 function seeAlso(page: string): Part {
   const pages = [
-    ...[RUN, ENTER, STOP, GC].map(({ name }) => `${pageNameOf(name)}(8)`),
+    ...COMMANDS.map(({ name }) => `${pageNameOf(name)}(8)`),
     `${ANNOTATIONS_PAGE}(7)`,
   ];
   const others = pages.filter((each) => !each.startsWith(`${page}(`));

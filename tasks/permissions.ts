@@ -6,7 +6,9 @@
  */
 
 import * as z from "zod/mini";
+import type { ProgramName } from "../image/entrypoints.ts";
 import { parseManifest } from "../src/appc/parse.ts";
+import { entryFile } from "./project.ts";
 
 /** The kinds of permission that Deno knows. */
 const KINDS = ["read", "write", "env", "ffi", "sys", "net", "run"] as const;
@@ -35,9 +37,12 @@ export type Permission = z.infer<typeof Permission>;
  * @param directory The directory of its `NAME.permissions.json`.
  * @throws {Error} when the table cannot be read, or has a row that grants everything of a kind.
  */
-export async function readPermissions(name: string, directory: string): Promise<Permission[]> {
-  const file = `${directory}/${name}.permissions.json`;
-  return parsePermissions(await Deno.readTextFile(file), `${name}.permissions.json`);
+export async function readPermissions(
+  name: ProgramName,
+  directory: string,
+): Promise<Permission[]> {
+  const file = `${entryFile(name)}.permissions.json`;
+  return parsePermissions(await Deno.readTextFile(`${directory}/${file}`), file);
 }
 
 /**

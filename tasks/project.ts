@@ -6,6 +6,7 @@
 
 import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
+import type { ProgramName } from "../image/entrypoints.ts";
 import { IMAGE_NAMES } from "../image/manifest.ts";
 import type { Flavor } from "../src/stage1/flavor.ts";
 
@@ -21,11 +22,10 @@ export const ENTRY = `${ROOT}/entry`;
 /** The project's version, from `deno.json`. */
 export const VERSION: string = config.version;
 
-/** The names of the entrypoints; each is `/NAME` in the image. */
-export const PROGRAMS = ["run", "enter", "gc", "stop"] as const;
-
-/** The name of an entrypoint. */
-export type ProgramName = typeof PROGRAMS[number];
+/** Returns the name, without an ending, of an entrypoint's files in the sources. */
+export function entryFile(program: ProgramName): string {
+  return program.replaceAll("-", "_");
+}
 
 /** A processor, by the names that it has in several places. */
 export interface Architecture {

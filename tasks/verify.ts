@@ -7,6 +7,7 @@
 
 import { existsSync } from "node:fs";
 import { basename, relative } from "node:path";
+import { PROGRAMS } from "../image/entrypoints.ts";
 import { makeCodeCache } from "./build.ts";
 import { bundle } from "./bundle.ts";
 import type { Arguments, CommandLine } from "./command_line.ts";
@@ -16,7 +17,7 @@ import { IMAGE_OPERANDS, imagesOf } from "./image_operands.ts";
 import { type Expected, inspectImage } from "./inspect.ts";
 import { developmentKeyFiles, fingerprint, keyIds, readPublicKey } from "./keys.ts";
 import { existingFile } from "./option.ts";
-import { ENTRY, PROGRAMS, VERSION } from "./project.ts";
+import { ENTRY, VERSION } from "./project.ts";
 import { signaturesOfOthers, signedFiles } from "./release.ts";
 import { runTask } from "./run_task.ts";
 import { provideRuntime, runtimeDigest } from "./runtime.ts";

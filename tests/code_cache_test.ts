@@ -4,9 +4,9 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import { PROGRAMS } from "../image/entrypoints.ts";
 import { codeCacheFile } from "../tasks/code_cache.ts";
 import { embeddedMetadata, programStart } from "../tasks/payload.ts";
-import { PROGRAMS } from "../tasks/project.ts";
 import { assertCode, assertPrints } from "./expect.ts";
 import { execute, must, type Result } from "./host.ts";
 import { startUp } from "./pod_processes.ts";
@@ -26,6 +26,8 @@ const ARGUMENTS: Record<typeof PROGRAMS[number], string[]> = {
   enter: ["--pid=1", "--appname=app", "--", "/bin/true"],
   gc: [UUID],
   stop: [UUID],
+  "app-rm": ["--app=app"],
+  "app-stop": ["--app=app"],
 };
 
 /** Copies an image's tree, so that its code cache can be changed, and returns the paths of both. */

@@ -9,8 +9,9 @@
  * @module
  */
 
+import { PROGRAMS } from "../image/entrypoints.ts";
 import { buildPrograms } from "../tasks/build.ts";
-import { architecture, ENTRY, PROGRAMS } from "../tasks/project.ts";
+import { architecture, ENTRY, entryFile } from "../tasks/project.ts";
 import { provideRuntime } from "../tasks/runtime.ts";
 
 const [output] = Deno.args;
@@ -21,8 +22,9 @@ async function compileProbes(output: string): Promise<void> {
   const entry = `${output}/entry`;
   await Deno.mkdir(entry);
   for (const name of PROGRAMS) {
-    await Deno.copyFile(`${import.meta.dirname}/permission_probe.ts`, `${entry}/${name}.ts`);
-    const table = `${name}.permissions.json`;
+    const file = entryFile(name);
+    await Deno.copyFile(`${import.meta.dirname}/permission_probe.ts`, `${entry}/${file}.ts`);
+    const table = `${file}.permissions.json`;
     await Deno.copyFile(`${ENTRY}/${table}`, `${entry}/${table}`);
   }
   const target = architecture();

@@ -1,7 +1,7 @@
 /** Tests of what each entrypoint could do if untrusted input took control of it. */
 
 import { assertEquals } from "@std/assert";
-import { PROGRAMS } from "../tasks/project.ts";
+import { PROGRAMS } from "../image/entrypoints.ts";
 import { must } from "./host.ts";
 import { scenario } from "./scenario.ts";
 
@@ -25,6 +25,8 @@ const ALLOWED: Record<typeof PROGRAMS[number], string[]> = {
   ],
   gc: ["read pod", "read the app's root", "env STAGE1_VOLO_LIMITS", "dlopen libc"],
   stop: ["read pod", "read the app's root", "dlopen libc"],
+  "app-rm": ["read pod", "read the app's root", "dlopen libc"],
+  "app-stop": ["dlopen libc"],
 };
 
 /** Makes what the probe looks at of a pod directory, beside a file that it must not touch. */

@@ -159,6 +159,16 @@ export const CONFINEMENTS = {
     capabilities: ["CAP_CHOWN", "CAP_KILL"],
     denied: { ...DENIED_SYSCALLS, ...MOUNT_SYSCALLS },
   },
+  /** A program that has the pod's supervisor do something, and waits for that. */
+  asking: {
+    capabilities: [],
+    denied: { ...DENIED_SYSCALLS, ...ACCEPT_SYSCALLS, ...MOUNT_SYSCALLS },
+  },
+  /** It kills what is left in an app's cgroups, and removes files in directories of any user. */
+  "app-rm": {
+    capabilities: ["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_KILL"],
+    denied: { ...DENIED_SYSCALLS, ...ACCEPT_SYSCALLS, ...MOUNT_SYSCALLS },
+  },
   gc: {
     capabilities: [
       "CAP_DAC_OVERRIDE",

@@ -6,6 +6,7 @@
  */
 
 import type { Credentials } from "../linux/credentials.ts";
+import { removeFile } from "../linux/directory.ts";
 import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 import { savePodFile } from "./pod_file.ts";
@@ -27,6 +28,15 @@ export function saveCredentials(appName: string, credentials: Credentials): void
 export function loadCredentials(appName: string): Credentials {
   const path = credentialsPath(appName);
   return withContext(path, () => parseCredentials(Deno.readTextFileSync(path)));
+}
+
+/**
+ * Removes what {@linkcode saveCredentials} saved, if it is there.
+ *
+ * @throws {SyscallError} when it cannot be removed.
+ */
+export function removeCredentials(appName: string): void {
+  removeFile(credentialsPath(appName));
 }
 
 function credentialsPath(appName: string): string {

@@ -1,5 +1,5 @@
 /**
- * The beginning and the end that the four entrypoints have in common.
+ * The beginning and the end that the entrypoints have in common.
  *
  * @module
  */

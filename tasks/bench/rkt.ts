@@ -5,6 +5,7 @@
  * @module
  */
 
+import { PROGRAMS } from "../../image/entrypoints.ts";
 import { imageManifest } from "../../image/manifest.ts";
 import { type Flavor, FLAVORS } from "../../src/stage1/flavor.ts";
 import { must } from "../../tests/host.ts";
@@ -12,7 +13,7 @@ import { packImage } from "../../tests/images.ts";
 import { DEFAULT_BUILD } from "../build_image.ts";
 import { type Compression, COMPRESSIONS } from "../compression.ts";
 import type { Contender, Measurement } from "../measure.ts";
-import { architecture, PROGRAMS, VERSION } from "../project.ts";
+import { architecture, VERSION } from "../project.ts";
 import { type BenchContext, TITLES } from "./context.ts";
 import { reportRuns } from "./report.ts";
 import { diskUsage, sizeRow } from "./sizes.ts";

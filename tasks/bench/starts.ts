@@ -4,8 +4,8 @@
  * @module
  */
 
+import { type ProgramName, PROGRAMS } from "../../image/entrypoints.ts";
 import type { Contender, Measurement } from "../measure.ts";
-import { type ProgramName, PROGRAMS } from "../project.ts";
 import type { BenchContext } from "./context.ts";
 import { report } from "./report.ts";
 import type { Row } from "./table.ts";
@@ -16,6 +16,8 @@ const ARGUMENTS: Readonly<Record<ProgramName, readonly string[]>> = {
   enter: ["--pid=1", "--appname=app", "--", "/bin/true"],
   gc: ["00000000-0000-0000-0000-000000000001"],
   stop: ["00000000-0000-0000-0000-000000000001"],
+  "app-rm": ["--app=app"],
+  "app-stop": ["--app=app"],
 };
 
 /** Measures the start of each entrypoint. */
