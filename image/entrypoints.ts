@@ -13,6 +13,7 @@ export const ENTRYPOINTS = {
   "enter": "enter",
   "gc": "gc",
   "stop": "stop",
+  "app-add": "app/add",
   "app-rm": "app/rm",
   "app-stop": "app/stop",
 } as const;

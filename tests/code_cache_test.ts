@@ -26,6 +26,7 @@ const ARGUMENTS: Record<typeof PROGRAMS[number], string[]> = {
   enter: ["--pid=1", "--appname=app", "--", "/bin/true"],
   gc: [UUID],
   stop: [UUID],
+  "app-add": ["--app=app", `--uuid=${UUID}`],
   "app-rm": ["--app=app"],
   "app-stop": ["--app=app"],
 };

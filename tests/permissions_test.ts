@@ -25,6 +25,7 @@ const ALLOWED: Record<typeof PROGRAMS[number], string[]> = {
   ],
   gc: ["read pod", "read the app's root", "env STAGE1_VOLO_LIMITS", "dlopen libc"],
   stop: ["read pod", "read the app's root", "dlopen libc"],
+  "app-add": ["read pod", "read the app's root", "dlopen libc"],
   "app-rm": ["read pod", "read the app's root", "dlopen libc"],
   "app-stop": ["dlopen libc"],
 };

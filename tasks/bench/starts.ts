@@ -16,6 +16,7 @@ const ARGUMENTS: Readonly<Record<ProgramName, readonly string[]>> = {
   enter: ["--pid=1", "--appname=app", "--", "/bin/true"],
   gc: ["00000000-0000-0000-0000-000000000001"],
   stop: ["00000000-0000-0000-0000-000000000001"],
+  "app-add": ["--app=app", "--uuid=00000000-0000-0000-0000-000000000001"],
   "app-rm": ["--app=app"],
   "app-stop": ["--app=app"],
 };
