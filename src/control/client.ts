@@ -12,6 +12,7 @@ import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import {
   connectToListener,
+  peerProcess,
   receiveMessage,
   sendMessage,
   type SocketMessage,
@@ -57,6 +58,15 @@ export class ControlClient implements Disposable {
   /** The descriptor that is readable when something has come. */
   get fd(): number {
     return this.#socket.number;
+  }
+
+  /**
+   * Returns the id of the supervisor's process.
+   *
+   * @throws {SyscallError} when the kernel refuses to tell.
+   */
+  supervisor(): number {
+    return peerProcess(this.#socket);
   }
 
   /**

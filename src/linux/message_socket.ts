@@ -39,7 +39,7 @@ const NOTHING: MessageLimits = { bytes: 0, fds: 0 };
 /** The most messages that are thrown away: so many do not fit into a socket. */
 const MOST_DROPPED = 1_000;
 
-/** `struct ucred` has three words, of which the second is the user. */
+/** `struct ucred` has three words: the process, the user, the group. */
 const UCRED_SIZE = 12;
 
 /** A message, and the descriptors that came with it. They belong to whoever takes it. */
@@ -105,11 +105,23 @@ export function connectToListener(path: string, patience: number): Fd {
  * @throws {SyscallError} when the descriptor is no socket.
  */
 export function peerUser(connection: Fd): number {
+  return peerCredentials(connection)[1]!;
+}
+
+/**
+ * Returns the process that made the other end of a connection, or listened for it.
+ *
+ * @throws {SyscallError} when the descriptor is no socket.
+ */
+export function peerProcess(connection: Fd): number {
+  return peerCredentials(connection)[0]!;
+}
+
+function peerCredentials({ number }: Fd): Int32Array {
   const credentials = new Int32Array(UCRED_SIZE / 4);
   const size = asBytes(Uint32Array.of(UCRED_SIZE));
-  const { number } = connection;
   syscall("getsockopt", number, SOL_SOCKET, SO_PEERCRED, asBytes(credentials), size);
-  return credentials[1]!;
+  return credentials;
 }
 
 /**

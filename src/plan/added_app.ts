@@ -5,9 +5,8 @@
  * @module
  */
 
-import { quoteText } from "../linux/text.ts";
 import type { Flavor } from "../stage1/flavor.ts";
-import type { Pod, PodApp } from "../stage1/pod.ts";
+import { findApp, type Pod, type PodApp } from "../stage1/pod.ts";
 import type { RecordedRun } from "../stage1/runtime_config.ts";
 import { unreadAnnotationsOf } from "./annotations.ts";
 import { type AppPlan, planApp } from "./app.ts";
@@ -106,9 +105,7 @@ export function planAddedApp(
 
 /** Returns the pod as if it had only one app, which keeps its place in the manifest. */
 function alone(pod: Pod, name: string): Pod & { apps: [PodApp] } {
-  const app = pod.apps.find((it) => it.name === name);
-  if (app === undefined) throw new Error(`this pod has no app ${quoteText(name)}`);
-  return { ...pod, apps: [app] };
+  return { ...pod, apps: [findApp(pod, name)] };
 }
 
 /** `run` has told of the pod's own. */

@@ -10,7 +10,7 @@ import type { Fd } from "../linux/fd.ts";
 import { inOwnMounts, openNamespace } from "../linux/namespaces.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import type { AppPlan } from "../plan/app.ts";
-import { environmentEntries, withAccount } from "../plan/environment.ts";
+import { environmentEntries, ROOT_ACCOUNT, withAccount } from "../plan/environment.ts";
 import { hostId, type IdRange, type Owner } from "../plan/id_range.ts";
 import type { PodTreeStep } from "../plan/rootfs/mounts.ts";
 import type { StartPlan } from "../plan/start.ts";
@@ -59,6 +59,12 @@ export interface AppProgram {
   /** The sockets that it is given, if it is given any. */
   activation?: Activation | undefined;
 }
+
+/** The user of event handlers that do not run as their app's. */
+export const ROOT: AppUser = {
+  credentials: { uid: 0, gid: 0, groups: [0] },
+  account: ROOT_ACCOUNT,
+};
 
 /** The namespaces of the pod that a process of an app joins. */
 export type JoinedNamespaces = Pick<PodNamespaces, "joined" | "pidNamespace" | "users">;

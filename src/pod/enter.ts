@@ -11,7 +11,6 @@ import type { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_PATH, openFile, openInRoot } from "../linux/open.ts";
 import { ownVariable } from "../linux/proc.ts";
 import { isDevpts } from "../linux/terminal.ts";
-import { quoteText } from "../linux/text.ts";
 import { hostId, parsePrivateUsers } from "../plan/id_range.ts";
 import { isolatorsOfApp, isolatorsOfPod } from "../plan/isolators.ts";
 import { planPrivileges, type PrivilegePlan } from "../plan/process/privileges.ts";
@@ -26,7 +25,7 @@ import { loadCredentials } from "../stage1/credentials_file.ts";
 import { loadEnvironment } from "../stage1/environment_file.ts";
 import { readFlavor } from "../stage1/flavor.ts";
 import { debugLog } from "../stage1/log.ts";
-import { loadPod, type Pod, type PodApp } from "../stage1/pod.ts";
+import { findApp, loadPod, type Pod, type PodApp } from "../stage1/pod.ts";
 import { loadDisabledIsolators, loadPrivateUsers } from "../stage1/runtime_config.ts";
 import { CallerStreams } from "../stream/caller_streams.ts";
 import { lookAtSecurityModules } from "./host_facts.ts";
@@ -129,10 +128,4 @@ function planRestrictions(pod: Pod, app: PodApp): Restrictions {
 export function withTerm(environment: readonly string[], term: string | undefined): string[] {
   if (term === undefined) return [...environment];
   return [...environment.filter((entry) => !entry.startsWith("TERM=")), `TERM=${term}`];
-}
-
-function findApp({ apps }: Pod, appName: string): PodApp {
-  const app = apps.find(({ name }) => name === appName);
-  if (app === undefined) throw new Error(`this pod has no app ${quoteText(appName)}`);
-  return app;
 }

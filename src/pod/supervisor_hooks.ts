@@ -12,7 +12,6 @@ import {
   environmentEntries,
   forNotification,
   forTerminal,
-  ROOT_ACCOUNT,
   withAccount,
 } from "../plan/environment.ts";
 import type { EventProgram } from "../plan/start.ts";
@@ -34,14 +33,11 @@ import {
 import { markReady, openReadiness, prepareReadiness } from "../stage1/readiness.ts";
 import { prepareStatus, saveStatus } from "../stage1/status_files.ts";
 import type { Stdio } from "../stream/stdio.ts";
-import { type AppProgram, type BuiltApp, ownerOf, startProgram } from "./app.ts";
+import { type AppProgram, type BuiltApp, ownerOf, ROOT, startProgram } from "./app.ts";
 import type { CreatedPod } from "./create_pod.ts";
 import { openActivation } from "./given_sockets.ts";
 import type { ActivePhase } from "./life.ts";
 import type { SupervisorHooks } from "./supervisor.ts";
-
-/** The user of event handlers that do not run as their app's. */
-const ROOT: AppUser = { credentials: { uid: 0, gid: 0, groups: [0] }, account: ROOT_ACCOUNT };
 
 /** Returns the hooks by which the supervisor acts on a pod. */
 export function supervisorHooks(pod: CreatedPod): SupervisorHooks {

@@ -136,6 +136,19 @@ export const CONFINEMENTS = {
     ],
     denied: DENIED_BUILDER_SYSCALLS,
   },
+  /** It gives streams to an app's user, and launches the app's processes. */
+  "app-start": {
+    capabilities: [
+      "CAP_CHOWN",
+      "CAP_DAC_OVERRIDE",
+      "CAP_DAC_READ_SEARCH",
+      "CAP_FOWNER",
+      "CAP_KILL",
+      "CAP_SYS_ADMIN",
+      "CAP_SYS_PTRACE",
+      "CAP_SYS_RESOURCE",
+    ],
+  },
   /** It gives a terminal to the command's user, from a devpts whose `ptmx` nobody may open. */
   enter: {
     capabilities: [

@@ -7,7 +7,7 @@
 import type * as z from "zod/mini";
 import { type App, ImageManifest, PodManifest, type RuntimeApp } from "../appc/manifest.ts";
 import { parseManifest } from "../appc/parse.ts";
-import { decodeText } from "../linux/text.ts";
+import { decodeText, quoteText } from "../linux/text.ts";
 import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
@@ -29,6 +29,17 @@ export interface PodApp {
 export interface Pod {
   manifest: PodManifest;
   apps: PodApp[];
+}
+
+/**
+ * Finds an app of a pod.
+ *
+ * @throws {Error} when there is none of this name.
+ */
+export function findApp({ apps }: Pod, name: string): PodApp {
+  const app = apps.find((it) => it.name === name);
+  if (app === undefined) throw new Error(`this pod has no app ${quoteText(name)}`);
+  return app;
 }
 
 /**
