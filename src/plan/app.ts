@@ -32,8 +32,20 @@ import { type MountOptions, type MountPlan, planMounts } from "./rootfs/mounts.t
 import { refuseLinks } from "./rootfs/source_links.ts";
 import { matchVolumes, mountRulesOf, type VolumeMount } from "./rootfs/volumes.ts";
 import { planStart, type StartPlan } from "./start.ts";
-import { CALLERS_STREAMS, placesOfStreamAnnotations, planStdio, type StdioPlan } from "./stdio.ts";
+import {
+  CALLERS_STREAMS,
+  isShownTarget,
+  isTerminalTarget,
+  LOGGED_STREAMS,
+  placesOfStreamAnnotations,
+  planStdio,
+  type StdioPlan,
+  STREAMS,
+} from "./stdio.ts";
 import { notesOnStopTimeout } from "./stop.ts";
+
+/** What nearly every terminal understands. */
+const ATTACHED_TERMINAL = "xterm";
 
 /** What decides about an app besides its own manifests. */
 export interface AppOptions extends IsolatorOptions {
@@ -72,8 +84,7 @@ export interface AppPlan extends MountPlan, StartPlan {
   /** How what it writes is kept; undefined where all streams are the caller's. */
   log: LogPlan | undefined;
   /**
-   * The `TERM` of its programs unless its manifest sets one: the caller's, where the app has a
-   * terminal.
+   * The `TERM` of its programs unless its manifest sets one. Undefined where it has no terminal.
    */
   terminalType: string | undefined;
   /** How it tells that it is ready, if it does. */
@@ -111,7 +122,7 @@ export function planApp(
     restrictDevices,
     readOnlyRoot: app.runtime.readOnlyRootFS ?? false,
     maskedPaths: options.disablePaths ? undefined : policy.maskedPaths,
-    hasTerminal: stdio.stdin === "tty" && !options.isAdded,
+    hasTerminal: isShownTarget(stdio.stdin),
     notifySocket: notification?.source,
   };
   const plan: AppPlan = {
@@ -122,7 +133,7 @@ export function planApp(
     devices: restrictDevices ? planDevices(devicesAmong(volumes, facts)) : undefined,
     stdio,
     log: isLogged ? planLog(app) : undefined,
-    terminalType: hasTerminal(stdio, facts) ? facts.terminalType : undefined,
+    terminalType: terminalTypeOf(stdio, facts),
     notification,
     activation: planActivation(pod, app, facts.sockets),
   };
@@ -131,7 +142,7 @@ export function planApp(
     ...isolators.notes,
     ...notesOnForeignFiles(app, options.ids, facts),
     ...(runBecomesApp(pod, options.flavor) ? notesOnStopTimeout(app) : []),
-    ...(isLogged ? [] : notesOnStreams(app)),
+    ...notesOnStreams(app, { isBecome: options.isBecome, isLogged }),
     ...notesOnImageAnnotations(app),
     ...(options.isAdded ? notesOnLateNotification(app) : []),
   ];
@@ -160,27 +171,34 @@ function devicesAmong(volumes: readonly VolumeMount[], { sources }: HostFacts): 
 }
 
 /**
- * The only app of a pod in the host's namespaces has the caller's streams, whether or not `run`
- * stays with it.
+ * The app that `run` becomes has the caller's streams. So has an app that is alone in the host's
+ * namespaces with its handlers, unless its annotations say something else.
  */
 function planStreams(
   pod: Pod,
   { field, runtime: { annotations } }: PodApp,
-  { flavor, interactive }: AppOptions,
+  { flavor, interactive, isBecome }: AppOptions,
   { callerStreams }: HostFacts,
 ): StdioPlan {
-  const severalApps = isMutable(pod) || pod.apps.length > 1;
-  if (flavor === "host" && !severalApps) return CALLERS_STREAMS;
-  return planStdio({ place: field, annotations, interactive, severalApps, callers: callerStreams });
+  if (isBecome) return CALLERS_STREAMS;
+  const severalApps = pod.apps.length > 1 || isMutable(pod);
+  const defaults = flavor === "host" && !severalApps ? CALLERS_STREAMS : LOGGED_STREAMS;
+  const request = { place: field, annotations, interactive, severalApps, defaults };
+  const plan = planStdio({ ...request, callers: callerStreams });
+  const areCallers = STREAMS.every((stream) => plan[stream] === defaults[stream]);
+  return areCallers ? defaults : plan;
 }
 
-function notesOnStreams({ field, runtime: { annotations } }: PodApp): string[] {
-  const logging = placesOfAnnotations(annotations, LOG_ANNOTATIONS);
-  return [...placesOfStreamAnnotations(annotations), ...logging].map((place) =>
-    tellIgnored(
-      "pod: apps[].annotations, one app in the host's namespaces",
-      `${field}.${place}`,
-    )
+function notesOnStreams(
+  { field, runtime: { annotations } }: PodApp,
+  { isBecome, isLogged }: { isBecome: boolean; isLogged: boolean },
+): string[] {
+  const places = [
+    ...(isBecome ? placesOfStreamAnnotations(annotations) : []),
+    ...(isLogged ? [] : placesOfAnnotations(annotations, LOG_ANNOTATIONS)),
+  ];
+  return places.map((place) =>
+    tellIgnored("pod: apps[].annotations, one app in the host's namespaces", `${field}.${place}`)
   );
 }
 
@@ -190,8 +208,11 @@ function notesOnImageAnnotations(app: PodApp): string[] {
   );
 }
 
-function hasTerminal({ stdin }: StdioPlan, { callerStreams }: HostFacts): boolean {
-  return stdin === "tty" || (stdin === "caller" && callerStreams.stdin === "terminal");
+/** Who will attach to a terminal, and from which, nobody knows when the app starts. */
+function terminalTypeOf({ stdin }: StdioPlan, facts: HostFacts): string | undefined {
+  if (stdin === "tty") return ATTACHED_TERMINAL;
+  const isCallers = stdin === "caller" && facts.callerStreams.stdin === "terminal";
+  return isCallers || isTerminalTarget(stdin) ? facts.terminalType : undefined;
 }
 
 /** stage0 gives the files of an app to the pod's users only without an overlay. */

@@ -410,7 +410,10 @@ function describeStdio({ stdio, log, name, terminalType }: AppPlan): string[] {
     null: "/dev/null",
     caller: "the caller's",
     relay: "a pipe that passes on the caller's",
-    tty: "a terminal of the pod's, shown in the caller's",
+    console: "a terminal of its own, shown in the caller's",
+    tty: "a terminal of its own, for `rkt attach`, and the log",
+    "shared-tty": "a terminal of its own, shown in the caller's and for `rkt attach`, and the log",
+    stream: "a pipe for `rkt attach`, and to the log",
     log: `a pipe to ${log && describeTargets(log, name)} and to the caller`,
   };
   return [

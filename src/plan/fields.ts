@@ -44,7 +44,7 @@ export const FIELD_RULES = {
       "others are for readers",
   ),
   "pod: apps[].annotations, one app in the host's namespaces": ignored(
-    "the app has the caller's streams",
+    "the app has the caller's streams, and no log; where `run` stays with it, unless it says otherwise",
   ),
   "stage1-volo/stop-timeout, one app in the host's namespaces": ignored(
     "`run` becomes the app, so nobody is there to wait for its end",

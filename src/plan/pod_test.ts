@@ -346,7 +346,7 @@ const streams: [
   ["one app of the host's", "host", ["a"], false, "pipes", ["caller caller caller", undefined]],
   ["two apps of the host's", "host", ["a", "b"], false, "terminal", ["null log log", undefined]],
   ["an isolated app", "isolated", ["a"], false, "terminal", ["null log log", undefined]],
-  ["an isolated app", "isolated", ["a"], true, "terminal", ["tty tty tty", "xterm"]],
+  ["an isolated app", "isolated", ["a"], true, "terminal", ["console console console", "xterm"]],
   ["an isolated app", "isolated", ["a"], true, "pipes", ["caller caller log", undefined]],
 ];
 

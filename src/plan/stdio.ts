@@ -18,18 +18,32 @@ export type Stream = typeof STREAMS[number];
 /** A stream that an app writes to. */
 export type OutputStream = Exclude<Stream, "stdin">;
 
-/** Where streams lead. */
-export const STREAM_TARGETS = ["null", "caller", "relay", "tty", "log"] as const;
-
 /**
- * Where a stream leads:
+ * Where a stream can lead:
  *
  * - `null`: to /dev/null;
  * - `caller`: to the caller's own stream;
  * - `relay`: to a pipe, by which the caller's stream is passed on;
- * - `tty`: to the app's own terminal, which is shown in the caller's;
+ * - `console`: to the app's own terminal, which is shown in the caller's;
+ * - `tty`: to the app's own terminal, to which others attach;
+ * - `shared-tty`: the same, and it is shown in the caller's as well;
+ * - `stream`: to a pipe, to which others attach;
  * - `log`: to the app's log, and from there to the caller.
+ *
+ * What is written to a stream that others attach to is in the app's log, too.
  */
+export const STREAM_TARGETS = [
+  "null",
+  "caller",
+  "relay",
+  "console",
+  "tty",
+  "shared-tty",
+  "stream",
+  "log",
+] as const;
+
+/** Where a stream leads: one of {@linkcode STREAM_TARGETS}. */
 export type StreamTarget = typeof STREAM_TARGETS[number];
 
 /**
@@ -51,17 +65,20 @@ export interface StdioRequest {
   interactive: boolean;
   /** The kinds of the caller's streams. */
   callers: Readonly<Record<Stream, CallerStream>>;
-  /** Whether there are other apps in the pod. */
+  /** Whether there are other apps in the pod, or may be. */
   severalApps: boolean;
+  /** Where streams lead of which nothing is said. */
+  defaults: StdioPlan;
 }
 
 /**
- * The streams of an app that `run` becomes, or that is alone in the host's namespaces: all are the
- * caller's.
+ * The streams of an app that `run` becomes; and of one that is alone in the host's namespaces,
+ * unless something else is said. All are the caller's.
  */
 export const CALLERS_STREAMS: StdioPlan = { stdin: "caller", stdout: "caller", stderr: "caller" };
 
-const DEFAULTS: StdioPlan = { stdin: "null", stdout: "log", stderr: "log" };
+/** The streams of every other app, unless something else is said. */
+export const LOGGED_STREAMS: StdioPlan = { stdin: "null", stdout: "log", stderr: "log" };
 
 /** The values of the annotations: rkt's Documentation/devel/log-attach-design.md. */
 const MODES: Readonly<Record<Stream, readonly string[]>> = {
@@ -81,7 +98,7 @@ const MODES: Readonly<Record<Stream, readonly string[]>> = {
  * ```ts
  * import { assertEquals } from "@std/assert";
  * const callers = { stdin: "terminal", stdout: "terminal", stderr: "terminal" } as const;
- * const pod = { interactive: false, callers, severalApps: false };
+ * const pod = { interactive: false, callers, severalApps: false, defaults: LOGGED_STREAMS };
  * const annotations = [{ name: "coreos.com/rkt/stage2/stdout", value: "null" }];
  * assertEquals(
  *   planStdio({ ...pod, place: "apps[0]", annotations }),
@@ -93,6 +110,24 @@ export function planStdio(request: StdioRequest): StdioPlan {
   if (request.interactive) return interactiveStdio(request);
   const plan = (stream: Stream) => planStream(stream, request);
   return { stdin: plan("stdin"), stdout: plan("stdout"), stderr: plan("stderr") };
+}
+
+/**
+ * Tells whether a stream is the app's own terminal. An app has one at the most, whichever streams
+ * lead to it.
+ */
+export function isTerminalTarget(target: StreamTarget): boolean {
+  return isShownTarget(target) || target === "tty";
+}
+
+/** Tells whether a stream is a terminal that is shown in the caller's. */
+export function isShownTarget(target: StreamTarget): boolean {
+  return target === "console" || target === "shared-tty";
+}
+
+/** Tells whether others attach to a stream. */
+export function isAttachable(target: StreamTarget): boolean {
+  return target === "tty" || target === "shared-tty" || target === "stream";
 }
 
 /**
@@ -108,9 +143,11 @@ function annotationOf(stream: Stream): string {
   return `coreos.com/rkt/stage2/${stream}`;
 }
 
-function interactiveStdio({ callers, severalApps }: StdioRequest): StdioPlan {
-  if (severalApps) throw new Error("--interactive: the pod has several apps, and one terminal");
-  const target = (stream: Stream) => interactiveTarget(stream, callers);
+function interactiveStdio(request: StdioRequest): StdioPlan {
+  if (request.severalApps) {
+    throw new Error("--interactive: the pod has several apps, and one terminal");
+  }
+  const target = (stream: Stream) => interactiveTarget(stream, request);
   return { stdin: target("stdin"), stdout: target("stdout"), stderr: target("stderr") };
 }
 
@@ -119,23 +156,22 @@ function interactiveStdio({ callers, severalApps }: StdioRequest): StdioPlan {
  * stream that is neither a pipe nor a socket is passed on: with a terminal open, the app could read
  * what is typed there, and a file it could open once more.
  */
-function interactiveTarget(stream: Stream, callers: StdioRequest["callers"]): StreamTarget {
-  if (callers.stdin === "terminal") return "tty";
+function interactiveTarget(stream: Stream, { callers, defaults }: StdioRequest): StreamTarget {
+  if (defaults[stream] === "caller") return "caller";
+  if (callers.stdin === "terminal") return "console";
   if (callers[stream] === "pipe") return "caller";
   return stream === "stdin" ? "relay" : "log";
 }
 
 function planStream(stream: Stream, request: StdioRequest): StreamTarget {
   const found = findAnnotation(request.annotations, annotationOf(stream), `${request.place}.`);
-  if (found === undefined) return DEFAULTS[stream];
+  if (found === undefined) return request.defaults[stream];
   const { value: mode } = found;
   const refuse = (why: string) => wrongAnnotation(found, why);
   if (!MODES[stream].includes(mode)) throw refuse(`is not one of ${MODES[stream].join(", ")}`);
-  if (mode === "null" || mode === "log") return mode;
-  // The other modes are for a terminal, or for `rkt attach`.
-  if (mode === "stream") throw refuse("needs `rkt attach`, which this image does not serve");
+  if (mode === "null" || mode === "log" || mode === "stream") return mode;
+  const isShown = request.callers.stdin === "terminal" && !request.severalApps;
+  if (mode === "tty") return isShown ? "shared-tty" : "tty";
   if (request.severalApps) throw refuse("is for a pod of one app: there is one terminal");
-  if (mode === "interactive") return interactiveTarget(stream, request.callers);
-  if (request.callers.stdin === "terminal") return "tty";
-  throw refuse("needs a terminal as rkt's standard input, as there is no `rkt attach` here");
+  return interactiveTarget(stream, request);
 }

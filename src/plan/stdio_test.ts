@@ -1,5 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { planStdio, type StdioRequest, type Stream, STREAMS } from "./stdio.ts";
+import {
+  CALLERS_STREAMS,
+  LOGGED_STREAMS,
+  planStdio,
+  type StdioRequest,
+  type Stream,
+  STREAMS,
+} from "./stdio.ts";
 
 const PIPES = { stdin: "pipe", stdout: "pipe", stderr: "pipe" } as const;
 
@@ -9,6 +16,7 @@ const REQUEST: StdioRequest = {
   interactive: false,
   callers: { stdin: "terminal", stdout: "terminal", stderr: "terminal" },
   severalApps: false,
+  defaults: LOGGED_STREAMS,
 };
 
 function annotated(modes: Partial<Record<Stream, string>>): StdioRequest["annotations"] {
@@ -34,7 +42,7 @@ Deno.test("an app of which nothing is said reads nothing, and its output is logg
 });
 
 Deno.test("an interactive pod has a terminal if the caller has, else the caller's streams", () => {
-  assertEquals(planned({}, { interactive: true }), ["tty", "tty", "tty"]);
+  assertEquals(planned({}, { interactive: true }), ["console", "console", "console"]);
   assertEquals(planned({}, { interactive: true, callers: PIPES }), [
     "caller",
     "caller",
@@ -51,7 +59,11 @@ Deno.test("no app has a terminal or a file of the caller's", () => {
 });
 
 Deno.test("--interactive goes before annotations, and is for one app", () => {
-  assertEquals(planned({ stdout: "stream" }, { interactive: true }), ["tty", "tty", "tty"]);
+  assertEquals(planned({ stdout: "stream" }, { interactive: true }), [
+    "console",
+    "console",
+    "console",
+  ]);
   assertThrows(
     () => planned({}, { interactive: true, severalApps: true }),
     Error,
@@ -61,13 +73,35 @@ Deno.test("--interactive goes before annotations, and is for one app", () => {
 
 Deno.test("each stream can be asked for by itself", () => {
   assertEquals(planned({ stdout: "null", stderr: "log" }), ["null", "null", "log"]);
-  assertEquals(planned({ stdin: "tty", stdout: "tty" }), ["tty", "tty", "log"]);
-  assertEquals(planned({ stdin: "interactive" }), ["tty", "log", "log"]);
+  assertEquals(planned({ stdin: "interactive" }), ["console", "log", "log"]);
   assertEquals(planned({ stdin: "interactive" }, { callers: PIPES }), [
     "caller",
     "log",
     "log",
   ]);
+});
+
+Deno.test("a terminal to attach to is shown in the caller's, if there are one app and a terminal", () => {
+  const modes = { stdin: "tty", stdout: "tty" };
+  assertEquals(planned(modes), ["shared-tty", "shared-tty", "log"]);
+  assertEquals(planned(modes, { callers: PIPES }), ["tty", "tty", "log"]);
+  assertEquals(planned(modes, { severalApps: true }), ["tty", "tty", "log"]);
+});
+
+Deno.test("streams to attach to are had in every pod", () => {
+  const modes = { stdin: "stream", stdout: "stream", stderr: "null" };
+  for (const callers of [PIPES, REQUEST.callers]) {
+    for (const severalApps of [false, true]) {
+      assertEquals(planned(modes, { callers, severalApps }), ["stream", "stream", "null"]);
+    }
+  }
+});
+
+Deno.test("where the caller's streams are usual, a terminal of the app's is only to attach to", () => {
+  const request = { defaults: CALLERS_STREAMS };
+  const modes = { stdin: "interactive", stdout: "stream" };
+  assertEquals(planned(modes, request), ["caller", "stream", "caller"]);
+  assertEquals(planned({}, { ...request, interactive: true }), ["caller", "caller", "caller"]);
 });
 
 Deno.test("what cannot be had is refused by its place", () => {
@@ -78,9 +112,6 @@ Deno.test("what cannot be had is refused by its place", () => {
         Error,
         `apps[0].annotations[0].value: "${mode}" ${why}`,
       );
-    refused("stream", "needs `rkt attach`");
-    refused("tty", "needs a terminal", { callers: PIPES });
-    refused("tty", "is for a pod of one app", { severalApps: true });
     refused("interactive", "is for a pod of one app", { severalApps: true });
     refused("journal", "is not one of interactive, ");
   }
