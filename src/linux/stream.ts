@@ -74,7 +74,12 @@ export function makeInputPipe(): Pipe {
   return pipe;
 }
 
-function doNotWait(fd: Fd): void {
+/**
+ * Has nobody wait who reads or writes an open file, whichever of its descriptors they use.
+ *
+ * @throws {SyscallError} `EBADF` when it is not open.
+ */
+export function doNotWait(fd: Fd): void {
   const flags = syscall("fcntl", fd.number, F_GETFL, 0);
   syscall("fcntl", fd.number, F_SETFL, flags | O_NONBLOCK);
 }

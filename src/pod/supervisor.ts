@@ -143,6 +143,7 @@ export type SupervisedStreams = Pick<
   | "resume"
   | "say"
   | "suspend"
+  | "untilNext"
   | "writeLine"
 >;
 
@@ -263,7 +264,8 @@ class Supervisor {
   }
 
   #handleNext(): void {
-    const isPaused = this.#pod.notifications.untilNext() !== undefined;
+    const { notifications, streams } = this.#pod;
+    const isPaused = (notifications.untilNext() ?? streams.untilNext()) !== undefined;
     const ready = this.#kernel.waitForEvents(this.#interests(), this.#untilNext());
     const isQuiet = ready.length === 0 && !isPaused;
     if (isQuiet && this.#untilQuiet() !== undefined) this.#giveBackMemory();
@@ -295,7 +297,8 @@ class Supervisor {
     const left = () => deadline === undefined ? undefined : Math.max(0, deadline - this.#now());
     const signal = { fd: this.#signals.fd, events: POLLIN };
     while (!streams.isDone && left() !== 0) {
-      const ready = this.#kernel.waitForEvents([signal, ...streams.interests()], left());
+      const untilNext = earliest([left(), streams.untilNext()]);
+      const ready = this.#kernel.waitForEvents([signal, ...streams.interests()], untilNext);
       const isAsked = ready.some(({ fd }) => fd === signal.fd) && this.#signals.isAskedAgain();
       if (isAsked && this.#isUrged) return;
       if (isAsked) {
@@ -372,9 +375,9 @@ class Supervisor {
       this.#pod.memory.dueIn(this.#now()),
       this.#pod.notifications.untilNext(),
       this.#pod.requests.untilNext(),
+      this.#pod.streams.untilNext(),
     ];
-    const known = times.filter((time) => time !== undefined);
-    return known.length > 0 ? Math.min(...known) : undefined;
+    return earliest(times);
   }
 
   /** Milliseconds until the next app has had its time; `undefined` if none is waited for. */
@@ -535,4 +538,10 @@ class Supervisor {
   #now(): number {
     return this.#kernel.monotonicMilliseconds();
   }
+}
+
+/** Returns the shortest of some times, of which each may be unknown. */
+function earliest(times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined);
+  return known.length > 0 ? Math.min(...known) : undefined;
 }

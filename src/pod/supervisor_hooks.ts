@@ -67,8 +67,11 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
       const app = apps.get(name)!;
       const program = programOf(app, phase);
       const pid = streams.withStdio(
-        name,
-        ownerOf(program.credentials, app.plan.ids),
+        {
+          app: name,
+          isHandler: phase !== "running",
+          owner: ownerOf(program.credentials, app.plan.ids),
+        },
         (stdio) => startWithAttributes(app, program, stdio, pod),
       );
       if (phase === "running") notifications.appStarted(name, pid);
@@ -82,7 +85,10 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
       else save();
     },
     fieldOf: (name, phase) => programOf(apps.get(name)!, phase).field,
-    sweep: (name) => killApp(cgroups, name, debug),
+    sweep(name) {
+      killApp(cgroups, name, debug);
+      streams.appEnded(name);
+    },
     saveStatus: (name, status) => orNote(() => saveStatus(statuses, name, status)),
     begun() {
       placePid(lock);

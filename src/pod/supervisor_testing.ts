@@ -192,6 +192,7 @@ export class DoubleOfPod {
       resize: () => this.#note("resize"),
       resume: () => this.#note("resume"),
       suspend: () => this.#note("suspend"),
+      untilNext: () => undefined,
       say: (text) => this.#note(`say ${text}`),
       writeLine: (line) => this.#note(`line ${line}`),
     };

@@ -22,6 +22,7 @@ import {
 } from "../linux/stream.ts";
 import { foregroundGroup, RawMode, setWindowSize, windowSize } from "../linux/terminal.ts";
 import { EscapeKeys } from "./escape_keys.ts";
+import type { LogFeed } from "./log_feed.ts";
 import { OutputMux, type OutputQueue, READ_SIZE } from "./output_mux.ts";
 
 /** The most bytes of typing that one read takes: what a terminal holds. */
@@ -38,6 +39,8 @@ export interface ConsoleOptions {
   input: number | undefined;
   /** The descriptor in which the app's terminal is shown. */
   output: number;
+  /** Whether somebody else reads the master, and passes on what it reads by `feed`. */
+  isFed?: boolean;
   /** Whether other output is written to the caller's terminal as well. */
   isShared?: boolean;
   /** Called with the reason when nothing more can be shown. */
@@ -52,6 +55,7 @@ export class Console implements Disposable {
   readonly #input: SharedInput | undefined;
   readonly #screen: OutputMux;
   readonly #shown: OutputQueue;
+  readonly #isFed: boolean;
   readonly #escape = new EscapeKeys();
   /** Typed bytes that the app's terminal has not taken yet. */
   #typed: Bytes = new Uint8Array(0);
@@ -64,9 +68,10 @@ export class Console implements Disposable {
    *
    * @throws {SyscallError} when a terminal refuses; the caller's is then as it was.
    */
-  constructor({ master, input, output, isShared = false, warn }: ConsoleOptions) {
+  constructor({ master, input, output, isFed = false, isShared = false, warn }: ConsoleOptions) {
     using undo = new DisposableStack();
     this.#master = master;
+    this.#isFed = isFed;
     this.#terminal = input ?? output;
     this.#input = undo.use(input === undefined ? undefined : openSharedInput(input));
     this.#screen = undo.use(new OutputMux(output, warn, "end"));
@@ -78,6 +83,8 @@ export class Console implements Disposable {
 
   /** Makes the app's terminal as large as the caller's: to be called after SIGWINCH. */
   resize(): void {
+    // Whoever reads the master closes it then.
+    if (this.#isFed && this.#appEnded) return;
     try {
       setWindowSize(this.#master.number, windowSize(this.#terminal));
     } catch (error) {
@@ -118,12 +125,30 @@ export class Console implements Disposable {
     return this.#screen.isWaiting;
   }
 
+  /** Takes what the app's terminal shows, where somebody else reads the master. */
+  get feed(): LogFeed {
+    const hasRoom = () => this.#shown.hasRoom;
+    return {
+      get hasRoom() {
+        return hasRoom();
+      },
+      readSize: READ_SIZE,
+      write: (bytes) => this.#shown.put(bytes),
+      end: () => {
+        this.#appEnded = true;
+        this.#typed = new Uint8Array(0);
+      },
+    };
+  }
+
   /** Lists the events to wait for. */
   interests(): PollEvents[] {
     const isTyping = this.#typed.length > 0;
-    const showing = !this.#appEnded && this.#shown.hasRoom ? POLLIN : 0;
+    const showing = !this.#isFed && !this.#appEnded && this.#shown.hasRoom ? POLLIN : 0;
     const taking = !this.#appEnded && isTyping ? POLLOUT : 0;
-    const typing = !this.#appEnded && !this.#inputEnded && !isTyping ? POLLIN : 0;
+    // The keys that end the pod are looked for as long as the caller's terminal is raw.
+    const isHeard = !this.#appEnded || this.#isFed;
+    const typing = isHeard && !this.#inputEnded && !isTyping ? POLLIN : 0;
     return [
       { fd: this.#master.number, events: showing | taking },
       ...(this.#input ? [{ fd: this.#input.fd, events: typing }] : []),
@@ -141,7 +166,7 @@ export class Console implements Disposable {
     const fds = new Set(ready.map(({ fd }) => fd));
     if (this.#input && fds.has(this.#input.fd)) this.#readTyping(this.#input);
     this.#passTyping();
-    if (fds.has(this.#master.number)) this.#readScreen();
+    if (!this.#isFed && fds.has(this.#master.number)) this.#readScreen();
     this.#screen.flush();
   }
 
@@ -157,6 +182,7 @@ export class Console implements Disposable {
     if (typed === undefined) return;
     this.#inputEnded = typed.length === 0;
     this.#typed = this.#inputEnded ? END_OF_INPUT : typed;
+    if (this.#appEnded) this.#typed = new Uint8Array(0);
     if (this.#escape.push(typed, monotonicMicroseconds())) this.#hasEscaped = true;
   }
 

@@ -45,17 +45,21 @@ export interface AppOutput {
 /** One output stream of an app: where it comes from, and where it goes. */
 interface Source {
   app: string;
-  pipe: Fd;
+  /** The read end of a pipe, or the master of a terminal. */
+  fd: Fd;
+  isTerminal: boolean;
   /** How many bytes are left to read; `Infinity` while the pod lives. */
   left: number;
   feeds: readonly LogFeed[];
   /** The most bytes that are read at once. */
   readSize: number;
-  /** `undefined` when bytes are passed on as they are. */
-  prefixer: LinePrefixer | undefined;
-  queue: OutputQueue;
-  mux: OutputMux;
 }
+
+/**
+ * The most bytes that are read of a terminal whose app has ended. It holds fewer; others may have
+ * it open as well.
+ */
+const TERMINAL_REST = 256 * 1024;
 
 /** The user who owns the streams of an app, as ids of the host. */
 export interface StreamOwner {
@@ -112,7 +116,11 @@ export class PodOutput implements Disposable {
    * @throws {SyscallError} when a pipe cannot be read.
    */
   removeApp(app: string): void {
-    for (const source of this.#sources) if (source.app === app) this.#drain(source);
+    for (const source of this.#sources) {
+      if (source.app !== app) continue;
+      this.#readRest(source, (feed) => feed.hasRoom);
+      this.#end(source);
+    }
     this.#syslogs.get(app)?.end();
     this.#syslogs.delete(app);
     this.#logs.removeApp(app);
@@ -139,26 +147,47 @@ export class PodOutput implements Disposable {
    *
    * @param owner The user who may open the pipe again by /dev/stdout or /dev/stderr; undefined if
    *   whoever starts the process gives it to that user.
+   * @param others What takes the output besides the app's log; the caller unless said.
    * @returns The pipe's write end, for the app's process. Close it here once that process has it:
    * else the pipe never comes to its end.
    * @throws {SyscallError} when no pipe can be made.
    */
-  openStream(app: string, stream: OutputStream, owner: StreamOwner | undefined): Fd {
+  openStream(
+    app: string,
+    stream: OutputStream,
+    owner: StreamOwner | undefined,
+    others?: readonly LogFeed[],
+  ): Fd {
     const { readEnd, writeEnd } = makeOutputPipe();
     if (owner) setOwner(writeEnd, owner.uid, owner.gid);
-    const mux = this.#muxes[stream];
-    const feeds = this.#logs.feedsOf(app, stream);
-    this.#sources.add({
-      app,
-      pipe: readEnd,
-      left: Infinity,
-      feeds,
-      readSize: Math.min(READ_SIZE, ...feeds.map(({ readSize }) => readSize)),
-      prefixer: this.#severalApps ? new LinePrefixer() : undefined,
-      queue: mux.addQueue(),
-      mux,
-    });
+    this.#addSource(app, readEnd, false, [
+      ...this.#logs.feedsOf(app, stream),
+      ...others ?? [this.#callerFeed(app, stream)],
+    ]);
     return writeEnd;
+  }
+
+  /**
+   * Reads what an app's terminal shows, until {@linkcode appEnded}. It goes to the app's log.
+   *
+   * @param master It stays open.
+   * @param others What takes it as well.
+   */
+  addTerminal(app: string, master: Fd, others: readonly LogFeed[]): void {
+    this.#addSource(app, master, true, [...this.#logs.feedsOf(app, "stdout"), ...others]);
+  }
+
+  /**
+   * Passes on what an app has written that has ended, at once. Its terminals are read no more.
+   *
+   * @throws {SyscallError} when a pipe or terminal cannot be read.
+   */
+  appEnded(app: string): void {
+    for (const source of this.#sources) {
+      if (source.app !== app) continue;
+      this.#readRest(source);
+      if (source.isTerminal) this.#end(source);
+    }
   }
 
   /** Notes the pid of an app's process, for the prefix of its lines. */
@@ -169,7 +198,7 @@ export class PodOutput implements Disposable {
   /** Lists the events to wait for. While the caller reads slowly, full queues get no more. */
   interests(): PollEvents[] {
     const readable = [...this.#sources].filter(hasRoom)
-      .map(({ pipe }) => ({ fd: pipe.number, events: POLLIN }));
+      .map(({ fd }) => ({ fd: fd.number, events: POLLIN }));
     const others = [...this.#syslogs.values(), ...this.#allTargets()];
     return [...readable, ...others.flatMap((it) => it.interests())];
   }
@@ -182,7 +211,7 @@ export class PodOutput implements Disposable {
    */
   onReady(ready: readonly PollEvents[]): void {
     const fds = new Set(ready.map(({ fd }) => fd));
-    for (const source of this.#sources) if (fds.has(source.pipe.number)) this.#readFrom(source);
+    for (const source of this.#sources) if (fds.has(source.fd.number)) this.#readFrom(source);
     for (const syslog of this.#syslogs.values()) if (fds.has(syslog.fd)) syslog.readSome();
     for (const target of this.#allTargets()) target.flush();
   }
@@ -195,7 +224,7 @@ export class PodOutput implements Disposable {
    */
   podEnded(): void {
     for (const source of this.#sources) {
-      source.left = bytesAvailable(source.pipe);
+      source.left = bytesLeft(source);
       if (source.left === 0) this.#end(source);
     }
   }
@@ -212,7 +241,7 @@ export class PodOutput implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const { pipe } of this.#sources) pipe[Symbol.dispose]();
+    for (const source of this.#sources) closeSource(source);
     for (const mux of this.#muxesOfCaller()) mux[Symbol.dispose]();
     this.#logs[Symbol.dispose]();
   }
@@ -226,8 +255,21 @@ export class PodOutput implements Disposable {
     return [...this.#muxesOfCaller(), ...(journal ? [journal] : [])];
   }
 
+  #addSource(app: string, fd: Fd, isTerminal: boolean, feeds: readonly LogFeed[]): void {
+    const readSize = Math.min(READ_SIZE, ...feeds.map((feed) => feed.readSize));
+    this.#sources.add({ app, fd, isTerminal, left: Infinity, feeds, readSize });
+  }
+
+  #callerFeed(app: string, stream: OutputStream): LogFeed {
+    const prefix = () => {
+      const text = linePrefix(monotonicMicroseconds(), app, this.#pids.get(app));
+      return new TextEncoder().encode(text);
+    };
+    return new CallerFeed(this.#muxes[stream], this.#severalApps ? prefix : undefined);
+  }
+
   #readFrom(source: Source): void {
-    const bytes = readAvailable(source.pipe.number, Math.min(source.readSize, source.left));
+    const bytes = readAvailable(source.fd.number, Math.min(source.readSize, source.left));
     if (bytes === undefined) {
       // A process outside of the pod may hold the pipe, and have read what was left.
       if (source.left !== Infinity) this.#end(source);
@@ -235,41 +277,65 @@ export class PodOutput implements Disposable {
     }
     source.left -= bytes.length;
     for (const feed of source.feeds) feed.write(bytes);
-    this.#passOn(source, bytes);
     if (bytes.length === 0 || source.left === 0) this.#end(source);
   }
 
-  /** Reads what is in a pipe, and no more, also where what takes it has no room. */
-  #drain(source: Source): void {
-    source.left = bytesAvailable(source.pipe);
-    while (source.left > 0) {
-      const bytes = readAvailable(source.pipe.number, Math.min(source.readSize, source.left));
-      if (bytes === undefined || bytes.length === 0) break;
-      source.left -= bytes.length;
-      for (const feed of source.feeds) if (feed.hasRoom) feed.write(bytes);
-      if (source.queue.hasRoom) this.#passOn(source, bytes);
+  /** Reads what there is by now, and no more, also where what takes it has no room. */
+  #readRest(source: Source, takes: (feed: LogFeed) => boolean = () => true): void {
+    let left = bytesLeft(source);
+    while (left > 0) {
+      const bytes = readAvailable(source.fd.number, Math.min(source.readSize, left));
+      if (bytes === undefined || bytes.length === 0) return;
+      left -= bytes.length;
+      for (const feed of source.feeds) if (takes(feed)) feed.write(bytes);
     }
-    this.#end(source);
-  }
-
-  #passOn(source: Source, bytes: Bytes): void {
-    source.queue.put(source.prefixer?.push(bytes, this.#prefix(source)) ?? bytes);
   }
 
   #end(source: Source): void {
     for (const feed of source.feeds) feed.end();
-    if (source.prefixer) source.queue.put(source.prefixer.end(this.#prefix(source)));
-    source.mux.retire(source.queue);
-    source.pipe[Symbol.dispose]();
+    closeSource(source);
     this.#sources.delete(source);
-  }
-
-  #prefix({ app }: Source): Bytes {
-    const prefix = linePrefix(monotonicMicroseconds(), app, this.#pids.get(app));
-    return new TextEncoder().encode(prefix);
   }
 }
 
-function hasRoom({ queue, feeds }: Source): boolean {
-  return queue.hasRoom && feeds.every((feed) => feed.hasRoom);
+/** Passes on output to the caller: as it is, or line by line behind a prefix. */
+class CallerFeed implements LogFeed {
+  readonly readSize = Infinity;
+  readonly #mux: OutputMux;
+  readonly #queue: OutputQueue;
+  readonly #prefixer = new LinePrefixer();
+  readonly #prefix: (() => Bytes) | undefined;
+
+  /** @param prefix Returns the prefix of the lines that come; undefined if they have none. */
+  constructor(mux: OutputMux, prefix: (() => Bytes) | undefined) {
+    this.#mux = mux;
+    this.#queue = mux.addQueue();
+    this.#prefix = prefix;
+  }
+
+  get hasRoom(): boolean {
+    return this.#queue.hasRoom;
+  }
+
+  write(bytes: Bytes): void {
+    this.#queue.put(this.#prefix ? this.#prefixer.push(bytes, this.#prefix()) : bytes);
+  }
+
+  end(): void {
+    if (this.#prefix) this.#queue.put(this.#prefixer.end(this.#prefix()));
+    this.#mux.retire(this.#queue);
+  }
+}
+
+function closeSource({ fd, isTerminal }: Source): void {
+  if (!isTerminal) fd[Symbol.dispose]();
+}
+
+/** Counts the bytes that are left to read when nobody is to write any more. */
+function bytesLeft({ fd, isTerminal }: Source): number {
+  return isTerminal ? TERMINAL_REST : bytesAvailable(fd);
+}
+
+function hasRoom({ feeds }: Source): boolean {
+  return feeds.every((feed) => feed.hasRoom);
 }
