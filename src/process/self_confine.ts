@@ -192,6 +192,11 @@ export const CONFINEMENTS = {
     ],
     denied: { ...DENIED_SYSCALLS, ...ACCEPT_SYSCALLS },
   },
+  /** It has the sockets that it needs, and passes on between them and its caller's streams. */
+  attach: {
+    capabilities: [],
+    denied: { ...DENIED_SYSCALLS, ...MOUNT_SYSCALLS },
+  },
   stop: {
     capabilities: ["CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_SYS_PTRACE"],
     denied: { ...DENIED_SYSCALLS, ...ACCEPT_SYSCALLS, ...MOUNT_SYSCALLS },

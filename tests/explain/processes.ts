@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isAttachable } from "../../src/plan/stdio.ts";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { CAPABILITIES } from "../../src/linux/capabilities.ts";
 import { isThere } from "../host.ts";
@@ -128,7 +129,9 @@ export function agreeOnStreams({ apps, pod, program }: Seen): void {
       switch (target) {
         case "null":
           return assertEquals([major, minor], [1, 3]);
+        case "console":
         case "tty":
+        case "shared-tty":
           return assertEquals(major, 136);
         default: {
           const link = Deno.readLinkSync(path);
@@ -139,7 +142,8 @@ export function agreeOnStreams({ apps, pod, program }: Seen): void {
       }
     });
     const log = `${pod.dir}/log/${plan.name}.log`;
-    const isLogged = [plan.stdio.stdout, plan.stdio.stderr].includes("log");
+    const logged = [plan.stdio.stdout, plan.stdio.stderr];
+    const isLogged = logged.some((target) => target === "log" || isAttachable(target));
     if (isLogged) assertMatch(Deno.readTextFileSync(log), /\bup$/m);
     else assertEquals(isThere(log), false);
   }
