@@ -85,6 +85,7 @@ const FETCH = `rkt fetch --insecure-options=image ${ISOLATED_STAGE1}`;
 const SETTINGS: Record<string, Setting> = {
   "Run by name, or by file": { needs: WITH_RKT, prepare: withApp },
   "Make an image the default": { needs: WITH_RKT, prepare: withApp },
+  "Give an image another name": { needs: WITH_RKT, prepare: withApp },
   "Pods as units": { needs: WITH_RKT, before: FETCH, prepare: withApp },
   "Upgrade, and go back": { needs: WITH_RKT, prepare: withApp },
   "Without a network": { needs: [...WITH_RKT, ...SIGNED], prepare: withApp },
