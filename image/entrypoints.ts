@@ -15,6 +15,7 @@ export const ENTRYPOINTS = {
   "stop": "stop",
   "app-add": "app/add",
   "app-rm": "app/rm",
+  "app-start": "app/start",
   "app-stop": "app/stop",
 } as const;
 

@@ -24,7 +24,7 @@ import { digestInputs, makeUnlessCurrent } from "./stamp.ts";
 
 /** What {@linkcode buildPrograms} needs. */
 export interface BuildOptions {
-  /** The directory of `NAME.ts` and `NAME.permissions.json`. */
+  /** The directory of each entrypoint's source and permissions: see {@linkcode entryFile}. */
   readonly entry: string;
   /** The directory for bundles (`js/NAME.js`) and entrypoints (`bin/NAME`). */
   readonly output: string;

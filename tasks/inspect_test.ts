@@ -8,7 +8,7 @@ import { describeError } from "../src/stage1/entrypoint.ts";
 import { type Flavor, FLAVORS } from "../src/stage1/flavor.ts";
 import { type Content, writeImage } from "./aci.ts";
 import { inspectImage, requireEqual, requireExecutable } from "./inspect.ts";
-import { architecture, VERSION } from "./project.ts";
+import { architecture, entryFile, VERSION } from "./project.ts";
 
 const TARGET = architecture("amd64");
 
@@ -86,7 +86,8 @@ async function inspect(members: Content[]): Promise<string> {
   try {
     for (const name of PROGRAMS) {
       const table = [{ allow: "read", scope: ["."], why: "the manifests" }];
-      await Deno.writeTextFile(`${directory}/${name}.permissions.json`, JSON.stringify(table));
+      const file = `${directory}/${entryFile(name)}.permissions.json`;
+      await Deno.writeTextFile(file, JSON.stringify(table));
     }
     await writeImage(members, { output, compression: "gzip", date: new Date(0) });
     const runtime = createHash("sha256").update(RUNTIME).digest("hex");
@@ -109,7 +110,7 @@ Deno.test("an image as in the source has no faults", async () => {
 });
 
 Deno.test("a member that is missing, moved or foreign is a fault", async () => {
-  const last = "rootfs/code-cache/deno-compile-stop.cache";
+  const last = `rootfs/code-cache/deno-compile-${PROGRAMS.at(-1)}.cache`;
   await assertFault(contents().slice(0, -1), `${last}: is missing`);
   await assertFault(contents().slice(0, MEMBERS.length - 1), "rootfs/denort: is missing");
   const moved = [...contents().slice(0, 2), ...contents().slice(3)];

@@ -6,7 +6,16 @@
  */
 
 import { ANNOTATION_RULES, type AnnotationRule } from "../src/plan/annotations.ts";
-import { APP_ADD, APP_RM, APP_STOP, ENTER, GC, RUN, STOP } from "../src/stage1/arguments.ts";
+import {
+  APP_ADD,
+  APP_RM,
+  APP_START,
+  APP_STOP,
+  ENTER,
+  GC,
+  RUN,
+  STOP,
+} from "../src/stage1/arguments.ts";
 import type { CommandLine } from "../src/stage1/command_line.ts";
 import { type ManPage, type Part, renderManPage } from "./man_format.ts";
 import { VERSION } from "./project.ts";
@@ -25,7 +34,7 @@ export function manPages(): Map<string, string> {
   );
 }
 
-const COMMANDS = [RUN, ENTER, STOP, GC, APP_ADD, APP_STOP, APP_RM];
+const COMMANDS = [RUN, ENTER, STOP, GC, APP_ADD, APP_START, APP_STOP, APP_RM];
 
 const RKT_CALLS_IT: Readonly<Record<string, string>> = {
   run: "`rkt run` and `rkt run-prepared` become this program.",
@@ -35,6 +44,7 @@ const RKT_CALLS_IT: Readonly<Record<string, string>> = {
     "`rkt gc` and `rkt rm` call it before they remove the pod's directory; `run` has it take the " +
     "pod from its networks when the pod ends.",
   "app-add": "`rkt app add` calls it when the app is in the manifest, and its root in place.",
+  "app-start": "`rkt app start` calls it, also for an app that has run before.",
   "app-stop": "`rkt app stop` and `rkt app rm` call it.",
   "app-rm": "`rkt app rm` calls it, and removes the app's files then.",
 };
@@ -49,6 +59,7 @@ const EXIT_STATUSES: Readonly<Record<string, readonly (readonly [string, string]
   stop: [["0", "The pod has been asked to end; with `--force`, it has ended."]],
   gc: [["0", "Nothing of the pod is left but its directory."]],
   "app-add": [["0", "The app can be started."]],
+  "app-start": [["0", "The app runs. What becomes of it, `rkt app status` shows."]],
   "app-stop": [
     ["0", "The app has ended, and its post-stop handler too."],
     ["5", "The app does not run."],

@@ -34,7 +34,7 @@ export type Permission = z.infer<typeof Permission>;
  * begin in the directory in which the entrypoint is started.
  *
  * @param name The entrypoint.
- * @param directory The directory of its `NAME.permissions.json`.
+ * @param directory The directory of its table, which is named as the entrypoint's source is.
  * @throws {Error} when the table cannot be read, or has a row that grants everything of a kind.
  */
 export async function readPermissions(

@@ -28,6 +28,7 @@ const ARGUMENTS: Record<typeof PROGRAMS[number], string[]> = {
   stop: [UUID],
   "app-add": ["--app=app", `--uuid=${UUID}`],
   "app-rm": ["--app=app"],
+  "app-start": ["--app=app"],
   "app-stop": ["--app=app"],
 };
 

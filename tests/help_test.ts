@@ -2,7 +2,16 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
-import { APP_ADD, APP_RM, APP_STOP, ENTER, GC, RUN, STOP } from "../src/stage1/arguments.ts";
+import {
+  APP_ADD,
+  APP_RM,
+  APP_START,
+  APP_STOP,
+  ENTER,
+  GC,
+  RUN,
+  STOP,
+} from "../src/stage1/arguments.ts";
 import { helpText } from "../src/stage1/command_line.ts";
 import { assertPrints, assertQuiet, assertRefused } from "./expect.ts";
 import { execute, type Result } from "./host.ts";
@@ -13,7 +22,7 @@ function call({ dir }: Stage, ...argv: string[]): Promise<Result> {
   return execute(["sh", "-c", 'cd "$0" && exec "$@"', dir, ...argv]);
 }
 
-for (const command of [RUN, ENTER, GC, STOP, APP_ADD, APP_RM, APP_STOP]) {
+for (const command of [RUN, ENTER, GC, STOP, APP_ADD, APP_RM, APP_START, APP_STOP]) {
   const { name } = command;
 
   scenario(

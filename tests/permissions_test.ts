@@ -27,6 +27,7 @@ const ALLOWED: Record<typeof PROGRAMS[number], string[]> = {
   stop: ["read pod", "read the app's root", "dlopen libc"],
   "app-add": ["read pod", "read the app's root", "dlopen libc"],
   "app-rm": ["read pod", "read the app's root", "dlopen libc"],
+  "app-start": ["read pod", "read the app's root", "env STAGE1_VOLO_LIMITS", "dlopen libc"],
   "app-stop": ["dlopen libc"],
 };
 

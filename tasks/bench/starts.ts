@@ -18,6 +18,7 @@ const ARGUMENTS: Readonly<Record<ProgramName, readonly string[]>> = {
   stop: ["00000000-0000-0000-0000-000000000001"],
   "app-add": ["--app=app", "--uuid=00000000-0000-0000-0000-000000000001"],
   "app-rm": ["--app=app"],
+  "app-start": ["--app=app"],
   "app-stop": ["--app=app"],
 };
 
