@@ -12,8 +12,10 @@ import { Done } from "../control/messages.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import { APP_RM, type AppRmArguments } from "../stage1/arguments.ts";
 import { removeCredentials } from "../stage1/credentials_file.ts";
+import { removeEnvironment } from "../stage1/environment_file.ts";
 import { debugLog } from "../stage1/log.ts";
 import { loadRun } from "../stage1/runtime_config.ts";
+import { removeStatus } from "../stage1/status_files.ts";
 
 /**
  * Takes an app out of the pod, and ends it before. Also what is left of an app that could not be
@@ -30,4 +32,8 @@ export function removeApp({ app, debug }: AppRmArguments): void {
   client.ask({ do: "remove", app }, Done);
   removeAppCgroups(uuid, app, log);
   removeCredentials(app);
+  // stage0 removes them behind the overlay's back: it would go on showing what it has in its cache,
+  // and refuse to replace that for the next app of the name.
+  removeEnvironment(app);
+  removeStatus(app);
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { removeFile } from "../linux/directory.ts";
 import { decodeText } from "../linux/text.ts";
 import { withContext } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
@@ -31,6 +32,15 @@ export function loadEnvironment(appName: string): string[] {
   return decodeEnvironment(
     withContext(`${path}: cannot be read`, () => decodeText(Deno.readFileSync(path))),
   );
+}
+
+/**
+ * Removes what {@linkcode saveEnvironment} saved, if it is there.
+ *
+ * @throws {SyscallError} when it cannot be removed.
+ */
+export function removeEnvironment(appName: string): void {
+  removeFile(environmentPath(appName));
 }
 
 /**

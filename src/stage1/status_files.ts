@@ -5,6 +5,7 @@
  * @module
  */
 
+import { removeFile } from "../linux/directory.ts";
 import type { Fd } from "../linux/fd.ts";
 import { placeFileAt, prepareFileAt, rewritePreparedFileAt } from "../linux/read_write.ts";
 import { writingFile } from "./context.ts";
@@ -34,6 +35,15 @@ export function saveStatus(statuses: Fd, app: string, status: number): void {
     rewritePreparedFileAt(statuses, app, textOf(status));
     placeFileAt(statuses, app);
   });
+}
+
+/**
+ * Removes the status of an app that is no longer the pod's, if it is there.
+ *
+ * @throws {SyscallError} when it cannot be removed.
+ */
+export function removeStatus(app: string): void {
+  removeFile(`${POD_PATHS.statuses}/${app}`);
 }
 
 function textOf(status: number): string {
