@@ -7,10 +7,10 @@
 
 import { SyscallError } from "../linux/errno.ts";
 import {
-  type LimitReached,
   type MemoryKills,
-  openLimitReached,
+  type MemoryLimit,
   openMemoryKills,
+  openMemoryLimit,
 } from "../linux/memory_events.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import type { PollEvents } from "../linux/poll.ts";
@@ -32,18 +32,27 @@ const LOOK_INTERVAL = 1_000;
 /** How often to tell at most, in milliseconds. What came meanwhile is told in one line. */
 const TELL_INTERVAL = 10_000;
 
-/** A limit that may have been reached, and whether it was. */
-export interface WatchedLimit {
+/** A limit that may have been reached. */
+export interface WatchedLimit extends MemoryLimit {
   limit: CgroupLimit;
-  isReached: LimitReached;
 }
 
 /** A cgroup that is watched. */
 export interface WatchedCgroup {
   of: MemoryKillReport["of"];
   kills: MemoryKills;
-  /** The limits that hold for it, the nearest first. */
-  limits: readonly WatchedLimit[];
+  /** Its own limit, if it has one. */
+  own: readonly WatchedLimit[];
+  /** The limits that hold for it from above, the nearest first. */
+  above: readonly WatchedLimit[];
+}
+
+/** A cgroup of an app that is added while the pod runs. */
+export interface AddedCgroup {
+  /** Its absolute path. */
+  path: string;
+  version: 1 | 2;
+  limits: readonly CgroupLimit[];
 }
 
 /**
@@ -51,16 +60,47 @@ export interface WatchedCgroup {
  * waits.
  */
 export class MemoryWatch {
-  readonly #cgroups: readonly WatchedCgroup[];
+  readonly #cgroups: Set<WatchedCgroup>;
+  /** The limits of the pod, by the paths of its cgroups. */
+  readonly #ofPod: ReadonlyMap<string, readonly WatchedLimit[]>;
   readonly #tell: (line: string) => void;
   /** What was counted when it was last looked at. */
   readonly #counts = new Map<MemoryKills, number>();
   #due: number | undefined;
   #next = -Infinity;
 
-  constructor(cgroups: readonly WatchedCgroup[], tell: (line: string) => void) {
-    this.#cgroups = cgroups;
+  /** @param ofPod The limits of the pod, by the paths of its cgroups. */
+  constructor(
+    cgroups: readonly WatchedCgroup[],
+    tell: (line: string) => void,
+    ofPod: ReadonlyMap<string, readonly WatchedLimit[]> = new Map(),
+  ) {
+    this.#cgroups = new Set(cgroups);
     this.#tell = tell;
+    this.#ofPod = ofPod;
+  }
+
+  /** Watches the cgroups of an app that is added. */
+  add(app: NamedApp, cgroups: readonly AddedCgroup[], debug: Debug): void {
+    const of = { app: app.name, field: app.field };
+    for (const { path, version, limits } of cgroups) {
+      const own = watchedLimit(path, version, limits, debug);
+      const above = this.#ofPod.get(parentOf(path)) ?? [];
+      for (const it of watchedCgroup(of, path, version, { own, above }, debug)) {
+        this.#cgroups.add(it);
+      }
+    }
+  }
+
+  /** Watches the cgroups of an app no more. */
+  remove(app: string): void {
+    for (const cgroup of this.#cgroups) {
+      if (cgroup.of === "pod" || cgroup.of.app !== app) continue;
+      this.#cgroups.delete(cgroup);
+      this.#counts.delete(cgroup.kills);
+      cgroup.kills[Symbol.dispose]();
+      for (const limit of cgroup.own) limit[Symbol.dispose]();
+    }
   }
 
   /** Lists the events to wait for. Until it has been looked, an event would come again at once. */
@@ -86,23 +126,23 @@ export class MemoryWatch {
    */
   look(now: number): void {
     this.#due = undefined;
-    const reports = this.#cgroups.map((cgroup) => this.#examine(cgroup))
+    const reports = [...this.#cgroups].map((cgroup) => this.#examine(cgroup))
       .filter((report) => report !== undefined);
     for (const report of reports) this.#tell(describeMemoryKills(report));
     this.#next = now + (reports.length > 0 ? TELL_INTERVAL : LOOK_INTERVAL);
   }
 
   get #events(): PollEvents[] {
-    return this.#cgroups.flatMap(({ kills }) => kills.interest ?? []);
+    return [...this.#cgroups].flatMap(({ kills }) => kills.interest ?? []);
   }
 
-  #examine({ of, kills, limits }: WatchedCgroup): MemoryKillReport | undefined {
+  #examine({ of, kills, own, above }: WatchedCgroup): MemoryKillReport | undefined {
     const before = this.#counts.get(kills) ?? 0;
     const count = kills.count();
     if (count <= before) return undefined;
     this.#counts.set(kills, count);
     // All are asked, because each tells what is new to it.
-    const reached = limits.filter(({ isReached }) => isReached());
+    const reached = [...own, ...above].filter((limit) => limit.isReached());
     return { of, count: count - before, limit: reached[0]?.limit };
   }
 }
@@ -115,43 +155,44 @@ interface NamedApp {
 }
 
 /**
- * Opens what tells of kills in a pod's cgroups: in those of the apps, or else in the pod's.
+ * Opens what tells of kills in a pod's cgroups: in those of the apps, or else in the pod's. In a
+ * mutable pod, those of the apps are added later.
  *
  * @param tell Is called with each line.
  */
 export function openMemoryWatch(
   { branches }: PodCgroups,
-  apps: readonly NamedApp[],
+  { apps, isMutable }: { apps: readonly NamedApp[]; isMutable: boolean },
   tell: (line: string) => void,
   debug: Debug,
 ): MemoryWatch {
   const plans = branches.map(({ plan }) => plan).filter(({ version, mountOptions }) =>
     version === 2 || mountOptions.includes("memory")
   );
-  return new MemoryWatch(plans.flatMap((plan) => watchedCgroups(plan, apps, debug)), tell);
+  const ofPod = new Map(
+    plans.map(({ path, version, limits }) => [path, watchedLimit(path, version, limits, debug)]),
+  );
+  const cgroups = isMutable
+    ? []
+    : plans.flatMap((plan) => watchedCgroups(plan, apps, ofPod.get(plan.path)!, debug));
+  return new MemoryWatch(cgroups, tell, ofPod);
 }
 
 function watchedCgroups(
-  { version, path, limits, apps: ofApps }: PodCgroupPlan,
+  { version, path, apps: ofApps }: PodCgroupPlan,
   apps: readonly NamedApp[],
+  above: readonly WatchedLimit[],
   debug: Debug,
 ): WatchedCgroup[] {
   const fields = new Map(apps.map(({ name, field }) => [name, field]));
-  const ofPod = watchedLimit(path, version, limits, debug);
   const found = ofApps.flatMap(({ app, path, limits }) => {
     const own = watchedLimit(path, version, limits, debug);
-    return watchedCgroup(
-      { app, field: fields.get(app)! },
-      path,
-      version,
-      [...own, ...ofPod],
-      debug,
-    );
+    return watchedCgroup({ app, field: fields.get(app)! }, path, version, { own, above }, debug);
   });
   if (found.length > 0) return found;
   const [only, ...others] = apps;
   const of = only && others.length === 0 ? { app: only.name, field: only.field } : "pod";
-  return watchedCgroup(of, path, version, ofPod, debug);
+  return watchedCgroup(of, path, version, { own: above, above: [] }, debug);
 }
 
 function watchedLimit(
@@ -164,7 +205,7 @@ function watchedLimit(
   if (limit === undefined) return [];
   return attempt(path, debug, () => {
     using directory = openFile(path, O_PATH | O_DIRECTORY);
-    return [{ limit, isReached: openLimitReached(directory, version) }];
+    return [{ limit, ...openMemoryLimit(directory, version) }];
   });
 }
 
@@ -172,14 +213,18 @@ function watchedCgroup(
   of: WatchedCgroup["of"],
   path: string,
   version: 1 | 2,
-  limits: readonly WatchedLimit[],
+  limits: Pick<WatchedCgroup, "own" | "above">,
   debug: Debug,
 ): WatchedCgroup[] {
   return attempt(path, debug, () => {
     using directory = openFile(path, O_PATH | O_DIRECTORY);
     const kills = openMemoryKills(directory, version);
-    return kills ? [{ of, kills, limits }] : [];
+    return kills ? [{ of, kills, ...limits }] : [];
   });
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
 }
 
 /** A pod runs also where nothing can be told of its memory. */

@@ -1,6 +1,10 @@
+import "../linux/libc_testing.ts";
 import { assertEquals } from "@std/assert";
 import { POLLPRI } from "../linux/poll.ts";
 import { MemoryWatch } from "./memory_watch.ts";
+
+/** Nothing of the test is open. */
+const NOTHING: Disposable = { [Symbol.dispose]: () => {} };
 
 /** An app's cgroup in which the test kills, and a limit of the app and one of the pod. */
 class Double {
@@ -9,11 +13,9 @@ class Double {
   readonly lines: string[] = [];
   readonly watch = new MemoryWatch([{
     of: { app: "web", field: "apps[0]" },
-    kills: { interest: { fd: 7, events: POLLPRI }, count: () => this.kills },
-    limits: [
-      { limit: limit("own", "67108864"), isReached: () => this.reached.own },
-      { limit: limit("pod's", "3000"), isReached: () => this.reached.pod },
-    ],
+    kills: { interest: { fd: 7, events: POLLPRI }, count: () => this.kills, ...NOTHING },
+    own: [{ limit: limit("own", "67108864"), isReached: () => this.reached.own, ...NOTHING }],
+    above: [{ limit: limit("pod's", "3000"), isReached: () => this.reached.pod, ...NOTHING }],
   }], (line) => void this.lines.push(line));
 
   /** Waits as the supervisor does, and returns when it was looked at. */
@@ -65,9 +67,10 @@ Deno.test("an event without a kill is no news, and is looked for once a second a
 
 Deno.test("where the kernel has no events, what was killed is told when somebody looks", () => {
   const lines: string[] = [];
-  const kills = { interest: undefined, count: () => 3 };
+  const kills = { interest: undefined, count: () => 3, ...NOTHING };
   const of = { app: "web", field: "apps[0]" };
-  const watch = new MemoryWatch([{ of, kills, limits: [] }], (line) => void lines.push(line));
+  const cgroups = [{ of, kills, own: [], above: [] }];
+  const watch = new MemoryWatch(cgroups, (line) => void lines.push(line));
   assertEquals(watch.interests(), []);
   watch.look(0);
   assertEquals(lines.length, 1);
@@ -78,3 +81,36 @@ Deno.test("other descriptors are no event, and nothing is due then", () => {
   watch.onReady([{ fd: 8, events: POLLPRI }], 0);
   assertEquals(watch.dueIn(0), undefined);
 });
+
+Deno.test("an app that is added is watched until it is removed, and nothing of it stays open", () => {
+  using undo = new DisposableStack();
+  const pod = Deno.makeTempDirSync({ prefix: "volo-memory-" });
+  undo.defer(() => Deno.removeSync(pod, { recursive: true }));
+  const cgroup = `${pod}/app-web`;
+  Deno.mkdirSync(cgroup);
+  const write = (kills: number) => {
+    Deno.writeTextFileSync(`${cgroup}/memory.events`, `oom 0\noom_kill ${kills}\n`);
+    Deno.writeTextFileSync(`${cgroup}/memory.events.local`, `oom ${kills}\n`);
+  };
+  const before = openDescriptors();
+  const lines: string[] = [];
+  const watch = new MemoryWatch([], (line) => void lines.push(line));
+  for (const round of [1, 2]) {
+    write(0);
+    const limits = [limit("own", "67108864")];
+    watch.add({ name: "web", field: "apps[0]" }, [{ path: cgroup, version: 2, limits }], () => {});
+    assertEquals(watch.interests().length, 1);
+    watch.look(0);
+    write(1);
+    watch.look(0);
+    assertEquals(lines.length, round);
+    watch.remove("web");
+    assertEquals(watch.interests(), []);
+  }
+  assertEquals(lines[1], 'own: killed for memory: 1 process of app "web": the limit is 64 MiB');
+  assertEquals(openDescriptors(), before);
+});
+
+function openDescriptors(): string[] {
+  return [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => name).sort();
+}

@@ -27,15 +27,17 @@ const CHARGE = 256 * 1024;
 const COUNTER_SIZE = 8;
 
 /** The kills of a cgroup's processes for memory, whoever's limit that is for. */
-export interface MemoryKills {
+export interface MemoryKills extends Disposable {
   /** The event that comes when there may be more of them, where the kernel has one. */
   interest: PollEvents | undefined;
   /** Takes the event, and returns how many there have been since the cgroup was made. */
   count(): number;
 }
 
-/** Tells whether a cgroup's own limit of memory was reached. */
-export type LimitReached = () => boolean;
+/** What tells whether a cgroup's own limit of memory was reached. */
+export interface MemoryLimit extends Disposable {
+  isReached(): boolean;
+}
 
 /**
  * Opens the count of a cgroup's kills. In version 2 those of all cgroups below it are counted, too.
@@ -50,18 +52,19 @@ export function openMemoryKills(cgroup: Fd, version: 1 | 2): MemoryKills | undef
   const count = () => numberIn(file, "oom_kill");
   if (version === 1) {
     const event = notifyBy(cgroup, file);
-    if (event === undefined) return { interest: undefined, count };
+    if (event === undefined) return { interest: undefined, count, ...closing(file) };
     return {
       interest: { fd: event.number, events: POLLIN },
       count() {
         readAvailable(event.number, COUNTER_SIZE);
         return count();
       },
+      ...closing(file, event),
     };
   }
   // The file has an event from the beginning on, which is over when it has been read.
   count();
-  return { interest: { fd: file.number, events: POLLPRI }, count };
+  return { interest: { fd: file.number, events: POLLPRI }, count, ...closing(file) };
 }
 
 /**
@@ -72,21 +75,30 @@ export function openMemoryKills(cgroup: Fd, version: 1 | 2): MemoryKills | undef
  *
  * @throws {SyscallError} when the kernel refuses for another reason than that it has no such file.
  */
-export function openLimitReached(cgroup: Fd, version: 1 | 2): LimitReached {
+export function openMemoryLimit(cgroup: Fd, version: 1 | 2): MemoryLimit {
   const open = (name: string) => openIfThere(cgroup, name);
   if (version === 1) {
     const [most, limit] = [open("memory.max_usage_in_bytes"), open("memory.limit_in_bytes")];
-    if (most === undefined || limit === undefined) return () => false;
-    return () => Number(textOf(most)) > Number(textOf(limit)) - CHARGE;
+    const isReached = () =>
+      most !== undefined && limit !== undefined &&
+      Number(textOf(most)) > Number(textOf(limit)) - CHARGE;
+    return { isReached, ...closing(most, limit) };
   }
   const file = open("memory.events.local");
   let before = 0;
-  return () => {
-    const count = file ? numberIn(file, "oom") : 0;
-    const isMore = count > before;
-    before = count;
-    return isMore;
+  return {
+    isReached() {
+      const count = file ? numberIn(file, "oom") : 0;
+      const isMore = count > before;
+      before = count;
+      return isMore;
+    },
+    ...closing(file),
   };
+}
+
+function closing(...fds: (Fd | undefined)[]): Disposable {
+  return { [Symbol.dispose]: () => fds.forEach((fd) => fd?.[Symbol.dispose]()) };
 }
 
 /**

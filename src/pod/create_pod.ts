@@ -37,6 +37,8 @@ import { Notifications } from "./notifications.ts";
  * then.
  */
 export interface CreatedPod extends Disposable {
+  /** Whether apps are added while it runs. */
+  isMutable: boolean;
   apps: ReadonlyMap<string, BuiltApp>;
   namespaces: PodNamespaces | undefined;
   cgroups: PodCgroups;
@@ -89,6 +91,7 @@ export function createPod(plan: SupervisedPlan, context: PreparedContext): Creat
   const dispose = () => held.dispose();
   return {
     ...{ apps, namespaces, cgroups, streams, notifications, manager, lock, debug },
+    isMutable: plan.isMutable,
     [Symbol.dispose]: dispose,
   };
 }

@@ -109,7 +109,7 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
     streams,
     memory: openMemoryWatch(
       cgroups,
-      [...apps.values()].map(({ plan }) => plan),
+      { apps: [...apps.values()].map(({ plan }) => plan), isMutable: pod.isMutable },
       (line) => streams.say(line),
       debug,
     ),

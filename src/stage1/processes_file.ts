@@ -29,9 +29,9 @@ export interface RecordedProcess {
   /** The mount namespace that was made for the app, in the form of `FileStatus.identity`. */
   mounts: string;
   /** The same namespace by a number that is never used again, where the kernel has one. */
-  mountsNumber?: string;
+  mountsNumber?: string | undefined;
   /** The signal by which `stop` asks it to end, where `run` became the app and nobody else does. */
-  stopSignal?: number;
+  stopSignal?: number | undefined;
 }
 
 /**
@@ -59,12 +59,15 @@ export function saveProcesses(podDirectory: Fd, processes: readonly RecordedProc
   writingFile(POD_PATHS.processes, () => replaceFileAt(podDirectory, POD_PATHS.processes, text));
 }
 
-/** The record of a pod whose apps are still to start. Its space on the disk is taken at once. */
+/**
+ * The record of a pod whose apps are still to start. Its space on the disk is taken at once, and
+ * again when apps come and go.
+ */
 export class ProcessesRecord {
   readonly #podDirectory: Fd;
   readonly #boot = bootId();
   /** How many bytes each of the two files has that take turns. */
-  readonly #size: number;
+  #size = 0;
 
   /**
    * Writes an empty record.
@@ -75,11 +78,29 @@ export class ProcessesRecord {
    */
   constructor(podDirectory: Fd, apps: readonly string[]) {
     this.#podDirectory = podDirectory;
+    this.setApps(apps, []);
+  }
+
+  /**
+   * Takes the space that a record of these apps needs, and writes it anew.
+   *
+   * @param apps The names of all apps.
+   * @param processes The last process of each app that has one.
+   * @throws {Error} when the file cannot be written. The one from before is still there then.
+   */
+  setApps(apps: readonly string[], processes: readonly RecordedProcess[]): void {
+    const before = this.#size;
     this.#size = recordOf(this.#boot, apps.map(longestDescription)).length;
-    writingFile(POD_PATHS.processes, () => {
-      replaceFileAt(podDirectory, POD_PATHS.processes, this.#text([]));
-      prepareFileAt(podDirectory, POD_PATHS.processes, this.#text([]));
-    });
+    const text = this.#text(processes);
+    try {
+      writingFile(POD_PATHS.processes, () => {
+        replaceFileAt(this.#podDirectory, POD_PATHS.processes, text);
+        prepareFileAt(this.#podDirectory, POD_PATHS.processes, text);
+      });
+    } catch (error) {
+      this.#size = before;
+      throw error;
+    }
   }
 
   /**

@@ -30,3 +30,22 @@ Deno.test("a record of processes is there from the first, and never grows", () =
     assertEquals(describe(), before);
   });
 });
+
+Deno.test("apps that come take their space in the record at once, and give it back", () => {
+  inTempDir((directory) => {
+    using pod = openFile(directory, O_PATH | O_DIRECTORY);
+    const record = new ProcessesRecord(pod, []);
+    const size = () => Deno.statSync(`${directory}/processes`).size;
+    const read = () => JSON.parse(Deno.readTextFileSync(`${directory}/processes`)).processes;
+    const empty = size();
+    record.setApps(["web"], []);
+    const one = size();
+    record.save([longest("web")]);
+    assertEquals(size(), one);
+    record.setApps(["web", "database"], [longest("web")]);
+    assertEquals(read(), [longest("web")]);
+    record.save(["web", "database"].map(longest));
+    record.setApps([], []);
+    assertEquals([size(), read()], [empty, []]);
+  });
+});

@@ -5,9 +5,14 @@
  * @module
  */
 
-import { removeFile } from "../linux/directory.ts";
+import { removeAt, removeFile } from "../linux/directory.ts";
 import type { Fd } from "../linux/fd.ts";
-import { placeFileAt, prepareFileAt, rewritePreparedFileAt } from "../linux/read_write.ts";
+import {
+  placeFileAt,
+  preparedName,
+  prepareFileAt,
+  rewritePreparedFileAt,
+} from "../linux/read_write.ts";
 import { writingFile } from "./context.ts";
 import { POD_PATHS } from "./pod_directory.ts";
 
@@ -22,6 +27,16 @@ const PLACEHOLDER = textOf(255);
  */
 export function prepareStatus(statuses: Fd, app: string): void {
   writing(app, () => prepareFileAt(statuses, app, PLACEHOLDER));
+}
+
+/**
+ * Gives back the space of the status of an app that goes.
+ *
+ * @param statuses The directory of the statuses.
+ * @throws {Error} when the directory cannot be changed.
+ */
+export function removePreparedStatus(statuses: Fd, app: string): void {
+  writing(app, () => removeAt(statuses, preparedName(app)));
 }
 
 /**

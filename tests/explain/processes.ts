@@ -4,9 +4,9 @@
  * @module
  */
 
-import { isAttachable } from "../../src/plan/stdio.ts";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { CAPABILITIES } from "../../src/linux/capabilities.ts";
+import { isAttachable } from "../../src/plan/stdio.ts";
 import { isThere } from "../host.ts";
 import { parseStatus, readStatus } from "../procfs.ts";
 import type { ExplainedApp } from "./explanation.ts";

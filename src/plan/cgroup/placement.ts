@@ -14,7 +14,7 @@ export interface CgroupLimit {
   file: string;
   value: string;
   /** Whether a kernel may lack the file without a note. */
-  optional?: true;
+  optional?: true | undefined;
   /** The isolator that asks for it, as messages name it. */
   isolator: string;
 }
