@@ -14,6 +14,7 @@ import {
   type PodCgroups,
   trackedCgroup,
 } from "../cgroup/tree.ts";
+import { listenForClients } from "../control/server.ts";
 import type { Fd } from "../linux/fd.ts";
 import { O_RDWR, openFile } from "../linux/open.ts";
 import type { AppPlan } from "../plan/app.ts";
@@ -49,6 +50,8 @@ export interface CreatedPod extends Disposable {
   manager: ServiceManager;
   /** The pod directory, locked. */
   lock: Fd;
+  /** The socket by which other entrypoints ask for changes. */
+  control: Fd;
   debug: Debug;
 }
 
@@ -87,10 +90,11 @@ export function createPod(plan: SupervisedPlan, context: PreparedContext): Creat
   if (namespaces) showCgroups(namespaces.root, cloneShownCgroups(cgroups, ofApps));
   for (const { directories } of ofApps.values()) directories.forEach((fd) => fd[Symbol.dispose]());
   for (const app of apps.values()) saveForEnter(app);
+  const control = undo.use(listenForClients());
   const held = undo.move();
   const dispose = () => held.dispose();
   return {
-    ...{ apps, namespaces, cgroups, streams, notifications, manager, lock, debug },
+    ...{ apps, namespaces, cgroups, streams, notifications, manager, lock, control, debug },
     isMutable: plan.isMutable,
     [Symbol.dispose]: dispose,
   };

@@ -6,6 +6,7 @@
 
 import { openMemoryWatch } from "../cgroup/memory_watch.ts";
 import { killApp } from "../cgroup/tree.ts";
+import { ControlServer } from "../control/server.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { setOwnerAt } from "../linux/ownership.ts";
 import {
@@ -15,8 +16,6 @@ import {
   withAccount,
 } from "../plan/environment.ts";
 import type { EventProgram } from "../plan/start.ts";
-import { openAppMatcher } from "../process/app_processes.ts";
-import { killAppProcesses } from "../process/kill_apps.ts";
 import { launch } from "../process/launch.ts";
 import { withOomScore } from "../process/oom_score.ts";
 import { selfConfine } from "../process/self_confine.ts";
@@ -25,23 +24,23 @@ import { describeError } from "../stage1/entrypoint.ts";
 import { warn } from "../stage1/log.ts";
 import { placePid, preparePid } from "../stage1/pid_file.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import {
-  describeProcess,
-  ProcessesRecord,
-  type RecordedProcess,
-} from "../stage1/processes_file.ts";
+import { describeProcess } from "../stage1/processes_file.ts";
 import { markReady, openReadiness, prepareReadiness } from "../stage1/readiness.ts";
-import { prepareStatus, saveStatus } from "../stage1/status_files.ts";
 import type { Stdio } from "../stream/stdio.ts";
+import { AddedApps, type HeldApp, immutableHandlers } from "./added_apps.ts";
 import { type AppProgram, type BuiltApp, ownerOf, ROOT, startProgram } from "./app.ts";
+import { attachHandlers } from "./attach_requests.ts";
+import { changingPod, killByRoot, sweepAdded } from "./changing_pod.ts";
 import type { CreatedPod } from "./create_pod.ts";
 import { openActivation } from "./given_sockets.ts";
 import type { ActivePhase } from "./life.ts";
+import { PodRecords } from "./pod_records.ts";
 import type { SupervisorHooks } from "./supervisor.ts";
 
 /** Returns the hooks by which the supervisor acts on a pod. */
 export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
   const { apps, namespaces, cgroups, streams, notifications, manager, lock, debug } = pod;
+  const { control, isMutable } = pod;
   const statuses = openFile(POD_PATHS.statuses, O_PATH | O_DIRECTORY);
   const readiness = openReadiness(lock);
   // stage0 gave the directories to the pod's users. This process has to own them, because it writes
@@ -49,13 +48,17 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
   if (namespaces?.users) {
     for (const directory of [statuses, readiness]) setOwnerAt(directory, "", { uid: 0, gid: -1 });
   }
-  const recorded = new Map<string, RecordedProcess>();
-  const names = [...apps.keys()];
-  for (const name of names) prepareStatus(statuses, name);
   preparePid(lock, namespaces?.pid ?? Deno.pid);
-  const record = new ProcessesRecord(lock, names);
+  const records = new PodRecords(lock, statuses, [...apps.keys()]);
   prepareReadiness(readiness);
   let hasBegun = false;
+  const memory = openMemoryWatch(
+    cgroups,
+    { apps: [...apps.values()].map(({ plan }) => plan), isMutable },
+    (line) => streams.say(line),
+    debug,
+  );
+  const added = isMutable ? new AddedApps(changingPod(pod, records, memory, orNote)) : undefined;
   return {
     apps: [...apps.values()].map(({ plan: { name, preStart, postStop, stop } }) => ({
       name,
@@ -79,17 +82,22 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
     },
     started(name, pid) {
       streams.appStarted(name, pid);
-      recorded.set(name, describeProcess(name, pid, apps.get(name)!.root.mounts));
-      const save = () => record.save([...recorded.values()]);
+      const process = describeProcess(name, pid, apps.get(name)!.root.mounts);
+      const save = () => records.started(name, process);
       if (hasBegun) orNote(save);
       else save();
     },
-    fieldOf: (name, phase) => programOf(apps.get(name)!, phase).field,
+    fieldOf: (name, phase) => {
+      const other = added?.get(name);
+      return other ? fieldOfAdded(other, phase) : programOf(apps.get(name)!, phase).field;
+    },
     sweep(name) {
-      killApp(cgroups, name, debug);
+      const other = added?.get(name);
+      if (other) sweepAdded(other, debug);
+      else killApp(cgroups, name, debug);
       streams.appEnded(name);
     },
-    saveStatus: (name, status) => orNote(() => saveStatus(statuses, name, status)),
+    saveStatus: (name, status) => orNote(() => records.saveStatus(name, status)),
     begun() {
       placePid(lock);
       hasBegun = true;
@@ -104,18 +112,20 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
       manager.tell("READY=1");
     },
     stopping: () => manager.tell("STOPPING=1"),
-    end: () => endPod(pod, recorded),
+    end() {
+      endPod(pod, records, added?.all ?? []);
+      added?.[Symbol.dispose]();
+    },
     firstProcess: namespaces?.pid,
     streams,
-    memory: openMemoryWatch(
-      cgroups,
-      { apps: [...apps.values()].map(({ plan }) => plan), isMutable: pod.isMutable },
-      (line) => streams.say(line),
+    memory,
+    notifications,
+    added,
+    requests: new ControlServer(
+      control,
+      { ...(added?.handlers ?? immutableHandlers()), ...attachHandlers(streams) },
       debug,
     ),
-    notifications,
-    added: undefined,
-    requests: { interests: () => [], untilNext: () => undefined, onReady: () => {} },
     debug,
   };
 }
@@ -140,15 +150,24 @@ function hasMoreToStart({ apps }: CreatedPod): boolean {
 /** Finds processes in the host's namespaces by their cgroup, or by their root without a cgroup. */
 function endPod(
   { apps, namespaces, cgroups, debug }: CreatedPod,
-  recorded: ReadonlyMap<string, RecordedProcess>,
+  records: PodRecords,
+  added: readonly HeldApp[],
 ): void {
   if (namespaces) return namespaces.end();
-  for (const { plan } of apps.values()) {
-    killApp(cgroups, plan.name, debug);
-    const first = recorded.get(plan.name);
-    using processes = openAppMatcher([plan.rootfs], first ? [first] : []);
-    killAppProcesses(processes, debug);
+  for (const name of apps.keys()) {
+    killApp(cgroups, name, debug);
+    killByRoot(name, records, debug);
   }
+  for (const app of added) {
+    sweepAdded(app, debug);
+    killByRoot(app.name, records, debug);
+  }
+}
+
+/** Returns the field of the manifest that says what an app does in a phase. */
+function fieldOfAdded({ field, preStart, postStop }: HeldApp, phase: ActivePhase): string {
+  const fields = { "pre-start": preStart, "running": undefined, "post-stop": postStop };
+  return fields[phase] ?? `${field}.app`;
 }
 
 function startWithAttributes(

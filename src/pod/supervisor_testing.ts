@@ -6,13 +6,21 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import type * as z from "zod/mini";
+import { checkValue } from "../appc/parse.ts";
+import type { Schema } from "../appc/schema.ts";
+import type { Connection } from "../control/connection.ts";
+import { type NamedFd, ReceivedFds } from "../control/envelope.ts";
+import type { AddedApp, ServerMessage } from "../control/messages.ts";
+import { describeError } from "../stage1/entrypoint.ts";
+import { AddedApps, type ChangingPod, type HoldProcess } from "./added_apps.ts";
 import { Fd } from "../linux/fd.ts";
 import { type PollEvents, POLLIN, POLLPRI } from "../linux/poll.ts";
 import { SIGCHLD } from "../linux/signal_numbers.ts";
 import type { Signal } from "../linux/signals.ts";
 import type { End } from "../linux/wait.ts";
 import { USUAL_STOP } from "../plan/stop.ts";
-import type { Living } from "./life.ts";
+import type { ActivePhase, Living } from "./life.ts";
 import { supervise, type SupervisorHooks } from "./supervisor.ts";
 import type { SupervisorKernel } from "./supervisor_kernel.ts";
 
@@ -21,6 +29,7 @@ const SIGNALS = 10;
 const STREAM = 11;
 const MEMORY = 12;
 const NOTIFICATIONS = 13;
+const REQUESTS = 14;
 const FIRST_FD = 100;
 /** The process ids of the pod's pid 1, and of the first process of an app that starts. */
 const FIRST_PROCESS = 999;
@@ -43,7 +52,72 @@ export type PodEvent =
   /** All that was written has been read. */
   | { allRead: true }
   /** The apps that tell of themselves have told that they are ready. */
-  | { toldReady: true };
+  | { toldReady: true }
+  /** A client asks for something, answers, or goes. */
+  | { client: () => void };
+
+/** A client of the supervisor. */
+export class DoubleOfClient implements Connection {
+  /** What it was answered, last of all. */
+  readonly answers: object[] = [];
+  onEnd: (() => void) | undefined;
+  #expected: { schema: Schema; take: (message: never, fds: ReceivedFds) => void } | undefined;
+
+  send(message: ServerMessage): boolean {
+    this.answers.push(message);
+    return true;
+  }
+
+  reply(message: ServerMessage = { ok: {} }): void {
+    this.send(message);
+    this.#expected = this.onEnd = undefined;
+  }
+
+  fail(why: unknown, code?: number): void {
+    const error = describeError(why);
+    this.reply(code === undefined ? { error } : { error, code });
+  }
+
+  expect<S extends z.ZodMiniType>(
+    schema: Schema<S>,
+    take: (message: z.infer<S>, fds: ReceivedFds) => void,
+  ): void {
+    this.#expected = { schema, take };
+  }
+
+  listen = this.expect;
+
+  /** Opens the connection by a request. */
+  ask(handle: (connection: Connection) => void): this {
+    try {
+      handle(this);
+    } catch (error) {
+      this.fail(error);
+    }
+    return this;
+  }
+
+  /** Sends another message. */
+  say(message: object, fds: readonly NamedFd[]): void {
+    const { schema, take } = this.#expected!;
+    const { onEnd } = this;
+    this.#expected = undefined;
+    try {
+      using received = new ReceivedFds(fds);
+      take(checkValue(message, schema(), "message") as never, received);
+    } catch (error) {
+      this.fail(error);
+      onEnd?.();
+    }
+  }
+
+  /** Goes half-way. */
+  leave(): void {
+    const { onEnd } = this;
+    this.#expected = this.onEnd = undefined;
+    onEnd?.();
+  }
+}
 
 /** A pod and its kernel, whose clock goes from one event to the next. Nothing of it is real. */
 export class DoubleOfPod {
@@ -51,6 +125,8 @@ export class DoubleOfPod {
   readonly log: string[] = [];
   readonly hooks: SupervisorHooks;
   readonly kernel: SupervisorKernel;
+  #added: AddedApps | undefined;
+  readonly #asked: (() => void)[] = [];
   readonly #apps: readonly Living[];
   readonly #events: [at: number, event: PodEvent][] = [];
   #now = 0;
@@ -59,6 +135,9 @@ export class DoubleOfPod {
   #nextPid = FIRST_PID;
   /** What runs, by process id; and what has ended, and not been waited for. */
   readonly #running = new Map<number, string>();
+  readonly #syslogs = new Map<string, Fd>();
+  /** Processes that have yet to begin. */
+  readonly #held = new Map<number, string>();
   readonly #ends = new Map<number, End>();
   readonly #strangers = new Set<number>();
   /** The open descriptors, and the process that each one holds, if it does. */
@@ -122,6 +201,112 @@ export class DoubleOfPod {
     return this;
   }
 
+  /** The pod's apps come and go. */
+  mutable(): this {
+    this.#added = new AddedApps(this.#makeChangingPod(), this.#hold);
+    this.hooks.added = this.#added;
+    return this;
+  }
+
+  /** A client asks for something at a time. */
+  ask(at: number, to: "add" | "start" | "stop" | "remove", app: string): DoubleOfClient {
+    const client = new DoubleOfClient();
+    const handle = (connection: Connection) =>
+      this.#added!.handlers[to]({ do: to, app } as never, connection);
+    this.at(at, { client: () => void client.ask(handle) });
+    return client;
+  }
+
+  /** A client sends what it has built at a time. */
+  build(at: number, client: DoubleOfClient, more: Partial<AddedApp> = {}): this {
+    const stdio = { stdin: "null", stdout: "log", stderr: "log" } as const;
+    const rest = { cgroupPaths: [], watchedCgroups: [], stop: USUAL_STOP };
+    const added: AddedApp = { field: "apps[0]", stdio, ...rest, ...more };
+    const names = ["mounts", "root", "cgroup", "cgroup", "syslog"];
+    return this.at(at, {
+      client: () =>
+        client.say({ added }, names.map((name) => [name, this.#openFd(this.#freeFd())])),
+    });
+  }
+
+  /** A client sends what it has launched at a time. */
+  launch(at: number, client: DoubleOfClient, app: string, ...phases: ActivePhase[]): this {
+    return this.at(at, { client: () => client.say(...this.#launch(app, phases)) });
+  }
+
+  /** Adds an app at a time, and has it start. */
+  begin(at: number, app: string, more: Partial<AddedApp> = {}): this {
+    const adding = this.ask(at, "add", app);
+    this.build(at, adding, more);
+    const phases: ActivePhase[] = more.postStop ? ["running", "post-stop"] : ["running"];
+    return this.launch(at, this.ask(at, "start", app), app, ...phases);
+  }
+
+  #launch(app: string, phases: readonly ActivePhase[]): [object, NamedFd[]] {
+    const fds: NamedFd[] = [];
+    const launched = phases.map((phase) => {
+      const pid = this.#nextPid++;
+      fds.push([`${phase} minder`, this.#openFd(this.#freeFd(), pid)]);
+      if (phase === "post-stop") {
+        this.#held.set(pid, app);
+        return { phase };
+      }
+      fds.push([`${phase} process`, this.#openFd(this.#freeFd())]);
+      this.#running.set(pid, app);
+      return { phase, pid };
+    });
+    return [{ launched }, fds];
+  }
+
+  readonly #hold: HoldProcess = (minder, held) => {
+    let pid = held?.pid;
+    return {
+      get pid() {
+        return pid;
+      },
+      fds: [minder.number],
+      go: () => {
+        pid = this.#open.get(minder.number)!;
+        this.#running.set(pid, this.#held.get(pid)!);
+        this.#note(`go ${this.#running.get(pid)}`);
+      },
+      endAfter: () => {
+        const end = this.#ends.get(pid!);
+        this.#ends.delete(pid!);
+        return end;
+      },
+      signal: (signal) => this.#note(`signal ${signal} ${this.#running.get(pid!)}`),
+      signalGroup: (signal) => this.#note(`group ${signal} ${this.#running.get(pid!)}`),
+      [Symbol.dispose]: () => {
+        minder[Symbol.dispose]();
+        held?.process[Symbol.dispose]();
+      },
+    };
+  };
+
+  #makeChangingPod(): ChangingPod {
+    const syslogs = this.#syslogs;
+    const nothing = new Fd(0);
+    return {
+      fds: [],
+      streams: {
+        addApp: (app, { syslog }) => void syslogs.set(app, syslog!),
+        removeApp: (app) => {
+          syslogs.get(app)?.[Symbol.dispose]();
+          syslogs.delete(app);
+        },
+        withStdio: (_, act) =>
+          act({ fds: [nothing, nothing, nothing], hasTerminal: false, isCallers: false }),
+      },
+      added: ({ name }) => this.#note(`added ${name}`),
+      prepareStatus: (app) => this.#note(`fresh ${app}`),
+      started: () => {},
+      end: () => {},
+      removed: ({ name }) => this.#note(`removed ${name}`),
+      debug: () => {},
+    };
+  }
+
   /** Supervises the pod to its end. */
   run(): number {
     const status = supervise(this.hooks, this.kernel);
@@ -156,13 +341,21 @@ export class DoubleOfPod {
       allStarted: () => this.#note("all started"),
       ready: () => this.#note("ready"),
       stopping: () => this.#note("stopping"),
-      end: () => this.#note("end"),
+      end: () => {
+        this.#note("end");
+        this.#added?.[Symbol.dispose]();
+        for (const syslog of this.#syslogs.values()) syslog[Symbol.dispose]();
+      },
       firstProcess: FIRST_PROCESS,
       streams: this.#makeStreams(),
       memory: this.#makeMemory(),
       notifications: this.#makeNotifications(),
       added: undefined,
-      requests: { interests: () => [], untilNext: () => undefined, onReady: () => {} },
+      requests: {
+        interests: () => [{ fd: REQUESTS, events: POLLIN }],
+        untilNext: () => undefined,
+        onReady: () => this.#asked.splice(0).forEach((act) => act()),
+      },
       debug: () => {},
     };
   }
@@ -319,6 +512,10 @@ export class DoubleOfPod {
     }
     if ("short" in event) return MEMORY;
     if ("toldReady" in event) return NOTIFICATIONS;
+    if ("client" in event) {
+      this.#asked.push(event.client);
+      return REQUESTS;
+    }
     if ("written" in event) this.#written = event.written;
     else if ("escaped" in event) this.#hasEscaped = true;
     else this.#isAllRead = true;

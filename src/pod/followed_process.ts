@@ -1,0 +1,92 @@
+/**
+ * A process of an app that another process has started than the supervisor, and that its minder
+ * tells of.
+ *
+ * @module
+ */
+
+import { failedWith } from "../linux/errno.ts";
+import type { Fd } from "../linux/fd.ts";
+import { signalProcess } from "../linux/pidfd.ts";
+import { POLLIN, waitForEvents } from "../linux/poll.ts";
+import { signalGroupOf } from "../linux/process.ts";
+import { SIGKILL } from "../linux/signal_numbers.ts";
+import type { End } from "../linux/wait.ts";
+import type { HeldProcess } from "../process/held_process.ts";
+import { Minder } from "../process/minder.ts";
+import type { SupervisedProcess } from "./running.ts";
+
+/** A process that has a minder. */
+export class FollowedProcess implements SupervisedProcess {
+  readonly #minder: Minder;
+  readonly #begun: (pid: number) => void;
+  #held: HeldProcess | undefined;
+  /** Whether a process that has yet to begin was killed. */
+  #isKilled = false;
+
+  /**
+   * @param minder The socket of its minder's, which belongs to this from now on.
+   * @param held The process, which belongs to this as well; `undefined` if it has yet to begin.
+   * @param begun Called when a process has begun that had yet to.
+   */
+  constructor(minder: Fd, held: HeldProcess | undefined, begun: (pid: number) => void) {
+    this.#minder = new Minder(minder, held === undefined);
+    this.#held = held;
+    this.#begun = begun;
+  }
+
+  get pid(): number | undefined {
+    return this.#held?.pid;
+  }
+
+  get fds(): readonly number[] {
+    return [this.#minder.fd, ...(this.#held ? [this.#held.process.number] : [])];
+  }
+
+  /** Has a process begin that has yet to. */
+  go(): void {
+    this.#minder.go();
+  }
+
+  endAfter(ready: ReadonlySet<number>): End | undefined {
+    const news = this.#minder.news();
+    if (news && "end" in news) return news.end;
+    if (news) this.#begin(news.begun);
+    const { pid, process } = this.#held ?? {};
+    if (pid === undefined || process === undefined || !ready.has(process.number)) return undefined;
+    return this.#minder.awaitEnd(pid);
+  }
+
+  signal(signal: number): void {
+    if (this.#held) signalProcess(this.#held.process, signal);
+    else this.#isKilled ||= signal === SIGKILL;
+  }
+
+  /** Once it has ended, its minder waits for it, and its id may come to be another one's. */
+  signalGroup(signal: number): void {
+    const { pid, process } = this.#held ?? {};
+    if (pid === undefined || process === undefined || hasEnded(process)) return;
+    try {
+      signalGroupOf(pid, signal);
+    } catch (error) {
+      if (!failedWith(error, "ESRCH")) throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    // Its minder may have been killed, and the process have kept the kernel from killing it then.
+    this.signal(SIGKILL);
+    this.#held?.process[Symbol.dispose]();
+    this.#minder[Symbol.dispose]();
+  }
+
+  #begin(begun: HeldProcess): void {
+    this.#held = begun;
+    if (this.#isKilled) this.signal(SIGKILL);
+    this.#begun(begun.pid);
+  }
+}
+
+function hasEnded({ number }: Fd): boolean {
+  return waitForEvents([{ fd: number, events: POLLIN }], 0).length > 0;
+}
