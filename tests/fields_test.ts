@@ -76,6 +76,16 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
     "root: the kernel's paths are hidden or read-only where a pod asks",
     "not_ours: run says nothing about annotations of the pod",
   ],
+  "annotations for Kubernetes' logs": [
+    "kubernetes_logs: each app has a file with the time and the stream of its lines",
+    "kubernetes_logs: each app has a file with the time and the stream of its lines, isolated",
+  ],
+  "annotations for Kubernetes' logs, without its log mode": [
+    "kubernetes_logs: annotations without the log mode are said to have no effect, isolated",
+  ],
+  "annotations for Kubernetes' logs, one app in the host's namespaces": [
+    "kubernetes_logs: the only app of the host's namespaces has no file for Kubernetes",
+  ],
   "pod: ports": ["bad_input: run says once that it ignores a port that is to be forwarded"],
   "pod: ports, isolated": [
     "network: a port of the host leads to the pod, by all addresses of the host",

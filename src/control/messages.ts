@@ -178,6 +178,7 @@ export const AddedApp = schema(() =>
         format: z.enum(["raw", "cri"]),
         size: wholeFrom0(),
         files: wholeFrom0(),
+        kubernetes: z.nullable(z.strictObject({ path: Text(), field: Text() })),
       } satisfies ShapeOf<LogPlan>,
     )),
     stop: z.strictObject(

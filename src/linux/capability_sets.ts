@@ -71,6 +71,27 @@ export function limitPermitted(keep: readonly Capability[]): Capability[] {
   });
 }
 
+/**
+ * Runs a function without the effect of any capability. They stay permitted, and have their effect
+ * again afterwards.
+ *
+ * @throws {Error} what `act` throws.
+ */
+export function withoutCapabilities<T>(act: () => T): T {
+  const effective: number[] = [];
+  changeSets((sets) =>
+    EFFECTIVE_WORDS.forEach((word, i) => {
+      effective[i] = sets[word]!;
+      sets[word] = 0;
+    })
+  );
+  try {
+    return act();
+  } finally {
+    changeSets((sets) => EFFECTIVE_WORDS.forEach((word, i) => sets[word] = effective[i]!));
+  }
+}
+
 /** Gives up every capability. */
 export function noCapabilities(call: Call): void {
   recordCapabilities([], call);

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { asBytes } from "./bytes.ts";
+import { asBytes, type Bytes } from "./bytes.ts";
 import { failedWith } from "./errno.ts";
 import { AT_FDCWD, Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
@@ -27,6 +27,7 @@ export const O_PATH = 0o10000000;
 export const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
 export const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
 
+const RESOLVE_NO_XDEV = 0x01;
 const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_NO_SYMLINKS = 0x04;
 const RESOLVE_BENEATH = 0x08;
@@ -86,15 +87,35 @@ export function openBeneath(directory: Fd | typeof AT_FDCWD, path: string, flags
 }
 
 /**
+ * Opens a file below a directory whose owner may wish this program ill: openat2(2) with
+ * `RESOLVE_BENEATH`, `RESOLVE_NO_SYMLINKS` and `RESOLVE_NO_XDEV`. Neither links nor mounts are
+ * entered, so that no file system answers that such a person serves.
+ *
+ * @param path A path without `..`.
+ * @param mode The mode of a file that is made, with `O_CREAT`.
+ * @throws {SyscallError} `ELOOP` where there is a link, `EXDEV` where something is mounted; with
+ * `O_NONBLOCK` `EAGAIN` where somebody has a lease on the file.
+ */
+export function openStrictlyBeneath(directory: Fd, path: string, flags: number, mode = 0): Fd {
+  const how = howToOpen(flags, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+  return new Fd(syscall("openat2", directory.number, path, how, how.length));
+}
+
+/** `struct open_how`. */
+function howToOpen(flags: number, mode: number, resolve: number): Bytes {
+  return asBytes(new BigUint64Array([BigInt(flags | O_CLOEXEC), BigInt(mode), BigInt(resolve)]));
+}
+
+/**
  * While anything on the machine is renamed or mounted, the kernel cannot vouch for a `..`, and
  * wants to be asked again: openat2(2), `EAGAIN`. Somebody who renames files all the time can delay
  * the answer, but not for ever.
  */
 function openAt2(directory: number, path: string, flags: number, resolve: number): Fd {
-  const how = new BigUint64Array([BigInt(flags | O_CLOEXEC), 0n, BigInt(resolve)]);
+  const how = howToOpen(flags, 0, resolve);
   for (let attempt = 1;; attempt++) {
     try {
-      return new Fd(syscall("openat2", directory, path, asBytes(how), how.byteLength));
+      return new Fd(syscall("openat2", directory, path, how, how.length));
     } catch (error) {
       if (!failedWith(error, "EAGAIN") || attempt === MOST_LOOK_UPS) throw error;
     }

@@ -44,6 +44,8 @@ export interface FileStatus {
   mode: number;
   uid: number;
   gid: number;
+  /** How many names it has. */
+  links: number;
   /** Bytes. */
   size: number;
   /** The device and the inode as one text: two files with the same text are the same file. */
@@ -168,6 +170,7 @@ export function decodeStatx({ buffer }: Bytes, path: string): FileStatus {
   return {
     kind: kindOf(mode),
     mode: mode & 0o7777,
+    links: view.getUint32(16, true),
     uid: view.getUint32(20, true),
     gid: view.getUint32(24, true),
     size: Number(view.getBigUint64(40, true)),

@@ -14,6 +14,7 @@ import { planAddedCgroups, type PodCgroupPlan } from "./cgroup/pod_cgroups.ts";
 import { tellIgnored } from "./fields.ts";
 import { type HostFacts, type HostQuestions, planQuestions } from "./host_facts.ts";
 import { isolatorsOfApp, isolatorsOfPod } from "./isolators.ts";
+import { notesOnKubernetesPath } from "./kubernetes_log.ts";
 import { planNamespaceKinds } from "./namespaces.ts";
 import { notesOnAddedTraffic } from "./network/bandwidth.ts";
 import { networkKind } from "./network/networks.ts";
@@ -94,6 +95,7 @@ export function planAddedApp(
     notes: [
       ...new Set([
         ...planned.notes,
+        ...notesOnKubernetesPath(only, app, true),
         ...unreadAnnotationsOf(withoutOwnAnnotations(only))
           .map((place) => tellIgnored("unknown annotations", place)),
         ...notes,

@@ -1,6 +1,7 @@
 /**
  * The annotations by which a pod, an app or an image tells this stage1 what the appc schema has no
- * field for. Most are this project's own; the one that begins with `appc.io` is the spec's.
+ * field for. Most are this project's own; the one that begins with `appc.io` is the spec's, and
+ * those that begin with `coreos.com/rkt` are rkt's.
  *
  * An operator gives an app one with `rkt run … IMAGE --annotation=NAME=VALUE`; a pod has them in
  * its manifest. What an image's own manifest says holds for an app that says nothing else.
@@ -83,6 +84,25 @@ export const ANNOTATION_RULES = {
     values: "file, journald or both",
     does: "keeps the log in files of the pod, in the host's journal, or in both",
     unlessSaid: "file",
+    operatorsAlone: true,
+  },
+  "coreos.com/rkt/experiment/logmode": {
+    of: "pod",
+    values: "k8s-plain",
+    does: "keeps besides each app's log a file for Kubernetes, with lines of time, stream and text",
+    unlessSaid: "no such file",
+  },
+  "coreos.com/rkt/experiment/kubernetes-log-dir": {
+    of: "pod",
+    values: "an absolute path of the host",
+    does: "is the directory in which the files for Kubernetes are; it has to be there",
+    unlessSaid: "an error with k8s-plain",
+  },
+  "coreos.com/rkt/experiment/kubernetes-log-path": {
+    of: "app",
+    values: "a path below that directory, without links, . and ..",
+    does: "is the app's file for Kubernetes; its own directory has to be there",
+    unlessSaid: "an error with k8s-plain, unless the app has no output",
     operatorsAlone: true,
   },
   "appc.io/executor/supports-systemd-notify": {

@@ -17,6 +17,7 @@ import { tellIgnored } from "./fields.ts";
 import type { HostFacts } from "./host_facts.ts";
 import { type IdRange, podId } from "./id_range.ts";
 import { type IsolatorOptions, notesOnUnknownIsolators, planIsolators } from "./isolators.ts";
+import { planKubernetesLog } from "./kubernetes_log.ts";
 import { LOG_ANNOTATIONS, type LogPlan, planLog } from "./log.ts";
 import { runBecomesApp } from "./namespaces.ts";
 import {
@@ -132,7 +133,7 @@ export function planApp(
     user: requestUser(app),
     devices: restrictDevices ? planDevices(devicesAmong(volumes, facts)) : undefined,
     stdio,
-    log: isLogged ? planLog(app) : undefined,
+    log: isLogged ? planLog(app, planKubernetesLog(pod, app, stdio)) : undefined,
     terminalType: terminalTypeOf(stdio, facts),
     notification,
     activation: planActivation(pod, app, facts.sockets),

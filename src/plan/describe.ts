@@ -421,6 +421,7 @@ function describeStdio({ stdio, log, name, terminalType }: AppPlan): string[] {
     ...(log?.to.includes("file")
       ? [`log: ${log.format}, files: ${log.files}, each up to ${log.size} bytes`]
       : []),
+    ...(log?.kubernetes ? [`log for Kubernetes: ${log.kubernetes.path}`] : []),
     ...(terminalType === undefined ? [] : [`TERM=${terminalType}, unless the app says otherwise`]),
   ];
 }

@@ -61,6 +61,15 @@ export const FIELD_RULES = {
     "coreos.com/rkt/stage1/mutable, stage1-volo/follow-volume-links, stage1-volo/protect-kernel-paths; " +
       "others are for readers",
   ),
+  "annotations for Kubernetes' logs": honoured(
+    "coreos.com/rkt/experiment/logmode and kubernetes-log-dir of the pod, kubernetes-log-path of each app in it",
+  ),
+  "annotations for Kubernetes' logs, without its log mode": ignored(
+    "the pod's coreos.com/rkt/experiment/logmode is not k8s-plain",
+  ),
+  "annotations for Kubernetes' logs, one app in the host's namespaces": ignored(
+    "the app has the caller's streams",
+  ),
   "pod: ports": ignored("the app is in the host's network, and has its own ports there"),
   "pod: ports, isolated": honoured(
     "led to the pod by the plugin `portmap`; of ports in a row the first; one that is taken is refused",

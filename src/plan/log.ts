@@ -14,6 +14,7 @@ import {
   type FoundAnnotation,
   wrongAnnotation,
 } from "./annotations.ts";
+import type { NamedPath } from "./kubernetes_log.ts";
 
 /**
  * How bytes become a log:
@@ -43,6 +44,8 @@ export interface LogPlan {
   size: number;
   /** The most files: the one that grows, and full ones from before. */
   files: number;
+  /** The file for Kubernetes that it is logged to as well, in the pod's directory of these. */
+  kubernetes: NamedPath | null;
 }
 
 /** How an app is logged whose operator says nothing. */
@@ -51,6 +54,7 @@ export const DEFAULT_LOG: LogPlan = {
   format: "raw",
   size: 16 * 1024 * 1024,
   files: 2,
+  kubernetes: null,
 };
 
 /** The fewest bytes of a file: a line fits that is as long as lines get. */
@@ -70,15 +74,17 @@ export const LOG_ANNOTATIONS: readonly AnnotationName[] = [
 /**
  * Decides how an app is logged.
  *
+ * @param kubernetes Its file for Kubernetes, if it has one.
  * @throws {Error} when an annotation has a value that it cannot have; the message names it.
  */
-export function planLog(app: PodApp): LogPlan {
+export function planLog(app: PodApp, kubernetes: NamedPath | null): LogPlan {
   const format = readWord(app, "stage1-volo/log-format", FORMATS);
   return {
     to: readWord(app, "stage1-volo/log-to", TARGETS) ?? DEFAULT_LOG.to,
     format: format ?? DEFAULT_LOG.format,
     size: readSize(app) ?? DEFAULT_LOG.size,
     files: readFiles(app) ?? DEFAULT_LOG.files,
+    kubernetes,
   };
 }
 

@@ -25,12 +25,12 @@ const settings: [setting: string, value: string, plan: object][] = [
 
 for (const [setting, value, plan] of settings) {
   Deno.test(`${setting}=${value} is what an operator can say`, () => {
-    assertEquals(planLog(appWith("runtime", setting, value)), { ...DEFAULT_LOG, ...plan });
+    assertEquals(planLog(appWith("runtime", setting, value), null), { ...DEFAULT_LOG, ...plan });
   });
 
   Deno.test(`${setting}=${value} is not for an image to say`, () => {
     const app = appWith("image", setting, value);
-    assertEquals(planLog(app), DEFAULT_LOG);
+    assertEquals(planLog(app, null), DEFAULT_LOG);
     assertEquals(foreignAnnotationsOf(app).map(({ name }) => name), [`stage1-volo/${setting}`]);
   });
 }
@@ -54,7 +54,7 @@ const wrong: [setting: string, value: string, why: string][] = [
 
 for (const [setting, value, why] of wrong) {
   Deno.test(`${setting}="${value}" is refused by its place`, () => {
-    const act = () => planLog(appWith("runtime", setting, value));
+    const act = () => planLog(appWith("runtime", setting, value), null);
     assertThrows(act, Error, `apps[0].annotations[0]${why}`);
   });
 }

@@ -22,6 +22,11 @@ import type { HostFacts } from "./host_facts.ts";
 import { type IdRange, parsePrivateUsers } from "./id_range.ts";
 import { ignoredArguments } from "./ignored_arguments.ts";
 import { isolatorsOfApp, isolatorsOfPod, notesOnUnknownIsolators } from "./isolators.ts";
+import {
+  type NamedPath,
+  notesOnKubernetesLogs,
+  planKubernetesDirectory,
+} from "./kubernetes_log.ts";
 import { hostnameOf, type NamespacePlan, planNamespaceKinds, runBecomesApp } from "./namespaces.ts";
 import { planBandwidth } from "./network/bandwidth.ts";
 import { settingUpNetwork } from "./network/failure.ts";
@@ -59,6 +64,8 @@ interface CommonPlan {
   mdsToken: string;
   /** The address of the service manager that is told of the pod, if there is one. */
   manager: string | undefined;
+  /** The directory of the host in which apps have logs for Kubernetes, if there is one. */
+  kubernetesLogs: NamedPath | null;
   /** What has no effect, or only a part of it, and why: one line each. */
   notes: string[];
 }
@@ -132,6 +139,7 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
     maskedPaths: planPodMaskedPaths(pod, { flavor, hasNetwork, disablePaths: args.disablePaths }),
     mdsToken: args.mdsToken,
     manager: manager.address,
+    kubernetesLogs: planKubernetesDirectory(pod),
     notes: unique([
       ...manager.notes,
       ...notesOnSockets(facts.sockets, apps.map(({ activation }) => activation)),
@@ -140,6 +148,7 @@ export function planPod(pod: Pod, args: RunArguments, flavor: Flavor, facts: Hos
       ...network.notes,
       ...planned.flatMap(({ notes }) => notes),
       ...notesOnUnknownIsolators(ofPod),
+      ...notesOnKubernetesLogs(pod, isMutable(pod) || apps.some(({ log }) => log !== undefined)),
       ...unreadAnnotationsOf(pod).map((place) => tellIgnored("unknown annotations", place)),
       ...cgroups.notes,
       ...bandwidth.notes,

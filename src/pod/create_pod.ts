@@ -107,7 +107,7 @@ function tellCgroup(cgroups: PodCgroups): void {
 }
 
 function openStreams(
-  { uuid, apps, isMutable }: SupervisedPlan,
+  { uuid, apps, isMutable, kubernetesLogs }: SupervisedPlan,
   namespaces: PodNamespaces | undefined,
   lock: Fd,
 ): Streams {
@@ -119,6 +119,7 @@ function openStreams(
     severalApps: isMutable || apps.length > 1,
     isMutable,
     uuid,
+    kubernetesLogs,
     stdout: 1,
     stderr: 2,
     apps: new Map(

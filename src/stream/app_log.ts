@@ -1,41 +1,56 @@
 /**
- * The log of an app: files with what the app has written. They lie below the pod directory, where
- * no app can reach them, and are bounded, so that no app fills the disk.
+ * The log of an app: a file that grows with what the app has written, at a place that no app can
+ * reach.
+ *
+ * Others may move the file away or remove it, to rotate logs by rules of their own, or cut it off:
+ * nobody tells this program. So it looks, before it writes, whether its file still has its name.
  *
  * @module
  */
 
 import type { Bytes } from "../linux/bytes.ts";
-import { makeDirectoryAt, unlessThere } from "../linux/directory.ts";
+import { monotonicMilliseconds } from "../linux/clock.ts";
 import { SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
-import {
-  O_APPEND,
-  O_CREAT,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_PATH,
-  O_TRUNC,
-  O_WRONLY,
-  openAt,
-} from "../linux/open.ts";
-import { setLength, writeAll, writeOnce } from "../linux/read_write.ts";
+import { O_TRUNC } from "../linux/open.ts";
+import { setLength, writeOnce } from "../linux/read_write.ts";
 import { statFd } from "../linux/stat.ts";
-import type { LogPlan } from "../plan/log.ts";
-import { POD_PATHS } from "../stage1/pod_directory.ts";
+import type { LineFormat } from "./line_records.ts";
 import { NEWLINE } from "./line_splitter.ts";
 import { LogGap } from "./log_gap.ts";
-import { rotateFiles } from "./log_rotation.ts";
 
-/**
- * Opens the directory of the logs, and makes it if it is missing.
- *
- * @throws {SyscallError} when it cannot be made, or when something else has its name.
- */
-export function openLogDirectory(podDirectory: Fd): Fd {
-  unlessThere(() => makeDirectoryAt(podDirectory, POD_PATHS.logs));
-  return openAt(podDirectory, POD_PATHS.logs, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+/** Where the file of a log is, and what is in it. */
+export interface LogPlace {
+  /** What people call it. */
+  readonly name: string;
+  readonly format: LineFormat;
+  /** The most bytes of the file; `Infinity` where somebody else bounds it. */
+  readonly size: number;
+  /**
+   * Opens the file to add to it, and makes it if it is missing.
+   *
+   * @param more Flags besides.
+   * @throws {SyscallError} when it cannot be opened.
+   */
+  open(more: number): Fd;
+  /**
+   * Looks at what has the file's name now.
+   *
+   * @returns Its identity, in the form of `FileStatus.identity`; `undefined` if there is none.
+   * @throws {SyscallError} when the kernel refuses a look.
+   */
+  identity(): string | undefined;
+  /**
+   * Makes way for another file, as this one is full.
+   *
+   * @returns Whether the file is to be emptied, because it is kept.
+   * @throws {SyscallError} when the directory cannot be changed.
+   */
+  rotate(): boolean;
 }
+
+/** How often, in milliseconds, the log looks whether its file has been moved away. */
+const LOOK_INTERVAL = 1000;
 
 /**
  * Counts the bytes that still fit into a log. The cut is after the last line that fits; an empty
@@ -63,49 +78,93 @@ export function bytesThatFit(bytes: Bytes, size: number, limit: number): number 
   return lines === 0 && size === 0 ? room : lines;
 }
 
+/** A file of a log that is open. */
+interface OpenFile {
+  fd: Fd;
+  /** What is known of its size: whoever shortens the file does not say so. */
+  size: number;
+  identity: string;
+}
+
 /** The log of one app. */
 export class AppLog implements Disposable {
-  readonly #directory: Fd;
-  readonly #name: string;
+  readonly #place: LogPlace;
   readonly #warn: (text: string) => void;
-  readonly #plan: LogPlan;
-  #file: { fd: Fd; size: number } | undefined;
+  readonly #now: () => number;
+  #file: OpenFile | undefined;
+  /** When the file is looked for again, on the clock. */
+  #nextLook = 0;
   #hasWarned = false;
   readonly #gap: LogGap;
   /** The last byte in the log, if it is known. */
   #last: number | undefined;
 
   /**
-   * @param directory The directory of the logs.
-   * @param app The app's name.
+   * @param place Where it is, and what is in it.
    * @param warn Called once, with the reason, when the log has gaps.
-   * @param plan What is in it, and how much is kept.
+   * @param now The clock, in milliseconds.
    */
-  constructor(directory: Fd, app: string, warn: (text: string) => void, plan: LogPlan) {
-    this.#directory = directory;
-    this.#name = `${app}.log`;
+  constructor(place: LogPlace, warn: (text: string) => void, now = monotonicMilliseconds) {
+    this.#place = place;
     this.#warn = warn;
-    this.#plan = plan;
-    this.#gap = new LogGap(plan.format);
+    this.#now = now;
+    this.#gap = new LogGap(place.format);
+  }
+
+  get format(): LineFormat {
+    return this.#place.format;
+  }
+
+  /**
+   * Opens the file before there is something to write.
+   *
+   * @throws {SyscallError} when it cannot be opened for another reason than a full disk.
+   */
+  open(): void {
+    try {
+      this.#file ??= this.#open();
+    } catch (error) {
+      if (!(error instanceof SyscallError && error.is("ENOSPC", "EDQUOT"))) throw error;
+    }
+  }
+
+  /** Has the next write look for the file, however short ago that was: its app starts again. */
+  appStarts(): void {
+    this.#nextLook = 0;
   }
 
   /**
    * Adds to the log. Bytes that a full disk does not take are lost: the app goes on. The log says
    * where they are missing, as soon as it can be written again.
+   *
+   * Whole lines that are passed at once are all in the same file, unless it gets full.
    */
   write(bytes: Bytes): void {
     let rest = bytes;
     try {
+      if (this.#now() >= this.#nextLook) this.#look();
       this.#tellGap();
       while (rest.length > 0) rest = rest.subarray(this.#writeSome(rest));
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error;
-      if (!this.#hasWarned) this.#warn(`${this.#name} has gaps: ${error.message}`);
+      if (!this.#hasWarned) this.#warn(`${this.#place.name} has gaps: ${error.message}`);
       this.#hasWarned = true;
       this.#gap.add(rest.length + this.#cutRecord(bytes, rest), error);
       // Where the file is, the cause may be: it is looked up again.
       this.#close();
     }
+  }
+
+  /**
+   * Closes a file that has lost its name. What was written to it is there for whoever has moved it.
+   */
+  #look(): void {
+    this.#nextLook = this.#now() + LOOK_INTERVAL;
+    if (!this.#file) return;
+    const { size } = statFd(this.#file.fd);
+    this.#file.size = size;
+    if (size === 0) this.#last = NEWLINE;
+    if (this.#place.identity() !== this.#file.identity) this.#close();
   }
 
   /**
@@ -117,9 +176,9 @@ export class AppLog implements Disposable {
   #cutRecord(bytes: Bytes, rest: Bytes): number {
     const written = bytes.subarray(0, bytes.length - rest.length);
     const length = written.length - (written.lastIndexOf(NEWLINE) + 1);
-    if (this.#plan.format === "raw" || length === 0 || !this.#file) return 0;
+    if (this.#place.format === "raw" || length === 0 || !this.#file) return 0;
     try {
-      setLength(this.#file.fd, this.#file.size - length);
+      if (!takeBack(this.#file, length)) return 0;
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error;
       return 0;
@@ -142,13 +201,13 @@ export class AppLog implements Disposable {
     if (!this.#gap.isOpen) return;
     const file = this.#file ??= this.#open();
     const line = this.#gap.line(this.#last);
+    const { size } = file;
     try {
-      writeAll(file.fd, line);
+      for (let rest = line; rest.length > 0; rest = rest.subarray(add(file, rest)));
     } catch (error) {
-      setLength(file.fd, file.size);
+      takeBack(file, file.size - size);
       throw error;
     }
-    file.size += line.length;
     this.#last = NEWLINE;
     this.#gap.close();
   }
@@ -161,29 +220,44 @@ export class AppLog implements Disposable {
   /** Writes what the file takes, and begins another file when it takes nothing more. */
   #writeSome(bytes: Bytes): number {
     const file = this.#file ??= this.#open();
-    const fitting = bytes.subarray(0, bytesThatFit(bytes, file.size, this.#plan.size));
+    const fitting = bytes.subarray(0, bytesThatFit(bytes, file.size, this.#place.size));
     if (fitting.length === 0) {
       this.#rotate();
       return 0;
     }
-    const written = writeOnce(file.fd, fitting);
-    file.size += written;
+    const written = add(file, fitting);
     this.#last = fitting[written - 1];
     return written;
   }
 
-  #open(more = 0) {
-    const flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | more;
-    const fd = openAt(this.#directory, this.#name, flags, 0o640);
-    const { size } = statFd(fd);
+  #open(more = 0): OpenFile {
+    const fd = this.#place.open(more);
+    const { size, identity } = statFd(fd);
     if (size === 0) this.#last = NEWLINE;
-    return { fd, size };
+    return { fd, size, identity };
   }
 
   #rotate(): void {
     this.#close();
-    rotateFiles(this.#directory, this.#name, this.#plan.files);
-    // A log of a single file begins anew.
-    if (this.#plan.files === 1) this.#file = this.#open(O_TRUNC);
+    if (this.#place.rotate()) this.#file = this.#open(O_TRUNC);
   }
+}
+
+/** @returns How many bytes were written. */
+function add(file: OpenFile, bytes: Bytes): number {
+  const written = writeOnce(file.fd, bytes);
+  file.size += written;
+  return written;
+}
+
+/**
+ * Takes back the last bytes of a file, unless somebody else has changed its size meanwhile.
+ *
+ * @throws {SyscallError} when the file cannot be cut off.
+ */
+function takeBack(file: OpenFile, length: number): boolean {
+  if (statFd(file.fd).size !== file.size) return false;
+  setLength(file.fd, file.size - length);
+  file.size -= length;
+  return true;
 }

@@ -3,7 +3,9 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Bytes } from "../linux/bytes.ts";
 import type { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_RDONLY, openFile } from "../linux/open.ts";
-import { AppLog, openLogDirectory } from "./app_log.ts";
+import { DEFAULT_LOG } from "../plan/log.ts";
+import { AppLog } from "./app_log.ts";
+import { openLogDirectory, ownPlace } from "./log_places.ts";
 
 const bytes = (text: string): Bytes => new TextEncoder().encode(text);
 
@@ -21,12 +23,10 @@ function withLogs(act: (logs: Logs) => void): void {
     using directory = openLogDirectory(podDirectory);
     const complaints: string[] = [];
     const log = (size = 1000, files = 2) =>
-      new AppLog(directory, "web", (text) => complaints.push(text), {
-        format: "raw",
-        to: ["file"],
-        size,
-        files,
-      });
+      new AppLog(
+        ownPlace(directory, "web", { ...DEFAULT_LOG, size, files }),
+        (text) => complaints.push(text),
+      );
     act({ directory, path: `${pod}/log`, complaints, log });
   } finally {
     Deno.removeSync(pod, { recursive: true });
@@ -126,5 +126,73 @@ Deno.test("a log says where bytes are missing, also at its end", () => {
       Deno.readTextFileSync(file),
       /^\[stage1-volo: 9 bytes are missing here: ELOOP.*\]\n$/,
     );
+  });
+});
+
+/** A log with a clock that stands, and what moves it by seconds. */
+function withClock(
+  { directory, path }: Logs,
+  act: (log: AppLog, pass: (seconds: number) => void, file: string) => void,
+): void {
+  let now = 5000;
+  using log = new AppLog(
+    ownPlace(directory, "web", DEFAULT_LOG),
+    (text) => assertEquals(text, ""),
+    () => now,
+  );
+  act(log, (seconds) => now += seconds * 1000, `${path}/web.log`);
+}
+
+Deno.test("a log that was moved away is begun anew within a second, and no line is lost", () => {
+  withLogs((logs) => {
+    withClock(logs, (log, pass, file) => {
+      log.write(bytes("one\n"));
+      Deno.renameSync(file, `${file}-moved`);
+      pass(0.9);
+      log.write(bytes("two\n"));
+      pass(0.1);
+      for (const text of ["three\n", "four\n"]) log.write(bytes(text));
+      assertEquals(Deno.readTextFileSync(`${file}-moved`), "one\ntwo\n");
+      assertEquals(Deno.readTextFileSync(file), "three\nfour\n");
+    });
+  });
+});
+
+Deno.test("a log goes on in the file that a rotator has made in its place", () => {
+  withLogs((logs) => {
+    withClock(logs, (log, pass, file) => {
+      log.write(bytes("one\n"));
+      Deno.renameSync(file, `${file}-moved`);
+      Deno.writeTextFileSync(file, "first\n");
+      pass(1);
+      log.write(bytes("two\n"));
+      assertEquals(Deno.readTextFileSync(`${file}-moved`), "one\n");
+      assertEquals(Deno.readTextFileSync(file), "first\ntwo\n");
+    });
+  });
+});
+
+Deno.test("a log that was removed is begun anew when its app starts again", () => {
+  withLogs((logs) => {
+    withClock(logs, (log, _pass, file) => {
+      log.write(bytes("one\n"));
+      Deno.removeSync(file);
+      log.appStarts();
+      log.write(bytes("two\n"));
+      assertEquals(Deno.readTextFileSync(file), "two\n");
+    });
+  });
+});
+
+Deno.test("a log that was cut off goes on at its new end", () => {
+  withLogs((logs) => {
+    withClock(logs, (log, pass, file) => {
+      log.write(bytes("one\n"));
+      Deno.truncateSync(file);
+      log.write(bytes("two\n"));
+      pass(1);
+      log.write(bytes("three\n"));
+      assertEquals(Deno.readTextFileSync(file), "two\nthree\n");
+    });
   });
 });

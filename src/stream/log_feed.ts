@@ -6,10 +6,8 @@
 
 import { type Bytes, concatenate } from "../linux/bytes.ts";
 import { realtimeNanoseconds } from "../linux/clock.ts";
-import type { LogFormat } from "../plan/log.ts";
 import type { OutputStream } from "../plan/stdio.ts";
 import type { AppLog } from "./app_log.ts";
-import { criRecords } from "./cri_log.ts";
 import type { Journal } from "./journal.ts";
 import {
   fieldsOf,
@@ -20,6 +18,7 @@ import {
   priorityOfApp,
   STREAM_PRIORITIES,
 } from "./journal_entry.ts";
+import { type LineFormat, lineRecords } from "./line_records.ts";
 import { LineSplitter, NEWLINE, type TakeLine } from "./line_splitter.ts";
 import type { SyslogMessage } from "./syslog_message.ts";
 
@@ -50,8 +49,8 @@ export interface SyslogFeed {
 
 /** Where the lines of a stream can go. */
 export interface LogTargets {
-  /** The files, which the app's streams share; undefined if there are none. */
-  log: AppLog | undefined;
+  /** Its files, which the app's streams share. */
+  logs: readonly AppLog[];
   /** The journal, which all apps share; undefined if there is none. */
   journal: Journal | undefined;
 }
@@ -60,11 +59,10 @@ export interface LogTargets {
 export function openFeeds(
   source: JournalSource,
   stream: OutputStream,
-  format: LogFormat,
-  { log, journal }: LogTargets,
+  { logs, journal }: LogTargets,
 ): LogFeed[] {
   return [
-    ...(log ? [fileFeed(log, format, stream)] : []),
+    ...logs.map((log) => fileFeed(log, stream)),
     ...(journal ? [journalFeed(journal, source, stream)] : []),
   ];
 }
@@ -75,19 +73,18 @@ export function openFeeds(
  */
 export function openSyslogFeed(
   source: JournalSource,
-  format: LogFormat,
-  { log, journal }: LogTargets,
+  { logs, journal }: LogTargets,
 ): SyslogFeed {
-  const record = (message: SyslogMessage) =>
+  const record = (format: LineFormat, { time, text }: SyslogMessage) =>
     format === "raw"
-      ? concatenate([message.time, message.text, END_OF_LINE])
-      : criRecords("stderr", realtimeNanoseconds(), (take) => splitMessage(message.text, take));
+      ? concatenate([time, text, END_OF_LINE])
+      : lineRecords(format, "stderr", realtimeNanoseconds(), (take) => splitMessage(text, take));
   return {
     get hasRoom() {
       return journal?.hasRoom ?? true;
     },
     write(message) {
-      log?.write(record(message));
+      for (const log of logs) log.write(record(log.format, message));
       const fields = fieldsOf(source, "syslog", priorityOfApp(message.priority));
       journal?.put(formatEntry(formatFields(fields), message.text));
     },
@@ -99,11 +96,14 @@ function splitMessage(text: Bytes, take: TakeLine): void {
   new LineSplitter().push(concatenate([text, END_OF_LINE]), take);
 }
 
-function fileFeed(log: AppLog, format: LogFormat, stream: OutputStream): LogFeed {
+function fileFeed(log: AppLog, stream: OutputStream): LogFeed {
+  const { format } = log;
   if (format === "raw") {
     return { hasRoom: true, readSize: Infinity, write: (bytes) => log.write(bytes), end: () => {} };
   }
-  return new LineFeed((split) => log.write(criRecords(stream, realtimeNanoseconds(), split)));
+  return new LineFeed((split) =>
+    log.write(lineRecords(format, stream, realtimeNanoseconds(), split))
+  );
 }
 
 function journalFeed(journal: Journal, source: JournalSource, stream: OutputStream): LogFeed {

@@ -7,20 +7,19 @@
 import { type Bytes, concatenate } from "../linux/bytes.ts";
 import { realtimeNanoseconds } from "../linux/clock.ts";
 import { describeErrno, type SyscallError } from "../linux/errno.ts";
-import type { LogFormat } from "../plan/log.ts";
-import { criRecords } from "./cri_log.ts";
+import { type LineFormat, lineRecords } from "./line_records.ts";
 import { NEWLINE } from "./line_splitter.ts";
 
 const encode = (text: string): Bytes => new TextEncoder().encode(text);
 
 /** Counts what a log has not taken, until the log can say so itself. */
 export class LogGap {
-  readonly #format: LogFormat;
+  readonly #format: LineFormat;
   #bytes = 0;
   #errno = 0;
 
   /** @param format The log's. */
-  constructor(format: LogFormat) {
+  constructor(format: LineFormat) {
     this.#format = format;
   }
 
@@ -48,9 +47,10 @@ export class LogGap {
     const start = last === NEWLINE ? "" : "\n";
     const what = `${this.#bytes} bytes are missing here: ${describeErrno(this.#errno)}`;
     const text = encode(`[stage1-volo: ${what}]`);
-    const record = this.#format === "cri"
-      ? criRecords("stderr", realtimeNanoseconds(), (take) => take(text, false, true))
-      : concatenate([text, Uint8Array.of(NEWLINE)]);
+    const record = this.#format === "raw"
+      ? concatenate([text, Uint8Array.of(NEWLINE)])
+      : lineRecords(this.#format, "stderr", realtimeNanoseconds(), (take) =>
+        take(text, false, true));
     return concatenate([encode(start), record]);
   }
 

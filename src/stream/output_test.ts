@@ -58,6 +58,7 @@ function withOutput(
       severalApps: options.severalApps,
       isMutable: options.isMutable ?? false,
       uuid: "pod",
+      kubernetesLogs: null,
       stdout: options.stdout.number,
       stderr: options.stderr.number,
     });
@@ -398,6 +399,7 @@ Deno.test("where no log can be kept, that is said, and the caller gets all", () 
     severalApps: false,
     isMutable: false,
     uuid: "pod",
+    kubernetesLogs: null,
     stdout: stdout.writeEnd.number,
     stderr: stderr.writeEnd.number,
   });

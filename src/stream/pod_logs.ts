@@ -6,10 +6,11 @@
 
 import { SyscallError } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
+import type { NamedPath } from "../plan/kubernetes_log.ts";
 import type { LogPlan } from "../plan/log.ts";
 import type { OutputStream } from "../plan/stdio.ts";
 import { withContext } from "../stage1/context.ts";
-import { AppLog, openLogDirectory } from "./app_log.ts";
+import { AppLog } from "./app_log.ts";
 import { Journal } from "./journal.ts";
 import {
   type LogFeed,
@@ -18,6 +19,13 @@ import {
   openSyslogFeed,
   type SyslogFeed,
 } from "./log_feed.ts";
+import {
+  type KubernetesDirectory,
+  kubernetesPlace,
+  openKubernetesDirectory,
+  openLogDirectory,
+  ownPlace,
+} from "./log_places.ts";
 
 /** What {@linkcode PodLogs} needs. */
 export interface PodLogsOptions {
@@ -27,15 +35,24 @@ export interface PodLogsOptions {
   uuid: string;
   /** Whether apps may be added when this process cannot connect to the journal any more. */
   isMutable: boolean;
+  /** The directory of the host in which apps have logs for Kubernetes, if there is one. */
+  kubernetesLogs: NamedPath | null;
+}
+
+/** How an app is logged. */
+interface LoggedApp {
+  plan: LogPlan;
+  /** Its files. */
+  logs: readonly AppLog[];
 }
 
 /** The logs of all apps of a pod. */
 export class PodLogs implements Disposable {
   readonly #uuid: string;
-  /** How each app that has a log is logged, by the app's name. */
-  readonly #plans = new Map<string, LogPlan>();
+  /** The apps that are logged, by their names. */
+  readonly #apps = new Map<string, LoggedApp>();
   readonly #directory: Fd | undefined;
-  readonly #logs = new Map<string, AppLog>();
+  readonly #kubernetesDirectory: KubernetesDirectory | undefined;
   readonly #warn: (text: string) => void;
   #journal: Journal | undefined;
   /** Why there is no journal, if one was looked for. */
@@ -45,11 +62,16 @@ export class PodLogs implements Disposable {
    * Makes the logs' directory. When that fails, it warns and does without files.
    *
    * @param warn Called with what is not logged, and why.
+   * @throws {Error} when there is no such directory as Kubernetes names.
    */
-  constructor({ podDirectory, uuid, isMutable }: PodLogsOptions, warn: (text: string) => void) {
+  constructor(options: PodLogsOptions, warn: (text: string) => void) {
+    const { podDirectory, uuid, isMutable, kubernetesLogs } = options;
     this.#uuid = uuid;
     this.#warn = warn;
     this.#directory = openDirectory(podDirectory, warn);
+    this.#kubernetesDirectory = kubernetesLogs
+      ? openKubernetesDirectory(kubernetesLogs)
+      : undefined;
     if (isMutable) this.#lookForJournal();
   }
 
@@ -61,45 +83,43 @@ export class PodLogs implements Disposable {
   /**
    * Adds an app.
    *
-   * @throws {Error} when it is to be logged to a journal, and the host has none.
+   * @throws {Error} when it is to be logged to a journal, and the host has none; or when its file
+   * for Kubernetes cannot be opened.
    */
   addApp(app: string, plan: LogPlan): void {
     if (plan.to.includes("journald")) this.#requireJournal();
-    this.#plans.set(app, plan);
+    this.#apps.set(app, { plan, logs: this.#logsOf(app, plan) });
   }
 
   /** Closes the log of an app that writes no more. */
   removeApp(app: string): void {
-    this.#logs.get(app)?.[Symbol.dispose]();
-    this.#logs.delete(app);
-    this.#plans.delete(app);
+    this.#apps.get(app)?.logs.forEach((log) => log[Symbol.dispose]());
+    this.#apps.delete(app);
   }
 
   /** Opens the ways of a stream to its app's log. An app without a plan has none. */
   feedsOf(app: string, stream: OutputStream): LogFeed[] {
-    const plan = this.#plans.get(app);
-    if (plan === undefined) return [];
-    return openFeeds({ pod: this.#uuid, app }, stream, plan.format, this.#targetsOf(app, plan));
+    const logged = this.#apps.get(app);
+    if (logged === undefined) return [];
+    for (const log of logged.logs) log.appStarts();
+    return openFeeds({ pod: this.#uuid, app }, stream, this.#targetsOf(logged));
   }
 
   /** Opens the way of what an app sends to /dev/log. An app without a plan has none. */
   syslogFeedOf(app: string): SyslogFeed | undefined {
-    const plan = this.#plans.get(app);
-    if (plan === undefined) return undefined;
-    return openSyslogFeed({ pod: this.#uuid, app }, plan.format, this.#targetsOf(app, plan));
+    const logged = this.#apps.get(app);
+    return logged && openSyslogFeed({ pod: this.#uuid, app }, this.#targetsOf(logged));
   }
 
   [Symbol.dispose](): void {
-    for (const log of this.#logs.values()) log[Symbol.dispose]();
+    for (const app of this.#apps.keys()) this.removeApp(app);
     this.#journal?.[Symbol.dispose]();
     this.#directory?.[Symbol.dispose]();
+    this.#kubernetesDirectory?.fd[Symbol.dispose]();
   }
 
-  #targetsOf(app: string, plan: LogPlan): LogTargets {
-    return {
-      log: plan.to.includes("file") ? this.#logOf(app, plan) : undefined,
-      journal: plan.to.includes("journald") ? this.#journal : undefined,
-    };
+  #targetsOf({ plan, logs }: LoggedApp): LogTargets {
+    return { logs, journal: plan.to.includes("journald") ? this.#journal : undefined };
   }
 
   #lookForJournal(): void {
@@ -120,11 +140,25 @@ export class PodLogs implements Disposable {
     }
   }
 
-  #logOf(app: string, plan: LogPlan): AppLog | undefined {
-    if (this.#directory === undefined) return undefined;
-    const log = this.#logs.get(app) ?? new AppLog(this.#directory, app, this.#warn, plan);
-    this.#logs.set(app, log);
-    return log;
+  #logsOf(app: string, plan: LogPlan): AppLog[] {
+    const own = this.#directory && plan.to.includes("file")
+      ? new AppLog(ownPlace(this.#directory, app, plan), this.#warn)
+      : undefined;
+    return [own, this.#kubernetesLogOf(plan)].filter((log) => log !== undefined);
+  }
+
+  /** @throws {Error} when it cannot be opened for another reason than a full disk. */
+  #kubernetesLogOf({ kubernetes }: LogPlan): AppLog | undefined {
+    if (kubernetes === null) return undefined;
+    return withContext(kubernetes.field, () => {
+      if (this.#kubernetesDirectory === undefined) throw new Error("the pod has no such directory");
+      const log = new AppLog(
+        kubernetesPlace(this.#kubernetesDirectory, kubernetes.path),
+        this.#warn,
+      );
+      log.open();
+      return log;
+    });
   }
 }
 

@@ -145,7 +145,11 @@ async function composeSingle(
   });
   await editJson(`${pod.dir}/pod`, (manifest) => {
     manifest.isolators = [isolator("resource/memory", { limit: "24Mi" })];
-    manifest.annotations = [{ name: "stage1-volo/protect-kernel-paths", value: "true" }];
+    manifest.annotations = [
+      { name: "stage1-volo/protect-kernel-paths", value: "true" },
+      { name: "coreos.com/rkt/experiment/logmode", value: "k8s-plain" },
+      { name: "coreos.com/rkt/experiment/kubernetes-log-dir", value: "/nowhere" },
+    ];
     manifest.apps[0].annotations = [
       ...STREAMS,
       { name: "stage1-volo/stop-timeout", value: "5" },
@@ -209,7 +213,10 @@ async function composeIsolated({ image, pod: prepare }: Stage): Promise<Composed
       isolator("resource/memory", { limit: "64Mi" }),
       isolator("os/unix/sysctl", SYSCTLS),
     ];
-    manifest.apps[0].annotations = [{ name: "coreos.com/rkt/stage2/stdin", value: "null" }];
+    manifest.apps[0].annotations = [
+      { name: "coreos.com/rkt/stage2/stdin", value: "null" },
+      { name: "coreos.com/rkt/experiment/kubernetes-log-path", value: "app.log" },
+    ];
   });
   await editJson(`${pod.dir}/appsinfo/app/manifest`, (manifest) => {
     manifest.annotations = [

@@ -214,6 +214,20 @@ export const ROWS: Record<FieldName, Row> = {
   ),
   "pod: isolators": onRunning(limits("isolators[0] (resource/memory)"), "single", "several"),
   "pod: annotations": onRunning(annotations, "single"),
+  "annotations for Kubernetes' logs": {
+    refused: {
+      flavor: "isolated",
+      edit: ofPod((pod) => {
+        pod.annotations = [{ name: "coreos.com/rkt/experiment/logmode", value: "k8s-plain" }];
+      }),
+    },
+  },
+  "annotations for Kubernetes' logs, without its log mode": {
+    told: { isolated: /\(.*kubernetes-log-path\): ignored: the pod's / },
+  },
+  "annotations for Kubernetes' logs, one app in the host's namespaces": {
+    told: { single: /^annotations\[1\] \(.*logmode\): ignored: the app has / },
+  },
   "pod: ports": { told: { single: /^ports\[0\] \(http\): ignored: / } },
   "pod: ports, isolated": onRunning(agreeOnPorts, "network"),
   "userAnnotations, userLabels": {
