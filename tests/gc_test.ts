@@ -153,3 +153,56 @@ for (const args of [[], ["--local-config"], ["--colour"], ["not-a-uuid"]]) {
     assertRefused(await pod.gc({ args }), "gc", /./);
   });
 }
+
+/** What may stand in the place of a record that `run` has written, and what is said of it. */
+const SPOILED_RECORDS: [
+  name: string,
+  what: string,
+  spoil: (path: string) => unknown,
+  why: RegExp,
+][] = [
+  [
+    "processes",
+    "cut off",
+    (path) => Deno.writeTextFile(path, '{"boot":'),
+    /^gc: processes: .*JSON/,
+  ],
+  [
+    "processes",
+    "of another form",
+    (path) => Deno.writeTextFile(path, '{"boot":"","processes":[{"pid":1}]}'),
+    /^gc: processes: not as run wrote it$/m,
+  ],
+  ["processes", "a directory", replaceByDirectory, /^gc: processes: .*directory/],
+  ["cgroups", "a directory", replaceByDirectory, /^gc: cgroups: cannot be read: .*directory/],
+];
+
+async function replaceByDirectory(path: string): Promise<void> {
+  await Deno.remove(path).catch(() => {});
+  await Deno.mkdir(path);
+}
+
+for (const [name, what, spoil, why] of SPOILED_RECORDS) {
+  scenario(
+    `gc removes what it finds where the record ${name} is ${what}, and says so`,
+    { flavor: "either" },
+    async ({ script }) => {
+      await using pod = await script("sleep 100 >/dev/null 2>&1 & echo $!; exec sleep 100");
+      const program = await pod.start();
+      await program.prints("\n");
+      await mountTmpfs(`${pod.appRootfs()}/tmp`);
+      Deno.kill(program.pid, "SIGKILL");
+      await program.result;
+      const path = () => `${pod.dir}/${name}`;
+      const record = await Deno.readTextFile(path()).catch(() => undefined);
+      await spoil(path());
+      assertRefused(await pod.gc(), "gc", why);
+      assertEquals(await pod.isRunning(), false);
+      assertEquals(pod.foreignMounts(), []);
+      // The cgroups that only the record tells of.
+      await Deno.remove(path(), { recursive: true });
+      if (record !== undefined) await Deno.writeTextFile(path(), record);
+      assertQuiet(await pod.gc());
+    },
+  );
+}

@@ -175,6 +175,7 @@ export function stopSignalIn([first]: readonly RecordedProcess[]): number {
  * Finds the processes in the text of a record.
  *
  * @param boot What the kernel calls the time since it was started.
+ * @throws {Error} when the text is not as `run` wrote it.
  *
  * @example
  * ```ts
@@ -186,7 +187,22 @@ export function stopSignalIn([first]: readonly RecordedProcess[]): number {
  */
 export function processesIn(text: string, boot: string): RecordedProcess[] {
   const record = JSON.parse(text);
+  if (!isRecord(record)) throw new Error("not as run wrote it");
   return record.boot === boot ? record.processes : [];
+}
+
+function isRecord(value: unknown): value is { boot: string; processes: RecordedProcess[] } {
+  return isObject(value) && typeof value["boot"] === "string" &&
+    Array.isArray(value["processes"]) && value["processes"].every(isProcess);
+}
+
+function isProcess(value: unknown): boolean {
+  return isObject(value) && Number.isSafeInteger(value["pid"]) &&
+    ["app", "start", "mounts"].every((field) => typeof value[field] === "string");
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }
 
 function readIfThere(): string | undefined {
