@@ -17,6 +17,7 @@ export const ENTRYPOINTS = {
   "app-rm": "app/rm",
   "app-start": "app/start",
   "app-stop": "app/stop",
+  "attach": "attach",
 } as const;
 
 /** The name of an entrypoint. */

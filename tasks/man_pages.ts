@@ -11,6 +11,7 @@ import {
   APP_RM,
   APP_START,
   APP_STOP,
+  ATTACH,
   ENTER,
   GC,
   RUN,
@@ -34,7 +35,7 @@ export function manPages(): Map<string, string> {
   );
 }
 
-const COMMANDS = [RUN, ENTER, STOP, GC, APP_ADD, APP_START, APP_STOP, APP_RM];
+const COMMANDS = [RUN, ENTER, STOP, GC, APP_ADD, APP_START, APP_STOP, APP_RM, ATTACH];
 
 const RKT_CALLS_IT: Readonly<Record<string, string>> = {
   run: "`rkt run` and `rkt run-prepared` become this program.",
@@ -47,6 +48,8 @@ const RKT_CALLS_IT: Readonly<Record<string, string>> = {
   "app-start": "`rkt app start` calls it, also for an app that has run before.",
   "app-stop": "`rkt app stop` and `rkt app rm` call it.",
   "app-rm": "`rkt app rm` calls it, and removes the app's files then.",
+  "attach":
+    "`rkt attach` calls it: with `--mode=list` to list, with no mode to attach to all that the app has.",
 };
 
 const EXIT_STATUSES: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
@@ -65,6 +68,10 @@ const EXIT_STATUSES: Readonly<Record<string, readonly (readonly [string, string]
     ["5", "The app does not run."],
   ],
   "app-rm": [["0", "Nothing of the app is left but its files."]],
+  "attach": [
+    ["0", "The app has ended, or the caller has detached."],
+    ["any", "That of the signal that has ended it, by which it ends itself."],
+  ],
 };
 
 const FAILURE = [

@@ -30,6 +30,7 @@ const ARGUMENTS: Record<typeof PROGRAMS[number], string[]> = {
   "app-rm": ["--app=app"],
   "app-start": ["--app=app"],
   "app-stop": ["--app=app"],
+  "attach": ["--action=list", "--app=app"],
 };
 
 /** Copies an image's tree, so that its code cache can be changed, and returns the paths of both. */

@@ -7,6 +7,7 @@ import {
   APP_RM,
   APP_START,
   APP_STOP,
+  ATTACH,
   ENTER,
   GC,
   RUN,
@@ -22,7 +23,7 @@ function call({ dir }: Stage, ...argv: string[]): Promise<Result> {
   return execute(["sh", "-c", 'cd "$0" && exec "$@"', dir, ...argv]);
 }
 
-for (const command of [RUN, ENTER, GC, STOP, APP_ADD, APP_RM, APP_START, APP_STOP]) {
+for (const command of [RUN, ENTER, GC, STOP, APP_ADD, APP_RM, APP_START, APP_STOP, ATTACH]) {
   const { name } = command;
 
   scenario(

@@ -29,6 +29,7 @@ const ALLOWED: Record<typeof PROGRAMS[number], string[]> = {
   "app-rm": ["read pod", "read the app's root", "dlopen libc"],
   "app-start": ["read pod", "read the app's root", "env STAGE1_VOLO_LIMITS", "dlopen libc"],
   "app-stop": ["dlopen libc"],
+  "attach": ["dlopen libc"],
 };
 
 /** Makes what the probe looks at of a pod directory, beside a file that it must not touch. */

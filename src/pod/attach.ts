@@ -72,7 +72,7 @@ function list(app: string): Endpoint[] {
 /** @returns How this process is to end. */
 function attach(app: string, endpoints: readonly Endpoint[], debug: Debug): End {
   using client = new ControlClient();
-  selfConfine("attach", debug);
+  selfConfine("asking", debug);
   const hasInput = endpoints.some((endpoint) => INPUTS.includes(endpoint));
   // Before the terminal is raw, so that none ends this process while it is.
   using signals = openSignals(CATCHABLE_SIGNALS);

@@ -172,7 +172,7 @@ export const CONFINEMENTS = {
     capabilities: ["CAP_CHOWN", "CAP_KILL"],
     denied: { ...DENIED_SYSCALLS, ...MOUNT_SYSCALLS },
   },
-  /** A program that has the pod's supervisor do something, and waits for that. */
+  /** A program that has the pod's supervisor do something, and waits for that or passes on output. */
   asking: {
     capabilities: [],
     denied: { ...DENIED_SYSCALLS, ...ACCEPT_SYSCALLS, ...MOUNT_SYSCALLS },
@@ -191,11 +191,6 @@ export const CONFINEMENTS = {
       "CAP_SYS_PTRACE",
     ],
     denied: { ...DENIED_SYSCALLS, ...ACCEPT_SYSCALLS },
-  },
-  /** It has the sockets that it needs, and passes on between them and its caller's streams. */
-  attach: {
-    capabilities: [],
-    denied: { ...DENIED_SYSCALLS, ...MOUNT_SYSCALLS },
   },
   stop: {
     capabilities: ["CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_SYS_PTRACE"],

@@ -20,6 +20,7 @@ const ARGUMENTS: Readonly<Record<ProgramName, readonly string[]>> = {
   "app-rm": ["--app=app"],
   "app-start": ["--app=app"],
   "app-stop": ["--app=app"],
+  "attach": ["--action=list", "--app=app"],
 };
 
 /** Measures the start of each entrypoint. */
