@@ -39,6 +39,7 @@ export interface Confinement {
  * looking up so few names in the table of all calls would be half of what the confinement costs.
  */
 const DENIED_SYSCALLS = {
+  accept4: [288, 242],
   bind: [49, 200],
   bpf: [321, 280],
   chroot: [161, 51],
@@ -67,9 +68,6 @@ const DENIED_SYSCALLS = {
   unshare: [272, 97],
 } as const;
 
-/** `run` lets in whoever asks it for something by the socket in the pod directory. */
-const ACCEPT_SYSCALLS = { accept4: [288, 242] } as const;
-
 /** What is left of them to a process that builds an app's root, and starts no program. */
 const {
   bind: _bind,
@@ -84,6 +82,9 @@ const {
 } = DENIED_SYSCALLS;
 
 const MOUNT_SYSCALLS = { mount: [165, 40], umount2: [166, 39] } as const;
+
+/** What a `run` that stays denies itself: it lets in who asks by the socket in the pod directory. */
+const { accept4: _accept4, ...DENIED_LISTENER_SYSCALLS } = DENIED_SYSCALLS;
 
 /** The parts that entrypoints play, each with its confinement. */
 export const CONFINEMENTS = {
@@ -165,22 +166,22 @@ export const CONFINEMENTS = {
   /** A `run` or `enter` with nothing left to start: it passes on signals and output. */
   waiting: {
     capabilities: ["CAP_KILL"],
-    denied: { ...DENIED_SYSCALLS, ...MOUNT_SYSCALLS },
+    denied: { ...DENIED_LISTENER_SYSCALLS, ...MOUNT_SYSCALLS },
   },
   /** The same, of one that gives streams of its caller's back in the end. */
   lending: {
     capabilities: ["CAP_CHOWN", "CAP_KILL"],
-    denied: { ...DENIED_SYSCALLS, ...MOUNT_SYSCALLS },
+    denied: { ...DENIED_LISTENER_SYSCALLS, ...MOUNT_SYSCALLS },
   },
   /** A program that has the pod's supervisor do something, and waits for that or passes on output. */
   asking: {
     capabilities: [],
-    denied: { ...DENIED_SYSCALLS, ...ACCEPT_SYSCALLS, ...MOUNT_SYSCALLS },
+    denied: { ...DENIED_SYSCALLS, ...MOUNT_SYSCALLS },
   },
   /** It kills what is left in an app's cgroups, and removes files in directories of any user. */
   "app-rm": {
     capabilities: ["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_KILL"],
-    denied: { ...DENIED_SYSCALLS, ...ACCEPT_SYSCALLS, ...MOUNT_SYSCALLS },
+    denied: { ...DENIED_SYSCALLS, ...MOUNT_SYSCALLS },
   },
   gc: {
     capabilities: [
@@ -190,11 +191,11 @@ export const CONFINEMENTS = {
       "CAP_SYS_ADMIN",
       "CAP_SYS_PTRACE",
     ],
-    denied: { ...DENIED_SYSCALLS, ...ACCEPT_SYSCALLS },
+    denied: DENIED_SYSCALLS,
   },
   stop: {
     capabilities: ["CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_SYS_PTRACE"],
-    denied: { ...DENIED_SYSCALLS, ...ACCEPT_SYSCALLS, ...MOUNT_SYSCALLS },
+    denied: { ...DENIED_SYSCALLS, ...MOUNT_SYSCALLS },
   },
 } as const satisfies Record<string, Confinement>;
 

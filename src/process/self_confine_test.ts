@@ -50,6 +50,8 @@ const STOP = "0000000000080024";
 const GC = "0000000000280026";
 const ENTER = "00000000002c002f";
 const WAITING = "0000000000000020";
+const APP_RM = "0000000000000026";
+const NONE = "0000000000000000";
 
 Deno.test("stop keeps three capabilities, and can neither mount nor unshare", root, () => {
   assertEquals(JSON.parse(confined('selfConfine("stop", () => {})')), {
@@ -98,6 +100,26 @@ Deno.test("enter keeps one capability when its command runs, and cannot leave", 
     unshare: EPERM,
     unmount: EPERM,
   });
+});
+
+Deno.test("who only asks the supervisor keeps nothing; app-rm what removing takes", root, () => {
+  for (const [role, kept] of [["asking", NONE], ["app-rm", APP_RM]]) {
+    assertEquals(JSON.parse(confined(`selfConfine("${role}", () => {})`)), {
+      permitted: kept,
+      effective: kept,
+      noNewPrivileges: "1",
+      filters: "2",
+      unshare: EPERM,
+      unmount: EPERM,
+    });
+  }
+});
+
+Deno.test("a supervisor accepts, and nobody else who denies itself calls", () => {
+  const accepting = Object.entries(CONFINEMENTS)
+    .filter(([, role]) => "denied" in role && !("accept4" in role.denied))
+    .map(([name]) => name);
+  assertEquals(accepting, ["waiting", "lending"]);
 });
 
 Deno.test("run gives up capabilities alone, since its app inherits all else", root, () => {

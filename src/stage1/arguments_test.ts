@@ -1,5 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import {
+  parseAppAddArguments,
+  parseAppRmArguments,
+  parseAppStartArguments,
+  parseAppStopArguments,
+  parseAttachArguments,
   parseEnterArguments,
   parseGcArguments,
   parsePid,
@@ -94,5 +99,54 @@ Deno.test("parsePid() takes what can be a process, and nothing else", () => {
   assertEquals(parsePid("4194304", "pid"), 4194304);
   for (const text of ["", "0", "-1", "1x", "0x1", "99999999999", "4294967295"]) {
     assertThrows(() => parsePid(text, "pid"), Error, "is not a process id");
+  }
+});
+
+Deno.test("app-add takes the pod's UUID, the app's name, and what it is to be free of", () => {
+  const app = ["--app=web", `--uuid=${UUID}`];
+  const usual = { disableCapabilities: false, disablePaths: false, disableSeccomp: false };
+  assertEquals(parseAppAddArguments(["--debug=false", ...app]), {
+    ...{ app: "web", uuid: UUID, debug: false },
+    ...usual,
+  });
+  const free = ["--disable-capabilities-restriction", "--disable-paths", "--disable-seccomp"];
+  assertEquals(parseAppAddArguments(["--debug", "--private-users=0:10", ...free, ...app]), {
+    ...{ app: "web", uuid: UUID, debug: true },
+    ...{ disableCapabilities: true, disablePaths: true, disableSeccomp: true },
+  });
+  assertThrows(() => parseAppAddArguments(["--app=web"]), Error, "--uuid");
+  assertThrows(() => parseAppAddArguments(["--app=web", "--uuid=1"]), Error, "1");
+});
+
+Deno.test("app-start, app-stop and app-rm take an app's name, which leads nowhere else", () => {
+  for (const parse of [parseAppStartArguments, parseAppStopArguments, parseAppRmArguments]) {
+    assertEquals(parse(["--debug=true", "--app=web-1"]), { debug: true, app: "web-1" });
+    assertThrows(() => parse([]), Error, "--app, the app's name in the pod, is missing");
+    assertThrows(() => parse(["--app="]), Error, "--app, the app's name in the pod, is missing");
+    assertThrows(() => parse(["--app=web", UUID]), Error, "one argument too many");
+    for (const app of ["../web", "a/b", ".", "Web", "web\n", "-web"]) {
+      assertThrows(() => parse([`--app=${app}`]), Error, "--app: must be lower-case letters");
+    }
+  }
+});
+
+Deno.test("attach takes what rkt makes of --mode", () => {
+  const list = ["--action=list", "--app=web", "--debug=false"];
+  assertEquals(parseAttachArguments(list), {
+    ...{ action: "list", app: "web", debug: false },
+    endpoints: [],
+  });
+  const flags = (...of: string[]) =>
+    ["tty-in", "tty-out", "stdin", "stdout", "stderr"].map((it) => `--${it}=${of.includes(it)}`);
+  const custom = (...of: string[]) =>
+    parseAttachArguments(["--action=custom-attach", ...flags(...of), "--app=web"]).endpoints;
+  assertEquals(custom("stderr", "stdin"), ["stdin", "stderr"]);
+  assertEquals(custom("tty-in", "tty-out"), ["tty-in", "tty-out"]);
+  assertThrows(() => custom(), Error, "--action=custom-attach: no endpoint is named");
+  assertThrows(() => custom("stdin", "tty-in"), Error, "--stdin, --tty-in: a terminal and streams");
+  const auto = ["--action=auto-attach", ...flags(), "--app=web"];
+  assertEquals(parseAttachArguments(auto).endpoints, []);
+  for (const action of [[], ["--action=sing"]]) {
+    assertThrows(() => parseAttachArguments([...action, "--app=web"]), Error, "--action: ");
   }
 });
