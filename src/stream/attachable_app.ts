@@ -202,10 +202,12 @@ export class AttachableApp implements Disposable {
   onReady(fds: ReadonlySet<number>): void {
     this.#input?.flush();
     for (const [, socket] of this.#sockets()) {
-      const isReady = socket.isAmong(fds);
-      const read = (isReady || socket.isEnding) && this.#hasInputRoom ? socket.read() : undefined;
+      // Behind the last byte, no event tells that the end is to be read.
+      if (socket.isEnding) this.#readAll(socket);
+      if (!socket.isAmong(fds)) continue;
+      const read = this.#hasInputRoom ? socket.read() : undefined;
       if (read !== undefined) this.#takeInput(read);
-      if (isReady) socket.flush();
+      socket.flush();
     }
     this.#letGo();
   }
