@@ -64,8 +64,7 @@ const EXIT_STATUSES: Readonly<Record<string, readonly (readonly [string, string]
   "app-add": [["0", "The app can be started."]],
   "app-start": [["0", "The app runs. What becomes of it, `rkt app status` shows."]],
   "app-stop": [
-    ["0", "The app has ended, and its post-stop handler too."],
-    ["5", "The app does not run."],
+    ["0", "The app does not run: it has ended, and its post-stop handler too."],
   ],
   "app-rm": [["0", "Nothing of the app is left but its files."]],
   "attach": [

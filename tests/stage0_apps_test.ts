@@ -10,7 +10,6 @@ import { eventually } from "./host.ts";
 import { mountsUnder } from "./procfs.ts";
 import { scenario, type Stage } from "./scenario.ts";
 import { type Pod, Stage0 } from "./stage0.ts";
-import { NOT_RUNNING } from "./stage0/apps.ts";
 
 /** The entrypoints that rkt knows by annotations of these names. */
 const ENTRYPOINTS = ["run", "enter", "app/add", "app/start", "app/stop", "app/rm", "attach"];
@@ -149,14 +148,14 @@ scenario("an app's state is what its files say, as for rkt", async (stage) => {
 });
 
 scenario(
-  "an app is removed that does not run, and not one that cannot be stopped",
+  "an app is removed that has been stopped, and not one that cannot be",
   async (stage) => {
     await withSandbox(stage, true, async (pod) => {
       await pod.apps.add({ image: await stage.image({}), name: "mine" });
       await Deno.writeTextFile(`${pod.dir}/stop-status`, "1");
       assertEquals((await pod.apps.rm("mine")).code, 1);
       assertEquals(pod.apps.list(), { mine: "created" });
-      await Deno.writeTextFile(`${pod.dir}/stop-status`, `${NOT_RUNNING}`);
+      await Deno.writeTextFile(`${pod.dir}/stop-status`, "0");
       assertQuiet(await pod.apps.rm("mine"));
       assertEquals(pod.apps.list(), {});
     });

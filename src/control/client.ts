@@ -32,14 +32,6 @@ const LIMITS = { bytes: LONGEST_MESSAGE, fds: MOST_FDS };
 /** What the supervisor has answered in the place of what was asked for. */
 export class RequestError extends Error {
   override readonly name = "RequestError";
-
-  /**
-   * @param message The supervisor's line.
-   * @param code The number of the error, if it has one.
-   */
-  constructor(message: string, readonly code: number | undefined) {
-    super(message);
-  }
 }
 
 /** A connection: one request. */
@@ -161,7 +153,7 @@ function decode<S extends z.ZodMiniType>(
   const message = received.message as Checked<typeof Failure> | z.infer<S>;
   if (!isFailure(message)) return { message, fds: received.fds };
   received.fds[Symbol.dispose]();
-  throw new RequestError(message.error, message.code);
+  throw new RequestError(message.error);
 }
 
 function isFailure(message: unknown): message is Failure {

@@ -48,9 +48,8 @@ export interface Connection {
    * Tells the client why nothing came of its request, and ends the connection.
    *
    * @param why A line, or an error that becomes one.
-   * @param code A number by which the client knows the error.
    */
-  fail(why: unknown, code?: number): void;
+  fail(why: unknown): void;
 
   /**
    * Waits for the client's next message, for {@linkcode CLIENT_PATIENCE} at most. A message that
@@ -128,9 +127,9 @@ export class ServedConnection implements Connection {
     this.#close();
   }
 
-  fail(why: unknown, code?: number): void {
+  fail(why: unknown): void {
     const error = describeError(why).slice(0, LONGEST_LINE);
-    this.reply(code === undefined ? { error } : { error, code });
+    this.reply({ error });
   }
 
   expect<S extends z.ZodMiniType>(schema: Schema<S>, take: Take<S>): void {

@@ -38,9 +38,6 @@ export const MOST_CONNECTIONS = 64;
 /** How many milliseconds a client may take for a message that is due. */
 export const CLIENT_PATIENCE = 30_000;
 
-/** The error code of a request to stop an app that does not run: rkt knows it as exit status 5. */
-export const NOT_RUNNING = 5;
-
 /**
  * The descriptors that the supervisor hands out of an isolated pod, by name. Where the pod has none
  * of a kind, none is sent; in the host's namespaces, none at all.
@@ -247,9 +244,7 @@ export type AttachedInput = Checked<typeof AttachedInput>;
 export type ClientMessage = Request | Added | Launched | AttachedInput;
 
 /** What the supervisor answers when a request has failed. The connection is closed then. */
-export const Failure = schema(() =>
-  z.strictObject({ error: Text(), code: z.optional(wholeNumber(1, 255)()) })
-);
+export const Failure = schema(() => z.strictObject({ error: Text() }));
 export type Failure = Checked<typeof Failure>;
 
 /** What the supervisor answers when it has done what was asked. */

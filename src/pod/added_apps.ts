@@ -14,7 +14,6 @@ import {
   APP_FDS,
   Launched,
   type LaunchedProcess,
-  NOT_RUNNING,
   phaseFd,
 } from "../control/messages.ts";
 import type { Handlers } from "../control/server.ts";
@@ -349,11 +348,10 @@ export class AddedApps implements SupervisedApps, Disposable {
     this.#changes.started(app.name, "post-stop", postStop);
   }
 
+  /** rkt stops each app before it removes it, and takes no other answer than that it has ended. */
   #stop(app: string, connection: Connection): void {
     const phase = this.#changes.phaseOf(app);
-    if (phase === undefined || phase === "ended") {
-      return connection.fail(`${field(app)}: it does not run`, NOT_RUNNING);
-    }
+    if (phase === undefined || phase === "ended") return connection.reply({ ok: {} });
     this.#await(app, "stop", connection);
     this.#ask(app);
   }

@@ -73,9 +73,9 @@ export class DoubleOfClient implements Connection {
     this.#expected = this.onEnd = undefined;
   }
 
-  fail(why: unknown, code?: number): void {
+  fail(why: unknown): void {
     const error = describeError(why);
-    this.reply(code === undefined ? { error } : { error, code });
+    this.reply({ error });
   }
 
   expect<S extends z.ZodMiniType>(

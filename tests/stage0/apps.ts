@@ -100,7 +100,7 @@ export class Apps {
     return this.#startCrossing("app/start", name, options);
   }
 
-  /** Stops an app: `rkt app stop`. The exit status is 5 if it does not run. */
+  /** Stops an app: `rkt app stop`. */
   stop(name: string, options: LaunchOptions = {}): Promise<Result> {
     return this.startStop(name, options).result;
   }
@@ -179,7 +179,7 @@ export class Apps {
   async #leavePod(name: string, options: LaunchOptions): Promise<Result> {
     if (!await this.#pod.isRunning()) return { code: 0, signal: null, stdout: "", stderr: "" };
     const stopped = await this.#startCrossing("app/stop", name, options).result;
-    if (stopped.code !== 0 && stopped.code !== NOT_RUNNING) return stopped;
+    if (stopped.code !== 0) return stopped;
     return await this.startRm(name, options).result;
   }
 
@@ -243,9 +243,6 @@ export class Apps {
 
 /** Unmounts an app's root, without force: whoever still holds it keeps that from being done. */
 const UNMOUNT = 'test ! -d "$0" || umount "$0"';
-
-/** The exit status of `app/stop` for an app that does not run. */
-export const NOT_RUNNING = 5;
 
 const DEFAULT_ENVIRONMENT: Readonly<Record<string, string>> = {
   PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
