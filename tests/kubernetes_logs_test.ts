@@ -362,3 +362,39 @@ scenario(
     assertMatch(gaps[0]!, /^\[stage1-volo: \d+ bytes are missing here: ENOSPC, /);
   },
 );
+
+scenario(
+  "an app that is added has its file for Kubernetes, also when it is started again",
+  { flavor: "isolated" },
+  async ({ dir, stage0, image }) => {
+    const named = (settings: Record<string, string>) =>
+      Object.entries(settings)
+        .map(([name, value]) => ({ name: `coreos.com/rkt/experiment/${name}`, value }));
+    await using pod = await stage0.sandbox({
+      annotations: named({ logmode: "k8s-plain", "kubernetes-log-dir": dir }),
+    });
+    const program = await pod.startSandbox();
+    const app = (path: string) => ({
+      image: tree,
+      name: "late",
+      app: { exec: ["/bin/sh", "-c", "echo hello"] },
+      annotations: named({ "kubernetes-log-path": path }),
+    });
+    const tree = await image({});
+    const file = `${dir}/late.log`;
+    assertMatch(
+      (await pod.apps.add(app("sub/late.log"))).stderr,
+      /openat2\("sub\/late.log"\): ENOENT/,
+    );
+    assertQuiet(await pod.apps.rm("late"));
+    assertQuiet(await pod.apps.add(app("late.log")));
+    for (let round = 0; round < 2; round++) {
+      assertQuiet(await pod.apps.start("late"));
+      await eventually("a line", () => isNotEmpty(file));
+      assertEquals(linesOf(file), [["stdout", "hello"]]);
+      await Deno.rename(file, `${file}-${round}`);
+    }
+    assertCode(await pod.stop(), 0);
+    await program.result;
+  },
+);
