@@ -157,6 +157,27 @@ isolatedScenario("systemd-machined knows the pod that a unit registers, and none
   assertEquals(result.stdout, lines("rkt-current", "rkt-current", "success", "was asked"));
 });
 
+isolatedScenario("an app is logged to the journal, by line, stream and message of syslog(3)", {
+  script: `${SERVICE} tell READY=1; echo out; echo err >&2; logger -t me -p user.warning told; ` +
+    "exec sleep 100",
+  commands: `${TOOLS}
+    sed -i 's|"apps":\\[{|&"annotations":[{"name":"stage1-volo/log-to","value":"journald"}],|' \\
+      /pods/prepared/pod
+    systemctl start web-pod
+    pod=CONTAINER_ID_FULL=$(current)
+    eventually '[ "$(journalctl $pod --output=cat | wc -l)" = 3 ]'
+    systemctl stop web-pod
+    for field in MESSAGE CONTAINER_NAME CONTAINER_STREAM PRIORITY; do
+      journalctl $pod --output=cat --output-fields=$field | sort | tr '\\n' ' '
+      echo
+    done
+    finish`,
+}, (result) => {
+  assertQuiet(result);
+  const fields = ["err me: told out ", "app app app ", "stderr stdout syslog ", "3 4 6 "];
+  assertEquals(result.stdout, lines(...fields));
+});
+
 isolatedScenario("systemd finds no fault in the units of the documentation", {
   script: "true",
   commands: "cd /etc/systemd/system && systemd-analyze verify web-* rkt-gc.*",
