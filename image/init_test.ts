@@ -10,6 +10,7 @@ import {
   EXPECTED_WORD,
   HEADER_WORDS,
   HOW_WORD,
+  JUMPS,
   MAY_FAIL,
   ONLY_AT_EXPECTED,
   REPORT_ADDRESS,
@@ -18,7 +19,9 @@ import {
   SCRIPT_FAILURE,
   SCRIPT_OFFSET,
   SCRIPT_SIZE,
+  STORES,
   TAKES_RESULT,
+  TARGET_SHIFT,
 } from "../src/linux/call_script.ts";
 import { ERRNO } from "../src/linux/errno.ts";
 import { compileNative, type NativeArchitecture } from "./native.ts";
@@ -256,6 +259,32 @@ executing("the list is out of reach once it is begun", async (machine) => {
   assertEquals(report, [1, -EBADF]);
 });
 
+executing(
+  "init goes back to a call as long as a result is not the expected one",
+  async (machine) => {
+    const firstArgument = SCRIPT_ADDRESS + (HEADER_WORDS + 2 * ENTRY_WORDS + 1) * 8;
+    const outcome = await runInit(machine, [
+      { name: "dup", args: [1], how: STORES, expected: firstArgument },
+      write(0, 1),
+      { name: "close", args: [BAD_FD], how: JUMPS | 1 << TARGET_SHIFT, expected: -EBADF },
+      exit(5),
+    ], "again");
+    assertEquals(outcome, { code: 5, stdout: "aa", report: NOTHING });
+  },
+);
+
+executing("init goes on behind calls that it is to leave out", async (machine) => {
+  const jump = { how: JUMPS | 2 << TARGET_SHIFT, expected: 0 };
+  const outcome = await runInit(machine, [{ ...write(0, 1), ...jump }, exit(1), exit(6)], "once");
+  assertEquals(outcome, { code: 6, stdout: "o", report: NOTHING });
+});
+
+executing("an error that no jump expects ends the list", async (machine) => {
+  const close: Call = { name: "close", args: [BAD_FD], how: JUMPS | 1 << TARGET_SHIFT };
+  const { code, report } = await runInit(machine, [close, exit(0)]);
+  assertEquals({ code, report }, { code: SCRIPT_FAILURE, report: [1, -EBADF] });
+});
+
 onEachMachine("a child has no way to where its number is told", ({ compiler, emulator }) => [
   compiler,
   // Under an emulator, a child inherits that page.
@@ -285,6 +314,7 @@ Deno.test("init.c has the numbers of call_script.ts", async () => {
     EACCES: ERRNO.EACCES,
     ERROR_COUNT,
     ERROR_TEXT_SIZE,
+    JUMPS,
     MAY_FAIL,
     ONLY_AT_EXPECTED,
     REPORT_ADDRESS,
@@ -292,7 +322,9 @@ Deno.test("init.c has the numbers of call_script.ts", async () => {
     SCRIPT_ADDRESS,
     SCRIPT_FAILURE,
     SCRIPT_SIZE,
+    STORES,
     TAKES_RESULT,
+    TARGET_SHIFT,
   };
   const found = Object.keys(expected).map((name) => [name, defined.get(name)]);
   assertEquals(Object.fromEntries(found), expected);

@@ -9,12 +9,17 @@ import {
   EXPECTED_WORD,
   HEADER_WORDS,
   HOW_WORD,
+  JUMPS,
+  LaterResult,
   MAY_FAIL,
   ONLY_AT_EXPECTED,
+  Place,
   REPORT_SIZE,
   SCRIPT_ADDRESS,
   SCRIPT_OFFSET,
+  STORES,
   TAKES_RESULT,
+  TARGET_SHIFT,
   Within,
 } from "./call_script.ts";
 import { errnoNumber } from "./errno_table.ts";
@@ -165,6 +170,41 @@ Deno.test("each form of a call but the last may fail, and all by the same errors
   const more = new CallScript();
   more.firstOf("chdir", forms, [...allowed, 7]);
   assertThrows(() => more.writeTo(memory.fd), RangeError, "too many errors");
+});
+
+Deno.test("a call jumps to a place that comes later, and to one that was before", () => {
+  using memory = new Memory();
+  const script = new CallScript();
+  const [before, later] = [new Place(), new Place()];
+  script.placeHere(before);
+  script.jumpUnless(-ENOENT, later, "chdir", "/a");
+  script.jump(before);
+  script.placeHere(later);
+  script.call("chdir", "/b");
+  script.writeTo(memory.fd);
+  const hows = [0, 1].map((entry) => Number(memory.word(entry, HOW_WORD)));
+  assertEquals(hows, [JUMPS | 2 << TARGET_SHIFT, JUMPS]);
+  assertEquals(memory.word(0, EXPECTED_WORD), BigInt(-ENOENT));
+  const nowhere = new CallScript();
+  nowhere.jump(new Place());
+  assertThrows(() => nowhere.writeTo(memory.fd), RangeError, "no place");
+});
+
+Deno.test("a result is stored where a later call expects it", () => {
+  using memory = new Memory();
+  const script = new CallScript();
+  const pid = new LaterResult();
+  script.store(pid, "getpid");
+  script.call("chdir", "/");
+  script.onlyAt(pid, "getppid");
+  script.writeTo(memory.fd);
+  assertEquals(Number(memory.word(0, HOW_WORD)), STORES);
+  const expected = SCRIPT_ADDRESS + (HEADER_WORDS + 2 * ENTRY_WORDS + EXPECTED_WORD) * 8;
+  assertEquals(memory.word(0, EXPECTED_WORD), BigInt(expected));
+  assertEquals(memory.word(2, EXPECTED_WORD), 0n);
+  const unheard = new CallScript();
+  unheard.store(new LaterResult(), "getpid");
+  assertThrows(() => unheard.writeTo(memory.fd), RangeError, "no call expects");
 });
 
 Deno.test("a list tells which child it made, if it made one", () => {
