@@ -47,7 +47,7 @@ interface FoundPod {
 /**
  * Stops the pod. Returns as soon as the signals are sent, and by force when `run` has ended.
  *
- * @throws {Error} when no process of the pod is left.
+ * @throws {Error} when no process of the pod is found although it has not ended.
  */
 export function stopPod({ force, debug, uuid }: StopArguments): void {
   const pod = {
@@ -58,7 +58,12 @@ export function stopPod({ force, debug, uuid }: StopArguments): void {
     debug: debugLog("stop", debug),
   };
   const isDone = force ? killPod(pod) : askPod(pod);
-  if (!isDone) throw new Error("no process of this pod is running");
+  if (!isDone && !hasEnded(pod)) throw new Error("no process of this pod is running");
+}
+
+/** Tells whether the pod has begun, and is over by now: stage0 may have looked a moment before. */
+function hasEnded({ pid }: FoundPod): boolean {
+  return pid !== undefined && !isLocked(".");
 }
 
 /** Sends a signal that asks. Tells whether there was a process to send it to. */
