@@ -5,6 +5,7 @@
  */
 
 import * as z from "zod/mini";
+import { isACName, NOT_AC_NAME } from "./ac_name.ts";
 import { listOf } from "./lists.ts";
 import { schema } from "./schema.ts";
 
@@ -35,14 +36,8 @@ export function wholeNumber(least: number, most: number, what = `from ${least} t
   return schema(() => new z.ZodMiniNumber({ type: "number", checks: [rule] }));
 }
 
-/**
- * An AC Name: lower-case letters and digits joined by `-`. The spec's pattern wants a single `-`
- * between two of them; its validator, which every image has passed, accepts several.
- */
-export const ACName = textThat(
-  (text) => /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(text),
-  "must be lower-case letters and digits joined by -",
-);
+/** An AC Name. */
+export const ACName = textThat(isACName, NOT_AC_NAME);
 
 /** An AC Identifier: like an AC Name, joined by any of `-._~/`. */
 export const ACIdentifier = textThat(

@@ -83,7 +83,9 @@ const {
 
 const MOUNT_SYSCALLS = { mount: [165, 40], umount2: [166, 39] } as const;
 
-/** What a `run` that stays denies itself: it lets in who asks by the socket in the pod directory. */
+/**
+ * What a `run` that stays denies itself: it lets in who asks by the socket in the pod directory.
+ */
 const { accept4: _accept4, ...DENIED_LISTENER_SYSCALLS } = DENIED_SYSCALLS;
 
 /** The parts that entrypoints play, each with its confinement. */
@@ -173,7 +175,9 @@ export const CONFINEMENTS = {
     capabilities: ["CAP_CHOWN", "CAP_KILL"],
     denied: { ...DENIED_LISTENER_SYSCALLS, ...MOUNT_SYSCALLS },
   },
-  /** A program that has the pod's supervisor do something, and waits for that or passes on output. */
+  /**
+   * A program that has the pod's supervisor do something, and waits for that or passes on output.
+   */
   asking: {
     capabilities: [],
     denied: { ...DENIED_SYSCALLS, ...MOUNT_SYSCALLS },

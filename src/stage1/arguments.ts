@@ -4,8 +4,7 @@
  * @module
  */
 
-import { ACName } from "../appc/names.ts";
-import { checkValue } from "../appc/parse.ts";
+import { isACName, NOT_AC_NAME } from "../appc/ac_name.ts";
 import { parseUUID } from "../appc/uuid.ts";
 import { quoteText } from "../linux/text.ts";
 import { type CommandLine, HELP, VERSION_FLAG } from "./command_line.ts";
@@ -403,7 +402,8 @@ function appArguments(
   if (!app) throw new Error("--app, the app's name in the pod, is missing");
   const [extra] = rest;
   if (extra !== undefined) throw new Error(`${quoteText(extra)}: one argument too many`);
-  return { debug: debug ?? false, app: checkValue(app, ACName(), "--app") };
+  if (!isACName(app)) throw new Error(`--app: ${quoteText(app)}: ${NOT_AC_NAME}`);
+  return { debug: debug ?? false, app };
 }
 
 /**

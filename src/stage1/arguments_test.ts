@@ -125,7 +125,7 @@ Deno.test("app-start, app-stop and app-rm take an app's name, which leads nowher
     assertThrows(() => parse(["--app="]), Error, "--app, the app's name in the pod, is missing");
     assertThrows(() => parse(["--app=web", UUID]), Error, "one argument too many");
     for (const app of ["../web", "a/b", ".", "Web", "web\n", "-web"]) {
-      assertThrows(() => parse([`--app=${app}`]), Error, "--app: must be lower-case letters");
+      assertThrows(() => parse([`--app=${app}`]), Error, ": must be lower-case letters");
     }
   }
 });
