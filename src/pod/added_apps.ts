@@ -44,7 +44,7 @@ export interface HeldApp extends AddedApp {
 export interface ChangingPod {
   /** The descriptors of the pod that its clients need. */
   fds: readonly NamedFd[];
-  streams: Pick<Streams, "addApp" | "removeApp" | "withStdio">;
+  streams: Pick<Streams, "addApp" | "appEnded" | "removeApp" | "withStdio">;
   /** Takes what an app needs on the disk, and begins to watch it. */
   added(app: HeldApp): void;
   /** Has the app's status written when it ends, whatever room the disk has then. */
@@ -158,6 +158,8 @@ export class AddedApps implements SupervisedApps, Disposable {
   }
 
   ended(app: string): void {
+    // Its streams may have been made, and no process of it have ended.
+    this.#pod.streams.appEnded(app);
     this.#asked.delete(app);
     this.#postStops.get(app)?.[Symbol.dispose]();
     this.#postStops.delete(app);

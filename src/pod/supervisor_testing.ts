@@ -295,6 +295,7 @@ export class DoubleOfPod {
           syslogs.get(app)?.[Symbol.dispose]();
           syslogs.delete(app);
         },
+        appEnded: () => {},
         withStdio: (_, act) =>
           act({ fds: [nothing, nothing, nothing], hasTerminal: false, isCallers: false }),
       },

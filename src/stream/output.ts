@@ -188,6 +188,8 @@ export class PodOutput implements Disposable {
       this.#readRest(source);
       if (source.isTerminal) this.#end(source);
     }
+    // When it is started again, what it writes may come before its new pid is known.
+    this.#pids.delete(app);
   }
 
   /** Notes the pid of an app's process, for the prefix of its lines. */

@@ -493,3 +493,17 @@ Deno.test({
 function openDescriptors(): string[] {
   return [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => name).sort();
 }
+
+Deno.test("an app that is started again has not the pid of before", () => {
+  withCaller(true, ({ output, stdout }) => {
+    using first = output.openStream("web", "stdout", ROOT);
+    output.appStarted("web", 7);
+    write(first, "one\n");
+    output.appEnded("web");
+    using again = output.openStream("web", "stdout", ROOT);
+    write(again, "two\n");
+    settle(output);
+    const lines = text(readAll(stdout)).replaceAll(/^\[.*?\] /gm, "");
+    assertEquals(lines, "web[7]: one\nweb: two\n");
+  });
+});
