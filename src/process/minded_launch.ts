@@ -16,7 +16,7 @@
  */
 
 import { type CallScript, CHILD_ADDRESS, LaterResult, Place } from "../linux/call_script.ts";
-import { noCapabilities } from "../linux/capability_sets.ts";
+import { recordCapabilities } from "../linux/capability_sets.ts";
 import { openOtherCgroupsOf, recordJoinCgroups } from "../linux/cgroup.ts";
 import { NAMESPACE_FLAGS } from "../linux/clone_flags.ts";
 import { recordCloseAll } from "../linux/close_all.ts";
@@ -206,8 +206,8 @@ function recordMinding(list: MindingList, script: CallScript): void {
 }
 
 /**
- * Records what the minder does from the moment when the process is being prepared. It has no
- * privilege left, and few calls, before it is told to wait for the process.
+ * Records what the minder does from the moment when the process is being prepared. It has one
+ * capability left, and few calls, before it is told to wait for the process.
  */
 function recordParent({ process, known }: MindingList, script: CallScript): void {
   const { call } = script;
@@ -215,7 +215,8 @@ function recordParent({ process, known }: MindingList, script: CallScript): void
   script.withResult("wait4", STATUS_ADDRESS, 0, null);
   recordSignals([SIGCHLD], SIGNALS, script);
   recordCloseAll([...descriptorsOf(process), ...known], script);
-  noCapabilities(call);
+  // The kernel asks whether a dying parent may signal its child, who may be another user's.
+  recordCapabilities(["CAP_KILL"], call);
   setNoNewPrivileges(call);
   const filter = { mode: "allow", syscalls: CALLS_OF_MINDING } as const;
   recordFilter(resolveFilter(filter, ARCHITECTURE), call);

@@ -167,9 +167,9 @@ Deno.test("a minder is this process's child, and gives up everything", root, () 
     const status = readKernelFile(`/proc/${minder}/status`);
     const field = (name: string) => new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1];
     assertEquals(field("Name"), "volo-minder");
-    for (const set of ["CapPrm", "CapEff", "CapInh", "CapAmb"]) {
-      assertEquals(BigInt(`0x${field(set)}`), 0n, set);
-    }
+    const capKill = 1n << 5n;
+    const sets = ["CapPrm", "CapEff", "CapInh", "CapAmb"].map((set) => BigInt(`0x${field(set)}`));
+    assertEquals(sets, [capKill, capKill, 0n, 0n]);
     assertEquals([field("NoNewPrivs"), field("Seccomp")], ["1", "2"]);
     const fds = [...Deno.readDirSync(`/proc/${minder}/fd`)].map(({ name }) => name).sort();
     assertEquals(fds, ["0", "1", "2"]);
@@ -177,24 +177,28 @@ Deno.test("a minder is this process's child, and gives up everything", root, () 
   });
 });
 
-Deno.test("a process dies with its minder, which counts as killed", root, () => {
-  withBench((bench) => {
-    using opened = new DisposableStack();
-    const { pid, process, minder } = launched(bench.shell("sleep 30"), bench, opened);
-    Deno.kill(parentOf(pid)!, "SIGKILL");
-    assertEquals(endOfMinded(minder), { signal: SIGKILL });
-    assertEnds(process);
+for (const uid of [0, 1000]) {
+  Deno.test(`a process of user ${uid} dies with its minder, which counts as killed`, root, () => {
+    withBench((bench) => {
+      using opened = new DisposableStack();
+      const process = bench.shell("sleep 30", { credentials: { uid, gid: uid, groups: [uid] } });
+      const { pid, process: held, minder } = launched(process, bench, opened);
+      Deno.kill(parentOf(pid)!, "SIGKILL");
+      assertEquals(endOfMinded(minder), { signal: SIGKILL });
+      assertEnds(held);
+    });
   });
-});
 
-Deno.test("a process dies when its minder's socket is closed", root, () => {
-  withBench((bench) => {
-    const { process, minder } = launchMinded(bench.shell("sleep 30"), bench, () => {});
-    using held = process;
-    minder[Symbol.dispose]();
-    assertEnds(held);
+  Deno.test(`a process of user ${uid} dies when its minder's socket is closed`, root, () => {
+    withBench((bench) => {
+      const process = bench.shell("sleep 30", { credentials: { uid, gid: uid, groups: [uid] } });
+      const { process: held, minder } = launchMinded(process, bench, () => {});
+      using _held = held;
+      minder[Symbol.dispose]();
+      assertEnds(held);
+    });
   });
-});
+}
 
 Deno.test("signals that a minder can hear do not end it", root, () => {
   withBench((bench) => {
@@ -353,7 +357,7 @@ Deno.test("whenever a launch is broken off, no process of it is left", root, () 
     const before = ownChildren();
     let ended = 0;
     for (let microseconds = 0; microseconds < 8000; microseconds += 200) {
-      const socket = launchHeld(bench.shell("exec sleep 1000"), bench, (call) => `${call}: `);
+      const socket = launchHeld(bench.shell("exec sleep 86921"), bench, (call) => `${call}: `);
       const minder = new Minder(socket, true);
       const holder = ownChildren().find((child) => !before.includes(child))!;
       minder.go();
@@ -367,7 +371,7 @@ Deno.test("whenever a launch is broken off, no process of it is left", root, () 
       waitFor(holder);
     }
     assert(ended > 0, "no launch was broken off early");
-    assertNobodyRuns("sleep 1000");
+    assertNobodyRuns("sleep 86921");
   });
 });
 
