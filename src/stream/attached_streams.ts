@@ -82,7 +82,9 @@ export class AttachedStreams implements Disposable {
   constructor({ input, stdout, stderr, isForTerminal }: AttachedSockets) {
     using undo = new DisposableStack();
     undo.use(this.#opened);
-    for (const socket of [input, ...stdout, ...stderr]) if (socket) this.#opened.use(socket);
+    // A terminal has one socket for both ways.
+    const sockets = new Set([...(input ? [input] : []), ...stdout, ...stderr]);
+    for (const socket of sockets) this.#opened.use(socket);
     const warn = (line: string) => {
       this.#hasFailed = true;
       this.say(line);
