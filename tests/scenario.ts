@@ -226,13 +226,14 @@ function setStage(stage0: Stage0, dir: string): Stage {
 }
 
 async function preparePod(stage0: Stage0, options: SimplePod): Promise<Pod> {
-  const { app, image, mounts, name, readOnlyRootFS, ...pod } = options;
+  const { app, image, mounts, name, readOnlyRootFS, streams, ...pod } = options;
   const entry: AppOptions = {
     image: image ?? await busyboxImage(),
     name: name ?? "app",
     ...(app ? { app } : {}),
     ...(mounts ? { mounts } : {}),
     ...(readOnlyRootFS ? { readOnlyRootFS } : {}),
+    ...(streams ? { streams } : {}),
   };
   return await stage0.prepare({ apps: [entry], ...pod });
 }
