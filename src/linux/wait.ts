@@ -13,6 +13,9 @@ export const WNOHANG = 1;
 const WUNTRACED = 2;
 /** The same bit, as waitid(2) calls it. */
 const WSTOPPED = WUNTRACED;
+/** Of waitid(2): tell of an end, and leave the child to be waited for. */
+const WEXITED = 4;
+const WNOWAIT = 0x100_0000;
 /** The kind of id that waitid(2) takes for a process. */
 const P_PID = 1;
 /** `siginfo_t`, and where it has the process and the signal that stopped it. */
@@ -56,11 +59,25 @@ export function changeOf(pid: number): End | "stopped" | undefined {
  * @throws {SyscallError} when the kernel refuses to tell.
  */
 export function stopOf(pid: number): number | undefined {
+  return statusBy(pid, WSTOPPED);
+}
+
+/**
+ * Tells whether a child has ended. It can still be waited for.
+ *
+ * @throws {SyscallError} when the kernel refuses to tell.
+ */
+export function hasEnded(pid: number): boolean {
+  return statusBy(pid, WEXITED | WNOWAIT) !== undefined;
+}
+
+/** Looks, without waiting, whether something has happened to a child: waitid(2). */
+function statusBy(pid: number, options: number): number | undefined {
   const info = new Uint8Array(SIGINFO_SIZE);
   try {
-    syscall("waitid", P_PID, pid, info, WSTOPPED | WNOHANG, null);
+    syscall("waitid", P_PID, pid, info, options | WNOHANG, null);
   } catch (error) {
-    // There is no child that could stop any more.
+    // There is no child any more to which it could happen.
     if (failedWith(error, "ECHILD")) return undefined;
     throw error;
   }

@@ -4,7 +4,7 @@ import { posixSpawn } from "./libc.ts";
 import { openProcess, signalProcess } from "./pidfd.ts";
 import { signalGroupOf } from "./process.ts";
 import { SIGCONT, SIGKILL, SIGSTOP } from "./signal_numbers.ts";
-import { endOf, stopOf } from "./wait.ts";
+import { endOf, hasEnded, stopOf } from "./wait.ts";
 
 /** Asks until there is an answer. */
 function eventually(ask: () => number | undefined): number | undefined {
@@ -26,6 +26,19 @@ Deno.test("stopOf() tells of a stop once, and not of an end, which is still wait
   signalProcess(child, SIGKILL);
   assertEquals(stopOf(pid), undefined);
   assertEquals(endOf(pid), { signal: SIGKILL });
+});
+
+Deno.test("hasEnded() tells of an end and not of a stop, and leaves it to be waited for", () => {
+  const pid = posixSpawn("/bin/sleep", ["sleep", "100"], []);
+  using child = openProcess(pid)!;
+  signalProcess(child, SIGSTOP);
+  assertEquals(eventually(() => stopOf(pid)), SIGSTOP);
+  assertEquals(hasEnded(pid), false);
+  signalProcess(child, SIGKILL);
+  assertEquals(eventually(() => hasEnded(pid) ? 1 : undefined), 1);
+  assertEquals(hasEnded(pid), true);
+  assertEquals(endOf(pid), { signal: SIGKILL });
+  assertEquals(hasEnded(pid), false);
 });
 
 Deno.test("signalGroupOf() spares the group that this process is in", () => {

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { DoubleOfPod } from "./supervisor_testing.ts";
 
 const SIGKILL = 9;
@@ -210,4 +210,10 @@ Deno.test("a pod that is to end takes nothing more, and ends its apps backwards"
     "80 signal 15 a",
     "80 signal 18 a",
   ]);
+});
+
+Deno.test("a mutable pod ends with its first process, also when it has no app", () => {
+  const pod = sandbox().at(10, { first: "ends" });
+  assertThrows(() => pod.run(), Error, "the pod's first process has ended");
+  assertEquals(pod.log.filter((line) => line.startsWith("10 ")).includes("10 end"), true);
 });

@@ -223,6 +223,7 @@ class Supervisor {
       isUrged: () => this.#isUrged,
       stop: () => this.#stop(),
       kill: () => this.#kill(),
+      firstProcessEnded: () => this.#firstProcessEnded(),
     }, kernel);
     pod.added?.serve(this.#changes());
   }
@@ -342,6 +343,12 @@ class Supervisor {
     if (this.#failure) return;
     this.#failure = { error: isTold ? new ToldError(error) : error };
     this.#perform(this.#life.fail());
+  }
+
+  /** A mutable pod does not end with its apps: nothing else would tell that none can begin. */
+  #firstProcessEnded(): void {
+    if (!this.#pod.added || this.#life.isStopping) return;
+    this.#fail(new Error("the pod's first process has ended"));
   }
 
   /** Without its output, an app is of no use. */

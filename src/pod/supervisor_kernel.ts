@@ -14,7 +14,7 @@ import { signalGroupOf } from "../linux/process.ts";
 import { reapEnded } from "../linux/reap.ts";
 import { isIgnored } from "../linux/signal_actions.ts";
 import { openSignals, readSignals, unblockSignals } from "../linux/signals.ts";
-import { changeOf, stopOf } from "../linux/wait.ts";
+import { changeOf, hasEnded, stopOf } from "../linux/wait.ts";
 
 /** The calls themselves. */
 export const KERNEL = {
@@ -22,6 +22,7 @@ export const KERNEL = {
   childrenOf,
   endOf: reapEnded,
   giveBackMemory,
+  hasEnded,
   isIgnored,
   monotonicMilliseconds,
   openProcess,

@@ -42,6 +42,8 @@ export interface SignalledPod {
   stop(): void;
   /** Ends the pod by force. */
   kill(): void;
+  /** Takes the end of the pod's pid 1, with which all others have ended. */
+  firstProcessEnded(): void;
 }
 
 /** The signals of a supervisor. */
@@ -106,7 +108,9 @@ export class SupervisorSignals {
 
   #lookAtChildren(): void {
     this.#reapStrangers();
-    const { streams, running } = this.#pod;
+    const { firstProcess, running, streams } = this.#pod;
+    const isOver = firstProcess !== undefined && this.#kernel.hasEnded(firstProcess);
+    if (isOver) this.#pod.firstProcessEnded();
     if (streams.isShared) { for (const app of running.all()) this.#follow(app); }
   }
 

@@ -54,7 +54,9 @@ export type PodEvent =
   /** The apps that tell of themselves have told that they are ready. */
   | { toldReady: true }
   /** A client asks for something, answers, or goes. */
-  | { client: () => void };
+  | { client: () => void }
+  /** The pod's pid 1 ends. */
+  | { first: "ends" };
 
 /** A client of the supervisor. */
 export class DoubleOfClient implements Connection {
@@ -140,6 +142,7 @@ export class DoubleOfPod {
   readonly #held = new Map<number, string>();
   readonly #ends = new Map<number, End>();
   readonly #strangers = new Set<number>();
+  #hasFirstEnded = false;
   /** The open descriptors, and the process that each one holds, if it does. */
   readonly #open = new Map<number, number | undefined>();
   #signals: Signal[] = [];
@@ -447,6 +450,7 @@ export class DoubleOfPod {
         this.#strangers.delete(pid);
         return { status: 0 };
       },
+      hasEnded: (pid) => pid === FIRST_PROCESS && this.#hasFirstEnded,
       monotonicMilliseconds: () => this.#now,
       giveBackMemory: () => this.#note("lean"),
       isIgnored: (signal) => this.#ignored.includes(signal),
@@ -501,6 +505,10 @@ export class DoubleOfPod {
 
   /** Has an event happen, and returns the descriptor that it is seen by. */
   #take(event: PodEvent): number {
+    if ("first" in event) {
+      this.#hasFirstEnded = true;
+      return this.#send(SIGCHLD, true);
+    }
     if ("ended" in event) return this.#end(event.ended, event.end);
     if ("signal" in event) return this.#send(event.signal, event.isKernels, event.value, event.pid);
     if ("stopped" in event) {
