@@ -1,6 +1,7 @@
 /**
  * Runs every command of the operator's manual, as it stands there, on a host of its own: nothing
- * that it writes into /etc, /opt, /run and /var/lib is this machine's.
+ * that it writes into /etc, /opt, /run, /var/lib and /var/log is this machine's. The page about
+ * pods that change while they run is one session.
  */
 
 import { assertEquals } from "@std/assert";
@@ -9,7 +10,7 @@ import { packImage } from "./images.ts";
 import { ISOLATED_STAGE1, type Need, scenario, type Stage, STAGE1 } from "./scenario.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
-const MANUAL = Deno.readTextFileSync(`${ROOT}docs/operating.md`);
+const read = (page: string) => Deno.readTextFileSync(`${ROOT}docs/${page}.md`);
 const RKT = Deno.env.get("RKT") || which("rkt");
 
 const WITH_RKT: Need[] = [{ what: "rkt on PATH or in RKT", met: RKT !== undefined }];
@@ -26,10 +27,14 @@ interface Section {
 function sectionsOf(page: string): Section[] {
   return page.split(/^## /m).flatMap((text) => {
     const heading = text.slice(0, text.indexOf("\n"));
-    const blocks = [...text.matchAll(/^```console\n(.*?)^```/gms)].map(([, block]) => block!);
-    const commands = blocks.flatMap(commandsOf);
+    const commands = commandsIn(text);
     return commands.length > 0 ? [{ heading, commands }] : [];
   });
+}
+
+function commandsIn(text: string): string[] {
+  const blocks = [...text.matchAll(/^```console\n(.*?)^```/gms)].map(([, block]) => block!);
+  return blocks.flatMap(commandsOf);
 }
 
 /** Returns the commands of a block, without their prompts and without what they print. */
@@ -59,8 +64,17 @@ const DIST: Record<string, string> = {
 /** An app that ends by itself after a while, or when it is asked. */
 const PATIENT = "trap 'exit 0' TERM; sleep 3 & wait";
 
-async function withApp({ dir, image }: Stage): Promise<Record<string, string>> {
-  const exec = ["/bin/sh", "-c", PATIENT];
+/** A server, until it is asked to end. */
+const SERVER = "echo I am up; trap 'exit 0' TERM; sleep 600 & wait";
+
+const withApp = (stage: Stage) => withScript(stage, PATIENT);
+const withServer = (stage: Stage) => withScript(stage, SERVER);
+
+async function withScript(
+  { dir, image }: Stage,
+  script: string,
+): Promise<Record<string, string>> {
+  const exec = ["/bin/sh", "-c", script];
   const aci = await packImage(await image({ app: { exec } }), `${dir}/app.aci`, "--gzip");
   return { ...DIST, "APP.aci": aci };
 }
@@ -93,11 +107,15 @@ const SETTINGS: Record<string, Setting> = {
   "Sign for a release": { needs: SIGNED, prepare: withCopy },
   "Verify an image": { needs: [...SIGNED, ...WITH_GPG], prepare: withCopy },
   "Look before you run": { prepare: withPod },
+  "Logs for Kubernetes": { needs: WITH_RKT, prepare: withServer },
   "Manual pages": { needs: WITH_MAN, prepare: () => Promise.resolve({}) },
   "Clean up": { needs: WITH_RKT, prepare: withApp },
 };
 
-const SECTIONS = sectionsOf(MANUAL);
+/** The title of the page about pods that change while they run. */
+const SESSION = "Pods that change while they run";
+
+const SECTIONS = sectionsOf(read("operating"));
 
 Deno.test("every section of the manual that has commands is run", () => {
   assertEquals(SECTIONS.map(({ heading }) => heading).sort(), Object.keys(SETTINGS).sort());
@@ -109,8 +127,10 @@ Deno.test("every section of the manual that has commands is run", () => {
  */
 function asScript(commands: readonly string[], dir: string): string {
   return [
+    // A pod that outlived a command which has failed would hold the streams of this shell.
+    "trap 'jobs -p | xargs -r kill' EXIT",
     `mount -t tmpfs host ${dir}; cd ${dir}`,
-    "for top in etc opt var/lib; do mkdir -p $top.new $top.work",
+    "for top in etc opt var/lib var/log; do mkdir -p $top.new $top.work",
     "mount -t overlay -o lowerdir=/$top,upperdir=$top.new,workdir=$top.work overlay /$top; done",
     "mkdir -p /var/lib/rkt; mount -t tmpfs rkt /var/lib/rkt; mount -t tmpfs run /run",
     `mkdir bin; ln -s ${RKT ?? "/missing"} bin/rkt; export PATH=$PWD/bin:$PATH`,
@@ -132,8 +152,17 @@ function fillIn(command: string, words: Readonly<Record<string, string>>): strin
   );
 }
 
-for (const { heading, commands } of SECTIONS) {
-  const { needs = [], before, prepare } = SETTINGS[heading]!;
+const RUN: (Section & Setting)[] = [
+  ...SECTIONS.map((section) => ({ ...section, ...SETTINGS[section.heading]! })),
+  {
+    heading: SESSION,
+    commands: commandsIn(read("sandbox")),
+    needs: WITH_RKT,
+    prepare: withServer,
+  },
+];
+
+for (const { heading, commands, needs = [], before, prepare } of RUN) {
   const name = `the commands of "${heading}" do what the manual says`;
   scenario(name, { needs, patience: 120_000 }, async (stage) => {
     const words = await prepare(stage);
