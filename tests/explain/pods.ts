@@ -341,5 +341,5 @@ export function subjectScenario(name: string, subject: Subject, test: StageTest)
 /** Ends a pod as its owner would. */
 export async function endPod({ pod, host }: Composed, pid: number): Promise<void> {
   if (host === TERMINAL) await must(["kill", `${pid}`]);
-  else await pod.stop(host ? { host } : {});
+  else await pod.stop({ force: true, ...(host ? { host } : {}) });
 }
