@@ -141,6 +141,7 @@ const NOT_OUR_MESSAGES = [
   "Read-only file system",
   "apps[0].app.user",
   'group "rkt" not found',
+  "stage1 does not support mutable pods",
 ];
 /** What the code puts together, and what stands for something else, with its quotation marks. */
 const SEAM = /: |"?\b(?:NAME|PATH|FIELD|PLUGIN|APP|VALUE|N|ulimit -v)\b"?|\/etc\/passwd|…/;
