@@ -159,10 +159,11 @@ export class AddedApps implements SupervisedApps, Disposable {
 
   ended(app: string): void {
     // Its streams may have been made, and no process of it have ended.
-    this.#pod.streams.appEnded(app);
+    this.#orTell(app, () => this.#pod.streams.appEnded(app));
     this.#asked.delete(app);
-    this.#postStops.get(app)?.[Symbol.dispose]();
+    const postStop = this.#postStops.get(app);
     this.#postStops.delete(app);
+    this.#orTell(app, () => postStop?.[Symbol.dispose]());
     const start = this.#starts.get(app);
     this.#endStart(app);
     start?.connection.fail(`${this.#apps.get(app)?.preStart ?? field(app)}: has not ended well`);
@@ -395,16 +396,18 @@ export class AddedApps implements SupervisedApps, Disposable {
     this.#pod.end(app);
     this.#apps.delete(name);
     this.#changes.remove(name);
-    const orTell = (act: () => void) => {
-      try {
-        act();
-      } catch (error) {
-        this.#pod.debug(`${field(name)}: ${describeError(error)}`);
-      }
-    };
-    orTell(() => this.#pod.streams.removeApp(name));
-    orTell(() => this.#pod.removed(app));
+    this.#orTell(name, () => this.#pod.streams.removeApp(name));
+    this.#orTell(name, () => this.#pod.removed(app));
     letGo(app);
+  }
+
+  /** What is given back of an app, and cannot be, keeps nothing else from that. */
+  #orTell(app: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#pod.debug(`${field(app)}: ${describeError(error)}`);
+    }
   }
 
   #refuseIfStopping(): void {

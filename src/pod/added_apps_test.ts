@@ -217,3 +217,17 @@ Deno.test("a mutable pod ends with its first process, also when it has no app", 
   assertThrows(() => pod.run(), Error, "the pod's first process has ended");
   assertEquals(pod.log.filter((line) => line.startsWith("10 ")).includes("10 end"), true);
 });
+
+Deno.test("an error about one app ends neither the pod nor another app", () => {
+  const pod = sandbox().begin(10, "a").begin(20, "b");
+  pod.hooks.sweep = () => {
+    throw new Error("its cgroup is gone");
+  };
+  pod.at(30, { ended: "a", end: OK });
+  const stop = pod.ask(40, "stop", "b");
+  pod.at(50, { ended: "b", end: OK });
+  pod.at(60, { signal: SIGTERM });
+  assertEquals(pod.run(), 0);
+  assertEquals(pod.done("say"), ["30 say its cgroup is gone", "50 say its cgroup is gone"]);
+  assertEquals(stop.answers, [DONE]);
+});

@@ -13,7 +13,7 @@ import { signalGroupOf } from "../linux/process.ts";
 import { SIGKILL } from "../linux/signal_numbers.ts";
 import type { End } from "../linux/wait.ts";
 import type { HeldProcess } from "../process/held_process.ts";
-import { Minder } from "../process/minder.ts";
+import { Minder, type MinderNews } from "../process/minder.ts";
 import type { SupervisedProcess } from "./running.ts";
 
 /** A process that has a minder. */
@@ -49,7 +49,7 @@ export class FollowedProcess implements SupervisedProcess {
   }
 
   endAfter(ready: ReadonlySet<number>): End | undefined {
-    const news = this.#minder.news();
+    const news = this.#takeNews();
     if (news && "end" in news) return news.end;
     if (news) this.#begin(news.begun);
     const { pid, process } = this.#held ?? {};
@@ -78,6 +78,16 @@ export class FollowedProcess implements SupervisedProcess {
     this.signal(SIGKILL);
     this.#held?.process[Symbol.dispose]();
     this.#minder[Symbol.dispose]();
+  }
+
+  /** A process that there is no descriptor for ends with its minder, when this is disposed of. */
+  #takeNews(): MinderNews | undefined {
+    try {
+      return this.#minder.news();
+    } catch (error) {
+      if (!failedWith(error, "EMFILE", "ENFILE", "ENOMEM")) throw error;
+      return { end: { signal: SIGKILL } };
+    }
   }
 
   #begin(begun: HeldProcess): void {

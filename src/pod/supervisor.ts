@@ -332,6 +332,20 @@ class Supervisor {
     }
   }
 
+  #forApp(app: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#failFor(app, error);
+    }
+  }
+
+  /** An app that has been added is no other's concern: its errors are told. */
+  #failFor(app: string, error: unknown): void {
+    if (this.#pod.added?.has(app)) this.#pod.streams.say(describeError(error));
+    else this.#fail(error);
+  }
+
   /**
    * Asks the apps to end because of an error. It becomes the pod's; others that follow from it, or
    * come while the pod ends, are only told.
@@ -440,7 +454,7 @@ class Supervisor {
     this.#running.remove(running);
     this.#deadlines.delete(app);
     this.#pod.debug(`${app}: ended with ${JSON.stringify(end)}`);
-    this.#orFail(() => this.#pod.sweep(app));
+    this.#forApp(app, () => this.#pod.sweep(app));
     // Why it has ended is told before what comes of that.
     this.#pod.memory.look(this.#now());
     this.#tellFailure(running, end);
@@ -489,9 +503,7 @@ class Supervisor {
       else this.#start(app, phase);
     } catch (error) {
       this.#notStarted(app);
-      // An app that was added is nobody else's concern.
-      if (!added?.has(app)) this.#fail(error);
-      else this.#pod.streams.say(describeError(error));
+      this.#failFor(app, error);
     }
   }
 

@@ -188,7 +188,10 @@ export class PodOutput implements Disposable {
       this.#readRest(source);
       if (source.isTerminal) this.#end(source);
     }
-    // When it is started again, what it writes may come before its new pid is known.
+  }
+
+  /** Notes that an app is about to be started, and may write before its pid is known. */
+  appStarting(app: string): void {
     this.#pids.delete(app);
   }
 

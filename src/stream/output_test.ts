@@ -499,7 +499,8 @@ Deno.test("an app that is started again has not the pid of before", () => {
     using first = output.openStream("web", "stdout", ROOT);
     output.appStarted("web", 7);
     write(first, "one\n");
-    output.appEnded("web");
+    settle(output);
+    output.appStarting("web");
     using again = output.openStream("web", "stdout", ROOT);
     write(again, "two\n");
     settle(output);

@@ -151,6 +151,7 @@ export class Streams implements Disposable {
   withStdio<T>(process: StreamsProcess, act: (stdio: Stdio) => T): T {
     const { app, isHandler } = process;
     const plan = this.#streamsOf(process);
+    this.#output.appStarting(app);
     using opened = new DisposableStack();
     const fds = withContext(`app "${app}": its streams cannot be made`, () => {
       if (!isHandler) this.#prepare(app);
