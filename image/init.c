@@ -30,6 +30,8 @@
 #define ALTERNATIVE 8      /* if the last one fails, report an EACCES of one before it */
 #define JUMPS 16           /* unless it failed or is expected, go on at the entry in the bytes above */
 #define STORES 32          /* the result goes to the word whose address is in `expected` */
+#define LOADS 64           /* what is expected is the number at the address in `expected` */
+#define NO_CALL 128        /* make no call: look at the result of the previous one once more */
 #define ALLOWED_ERROR_SHIFT 8
 #define TARGET_SHIFT 8
 #define EACCES 13
@@ -110,8 +112,9 @@ static void carry_out(void) {
     const struct entry *refused = 0; /* the first alternative that gave EACCES */
     for (struct entry *entry = script->entries;; entry++) {
         if (entry->how & TAKES_RESULT) entry->arguments[0] = result;
-        result = make(entry->number, entry->arguments);
-        if ((entry->how & JUMPS) && result == entry->expected) continue;
+        if (!(entry->how & NO_CALL)) result = make(entry->number, entry->arguments);
+        word expected = entry->how & LOADS ? *(const int *)entry->expected : entry->expected;
+        if ((entry->how & JUMPS) && result == expected) continue;
         if (entry->how & STORES) *(word *)entry->expected = result;
         if (failed(result)) {
             if (!is_allowed(entry, -result)) fail(entry, -result);
@@ -120,7 +123,7 @@ static void carry_out(void) {
             if ((entry->how & ALTERNATIVE) && refused) fail(refused, EACCES);
             fail(entry, -result);
         }
-        if ((entry->how & ONLY_AT_EXPECTED) && result != entry->expected) end(0);
+        if ((entry->how & ONLY_AT_EXPECTED) && result != expected) end(0);
         if (entry->how & JUMPS) entry = script->entries + (entry->how >> TARGET_SHIFT) - 1;
     }
 }

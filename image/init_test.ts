@@ -11,7 +11,9 @@ import {
   HEADER_WORDS,
   HOW_WORD,
   JUMPS,
+  LOADS,
   MAY_FAIL,
+  NO_CALL,
   ONLY_AT_EXPECTED,
   REPORT_ADDRESS,
   REPORT_SIZE,
@@ -279,6 +281,26 @@ executing("init goes on behind calls that it is to leave out", async (machine) =
   assertEquals(outcome, { code: 6, stdout: "o", report: NOTHING });
 });
 
+executing(
+  "init compares a result with a number in memory, and looks at it again",
+  async (machine) => {
+    // The number is the text's first four bytes.
+    const text = "\x02\0\0\0";
+    const other = { how: JUMPS | LOADS | 3 << TARGET_SHIFT, expected: TEXT };
+    const again = { how: JUMPS | NO_CALL | 6 << TARGET_SHIFT, expected: 1 };
+    const outcome = await runInit(machine, [
+      { ...write(0, 2), ...other },
+      { ...write(0, 1), ...other },
+      exit(1),
+      { name: "close", args: [], ...again },
+      exit(7),
+      exit(2),
+      exit(3),
+    ], text);
+    assertEquals(outcome, { code: 7, stdout: "\x02\0\x02", report: NOTHING });
+  },
+);
+
 executing("an error that no jump expects ends the list", async (machine) => {
   const close: Call = { name: "close", args: [BAD_FD], how: JUMPS | 1 << TARGET_SHIFT };
   const { code, report } = await runInit(machine, [close, exit(0)]);
@@ -315,7 +337,9 @@ Deno.test("init.c has the numbers of call_script.ts", async () => {
     ERROR_COUNT,
     ERROR_TEXT_SIZE,
     JUMPS,
+    LOADS,
     MAY_FAIL,
+    NO_CALL,
     ONLY_AT_EXPECTED,
     REPORT_ADDRESS,
     REPORT_SIZE,

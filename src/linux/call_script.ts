@@ -65,6 +65,10 @@ export const JUMPS = 16;
 export const TARGET_SHIFT = 8;
 /** How a result is taken: it goes to the word whose address is in the expected one's place. */
 export const STORES = 32;
+/** How a result is taken: what is expected is the number of 32 bits at the address in its place. */
+export const LOADS = 64;
+/** No call is made: the result of the call before is looked at once more. */
+export const NO_CALL = 128;
 
 /**
  * The texts of errors lie in memory one after another, from error 0 on, each with this many bytes.
@@ -209,6 +213,21 @@ export class CallScript {
    */
   jumpUnless(expected: number, place: Place, name: SyscallName, ...args: Argument[]): void {
     this.#add(name, args, { how: JUMPS, expected, place });
+  }
+
+  /**
+   * Records a call as {@linkcode CallScript.jumpUnless} does, of which a number is expected that is
+   * in memory by then.
+   *
+   * @param address Where the number is, of 32 bits.
+   */
+  jumpUnlessAt(address: number, place: Place, name: SyscallName, ...args: Argument[]): void {
+    this.#add(name, args, { how: JUMPS | LOADS, expected: address, place });
+  }
+
+  /** Records a jump, unless the result of the call before was `expected`. */
+  jumpUnlessResult(expected: number, place: Place): void {
+    this.#add("getpid", [], { how: JUMPS | NO_CALL, expected, place });
   }
 
   /** Records that the process goes on at a place of the list. */

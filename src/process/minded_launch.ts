@@ -223,17 +223,20 @@ function recordParent({ process, known }: MindingList, script: CallScript): void
   recordMessage(script);
   recordTakeByte(script);
 
-  const [again, ended, gone] = [new Place(), new Place(), new Place()];
+  const [again, others, gone] = [new Place(), new Place(), new Place()];
   script.placeHere(again);
-  script.jumpUnless(0, ended, "wait4", -1, STATUS_ADDRESS, WNOHANG, null);
+  script.jumpUnlessAt(CHILD_ADDRESS, others, "wait4", -1, STATUS_ADDRESS, WNOHANG, null);
+  recordMessage(script);
+  call("exit_group", 0);
+  script.placeHere(others);
+  // The process may have made others that have its parent.
+  script.jumpUnlessResult(0, again);
   recordWaitFor([SOCKET, SIGNALS].map((fd) => ({ fd, events: POLLIN })), script);
   const byte = new Uint8Array(8);
   const flags = MSG_PEEK | MSG_DONTWAIT;
   script.jumpUnless(-ERRNO.EAGAIN, gone, "recvfrom", SOCKET, byte, 1, flags, null, null);
   recordTakeSignal(SIGNALS, script);
   script.jump(again);
-  script.placeHere(ended);
-  recordMessage(script);
   script.placeHere(gone);
   call("exit_group", 0);
 }

@@ -328,6 +328,42 @@ Deno.test(
   },
 );
 
+/** Makes children of its own parent, which end at once, and stops before it ends itself. */
+const SIBLINGS = `
+import ctypes, os, signal
+SYS_clone = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
+for i in range(30):
+    if ctypes.CDLL(None).syscall(SYS_clone, 0x8000 | signal.SIGCHLD, 0, 0, 0, 0) == 0: os._exit(9)
+os.kill(os.getpid(), signal.SIGSTOP)
+os._exit(4)
+`;
+
+Deno.test(
+  "of children that its process gives it, a minder waits for each and tells of none",
+  root,
+  () => {
+    withBench((bench) => {
+      using opened = new DisposableStack();
+      const files = [{
+        path: "/usr/bin/python3",
+        argv: ["python3", "-c", SIBLINGS],
+        obstacle: undefined,
+      }];
+      const program = { files, environment: [] };
+      const { pid, minder } = launched(bench.shell("", { program }), bench, opened);
+      const parent = parentOf(pid)!;
+      while (!/^State:\tT/m.test(readKernelFile(`/proc/${pid}/status`)));
+      const deadline = performance.now() + 5000;
+      while (childrenOf(parent).length > 1) {
+        assert(performance.now() < deadline, "zombies are left");
+      }
+      assertEquals(minder.news(), undefined);
+      Deno.kill(pid, "SIGCONT");
+      assertEquals(endOfMinded(minder), { status: 4 });
+    });
+  },
+);
+
 /** A way to have somebody trace a process, as an app with `CAP_SYS_PTRACE` may. */
 const TRACER = `
 import ctypes, os, sys, time
