@@ -21,6 +21,7 @@ static const struct {
     {"let_in", let_in},
     {"list_writable", list_writable},
     {"outgrow", outgrow},
+    {"outlive", outlive},
     {"reach", reach_from},
     {"hold", hold_processes},
     {"stop_next", stop_next},

@@ -28,6 +28,7 @@ int list_writable(int argc, char **argv);
 int make_calls(int argc, char **argv);
 int make_calls_32(int argc, char **argv);
 int outgrow(int argc, char **argv);
+int outlive(int argc, char **argv);
 int read_key(int argc, char **argv);
 int siblings(int argc, char **argv);
 int spoil_programs(int argc, char **argv);
