@@ -1,6 +1,6 @@
 /**
- * Tests of `rkt attach` to an app's terminal, and from the caller's: job control, hang-ups, and what
- * is shown in the terminal of `rkt run`.
+ * Tests of `rkt attach` to an app's terminal, and from the caller's: job control, hang-ups, and
+ * what is shown in the terminal of `rkt run`.
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
