@@ -20,6 +20,7 @@ static const struct {
     {"linger", linger},
     {"let_in", let_in},
     {"list_writable", list_writable},
+    {"meddle", meddle},
     {"outgrow", outgrow},
     {"outlive", outlive},
     {"reach", reach_from},

@@ -27,6 +27,7 @@ int let_in(int argc, char **argv);
 int list_writable(int argc, char **argv);
 int make_calls(int argc, char **argv);
 int make_calls_32(int argc, char **argv);
+int meddle(int argc, char **argv);
 int outgrow(int argc, char **argv);
 int outlive(int argc, char **argv);
 int read_key(int argc, char **argv);
