@@ -98,12 +98,15 @@ export class PodOutput implements Disposable {
   }
 
   /**
-   * Adds an app, before its streams are opened.
+   * Adds an app, before its streams are opened. Its /dev/log belongs to this from now on.
    *
    * @throws {Error} when it is to be logged to a journal, and the host has none.
    */
   addApp(app: string, { log, syslog }: AppOutput): void {
+    using undo = new DisposableStack();
+    if (syslog) undo.use(syslog);
     if (log) this.#logs.addApp(app, log);
+    undo.move();
     if (syslog === undefined) return;
     const warn = (text: string) => this.say(`app ${app}: ${text}`);
     this.#syslogs.set(app, new SyslogReader(syslog, this.#logs.syslogFeedOf(app), warn));

@@ -2,9 +2,10 @@ import "../linux/libc_testing.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { existsSync } from "node:fs";
 import { type Bytes, concatenate } from "../linux/bytes.ts";
-import { makeDatagramSocket, sendDatagram } from "../linux/datagram.ts";
-import type { Fd } from "../linux/fd.ts";
+import { connectDatagrams, makeDatagramSocket, sendDatagram } from "../linux/datagram.ts";
+import { type Fd, isOpen } from "../linux/fd.ts";
 import { syscall } from "../linux/libc.ts";
+import { sendMessage } from "../linux/message_socket.ts";
 import { O_DIRECTORY, O_NONBLOCK, O_RDONLY, O_WRONLY, openFile } from "../linux/open.ts";
 import type { Pipe } from "../linux/pipe.ts";
 import { waitForEvents } from "../linux/poll.ts";
@@ -477,10 +478,13 @@ Deno.test({
     withOutput(
       { severalApps: true, isMutable: true, stdout: writeEnd, stderr: writeEnd },
       ({ output }) => {
+        const before = openDescriptors();
         const add = (app: string, to: LogPlan["to"]) =>
-          output.addApp(app, { log: { ...DEFAULT_LOG, to } });
+          output.addApp(app, { log: { ...DEFAULT_LOG, to }, syslog: makeDatagramSocket() });
         add("late", ["file"]);
+        output.removeApp("late");
         const error = assertThrows(() => add("later", ["journald"]));
+        assertEquals(openDescriptors(), before);
         assertMatch(
           describeError(error),
           /^stage1-volo\/log-to: \/run\/systemd\/journal\/socket: /,
@@ -488,6 +492,27 @@ Deno.test({
       },
     );
   },
+});
+
+Deno.test("a /dev/log with files in it stays open when its app is removed, and takes no more", () => {
+  using undo = new DisposableStack();
+  const directory = Deno.makeTempDirSync({ prefix: "volo-output-" });
+  undo.defer(() => Deno.removeSync(directory, { recursive: true }));
+  withCaller(true, ({ output, stderr }) => {
+    const socket = makeDatagramSocket();
+    bindSocket(socket, `${directory}/log`, 0o666);
+    output.addApp("late", { log: DEFAULT_LOG, syslog: socket });
+    using sender = connectDatagrams(`${directory}/log`);
+    sendMessage(sender, bytes("<13>with a file"), [sender]);
+    output.removeApp("late");
+    assert(isOpen(socket.number));
+    assertThrows(() => sendDatagram(sender, bytes("<13>more")), Error, "EPIPE");
+    assertMatch(
+      text(readAll(stderr)),
+      /^run: app late: a message to \/dev\/log has files attached/,
+    );
+    socket[Symbol.dispose]();
+  });
 });
 
 function openDescriptors(): string[] {
