@@ -351,7 +351,11 @@ scenario(
   { flavor: "isolated" },
   async ({ pod: prepare }) => {
     await using pod = await prepare({ app: { exec: ["/missing"] } });
-    assertRefused(await pod.run(), "run", /apps\[0\]\.app\.exec\[0\]: "\/missing"/);
+    assertRefused(
+      await pod.run(),
+      "run",
+      /apps\[0\]\.app\.exec\[0\]: Error: Unable to open "\/missing": /,
+    );
     assertEquals(pod.readNumber("pid"), undefined);
     assertEquals(pod.foreignMounts(), []);
     assertEquals(await pod.isRunning(), false);

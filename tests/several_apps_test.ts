@@ -355,7 +355,11 @@ scenario(
       one: { exec: shell("exec sleep 4321") },
       two: { exec: ["/missing"] },
     });
-    assertRefused(await pod.run(), "run", /apps\[1\]\.app\.exec\[0\]: "\/missing"/);
+    assertRefused(
+      await pod.run(),
+      "run",
+      /apps\[1\]\.app\.exec\[0\]: Error: Unable to open "\/missing": /,
+    );
     assertEquals(await pod.isRunning(), false);
     assertEquals(pod.foreignMounts(), []);
   },
