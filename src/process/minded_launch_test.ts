@@ -388,6 +388,19 @@ Deno.test("a tracer that keeps a process from its minder is killed", root, () =>
   });
 });
 
+Deno.test("a minder that was stopped is killed once its process has ended", root, () => {
+  withBench((bench) => {
+    using opened = new DisposableStack();
+    const { minder, pid, process } = launched(bench.shell("exec sleep 30"), bench, opened);
+    const parent = parentOf(pid)!;
+    Deno.kill(parent, "SIGSTOP");
+    signalProcess(process, SIGKILL);
+    assertEnds(process);
+    assertEquals(minder.awaitEnd(pid), { signal: SIGKILL });
+    assertEquals(endOf(parent), { signal: SIGKILL });
+  });
+});
+
 Deno.test("whenever a launch is broken off, no process of it is left", root, () => {
   withBench((bench) => {
     const before = ownChildren();

@@ -14,8 +14,9 @@
 import { monotonicMilliseconds } from "../linux/clock.ts";
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
-import { openProcess } from "../linux/pidfd.ts";
+import { openProcess, signalProcess } from "../linux/pidfd.ts";
 import { POLLIN, waitForEvents } from "../linux/poll.ts";
+import { parentOf } from "../linux/proc.ts";
 import { killTracerOf } from "../linux/reap.ts";
 import { SIGKILL } from "../linux/signal_numbers.ts";
 import { endInput, readAvailable, writeShared } from "../linux/stream.ts";
@@ -88,14 +89,22 @@ export class Minder implements Disposable {
 
   /**
    * Waits for the news of the end of a process that has ended, as its descriptor tells. A tracer
-   * that keeps the process from its minder is killed.
+   * that keeps the process from its minder is killed, and so is a minder that somebody has stopped.
    *
    * @param pid The process.
-   * @throws {SyscallError} when the tracer may not be killed.
+   * @throws {SyscallError} when one of them may not be killed.
    */
   awaitEnd(pid: number): End {
     if (!this.#endWithin(PATIENCE)) killTracerOf(pid);
+    if (!this.#endWithin(PATIENCE)) this.#killMinderOf(pid);
     return this.#endWithin(PATIENCE) ?? KILLED;
+  }
+
+  /** Until somebody has waited for the process, its id is no other's, and its parent the minder. */
+  #killMinderOf(pid: number): void {
+    const parent = parentOf(pid);
+    using minder = parent === undefined ? undefined : openProcess(parent);
+    if (minder && parentOf(pid) === parent && !this.news()) signalProcess(minder, SIGKILL);
   }
 
   /**
