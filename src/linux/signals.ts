@@ -48,17 +48,14 @@ export function openSignals(signals: readonly number[]): Fd {
 }
 
 /**
- * Records that a process opens such a descriptor, for signals that it has blocked.
+ * Opens such a descriptor for a child, which has blocked the signals: each process reads its own.
  *
- * @param number The number that the descriptor gets.
+ * @throws {SyscallError} when there is no descriptor left.
  */
-export function recordSignals(
-  signals: readonly number[],
-  number: number,
-  script: CallScript,
-): void {
-  script.call("signalfd4", -1, signalSet(signals), SIGSET_SIZE, O_NONBLOCK);
-  script.withResult("dup3", number, 0);
+export function openSignalsOfChild(signals: readonly number[]): Fd {
+  return new Fd(
+    syscall("signalfd4", -1, signalSet(signals), SIGSET_SIZE, O_CLOEXEC | O_NONBLOCK),
+  );
 }
 
 /** Records that a process takes a signal of such a descriptor, if one has come. */

@@ -26,14 +26,14 @@ import { recordChild, startStaying, type StayingProcess } from "../linux/init.ts
 import { readSetting } from "../linux/kernel_file.ts";
 import { recordOwnSessionKeyring } from "../linux/keyring.ts";
 import { resolveFilter } from "../linux/named_filter.ts";
-import { O_RDWR, O_WRONLY, openFile } from "../linux/open.ts";
+import { O_CLOEXEC, O_RDWR, O_WRONLY, openFile } from "../linux/open.ts";
 import { openProcess, signalProcess } from "../linux/pidfd.ts";
 import { POLLIN, recordWaitFor, waitForEvents } from "../linux/poll.ts";
 import { setProcessName } from "../linux/process.ts";
 import { recordFilter, setNoNewPrivileges } from "../linux/seccomp.ts";
 import { blockEverySignal, resetSignal } from "../linux/signal_actions.ts";
 import { SIGALRM, SIGCHLD, SIGKILL } from "../linux/signal_numbers.ts";
-import { recordSignals, recordTakeSignal } from "../linux/signals.ts";
+import { openSignalsOfChild, recordTakeSignal } from "../linux/signals.ts";
 import { endInput, makeSocketPair, MSG_DONTWAIT, MSG_PEEK } from "../linux/stream.ts";
 import { ARCHITECTURE } from "../linux/syscall_numbers.ts";
 import { recordTimer } from "../linux/timer.ts";
@@ -42,6 +42,7 @@ import { POD_PATHS } from "../stage1/pod_directory.ts";
 import type { HeldProcess } from "./held_process.ts";
 import { descriptorsOf, type Launch, type MinderIds, recordMindedLaunch } from "./launch.ts";
 import { MESSAGE_SIZE, Minder, type MinderMessage, readMessage, sendByte } from "./minder.ts";
+import { withOomScore } from "./oom_score.ts";
 
 /** A process that its minder waits for. Whoever has the descriptors owns them. */
 export interface MindedProcess<T> extends HeldProcess {
@@ -146,32 +147,39 @@ function startMinder(
   const [socket, ofMinder] = makeSocketPair();
   undo.use(socket);
   using end = ofMinder;
+  using signals = openSignalsOfChild([SIGCHLD]);
   using nothing = openFile("/dev/null", O_RDWR);
   using opened = new DisposableStack();
   const cgroups = openOtherCgroupsOf(supervisor.pid);
   for (const fd of cgroups) opened.use(fd);
-  const score = readSetting(`/proc/${supervisor.pid}/oom_score_adj`);
-  const known = [end, nothing, supervisor.process, ...cgroups];
+  const known = [end, signals, nothing, supervisor.process, ...cgroups];
   const list = { process, known, oomScore, isHeld: describe !== undefined };
-  const minder = undo.use(startStaying({
-    init: POD_PATHS.init,
-    fds: [...descriptorsOf(process), ...known],
-    record(script) {
-      resetSignal(SIGCHLD, script.call);
-      blockEverySignal(script.call);
-      recordJoinCgroups(cgroups, script);
-      if (score !== undefined) recordOomScore(process.proc, score, script);
-      script.call("setns", supervisor.process.number, SUPERVISORS_NAMESPACES);
-      recordOwnSessionKeyring(script);
-      script.call("setsid");
-      setProcessName("volo-minder", script.call);
-      // Its starter's streams would not end before the minder does.
-      [end, nothing, nothing].forEach(({ number }, fd) => script.call("dup3", number, fd, 0));
-      recordMinding(list, script);
-    },
-    describe,
-  }));
-  return { minder, socket };
+  const start = () =>
+    startStaying({
+      init: POD_PATHS.init,
+      fds: [...descriptorsOf(process), ...known],
+      record(script) {
+        resetSignal(SIGCHLD, script.call);
+        blockEverySignal(script.call);
+        recordJoinCgroups(cgroups, script);
+        script.call("setns", supervisor.process.number, SUPERVISORS_NAMESPACES);
+        recordOwnSessionKeyring(script);
+        script.call("setsid");
+        setProcessName("volo-minder", script.call);
+        // Its starter's streams would not end before the minder does.
+        [end, signals, nothing].forEach(({ number }, fd) => script.call("dup3", number, fd, 0));
+        recordMinding(list, script);
+      },
+      describe,
+    });
+  return { minder: undo.use(withScoreOf(supervisor, start)), socket };
+}
+
+/** Starts a process with the supervisor's OOM score adjustment, if this process may have that. */
+function withScoreOf<T>({ pid }: HeldProcess, start: () => T): T {
+  const score = readSetting(`/proc/${pid}/oom_score_adj`);
+  const plan = score === undefined ? undefined : { value: Number(score), isolator: "" };
+  return withOomScore(plan, () => {}, start).result;
 }
 
 /** What a minder's list is about, once the minder is where it stays. */
@@ -213,7 +221,6 @@ function recordParent({ process, known }: MindingList, script: CallScript): void
   const { call } = script;
   // Its result is the id of who prepares the process.
   script.withResult("wait4", STATUS_ADDRESS, 0, null);
-  recordSignals([SIGCHLD], SIGNALS, script);
   recordCloseAll([...descriptorsOf(process), ...known], script);
   // The kernel asks whether a dying parent may signal its child, who may be another user's.
   recordCapabilities(["CAP_KILL"], call);
@@ -253,7 +260,7 @@ function recordTakeByte(script: CallScript): void {
 
 /** Without `CAP_SYS_RESOURCE`, the score can perhaps not be lowered. */
 function recordOomScore(proc: Fd, score: string, script: CallScript): void {
-  script.call("openat", proc.number, "self/oom_score_adj", O_WRONLY, 0);
+  script.call("openat", proc.number, "self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
   script.tryWithResult("write", score, score.length);
 }
 
