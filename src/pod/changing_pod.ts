@@ -10,6 +10,7 @@ import type { NamedFd } from "../control/envelope.ts";
 import { POD_FDS } from "../control/messages.ts";
 import { openAppMatcher } from "../process/app_processes.ts";
 import { killAppProcesses } from "../process/kill_apps.ts";
+import { removeSyslogSocket } from "../rootfs/syslog_sockets.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
 import { describeProcess } from "../stage1/processes_file.ts";
 import type { ChangingPod, HeldApp } from "./added_apps.ts";
@@ -47,6 +48,7 @@ export function changingPod(
     removed({ name }) {
       memory.remove(name);
       records.remove(name);
+      if (namespaces) removeSyslogSocket(namespaces.root, name);
     },
     debug,
   };
