@@ -24,7 +24,7 @@ import { cloneHostTrees, prepareHost } from "../rootfs/app_root.ts";
 import type { PodRoot } from "../rootfs/pod_root.ts";
 import { addSyslogSocket, removeSyslogSocket } from "../rootfs/syslog_sockets.ts";
 import { VolumeSources } from "../rootfs/volume_sources.ts";
-import { APP_ADD, type AppAddArguments } from "../stage1/arguments.ts";
+import { APP_ADD, type AppAddArguments, type RunArguments } from "../stage1/arguments.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import { type Debug, debugLog, warn } from "../stage1/log.ts";
 import { loadRun } from "../stage1/runtime_config.ts";
@@ -49,7 +49,7 @@ export function addApp(args: AppAddArguments): void {
   selfConfine("app-add", debug);
   using fds = client.ask({ do: "add", app: args.app }, Done).fds;
   const podRoot = podRootOf(fds);
-  for (const line of plan.notes) say(line);
+  for (const line of [...notesOnFlags(args, run.args), ...plan.notes]) say(line);
   // Of an app of this name that could not be added, or removed, to its end.
   removeAppCgroups(uuid, args.app, debug);
   try {
@@ -61,6 +61,19 @@ export function addApp(args: AppAddArguments): void {
     throw error;
   }
 }
+
+/** Notes flags by which the app would have less restrictions than the rest of its pod. */
+function notesOnFlags(args: AppAddArguments, ofRun: RunArguments): string[] {
+  const asked = (["disableCapabilities", "disablePaths", "disableSeccomp"] as const)
+    .filter((flag) => args[flag] && !ofRun[flag]);
+  return asked.map((flag) => `${FLAGS[flag]}: ignored: the pod was started without it`);
+}
+
+const FLAGS = {
+  disableCapabilities: "--disable-capabilities-restriction",
+  disablePaths: "--disable-paths",
+  disableSeccomp: "--disable-seccomp",
+} as const;
 
 /** An app that is built, as it is handed over. */
 interface HandedApp extends Disposable {

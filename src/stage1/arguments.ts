@@ -88,6 +88,8 @@ export const STOP = {
   },
 } as const satisfies CommandLine;
 
+const OF_RUN = { does: "has no effect: the app has what the pod was started with" } as const;
+
 /** `app-add`: see {@linkcode parseAppAddArguments}. */
 export const APP_ADD = {
   name: "app-add",
@@ -98,9 +100,9 @@ export const APP_ADD = {
     "app": APP,
     "uuid": { value: "UUID", does: "is the pod's UUID" },
     "private-users": { value: "SHIFT:COUNT", does: "has no effect: the pod has its users" },
-    "disable-capabilities-restriction": { does: "leaves the app all capabilities that rkt has" },
-    "disable-paths": { does: "neither hides nor write-protects paths of the kernel" },
-    "disable-seccomp": { does: "gives the app no system call filter" },
+    "disable-capabilities-restriction": OF_RUN,
+    "disable-paths": OF_RUN,
+    "disable-seccomp": OF_RUN,
     "help": HELP,
     "version": VERSION_FLAG,
   },
