@@ -348,3 +348,27 @@ scenario(
     await pod.stop();
   },
 );
+
+scenario(
+  "a user's app can open its streams again by their names",
+  { flavor: "either" },
+  async ({ stage0, image }) => {
+    const made = await image({});
+    await using pod = await stage0.prepare({ apps: [], mutable: true });
+    await pod.startSandbox();
+    const text = "read -r line </dev/stdin; echo $line >/dev/stdout; echo $line >/dev/stderr; cat";
+    const app = { user: "volo", group: "volo", exec: ["/bin/sh", "-c", text] };
+    for (const [name, streams] of [["s", STREAMS], ["t", TTY]] as const) {
+      assertCode(await pod.apps.add({ image: made, name, streams, app }), 0);
+      assertCode(await pod.apps.start(name), 0);
+      const client = pod.apps.attach(name, { keepsStdin: true });
+      await client.write("one\n");
+      await client.prints("one");
+      await eventually(
+        "both",
+        () => logOf(pod, name).match(/one/g)?.length === (name === "s" ? 2 : 3),
+      );
+    }
+    await pod.stop();
+  },
+);
