@@ -150,8 +150,6 @@ function onTerminal(pod: Pod, mode = "auto"): Program {
   return pod.apps.attach("app", { mode, keepsStdin: true, host });
 }
 
-const shown = ({ stdout }: { stdout: string }) => stdout.replaceAll("\r\n", "\n");
-
 scenario(
   "a terminal has the client's size, and its keys; the client's is given back",
   { flavor: "isolated", needs: [SCRIPT] },

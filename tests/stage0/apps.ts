@@ -14,7 +14,7 @@ import {
   type RuntimeApp,
 } from "./manifest.ts";
 import type { Pod } from "./pod.ts";
-import { placeApp } from "./pod_dir.ts";
+import { placeApp, shiftOwners } from "./pod_dir.ts";
 import type { LaunchOptions, Program } from "./program.ts";
 import { openTree, type Tree } from "./tree.ts";
 
@@ -53,6 +53,8 @@ export interface AppSite {
   cache: string;
   /** Whether the pod's trees are overlays. */
   overlay: boolean;
+  /** The pod's own users, as `--private-users` spells them; empty for the host's. */
+  privateUsers: string;
 }
 
 /** The apps of one pod. */
@@ -168,6 +170,9 @@ export class Apps {
       throw new Error(`error: multiple apps with name ${name}`);
     }
     await placeApp(dir, name, tree, this.#site.overlay, host);
+    // rkt forgets to: whoever adds apps to such a pod has to do it by hand.
+    const { privateUsers } = this.#site;
+    if (privateUsers) await shiftOwners(this.#pod.appRootfs(name), privateUsers);
     await Deno.mkdir(`${this.#pod.stage1Rootfs}/rkt/env`, { recursive: true });
     await Deno.writeTextFile(`${this.#pod.stage1Rootfs}/rkt/env/${name}`, formatEnvironment(app));
     await this.#updateManifest({ ...manifest, apps: [...manifest.apps, app] });

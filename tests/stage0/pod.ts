@@ -84,7 +84,7 @@ export class Pod implements AsyncDisposable {
     this.uuid = dir.split("/").at(-1)!;
     this.#stage1 = stage1;
     this.#overlay = overlay;
-    this.apps = new Apps(this, { stage1, cache, overlay });
+    this.apps = new Apps(this, { stage1, cache, overlay, privateUsers });
   }
 
   /** The pod's directory; it moves when the pod becomes garbage. */

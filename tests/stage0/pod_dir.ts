@@ -84,7 +84,7 @@ function appRootfs(dir: string, app: string): string {
 }
 
 /** Shifts each file's owner into the pod's own range of users. */
-async function shiftOwners(rootfs: string, privateUsers: string): Promise<void> {
+export async function shiftOwners(rootfs: string, privateUsers: string): Promise<void> {
   const shift = parseInt(privateUsers);
   const owners = (await must(["find", rootfs, "-printf", "%U:%G\n"])).trim().split("\n");
   for (const owner of new Set(owners)) {

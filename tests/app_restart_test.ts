@@ -1,0 +1,171 @@
+/** Tests of apps that are started, stopped and started again while their pod goes on. */
+
+import { assertEquals, assertNotEquals } from "@std/assert";
+import { assertQuiet, assertRefused } from "./expect.ts";
+import { eventually, sleep } from "./host.ts";
+import { isAlive } from "./procfs.ts";
+import { Sandbox, STAY } from "./sandboxes.ts";
+import { scenario } from "./scenario.ts";
+
+/** Ends with a status that grows by one each time. */
+const COUNTS = "n=$(cat /count 2>/dev/null || echo 0); echo $((n + 1)) >/count; exit $((n + 3))";
+
+scenario(
+  "an app is started again as often as it ends, and has a status of each time",
+  { flavor: "either" },
+  async (stage) => {
+    await using sandbox = await Sandbox.open(stage);
+    const { apps } = sandbox.pod;
+    await sandbox.launch("other", STAY);
+    assertQuiet(await sandbox.add("app", COUNTS));
+    for (const status of [3, 4, 5]) {
+      await sandbox.start("app");
+      assertEquals(await sandbox.ends("app"), status);
+    }
+    assertEquals(apps.status("other"), { state: "running" });
+    await sandbox.close();
+  },
+);
+
+scenario(
+  "an app that has been started again has no status until it ends",
+  { flavor: "either" },
+  async (stage) => {
+    await using sandbox = await Sandbox.open(stage);
+    const text = "test -e /again && exec sleep 100; touch /again; exit 9";
+    await sandbox.launch("app", text);
+    assertEquals(await sandbox.ends("app"), 9);
+    await sandbox.start("app");
+    await sleep(100);
+    assertEquals(sandbox.pod.apps.status("app"), { state: "running" });
+    await sandbox.stop("app");
+    assertEquals(sandbox.pod.apps.status("app").state, "exited");
+    await sandbox.close();
+  },
+);
+
+scenario("what an app leaves behind ends with it, and before it begins again", {
+  flavor: "isolated",
+}, async (stage) => {
+  await using sandbox = await Sandbox.open(stage);
+  const text = "setsid sh -c 'sleep 1000 & exec sleep 1000' & echo up; sleep 1";
+  await sandbox.launch("app", text);
+  await sandbox.prints("app");
+  const first = sandbox.processesOf("app");
+  await sandbox.ends("app");
+  assertEquals(first.filter(isAlive), []);
+  await sandbox.start("app");
+  await eventually("the next ones", () => sandbox.processesOf("app").length > 2);
+  await sandbox.ends("app");
+  assertEquals(sandbox.processesOf("app"), []);
+  await sandbox.close();
+});
+
+scenario("to start an app that runs changes nothing", { flavor: "either" }, async (stage) => {
+  await using sandbox = await Sandbox.open(stage);
+  await sandbox.launch("app", STAY);
+  await sandbox.prints("app");
+  const pid = sandbox.processOf("app");
+  await sandbox.start("app");
+  assertEquals(sandbox.processOf("app"), pid);
+  assertEquals(isAlive(pid), true);
+  assertEquals(sandbox.pod.apps.status("app"), { state: "running" });
+  await sandbox.stop("app");
+  assertEquals(sandbox.pod.apps.status("app"), { state: "exited", exitCode: 0 });
+  await sandbox.close();
+});
+
+scenario("an app that does not run counts as stopped", { flavor: "either" }, async (stage) => {
+  await using sandbox = await Sandbox.open(stage);
+  assertQuiet(await sandbox.add("app", STAY));
+  await sandbox.stop("app");
+  assertEquals(sandbox.pod.apps.status("app"), { state: "created" });
+  await sandbox.start("app");
+  await sandbox.stop("app");
+  await sandbox.stop("app");
+  const args = ["--debug=false", "--app=nobody"];
+  assertQuiet(await sandbox.pod.startCrossing("app/stop", args).result);
+  await sandbox.close();
+});
+
+scenario(
+  "an app is stopped by its own signal, and killed when its time is over",
+  { flavor: "either" },
+  async (stage) => {
+    await using sandbox = await Sandbox.open(stage);
+    const annotate = (settings: Record<string, string>) => ({
+      annotations: Object.entries(settings).map(([name, value]) => ({
+        name: `stage1-volo/${name}`,
+        value,
+      })),
+    });
+    const text = "trap 'exit 6' QUIT; trap '' TERM; echo up; while :; do sleep .02; done";
+    await sandbox.launch("own", text, annotate({ "stop-signal": "SIGQUIT" }));
+    await sandbox.launch("late", text, annotate({ "stop-timeout": "1" }));
+    await sandbox.launch("other", STAY);
+    for (const name of ["own", "late", "other"]) await sandbox.prints(name);
+    await sandbox.stop("own");
+    const before = performance.now();
+    await sandbox.stop("late");
+    const milliseconds = performance.now() - before;
+    assertEquals(milliseconds > 900 && milliseconds < 8000, true, `${milliseconds} ms`);
+    assertEquals(sandbox.pod.apps.status("own").exitCode, 6);
+    assertEquals(sandbox.pod.apps.status("late").exitCode, 137);
+    assertEquals(sandbox.pod.apps.status("other"), { state: "running" });
+    await sandbox.close();
+  },
+);
+
+scenario(
+  "handlers run before an app each time it begins, and after each time it ends",
+  { flavor: "either" },
+  async (stage) => {
+    await using sandbox = await Sandbox.open(stage);
+    const handler = (name: string) => ({ name, exec: ["/bin/sh", "-c", `echo ${name} >>/events`] });
+    const app = { eventHandlers: ["pre-start", "post-stop"].map(handler) };
+    const text = "echo app >>/events; cat /events; exit 0";
+    await sandbox.launch("app", text, { app });
+    await sandbox.ends("app");
+    await sandbox.start("app");
+    await sandbox.ends("app");
+    await sandbox.prints("app", "pre-start\napp\npost-stop\npre-start\napp\n");
+    await sandbox.close();
+  },
+);
+
+scenario(
+  "an app whose pre-start handler fails is not begun",
+  { flavor: "either" },
+  async (stage) => {
+    await using sandbox = await Sandbox.open(stage);
+    const eventHandlers = [{ name: "pre-start", exec: ["/bin/sh", "-c", "exit 8"] }];
+    assertQuiet(await sandbox.add("app", "echo begun", { app: { eventHandlers } }));
+    assertNotEquals((await sandbox.pod.apps.start("app")).code, 0);
+    assertEquals(sandbox.log("app").includes("begun"), false);
+    assertEquals(sandbox.run.ended, false);
+    await sandbox.remove("app");
+    await sandbox.close();
+  },
+);
+
+scenario("a program that is missing is told, and the pod goes on", {
+  flavor: "either",
+}, async (stage) => {
+  await using sandbox = await Sandbox.open(stage);
+  await sandbox.launch("other", STAY);
+  assertQuiet(await sandbox.add("app", "", { app: { exec: ["/bin/missing"] } }));
+  for (let i = 0; i < 2; i++) {
+    assertRefused(await sandbox.pod.apps.start("app"), "app-start", /\/bin\/missing/);
+  }
+  assertEquals(sandbox.pod.apps.status("other"), { state: "running" });
+  await sandbox.remove("app");
+  await sandbox.close();
+});
+
+scenario("an app that nobody has added is not started", { flavor: "either" }, async (stage) => {
+  await using sandbox = await Sandbox.open(stage);
+  const args = ["--debug=false", "--app=nobody"];
+  const result = await sandbox.pod.startCrossing("app/start", args).result;
+  assertRefused(result, "app-start", /nobody/);
+  await sandbox.close();
+});
