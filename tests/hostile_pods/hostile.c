@@ -11,6 +11,7 @@ static const struct {
 } ATTACKS[] = {
     {"blind", blind},
     {"breed", breed},
+    {"call_control", call_control},
     {"calls", make_calls},
     {"calls_32", make_calls_32},
     {"exchange", exchange},

@@ -15,6 +15,7 @@ int last_pid(void);
 
 int blind(int argc, char **argv);
 int breed(int argc, char **argv);
+int call_control(int argc, char **argv);
 int exchange(int argc, char **argv);
 int exchange_late(int argc, char **argv);
 int reach_from(int argc, char **argv);
