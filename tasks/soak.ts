@@ -15,11 +15,24 @@ import { BUILD_VARIABLES } from "./variables.ts";
 
 const COMMAND = {
   name: "soak",
-  purpose: `Starts, enters, stops and collects pods of all kinds on a host of their own, kills
-    processes of theirs and fills their disks at random, and looks for what is left, and for apps
-    that were killed by nobody. It has to be root's.`,
+  purpose:
+    `Starts, enters, stops and collects pods of all kinds on a host of their own, has apps come
+    and go in others, kills processes of theirs and fills their disks at random, and looks for what
+    is left, and for apps that were killed by nobody. It has to be root's.`,
   options: {
-    pods: count({ meaning: "how many pods", fallback: 300, most: 1_000_000 }),
+    pods: count({ meaning: "how many pods", fallback: 300, least: 0, most: 1_000_000 }),
+    sandboxes: count({
+      meaning: "how many pods more whose apps come and go",
+      fallback: 100,
+      least: 0,
+      most: 1_000_000,
+    }),
+    changes: count({
+      meaning: "how many apps come and go in one more pod, whose run may not grow",
+      fallback: 100,
+      least: 0,
+      most: 1_000_000,
+    }),
     "at-once": count({ meaning: "how many of them at the same time", fallback: 8, most: 1000 }),
     seed: count({
       meaning: "what decides which pods there are, and what is done to them",
@@ -41,6 +54,8 @@ async function main({ options }: Arguments<typeof COMMAND.options>): Promise<num
   try {
     const [program, ...rest] = soakCommand({
       pods: options.pods,
+      sandboxes: options.sandboxes,
+      changes: options.changes,
       atOnce: options["at-once"],
       seed: options.seed,
       networks: options["no-networks"] ? "none" : "some",

@@ -1,7 +1,7 @@
 /**
  * The soak: runs, enters, stops and collects many pods at once, while it kills processes of theirs
- * and fills their disks at random. Nothing may be left of them, and no app may be killed that
- * nothing was done to.
+ * and fills their disks at random; of others, apps come and go. Nothing may be left of them, and no
+ * app may be killed that nothing was done to.
  *
  * The soak may do anything to its host, so it needs one of its own: see {@linkcode soakCommand}.
  *
@@ -16,7 +16,10 @@ import { findPodCgroups } from "./pod_cgroups.ts";
 import { ISOLATED_STAGE1, STAGE1 } from "./scenario.ts";
 import { compareHosts, readHost } from "./soak/leftovers.ts";
 import { liveThrough, type Outcome, type Site } from "./soak/life.ts";
+import { changeOften, growthOf } from "./soak/changes.ts";
 import { planSoak, type PodPlan, type SoakNetworks } from "./soak/plan.ts";
+import { liveThroughSandbox, type SandboxOutcome, type SandboxSite } from "./soak/sandbox_life.ts";
+import { planSandboxes } from "./soak/sandbox_plan.ts";
 import { Stage0 } from "./stage0.ts";
 
 /**
@@ -30,6 +33,10 @@ const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 /** The size and the seed of a soak. */
 export interface SoakArguments {
   pods: number;
+  /** How many pods have apps that come and go. */
+  sandboxes: number;
+  /** How many apps come and go in one more pod, whose `run` may not need more and more. */
+  changes: number;
   /** How many pods live at the same time. */
   atOnce: number;
   seed: number;
@@ -42,7 +49,9 @@ export interface SoakArguments {
  * not the machine's, so that everything left there can be found. The command needs the variables
  * `TMPDIR` and `STAGE1_CACHE`.
  */
-export function soakCommand({ pods, atOnce, seed, networks }: SoakArguments): string[] {
+export function soakCommand(
+  { pods, sandboxes, changes, atOnce, seed, networks }: SoakArguments,
+): string[] {
   return [
     "unshare",
     ...["--mount", "--propagation", "private", "--net"],
@@ -58,7 +67,7 @@ export function soakCommand({ pods, atOnce, seed, networks }: SoakArguments): st
       import.meta.filename!,
     ],
     ...[`--pods=${pods}`, `--at-once=${atOnce}`, `--seed=${seed}`],
-    `--networks=${networks}`,
+    ...[`--networks=${networks}`, `--sandboxes=${sandboxes}`, `--changes=${changes}`],
   ];
 }
 
@@ -70,7 +79,15 @@ async function prepareHost(networks: SoakNetworks): Promise<void> {
   if (networks !== "none") await must(["ip", "link", "set", "lo", "up"]);
 }
 
-async function soak({ pods, atOnce, seed, networks }: SoakArguments): Promise<Outcome[]> {
+/** What a soak has found. */
+interface Found {
+  outcomes: Outcome[];
+  sandboxes: SandboxOutcome[];
+}
+
+async function soak(
+  { pods, sandboxes, changes, atOnce, seed, networks }: SoakArguments,
+): Promise<Found> {
   const cache = Deno.env.get("STAGE1_CACHE")!;
   const directory = await Deno.makeTempDir({ prefix: "soak-" });
   await using isolated = await openStage0("isolated", cache);
@@ -84,14 +101,50 @@ async function soak({ pods, atOnce, seed, networks }: SoakArguments): Promise<Ou
   for (const image of ["isolated", "host"] as const) {
     await liveThrough(firstPod(image, networks), site);
   }
+  let images = 0;
+  const sandboxSite: SandboxSite = {
+    stage0: site.stage0,
+    image: () => makeImage(`${directory}/image-${images++}`),
+  };
   const before = await readHost();
-  const outcomes = await runAll(planSoak({ pods, seed, networks }), atOnce, site);
-  const cgroups = findPodCgroups(outcomes.map(({ uuid }) => uuid));
+  const outcomes = await runAll(
+    planSoak({ pods, seed, networks }),
+    atOnce,
+    (plan) => liveThrough(plan, site),
+    tellFaults,
+  );
+  const ofSandboxes = await runAll(
+    planSandboxes(sandboxes, seed),
+    atOnce,
+    (plan) => liveThroughSandbox(plan, sandboxSite),
+    tellSandboxFaults,
+  );
+  const isFlat = changes === 0 || await staysFlat(changes, sandboxSite);
+  const uuids = [...outcomes, ...ofSandboxes].map(({ uuid }) => uuid);
+  const cgroups = findPodCgroups(uuids);
+  for (let i = 0; i < images; i++) {
+    await Deno.remove(`${directory}/image-${i}`, { recursive: true });
+  }
   const left = [...compareHosts(before, await readHost()), ...cgroups];
   for (const line of left) console.log(`the host: ${line}`);
   await Deno.remove(directory, { recursive: true });
-  Deno.exitCode = left.length === 0 && outcomes.every(({ faults }) => faults.length === 0) ? 0 : 1;
-  return outcomes;
+  const isFaultless = [...outcomes, ...ofSandboxes].every(({ faults }) => faults.length === 0);
+  Deno.exitCode = left.length === 0 && isFaultless && isFlat ? 0 : 1;
+  return { outcomes, sandboxes: ofSandboxes };
+}
+
+/** Tells whether a `run` whose apps come and go needs no more in the end than at the beginning. */
+async function staysFlat(changes: number, { stage0, image }: SandboxSite): Promise<boolean> {
+  const all = await changeOften({ stage0: stage0.isolated, image }, changes, (needs) => {
+    const { memory, peak, descriptors } = needs;
+    console.log(
+      `run after ${needs.changes} apps: ${memory} KiB, at most ${peak}, ${descriptors} descriptors`,
+    );
+  });
+  const growth = growthOf(all);
+  const isFlat = growth === undefined;
+  if (!isFlat) console.log(`run: ${growth}`);
+  return isFlat;
 }
 
 function openStage0(image: PodPlan["image"], cache: string): Promise<Stage0> {
@@ -118,14 +171,19 @@ function firstPod(image: PodPlan["image"], networks: SoakNetworks): PodPlan {
   };
 }
 
-async function runAll(plans: readonly PodPlan[], atOnce: number, site: Site): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
+async function runAll<P, O extends { faults: string[] }>(
+  plans: readonly P[],
+  atOnce: number,
+  live: (plan: P) => Promise<O>,
+  tell: (outcome: O) => void,
+): Promise<O[]> {
+  const outcomes: O[] = [];
   const waiting = [...plans];
   const worker = async () => {
     for (let plan = waiting.shift(); plan; plan = waiting.shift()) {
-      const outcome = await liveThrough(plan, site);
+      const outcome = await live(plan);
       outcomes.push(outcome);
-      if (outcome.faults.length > 0) tellFaults(outcome);
+      if (outcome.faults.length > 0) tell(outcome);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
@@ -138,10 +196,17 @@ function tellFaults({ plan, uuid, killed, code, words, faults }: Outcome): void 
   for (const line of [...faults, words.trimEnd()]) console.log(`  ${line}`);
 }
 
-function tellFigures(outcomes: readonly Outcome[], seconds: number): void {
+function tellSandboxFaults({ plan, uuid, done, code, words, faults }: SandboxOutcome): void {
+  console.log(`sandbox ${plan.number}, ${uuid}, ${done.join(", ")}, run ended with ${code}:`);
+  console.log(`  ${JSON.stringify(plan)}`);
+  for (const line of [...faults, words.trimEnd()]) console.log(`  ${line}`);
+}
+
+function tellFigures({ outcomes, sandboxes }: Found, seconds: number): void {
   const plans = outcomes.map(({ plan }) => plan);
-  const faulty = outcomes.filter(({ faults }) => faults.length > 0).length;
-  console.log(`${plans.length} pods in ${seconds.toFixed(0)} s, ${faulty} with faults`);
+  const all = [...outcomes, ...sandboxes];
+  const faulty = all.filter(({ faults }) => faults.length > 0).length;
+  console.log(`${all.length} pods in ${seconds.toFixed(0)} s, ${faulty} with faults`);
   console.log(`images: ${count(plans.map(({ image }) => image))}`);
   console.log(`networks: ${count(plans.map(({ net }) => net))}`);
   console.log(`ports: ${plans.filter(({ hasPort }) => hasPort).length}`);
@@ -154,6 +219,12 @@ function tellFigures(outcomes: readonly Outcome[], seconds: number): void {
   console.log(`endings: ${count(plans.map(({ ending }) => ending))}`);
   console.log(`exit codes of run: ${count(outcomes.map(({ code }) => `${code}`))}`);
   console.log(`killed: ${count(outcomes.flatMap(({ killed }) => killed))}`);
+  console.log(`sandboxes: ${sandboxes.length}, images: ${count(sandboxes.map(imageOf))}`);
+  console.log(`changes of sandboxes: ${count(sandboxes.flatMap(({ done }) => done))}`);
+}
+
+function imageOf({ plan }: SandboxOutcome): string {
+  return plan.image;
 }
 
 function countFills(plans: readonly PodPlan[]): number {
@@ -167,15 +238,18 @@ function count(names: readonly string[]): string {
 }
 
 if (import.meta.main) {
-  const options = parseArgs(Deno.args, { string: ["pods", "at-once", "seed", "networks"] });
+  const string = ["pods", "sandboxes", "changes", "at-once", "seed", "networks"] as const;
+  const options = parseArgs(Deno.args, { string });
   const networks = options.networks as SoakNetworks;
   const start = performance.now();
   await prepareHost(networks);
-  const outcomes = await soak({
+  const found = await soak({
     pods: Number(options.pods),
+    sandboxes: Number(options.sandboxes),
+    changes: Number(options.changes),
     atOnce: Number(options["at-once"]),
     seed: Number(options.seed),
     networks,
   });
-  tellFigures(outcomes, (performance.now() - start) / 1000);
+  tellFigures(found, (performance.now() - start) / 1000);
 }

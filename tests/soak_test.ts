@@ -7,6 +7,7 @@ import { execute } from "./host.ts";
 import { NETWORK_NEEDS } from "./network_needs.ts";
 import { type Need, scenario } from "./scenario.ts";
 import { type SoakArguments, soakCommand } from "./soak.ts";
+import { growthOf } from "./soak/changes.ts";
 import { type Ended, findUnhealthy } from "./soak/health.ts";
 import { planSoak, type PodPlan } from "./soak/plan.ts";
 
@@ -37,6 +38,22 @@ Deno.test("the soak sees apps that were killed by nobody, and statuses that are 
   assertEquals(findUnhealthy(ended({ words })).length, 1);
 });
 
+Deno.test("a run that needs more and more is seen, and its first apps are not counted", () => {
+  const needs = (changes: number, memory: number, descriptors: number) => ({
+    changes,
+    memory,
+    peak: memory,
+    descriptors,
+  });
+  const first = [needs(0, 40_000, 20), needs(50, 70_000, 20)];
+  assertEquals(growthOf([...first, needs(100, 71_000, 20)]), undefined);
+  assertEquals(
+    growthOf([...first, needs(100, 70_000, 21)]),
+    "1 descriptors more after 100 apps",
+  );
+  assertEquals(growthOf([...first, needs(100, 90_000, 20)]), "20000 KiB more after 100 apps");
+});
+
 /** A soak, and what it needs. */
 interface Soak extends SoakArguments {
   title: string;
@@ -45,16 +62,24 @@ interface Soak extends SoakArguments {
   patience?: number;
 }
 
+const NO_SANDBOXES = { sandboxes: 0, changes: 0 };
+
 const SOAKS: Soak[] = [
-  { title: "pods", pods: 6, atOnce: 3, seed: 3, networks: "none", needs: [] },
+  { title: "pods", pods: 6, ...NO_SANDBOXES, atOnce: 3, seed: 3, networks: "none", needs: [] },
   {
     title: "pods with networks",
-    ...{ pods: 6, atOnce: 3, seed: 4, networks: "some" },
+    ...{ pods: 6, ...NO_SANDBOXES, atOnce: 3, seed: 4, networks: "some" },
     needs: NETWORK_NEEDS,
   },
   {
+    title: "pods with apps that come and go,",
+    ...{ pods: 0, sandboxes: 6, changes: 0, atOnce: 3, seed: 6, networks: "none" },
+    needs: [],
+    patience: 180_000,
+  },
+  {
     title: "a hundred pods, all of them with networks and ports,",
-    ...{ pods: 100, atOnce: 8, seed: 5, networks: "all" },
+    ...{ pods: 100, sandboxes: 20, changes: 0, atOnce: 8, seed: 5, networks: "all" },
     needs: [{ what: "VOLO_ALL=1", met: wantsAll(Deno.env.toObject()) }, ...NETWORK_NEEDS],
     patience: 600_000,
   },

@@ -49,7 +49,7 @@ const PATIENCE = { begin: 80_000, end: 20_000, entrypoint: 20_000, leave: 5_000 
 const GLANCE = 2;
 
 /** The isolators of pods with limits. */
-const LIMITS = [
+export const LIMITS = [
   { name: "resource/memory", value: { limit: "256Mi" } },
   { name: "resource/cpu", value: { limit: "500m" } },
 ];
@@ -131,7 +131,8 @@ async function runPod(
   return (await inTime("run", run.result, faults))?.code ?? await killHung(run);
 }
 
-async function killHung(program: Program): Promise<number> {
+/** Kills a program that hangs, and returns its exit code. */
+export async function killHung(program: Program): Promise<number> {
   program.kill("SIGKILL");
   return (await program.result).code;
 }
@@ -187,7 +188,16 @@ async function killWhenSeen(
   }
 }
 
-async function inTime<T>(what: string, work: Promise<T>, faults: string[]): Promise<T | undefined> {
+/**
+ * Waits for something that may take some time.
+ *
+ * @returns `undefined` when it takes longer, which is a fault.
+ */
+export async function inTime<T>(
+  what: string,
+  work: Promise<T>,
+  faults: string[],
+): Promise<T | undefined> {
   let timer: number | undefined;
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => {
@@ -224,7 +234,7 @@ async function waitFor(ask: () => boolean, milliseconds: number): Promise<boolea
 }
 
 /** Waits until nothing is left, or patience ends: killed processes may take a moment to end. */
-async function settle(find: () => Promise<string[]>): Promise<string[]> {
+export async function settle(find: () => Promise<string[]>): Promise<string[]> {
   const deadline = Date.now() + PATIENCE.leave;
   for (;;) {
     const found = await find();
