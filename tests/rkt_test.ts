@@ -28,12 +28,21 @@ class Rkt implements AsyncDisposable {
       `--local-config=${this.#dir}/config`,
       `--system-config=${this.#dir}/system`,
     ];
-    return [RKT!, ...options, ...args];
+    // Commands that change a pod are called experiments.
+    const experiments = ["RKT_EXPERIMENT_APP=true", "RKT_EXPERIMENT_ATTACH=true"];
+    return ["env", ...experiments, RKT!, ...options, ...args];
   }
 
   /** Runs a command of rkt. */
   call(...args: string[]): Promise<Result> {
     return execute(this.argv(...args));
+  }
+
+  /** Runs a command of rkt that has to succeed, and returns what it printed. */
+  async must(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.call(...args);
+    assertEquals(code, 0, `rkt ${args.join(" ")}: ${stderr}`);
+    return stdout;
   }
 
   /**
@@ -136,6 +145,71 @@ for (const [what, stage1, apps] of shapes) {
     await output;
     assertEquals((await rkt.call("gc", "--grace-period=0s")).code, 0);
   });
+}
+
+/** Starts a pod without apps by rkt, and waits until it is ready. */
+async function startSandbox(rkt: Rkt, { dir }: Stage, stage1: string, ...flags: string[]) {
+  const file = `${dir}/uuid`;
+  const sandbox = ["app", "sandbox", `--stage1-path=${stage1}`, `--uuid-file-save=${file}`];
+  const [program, ...args] = rkt.argv("--insecure-options=image", ...sandbox, ...flags);
+  const pipes = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
+  const child = new Deno.Command(program!, { args, ...pipes }).spawn();
+  const output = child.output();
+  await eventually("the pod's UUID", () => isFile(file));
+  const uuid = await Deno.readTextFile(file);
+  await rkt.must("status", "--wait-ready=30s", uuid);
+  return { uuid, output };
+}
+
+const sandboxes: [what: string, stage1: string, flags: string[]][] = [
+  ["in the host's namespaces", STAGE1, []],
+  ["with namespaces of its own", ISOLATED_STAGE1, ["--net=none"]],
+];
+
+for (const [what, stage1, flags] of sandboxes) {
+  scenario(
+    `rkt adds, starts, stops and removes apps of a pod ${what}`,
+    { needs: NEEDS, patience: 180_000 },
+    async (stage) => {
+      await using rkt = new Rkt(stage.dir);
+      const { uuid, output } = await startSandbox(rkt, stage, stage1, ...flags);
+      const image = await packScript(stage, "echo up; read -r line; echo got $line; exit 3");
+      await rkt.must("--insecure-options=image", "fetch", image);
+      const app = (command: string, ...args: string[]) =>
+        rkt.must("app", command, uuid, "--app=mine", ...args);
+      const stateIs = (state: string) =>
+        eventually(
+          `the state ${state}`,
+          async () => (await app("status")).includes(`state=${state}\n`),
+        );
+      for (let i = 0; i < 2; i++) {
+        const streams = ["stdin", "stdout", "stderr"].map((name) => `--${name}=stream`);
+        await rkt.must("app", "add", uuid, "example.com/app", "--name=mine", ...streams);
+        assertMatch(await app("status"), /^state=created$/m);
+        await app("start");
+        await stateIs("running");
+        const list = await rkt.must("attach", "--app=mine", "--mode=list", uuid);
+        assertEquals(list.trim().split("\n").toSorted(), ["stderr", "stdin", "stdout"]);
+        const attach = rkt.argv("attach", "--app=mine", uuid);
+        const typed = ["sh", "-c", 'echo hello | "$0" "$@"', ...attach];
+        assertMatch((await execute(typed)).stdout, /^(up\n)?got hello\n$/);
+        await stateIs("exited");
+        assertMatch(await app("status"), /^exit_code=3$/m);
+        await app("start");
+        await stateIs("running");
+        await app("stop");
+        await stateIs("exited");
+        await app("stop");
+        if (i === 0) await app("start");
+        await app("rm");
+        assertEquals((await rkt.must("app", "list", "--no-legend", uuid)).trim(), "");
+      }
+      await rkt.must("stop", uuid);
+      assertEquals((await output).code, 0);
+      await rkt.must("gc", "--grace-period=0s");
+      assertEquals(rkt.mounts(), []);
+    },
+  );
 }
 
 scenario("rkt stop --force ends a pod that will not", { needs: NEEDS }, async (stage) => {
