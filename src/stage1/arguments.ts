@@ -40,7 +40,7 @@ export const RUN = {
       value: "resolv=MODE,hosts=MODE",
       does: "tells whose they are: host, stage0, none, default",
     },
-    "mutable": { does: "says that apps come and go, as the manifest's annotation does" },
+    "mutable": { does: "says that apps come and go, as the manifest does" },
     "ipc": { value: "MODE", does: "is auto, private or parent: whose IPC an isolated pod has" },
     "help": HELP,
     "version": VERSION_FLAG,
