@@ -44,7 +44,8 @@ export function openAppEntry(pid: number, appName: string): AppEntry {
   const pids = [pid, ...childrenOf(supervisorOf(pid) ?? pid)];
   const recorded = loadProcesses().filter(({ app }) => app === appName);
   using app = openAppMatcher([appRootfs(appName)], recorded, pids);
-  const process = findProcessOf(pid, appName, app);
+  const own = recorded.map((record) => record.pid);
+  const process = findProcessOf(pid, appName, app, own);
   const mounts = openNamespace(process, "mnt");
   const root = openAppRoot(process, mounts, app);
   const open = (of: number, kind: NamespaceKind) =>
@@ -61,21 +62,30 @@ export function openAppEntry(pid: number, appName: string): AppEntry {
     pidNamespace: open(pid, "pid")[0]?.fd,
     root,
   };
-  if (findProcessOf(pid, appName, app) !== process) {
+  if (findProcessOf(pid, appName, app, own) !== process) {
     throw new Error(`app "${appName}" has just ended`);
   }
   return entry;
 }
 
-/** Finds the app's own program, or else another process of the app. */
-function findProcessOf(pid: number, appName: string, app: AppMatcher): number {
+/**
+ * Finds the app's own program, or else another process of the app. The program is no child of the
+ * supervisor's where it has a minder.
+ */
+function findProcessOf(
+  pid: number,
+  appName: string,
+  app: AppMatcher,
+  own: readonly number[],
+): number {
   const isOfApp = (pid: number) => isAppProcess(pid, app);
   if (isOfApp(pid)) return pid;
   const supervisor = supervisorOf(pid);
   if (supervisor === undefined) {
     throw new Error(`--pid: ${pid} is not a process of app "${appName}" of this pod`);
   }
-  const found = childrenOf(supervisor).find(isOfApp) ?? listProcesses().find(isOfApp);
+  const found = [...own, ...childrenOf(supervisor)].find(isOfApp) ??
+    listProcesses().find(isOfApp);
   if (found === undefined) throw new Error(`app "${appName}" does not run`);
   return found;
 }
