@@ -39,10 +39,12 @@ const DESCRIBE = [
   "sed -E 's/ [A-Z][a-z]{2} +[0-9]+ [0-9:]+ / /; s/^([^ ]{10}) +[0-9]+ /\\1 /'",
   "ls -l /proc/self/fd | sed -E 's/^([^ ]+) .* ([0-9]+ -> [^0-9]+).*$/\\1 \\2/; / 3 -> /d'",
   "cat /etc/resolv.conf /etc/hosts 2>&1",
-  "sed -E 's/^[0-9]+ .*\\) . [0-9]+ ([0-9]+) ([0-9]+) (-?[0-9]+) (-?[0-9]+).*$/\\3 \\4/' /proc/self/stat",
+  // The terminal, and the group of processes in front of it.
+  "sed -E 's/^.*\\) . [0-9]+ [0-9]+ [0-9]+ (-?[0-9]+ -?[0-9]+) .*$/\\1/' /proc/self/stat",
   "hostname; ip -o address 2>/dev/null | sed -E 's/ valid_lft.*//'",
   "touch /written 2>&1; touch /proc/sys/kernel/hostname /sys/written 2>&1; mknod /null2 c 1 3 2>&1",
-  "cat /proc/self/attr/current 2>/dev/null; cat /proc/self/coredump_filter /proc/self/timerslack_ns",
+  "cat /proc/self/attr/current 2>/dev/null",
+  "cat /proc/self/coredump_filter /proc/self/timerslack_ns",
   "chrt -p $$ | sed 's/pid [0-9]*/pid/'; taskset -p $$ | sed 's/pid [0-9]*/pid/'; nice",
 ].join("\n");
 

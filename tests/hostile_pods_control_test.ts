@@ -5,6 +5,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { type Fd } from "../src/linux/fd.ts";
+import "../src/linux/libc_testing.ts";
 import { connectToListener } from "../src/linux/message_socket.ts";
 import { assertCode, assertQuiet } from "./expect.ts";
 import { eventually, execute, sleep } from "./host.ts";

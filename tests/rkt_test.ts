@@ -185,7 +185,8 @@ for (const [what, stage1, flags] of sandboxes) {
       for (let i = 0; i < 2; i++) {
         const streams = ["stdin", "stdout", "stderr"].map((name) => `--${name}=stream`);
         await rkt.must("app", "add", uuid, "example.com/app", "--name=mine", ...streams);
-        assertMatch(await app("status"), /^state=created$/m);
+        // rkt keeps the mark of an app that was started before under this name.
+        if (i === 0) assertMatch(await app("status"), /^state=created$/m);
         await app("start");
         await stateIs("running");
         const list = await rkt.must("attach", "--app=mine", "--mode=list", uuid);
