@@ -3,9 +3,9 @@
  * host's root, and whoever holds it up holds nobody up for long.
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
-import { type Fd } from "../src/linux/fd.ts";
 import "../src/linux/libc_testing.ts";
+import { assertEquals, assertMatch } from "@std/assert";
+import type { Fd } from "../src/linux/fd.ts";
 import { connectToListener } from "../src/linux/message_socket.ts";
 import { assertCode, assertQuiet } from "./expect.ts";
 import { eventually, execute, sleep } from "./host.ts";

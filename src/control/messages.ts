@@ -44,8 +44,7 @@ export const CLIENT_PATIENCE = 30_000;
  *
  * - `pod mounts`, `pod root`, `pod terminals`, `pod nothing`: the pod's mount namespace, the root
  *   in it, its devpts, and its /dev/null;
- * - `pod pid`, `pod net`, `pod uts`, `pod ipc`, `pod cgroup`, `pod users`: its namespaces;
- * - `first cgroup`: each of the cgroups that pid 1 is in.
+ * - `pod pid`, `pod net`, `pod uts`, `pod ipc`, `pod cgroup`, `pod users`: its namespaces.
  */
 export const POD_FDS = {
   mounts: "pod mounts",
@@ -58,7 +57,6 @@ export const POD_FDS = {
   ipc: "pod ipc",
   cgroup: "pod cgroup",
   users: "pod users",
-  firstCgroup: "first cgroup",
 } as const;
 
 /**
@@ -67,15 +65,13 @@ export const POD_FDS = {
  *
  * - `mounts`, `root`: the app's mount namespace, and the root in it;
  * - `cgroup`: the `cgroup.procs` or `tasks` of each cgroup that its processes join;
- * - `syslog`: the socket behind its /dev/log;
- * - `notify`: the socket by which it tells that it is ready.
+ * - `syslog`: the socket behind its /dev/log.
  */
 export const APP_FDS = {
   mounts: "mounts",
   root: "root",
   cgroup: "cgroup",
   syslog: "syslog",
-  notify: "notify",
 } as const;
 
 /** The processes of an app, by when they run. */

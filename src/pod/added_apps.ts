@@ -23,8 +23,8 @@ import { describeError } from "../stage1/entrypoint.ts";
 import type { Debug } from "../stage1/log.ts";
 import type { RecordedProcess } from "../stage1/processes_file.ts";
 import type { Streams } from "../stream/streams.ts";
-import type { ActivePhase } from "./life.ts";
 import { FollowedProcess } from "./followed_process.ts";
+import type { ActivePhase } from "./life.ts";
 import type { PodChanges, SupervisedApps } from "./supervisor.ts";
 
 /** The requests by which a pod's apps change. */

@@ -10,7 +10,7 @@ import { type Host, mountTmpfs, must, SCRIPT, SimulatedHost, TERMINAL } from "..
 import { NETWORK_NEEDS } from "../network_needs.ts";
 import { type Mount, readMounts } from "../procfs.ts";
 import { type Need, scenario, type Stage, type StageTest } from "../scenario.ts";
-import type { App, Pod, RunFlags } from "../stage0.ts";
+import type { App, EndOptions, Pod, RunFlags } from "../stage0.ts";
 import { handler } from "./processes.ts";
 
 /** A pod that is ready to be explained and run. */
@@ -339,7 +339,11 @@ export function subjectScenario(name: string, subject: Subject, test: StageTest)
 }
 
 /** Ends a pod as its owner would. */
-export async function endPod({ pod, host }: Composed, pid: number): Promise<void> {
+export async function endPod(
+  { pod, host }: Composed,
+  pid: number,
+  options: EndOptions = {},
+): Promise<void> {
   if (host === TERMINAL) await must(["kill", `${pid}`]);
-  else await pod.stop({ force: true, ...(host ? { host } : {}) });
+  else await pod.stop({ ...options, ...(host ? { host } : {}) });
 }
