@@ -97,7 +97,13 @@ export class Program {
 
   /** Sends the program a signal, unless it has ended. */
   kill(signal: Deno.Signal): void {
-    if (!this.ended) this.#child.kill(signal);
+    if (this.ended) return;
+    try {
+      this.#child.kill(signal);
+    } catch (error) {
+      // It has ended, and nobody has been told yet.
+      if (!(error instanceof TypeError)) throw error;
+    }
   }
 
   async #finish(stdin: string | undefined): Promise<Result> {
