@@ -17,7 +17,7 @@ import { IMAGE_OPERANDS, imagesOf } from "./image_operands.ts";
 import { type Expected, inspectImage } from "./inspect.ts";
 import { developmentKeyFiles, fingerprint, keyIds, readPublicKey } from "./keys.ts";
 import { existingFile } from "./option.ts";
-import { ENTRY, VERSION } from "./project.ts";
+import { ENTRY, entryFile, VERSION } from "./project.ts";
 import { signaturesOfOthers, signedFiles } from "./release.ts";
 import { runTask } from "./run_task.ts";
 import { provideRuntime, runtimeDigest } from "./runtime.ts";
@@ -41,7 +41,10 @@ const EXPECTED: Expected = {
   runtime: (target) => runtimeDigest(target),
   codeCache: async (name, key, architecture) => {
     const runtime = await provideRuntime({ architecture });
-    return await makeCodeCache(name, bundle(`${ENTRY}/${name}.ts`), key, { architecture, runtime });
+    return await makeCodeCache(name, bundle(`${ENTRY}/${entryFile(name)}.ts`), key, {
+      architecture,
+      runtime,
+    });
   },
 };
 

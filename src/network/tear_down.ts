@@ -4,7 +4,9 @@
  * @module
  */
 
+import { removeFile } from "../linux/directory.ts";
 import { describeError } from "../stage1/entrypoint.ts";
+import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { giveBackHostPorts } from "./host_ports.ts";
 import { isNetworkPinned, pinnedNetworkPath, unpinNetwork } from "./pinned_network.ts";
 import { type CallContext, callPlugin, type RunProgram } from "./plugin.ts";
@@ -46,10 +48,14 @@ export function tearDownNetworks(tearDown: NetworkTearDown): string[] {
   return [...notes, ...forgetNetworks()];
 }
 
-/** On a disk that refuses it the record stays: a pod may be taken from its networks twice. */
+/**
+ * On a disk that refuses it the record stays: a pod may be taken from its networks twice. Others
+ * take the namespace for a mount as long as the pod directory names it.
+ */
 function forgetNetworks(): string[] {
   try {
     removeRecord();
+    removeFile(POD_PATHS.netns);
     return [];
   } catch (error) {
     return [describeError(error)];
