@@ -203,10 +203,15 @@ function tellSandboxFaults({ plan, uuid, done, code, words, faults }: SandboxOut
 }
 
 function tellFigures({ outcomes, sandboxes }: Found, seconds: number): void {
-  const plans = outcomes.map(({ plan }) => plan);
   const all = [...outcomes, ...sandboxes];
   const faulty = all.filter(({ faults }) => faults.length > 0).length;
   console.log(`${all.length} pods in ${seconds.toFixed(0)} s, ${faulty} with faults`);
+  if (outcomes.length > 0) tellPods(outcomes);
+  if (sandboxes.length > 0) tellSandboxes(sandboxes);
+}
+
+function tellPods(outcomes: readonly Outcome[]): void {
+  const plans = outcomes.map(({ plan }) => plan);
   console.log(`images: ${count(plans.map(({ image }) => image))}`);
   console.log(`networks: ${count(plans.map(({ net }) => net))}`);
   console.log(`ports: ${plans.filter(({ hasPort }) => hasPort).length}`);
@@ -219,12 +224,11 @@ function tellFigures({ outcomes, sandboxes }: Found, seconds: number): void {
   console.log(`endings: ${count(plans.map(({ ending }) => ending))}`);
   console.log(`exit codes of run: ${count(outcomes.map(({ code }) => `${code}`))}`);
   console.log(`killed: ${count(outcomes.flatMap(({ killed }) => killed))}`);
-  console.log(`sandboxes: ${sandboxes.length}, images: ${count(sandboxes.map(imageOf))}`);
-  console.log(`changes of sandboxes: ${count(sandboxes.flatMap(({ done }) => done))}`);
 }
 
-function imageOf({ plan }: SandboxOutcome): string {
-  return plan.image;
+function tellSandboxes(sandboxes: readonly SandboxOutcome[]): void {
+  console.log(`with apps that come and go: ${count(sandboxes.map(({ plan }) => plan.image))}`);
+  console.log(`changes: ${count(sandboxes.flatMap(({ done }) => done))}`);
 }
 
 function countFills(plans: readonly PodPlan[]): number {
