@@ -62,23 +62,33 @@ interface Soak extends SoakArguments {
   patience?: number;
 }
 
+const HURT = "whose processes are killed and whose disks fill at random";
+
 const NO_SANDBOXES = { sandboxes: 0, changes: 0 };
 
 const SOAKS: Soak[] = [
-  { title: "pods", pods: 6, ...NO_SANDBOXES, atOnce: 3, seed: 3, networks: "none", needs: [] },
   {
-    title: "pods with networks",
+    title: `pods ${HURT}`,
+    pods: 6,
+    ...NO_SANDBOXES,
+    atOnce: 3,
+    seed: 3,
+    networks: "none",
+    needs: [],
+  },
+  {
+    title: `pods with networks ${HURT}`,
     ...{ pods: 6, ...NO_SANDBOXES, atOnce: 3, seed: 4, networks: "some" },
     needs: NETWORK_NEEDS,
   },
   {
-    title: "pods with apps that come and go,",
+    title: "pods whose apps come and go, and whose processes are killed,",
     ...{ pods: 0, sandboxes: 6, changes: 0, atOnce: 3, seed: 6, networks: "none" },
     needs: [],
     patience: 180_000,
   },
   {
-    title: "a hundred pods, all of them with networks and ports,",
+    title: `a hundred pods, all of them with networks and ports, ${HURT}`,
     ...{ pods: 100, sandboxes: 20, changes: 0, atOnce: 8, seed: 5, networks: "all" },
     needs: [{ what: "VOLO_ALL=1", met: wantsAll(Deno.env.toObject()) }, ...NETWORK_NEEDS],
     patience: 600_000,
@@ -87,7 +97,7 @@ const SOAKS: Soak[] = [
 
 for (const { title, needs, patience, ...soak } of SOAKS) {
   scenario(
-    `${title} whose processes are killed and whose disks fill at random leave nothing`,
+    `${title} leave nothing`,
     { needs, ...(patience === undefined ? {} : { patience }) },
     async ({ dir }) => {
       const result = await execute(["env", `TMPDIR=${dir}`, ...soakCommand(soak)]);
