@@ -2,14 +2,15 @@
  * init: makes the system calls of a list, one after the other, and decides nothing.
  *
  * `run`, `enter` and `gc` write the list (src/linux/call_script.ts) to a file in memory, and start
- * this program with the number of its descriptor as the only argument. All decisions are made in
- * TypeScript.
+ * this program with two numbers of descriptors as arguments: that file's, and the one of a file for
+ * the report. All decisions are made in TypeScript.
  *
  * Every process of a pod begins as this program. So it is small and needs nothing: no libc, no
  * dynamic loader, no memory but its stack and the list. The list is mapped privately, and its
  * descriptor closed before the first call: so no process that sees this one can change its calls.
- * The report to `run` is on shared pages: the call that failed, and, on a page that children do not
- * inherit, the pid of the child that clone(2) made.
+ * Two pages are shared. On one, this program reports to `run` which call failed; it is the only
+ * page of its file, so that a process which is made to map more of what it shares (mremap(2)) finds
+ * nothing. On the other, which children do not inherit, is the pid of the child that clone(2) made.
  */
 
 #include "kernel.h"
@@ -128,14 +129,21 @@ static void carry_out(void) {
     }
 }
 
-/* The stack holds the number of arguments, the program's name, and the argument. */
+static void close_mapped(word fd) {
+    const word arguments[6] = {fd};
+    make(CLOSE, arguments);
+}
+
+/* The stack holds the number of arguments, the program's name, and the arguments. */
 __attribute__((used)) void begin(const word *stack) {
-    word fd = number_in((const char *)stack[2]);
-    map(REPORT_ADDRESS, REPORT_SIZE + CHILD_SIZE, MAP_SHARED_FIXED, fd, 0);
-    map(SCRIPT_ADDRESS, SCRIPT_SIZE, MAP_PRIVATE_FIXED, fd, REPORT_SIZE + CHILD_SIZE);
+    word list = number_in((const char *)stack[2]);
+    word reported = number_in((const char *)stack[3]);
+    map(REPORT_ADDRESS, REPORT_SIZE, MAP_SHARED_FIXED, reported, 0);
+    map(CHILD_ADDRESS, CHILD_SIZE, MAP_SHARED_FIXED, list, 0);
+    map(SCRIPT_ADDRESS, SCRIPT_SIZE, MAP_PRIVATE_FIXED, list, CHILD_SIZE);
     const word alone[6] = {CHILD_ADDRESS, CHILD_SIZE, MADV_DONTFORK};
     make(MADVISE, alone);
-    const word mapped[6] = {fd};
-    make(CLOSE, mapped);
+    close_mapped(list);
+    close_mapped(reported);
     carry_out();
 }

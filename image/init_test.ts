@@ -88,8 +88,9 @@ const TEXT_OFFSET = 0x1_0000;
 const TEXT = SCRIPT_ADDRESS + TEXT_OFFSET;
 /** The place of the names of errors, in the file of the list. */
 const ERRORS_OFFSET = 0x2_0000;
-/** The descriptor of the list: a number with two digits, so that `init` has to read both. */
+/** The descriptors of the list and the report: `init` has to read both digits of each number. */
 const FD = 12;
+const REPORT_FD = 13;
 
 /** The outcome of a list of calls. */
 interface Outcome {
@@ -98,6 +99,11 @@ interface Outcome {
   /** The call that ended the list, counted from 1, and its result. */
   report: [entry: number, result: number];
 }
+
+/** The size of a report: two words. */
+const REPORT_BYTES = 16;
+/** A script that executes a program with two files open. */
+const OPEN = `exec ${FD}<>"$1" ${REPORT_FD}<>"$2"; shift 2; exec "$@"`;
 
 /** Executes `init` with a list of calls. */
 async function runInit(machine: Machine, calls: readonly Call[], text = ""): Promise<Outcome> {
@@ -108,15 +114,17 @@ async function runInit(machine: Machine, calls: readonly Call[], text = ""): Pro
 async function runWithStderr(machine: Machine, calls: readonly Call[], text = "") {
   const directory = await Deno.makeTempDir();
   const [program, file] = [`${directory}/init`, `${directory}/list`];
+  const reported = `${directory}/report`;
   try {
     await Deno.writeFile(program, compileNative("init", machine.arch).bytes, { mode: 0o755 });
     await Deno.writeFile(file, encode(machine, calls, text));
-    const command = [...machine.emulator, program, `${FD}`];
+    await Deno.writeFile(reported, new Uint8Array(REPORT_BYTES));
+    const command = [...machine.emulator, program, `${FD}`, `${REPORT_FD}`];
     const { code, stdout, stderr } = await new Deno.Command("bash", {
-      args: ["-c", `exec ${FD}<>"$1"; shift; exec "$@"`, "bash", file, ...command],
+      args: ["-c", OPEN, "bash", file, reported, ...command],
       stdin: "null",
     }).output();
-    const [entry = 0n, result = 0n] = new BigInt64Array((await Deno.readFile(file)).buffer);
+    const [entry = 0n, result = 0n] = new BigInt64Array((await Deno.readFile(reported)).buffer);
     const report: Outcome["report"] = [Number(entry), Number(result)];
     const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     return { code, stdout: decode(stdout), stderr: decode(stderr), report };
@@ -256,9 +264,11 @@ executing("a parent ends where only the child is to go on", async (machine) => {
 });
 
 executing("the list is out of reach once it is begun", async (machine) => {
-  const read: Call = { name: "read", args: [FD, TEXT, 1] };
-  const { report } = await runInit(machine, [read, exit(0)]);
-  assertEquals(report, [1, -EBADF]);
+  for (const fd of [FD, REPORT_FD]) {
+    const read: Call = { name: "read", args: [fd, TEXT, 1] };
+    const { report } = await runInit(machine, [read, exit(0)]);
+    assertEquals(report, [1, -EBADF]);
+  }
 });
 
 executing(

@@ -96,6 +96,24 @@ for (const stance of [BY_DEFAULT, AS_USER, WITH_PRIVATE_USERS, MAY_TRACE, MAY_TR
 }
 
 scenario(
+  `a command that is changed as it begins shares no list of calls, ${MAY_TRACE.what}`,
+  { flavor: "isolated", needs: COMPILER },
+  async (stage) => {
+    // No process has the id 0.
+    await using pod = await compose(stage, MAY_TRACE, ["regrow", "0"]);
+    await startUp(pod);
+    // The attacker misses some.
+    for (let attempt = 0; attempt < 20 && spoilsOf(pod, "held") === undefined; attempt++) {
+      const command = pod.startEnter("app", TRUE);
+      await isOver(command, SOON);
+      command.kill("SIGKILL");
+    }
+    assertEquals(spoilsOf(pod, "held"), "", "no command was held as it began");
+    assertEquals(spoilsOf(pod, "list"), undefined, "a list of calls can be changed");
+  },
+);
+
+scenario(
   `pid 1 leads to no setting of the host's, ${MAY_TRACE.what}`,
   { flavor: "isolated" },
   async (stage) => {

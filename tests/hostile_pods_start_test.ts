@@ -59,8 +59,8 @@ for (const stance of [BY_DEFAULT, AS_USER, WITH_PRIVATE_USERS, MAY_TRACE, MAY_TR
       const bait = await layBait(stage.dir);
       await using pod = await attacked(stage, stance, ["hold", bait.path]);
       await eventually("the attacker", () => pod.program.stdout.includes("up"));
-      await pod.add("other", { exec: TRUE, eventHandlers: HANDLERS });
-      for (let attempt = 0; attempt < 6; attempt++) {
+      await pod.add("other", { exec: TRUE, eventHandlers: HANDLERS.slice(1) });
+      for (let attempt = 0; attempt < 1; attempt++) {
         const started = await pod.pod.apps.start("other", { env: { VOLO_SECRET: bait.secret } });
         assertQuiet(started);
         await exitOf(pod.pod, "other");
@@ -70,6 +70,25 @@ for (const stance of [BY_DEFAULT, AS_USER, WITH_PRIVATE_USERS, MAY_TRACE, MAY_TR
     },
   );
 }
+
+scenario(
+  `who changes an app that begins puts no process of the host in its place, ${MAY_TRACE.what}`,
+  { flavor: "isolated", needs: COMPILER },
+  async (stage) => {
+    await using victim = new Deno.Command("sleep", { args: ["1000"] }).spawn();
+    await using pod = await attacked(stage, MAY_TRACE, ["regrow", `${victim.pid}`]);
+    await eventually("the attacker", () => pod.program.stdout.includes("up"));
+    await pod.add("other", { exec: ["/bin/sleep", "1000"] });
+    // The attacker misses some.
+    for (let attempt = 0; attempt < 20 && spoilsOf(pod.pod, "held") === undefined; attempt++) {
+      await pod.pod.apps.start("other");
+      await pod.pod.apps.stop("other");
+    }
+    assertEquals(spoilsOf(pod.pod, "held"), "", "no process was held as it began");
+    assert(isAlive(victim.pid), "a process of the host was killed");
+    assertEquals(spoilsOf(pod.pod, "list"), undefined, "a list of calls can be changed");
+  },
+);
 
 /** How many milliseconds something may take that a process is stopped in. */
 const WHILE = 15_000;

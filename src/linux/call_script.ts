@@ -6,7 +6,9 @@
  * happen inside a new process, such as joining namespaces or giving up privileges, is therefore
  * recorded as the system calls that it consists of. `init` makes a private copy of the list and
  * carries it out. Through a page of memory that it shares with the writer of the list, it reports
- * which call ended the list, if one failed.
+ * which call ended the list, if one failed. A process that is in a pod's sight has that page too,
+ * and whoever looks into the process can have it map all of the page's file: so nothing else is in
+ * it.
  *
  * @module
  */
@@ -79,8 +81,8 @@ export const ERROR_COUNT = 134;
 /** The exit status of `init` after a call failed that may not fail. */
 export const SCRIPT_FAILURE = 254;
 
-/** Where the list begins in the file. */
-export const SCRIPT_OFFSET = REPORT_SIZE + CHILD_SIZE;
+/** Where the list begins in the file, behind the page for the child. */
+export const SCRIPT_OFFSET = CHILD_SIZE;
 
 const WORD = 8;
 /** How many arguments a call can have. */
@@ -268,13 +270,15 @@ export class CallScript {
   /**
    * Writes the list to memory that another process can map.
    *
-   * @param memory A file in memory.
    * @throws {SyscallError} when the memory cannot be written.
    * @throws {RangeError} when the list is too large.
    */
-  writeTo(memory: Fd): WrittenScript {
+  writeTo(memory: ScriptMemory): WrittenScript {
     const bytes = this.#encode();
-    syscall("pwrite64", memory.number, bytes, bytes.length, SCRIPT_OFFSET);
+    syscall("pwrite64", memory.list.number, bytes, bytes.length, SCRIPT_OFFSET);
+    // A page of a file is there as soon as the file has a part of it.
+    const nothing = new Uint8Array(2 * WORD);
+    syscall("pwrite64", memory.report.number, nothing, nothing.length, 0);
     return new WrittenScript(memory, this.#entries);
   }
 
@@ -370,15 +374,23 @@ function errorTexts(): Bytes {
   return bytes;
 }
 
+/** The files in memory by which a list is passed on. */
+export interface ScriptMemory {
+  /** A page for the number of the child, and the list. */
+  list: Fd;
+  /** The report. */
+  report: Fd;
+}
+
 /** A list that a process was given, and what that process has reported so far. */
 export class WrittenScript {
-  readonly #memory: Fd;
+  readonly #memory: ScriptMemory;
   readonly #entries: readonly Entry[];
 
   /**
-   * @param memory The file that holds the list; `init` gets it as a descriptor.
+   * @param memory Where the list is.
    */
-  constructor(memory: Fd, entries: readonly Entry[]) {
+  constructor(memory: ScriptMemory, entries: readonly Entry[]) {
     this.#memory = memory;
     this.#entries = entries;
   }
@@ -394,7 +406,7 @@ export class WrittenScript {
   failure(): SyscallError | undefined {
     const report = new BigInt64Array(2);
     const bytes = new Uint8Array(report.buffer);
-    syscall("pread64", this.#memory.number, bytes, bytes.length, 0);
+    syscall("pread64", this.#memory.report.number, bytes, bytes.length, 0);
     const [index = 0n, result = 0n] = report;
     const entry = this.#entries[Number(index) - 1];
     return entry && new SyscallError(entry.name, entry.args, Number(-result), entry.description);
@@ -409,7 +421,7 @@ export class WrittenScript {
    */
   child(): number | undefined {
     const pid = new Int32Array(1);
-    syscall("pread64", this.#memory.number, asBytes(pid), pid.byteLength, REPORT_SIZE);
+    syscall("pread64", this.#memory.list.number, asBytes(pid), pid.byteLength, 0);
     return pid[0] === 0 ? undefined : pid[0];
   }
 }

@@ -14,7 +14,6 @@ import {
   MAY_FAIL,
   ONLY_AT_EXPECTED,
   Place,
-  REPORT_SIZE,
   SCRIPT_ADDRESS,
   SCRIPT_OFFSET,
   STORES,
@@ -23,14 +22,13 @@ import {
   Within,
 } from "./call_script.ts";
 import { errnoNumber } from "./errno_table.ts";
-import type { Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
-import { makeMemoryFile } from "./memory_file.ts";
+import { ScriptFiles } from "./script_files.ts";
 import { SYSCALL_NUMBERS } from "./syscall_numbers.ts";
 
 /** A written list: its words and, at the addresses that they will have, what they point to. */
 class Memory implements Disposable {
-  readonly fd: Fd = makeMemoryFile("init");
+  readonly files = new ScriptFiles();
 
   word(entry: number, word: number): bigint {
     return this.wordAt(BigInt(SCRIPT_ADDRESS + (HEADER_WORDS + entry * ENTRY_WORDS + word) * 8));
@@ -47,23 +45,24 @@ class Memory implements Disposable {
   /** Writes the report of `init` that a call, counted from 1, has failed. */
   report(entry: number, result: number): void {
     const bytes = new Uint8Array(new BigInt64Array([BigInt(entry), BigInt(result)]).buffer);
-    syscall("pwrite64", this.fd.number, bytes, bytes.length, 0);
+    syscall("pwrite64", this.files.report.number, bytes, bytes.length, 0);
   }
 
   setChild(pid: number): void {
     const bytes = new Uint8Array(new Int32Array([pid]).buffer);
-    syscall("pwrite64", this.fd.number, bytes, bytes.length, REPORT_SIZE);
+    syscall("pwrite64", this.files.list.number, bytes, bytes.length, 0);
   }
 
   bytesAt(address: bigint, length: number): Bytes {
     const bytes = new Uint8Array(length);
     const offset = address - BigInt(SCRIPT_ADDRESS - SCRIPT_OFFSET);
-    assertEquals(syscall("pread64", this.fd.number, bytes, length, Number(offset)), length);
+    const { number } = this.files.list;
+    assertEquals(syscall("pread64", number, bytes, length, Number(offset)), length);
     return bytes;
   }
 
   [Symbol.dispose](): void {
-    this.fd[Symbol.dispose]();
+    this.files[Symbol.dispose]();
   }
 }
 
@@ -75,7 +74,7 @@ Deno.test("each call is its number, its arguments, and how to take its result", 
   script.allowing(38, "close", 8);
   script.onlyAt(3, "clone", 17, 0, 0, 0, 0);
   script.withResult("write", "x", 1);
-  script.writeTo(memory.fd);
+  script.writeTo(memory.files);
   const words = (entry: number) =>
     [0, 1, HOW_WORD, EXPECTED_WORD].map((word) => Number(memory.word(entry, word)));
   assertEquals(words(0), [SYSCALL_NUMBERS.setns, 5, 0, 0]);
@@ -93,7 +92,7 @@ Deno.test("calls carry the pass from where it is given on, in their last two arg
   script.passFilter([5n, 2n ** 63n]);
   script.call("setsid");
   assertThrows(() => script.call("ppoll", null, 0, null, null, 0), RangeError, "no room");
-  script.writeTo(memory.fd);
+  script.writeTo(memory.files);
   const last = (entry: number) => [5, 6].map((word) => memory.word(entry, word));
   assertEquals(last(0), [0n, 0n]);
   assertEquals(last(1), [5n, -(2n ** 63n)]);
@@ -107,7 +106,7 @@ Deno.test("a call can write into bytes that another call is passed", () => {
   const bytes = new TextEncoder().encode("PID=....");
   script.into("readlinkat", -100, "/proc/self", new Within(bytes, 4), 4);
   script.call("execve", "/app", [null], [bytes, null]);
-  script.writeTo(memory.fd);
+  script.writeTo(memory.files);
   const place = memory.word(0, 3);
   assertEquals(memory.textAt(place - 4n, 8), "PID=....");
   assertEquals(memory.wordAt(memory.word(1, 3)), place - 4n);
@@ -119,7 +118,7 @@ Deno.test("texts, bytes and structures are passed by the address that they will 
   script.call("execve", "/bin/é", ["a", "bc", null], [null]);
   script.call("setgroups", 1, Uint8Array.of(1, 2, 3, 4));
   script.call("openat", -100, ".", 0);
-  script.writeTo(memory.fd);
+  script.writeTo(memory.files);
   assertEquals(memory.textAt(memory.word(0, 1), 8), "/bin/é\0");
   const argv = memory.word(0, 2);
   assertEquals(memory.textAt(memory.wordAt(argv), 2), "a\0");
@@ -136,7 +135,7 @@ function failureAt(entry: number, result: number): string | undefined {
   const script = new CallScript();
   script.call("chdir", "/a");
   script.call("chdir", "/b");
-  const written = script.writeTo(memory.fd);
+  const written = script.writeTo(memory.files);
   memory.report(entry, result);
   return written.failure()?.message;
 }
@@ -160,7 +159,7 @@ Deno.test("each form of a call but the last may fail, and all by the same errors
   const forms = ["/a", "/b"].map((path) => ({ args: [path], description: `to ${path}` }));
   const allowed = [1, 2, 3, 4, 5, 133];
   script.firstOf("chdir", forms, allowed);
-  const written = script.writeTo(memory.fd);
+  const written = script.writeTo(memory.files);
   const hows = [0, 1].map((entry) => memory.word(entry, HOW_WORD));
   assertEquals(hows.map((how) => Number(how & 0xffn)), [MAY_FAIL | ALTERNATIVE, ALTERNATIVE]);
   const errors = 0x8505_0403_0201n;
@@ -169,7 +168,7 @@ Deno.test("each form of a call but the last may fail, and all by the same errors
   assertEquals(written.failure()?.message, "to /b: ENOENT, no such file or directory");
   const more = new CallScript();
   more.firstOf("chdir", forms, [...allowed, 7]);
-  assertThrows(() => more.writeTo(memory.fd), RangeError, "too many errors");
+  assertThrows(() => more.writeTo(memory.files), RangeError, "too many errors");
 });
 
 Deno.test("a call jumps to a place that comes later, and to one that was before", () => {
@@ -181,13 +180,13 @@ Deno.test("a call jumps to a place that comes later, and to one that was before"
   script.jump(before);
   script.placeHere(later);
   script.call("chdir", "/b");
-  script.writeTo(memory.fd);
+  script.writeTo(memory.files);
   const hows = [0, 1].map((entry) => Number(memory.word(entry, HOW_WORD)));
   assertEquals(hows, [JUMPS | 2 << TARGET_SHIFT, JUMPS]);
   assertEquals(memory.word(0, EXPECTED_WORD), BigInt(-ENOENT));
   const nowhere = new CallScript();
   nowhere.jump(new Place());
-  assertThrows(() => nowhere.writeTo(memory.fd), RangeError, "no place");
+  assertThrows(() => nowhere.writeTo(memory.files), RangeError, "no place");
 });
 
 Deno.test("a result is stored where a later call expects it", () => {
@@ -197,22 +196,35 @@ Deno.test("a result is stored where a later call expects it", () => {
   script.store(pid, "getpid");
   script.call("chdir", "/");
   script.onlyAt(pid, "getppid");
-  script.writeTo(memory.fd);
+  script.writeTo(memory.files);
   assertEquals(Number(memory.word(0, HOW_WORD)), STORES);
   const expected = SCRIPT_ADDRESS + (HEADER_WORDS + 2 * ENTRY_WORDS + EXPECTED_WORD) * 8;
   assertEquals(memory.word(0, EXPECTED_WORD), BigInt(expected));
   assertEquals(memory.word(2, EXPECTED_WORD), 0n);
   const unheard = new CallScript();
   unheard.store(new LaterResult(), "getpid");
-  assertThrows(() => unheard.writeTo(memory.fd), RangeError, "no call expects");
+  assertThrows(() => unheard.writeTo(memory.files), RangeError, "no call expects");
 });
 
 Deno.test("a list tells which child it made, if it made one", () => {
   using memory = new Memory();
-  const written = new CallScript().writeTo(memory.fd);
+  const written = new CallScript().writeTo(memory.files);
   assertEquals(written.child(), undefined);
   memory.setChild(77);
   assertEquals(written.child(), 77);
+});
+
+Deno.test("no file has both the report and anything else", () => {
+  using memory = new Memory();
+  memory.setChild(77);
+  const script = new CallScript();
+  script.call("close", 7);
+  const written = script.writeTo(memory.files);
+  memory.report(1, -9);
+  const { size } = Deno.statSync(`/proc/self/fd/${memory.files.report.number}`);
+  assertEquals(size, new BigInt64Array(2).byteLength);
+  assertEquals(written.child(), 77);
+  assertEquals(written.failure()?.is("EBADF"), true);
 });
 
 Deno.test("a list can be long, and what several calls point to is in it once", () => {
@@ -220,7 +232,7 @@ Deno.test("a list can be long, and what several calls point to is in it once", (
   const script = new CallScript();
   const shared = Uint8Array.of(1, 2, 3, 4);
   for (let i = 0; i < 1000; i++) script.call("setgroups", i, shared);
-  script.writeTo(memory.fd);
+  script.writeTo(memory.files);
   assertEquals(memory.word(999, 1), 999n);
   assertEquals(memory.word(999, 2), memory.word(0, 2));
   assertEquals(memory.bytesAt(memory.word(999, 2), 4), shared);
@@ -231,7 +243,7 @@ Deno.test("a structure that several calls point to is in the list once", () => {
   const script = new CallScript();
   const variables = ["A=1", null];
   for (const path of ["/a", "/b"]) script.call("execve", path, [path, null], variables);
-  script.writeTo(memory.fd);
+  script.writeTo(memory.files);
   assertEquals(memory.word(1, 3), memory.word(0, 3));
   assertEquals(memory.textAt(memory.wordAt(memory.word(1, 3)), 4), "A=1\0");
 });
@@ -240,11 +252,11 @@ Deno.test("too many arguments, too much data, and a NUL in a text are refused", 
   using memory = new Memory();
   const many = new CallScript();
   many.call("mmap", 1, 2, 3, 4, 5, 6, 7);
-  assertThrows(() => many.writeTo(memory.fd), RangeError, "mmap: too many arguments");
+  assertThrows(() => many.writeTo(memory.files), RangeError, "mmap: too many arguments");
   const large = new CallScript();
   large.call("write", 1, new Uint8Array(0x100_0000), 1);
-  assertThrows(() => large.writeTo(memory.fd), RangeError, "too much to pass on");
+  assertThrows(() => large.writeTo(memory.files), RangeError, "too much to pass on");
   const odd = new CallScript();
   odd.call("chdir", "/a\0b");
-  assertThrows(() => odd.writeTo(memory.fd), TypeError, "NUL");
+  assertThrows(() => odd.writeTo(memory.files), TypeError, "NUL");
 });

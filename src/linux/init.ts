@@ -11,7 +11,7 @@ import { closeAllAtExec } from "./close_all.ts";
 import type { SyscallError } from "./errno.ts";
 import { AT_EMPTY_PATH, closeAtExec, type Fd, keepAcrossExec } from "./fd.ts";
 import { posixSpawn, syscall } from "./libc.ts";
-import { makeMemoryFile, makeSealedCopy } from "./memory_file.ts";
+import { makeSealedCopy } from "./memory_file.ts";
 import { cloneReadOnly } from "./mount.ts";
 import { openProcess, signalProcess } from "./pidfd.ts";
 import { makePipe } from "./pipe.ts";
@@ -20,6 +20,7 @@ import { makeUndumpable } from "./process.ts";
 import { readText } from "./read_write.ts";
 import { reapEnded } from "./reap.ts";
 import { SIGCHLD, SIGKILL } from "./signal_numbers.ts";
+import { ScriptFiles } from "./script_files.ts";
 import { waitFor } from "./wait.ts";
 
 /** The last of the descriptors that every program has and keeps. */
@@ -74,11 +75,11 @@ export function openInit(path: string): Fd {
 export function startProcess({ init: path, fds, record, recordReexec }: ProcessBeginning): number {
   using opened = new DisposableStack();
   const init = opened.use(openInit(path));
-  const memory = opened.use(makeMemoryFile("init"));
+  const memory = opened.use(new ScriptFiles());
   const reexec = recordReexec && prepareReexec(path, recordReexec, opened);
   const pipe = makePipe();
   opened.use(pipe.readEnd);
-  const reexecFds = reexec ? [reexec.init, reexec.memory] : [];
+  const reexecFds = reexec ? [reexec.init, ...reexec.memory.fds] : [];
   const passed = [pipe.writeEnd, ...reexecFds, ...beyondStderr(fds)];
   const script = beginScript();
   for (const { number } of passed) closeAtExec(number, script.call);
@@ -98,7 +99,7 @@ export function startProcess({ init: path, fds, record, recordReexec }: ProcessB
 /** A second execution of `init`, and its list. */
 interface Reexec {
   init: Fd;
-  memory: Fd;
+  memory: ScriptFiles;
   written: WrittenScript;
 }
 
@@ -110,14 +111,14 @@ function prepareReexec(
   const script = beginScript();
   record(script);
   const init = opened.use(openInit(path));
-  const memory = opened.use(makeMemoryFile("init"));
+  const memory = opened.use(new ScriptFiles());
   return { init, memory, written: script.writeTo(memory) };
 }
 
 function recordReexecCall({ init, memory }: Reexec, writer: Fd, { call }: CallScript): void {
   // The process that started this one waits until the second list is done.
-  for (const { number } of [memory, writer]) keepAcrossExec(number, call);
-  call("execveat", init.number, "", ["init", `${memory.number}`, null], [null], AT_EMPTY_PATH);
+  for (const { number } of [...memory.fds, writer]) keepAcrossExec(number, call);
+  call("execveat", init.number, "", [...memory.argv, null], [null], AT_EMPTY_PATH);
 }
 
 /** A process that joins others, who may be hostile, as its last step. */
@@ -159,7 +160,7 @@ export function recordEntrance(script: CallScript): void {
  */
 export function launchProcess({ init: path, fds, record }: LaunchBeginning): number {
   using init = openInit(path);
-  using memory = makeMemoryFile("init");
+  using memory = new ScriptFiles();
   const script = beginScript();
   record(script);
   const written = script.writeTo(memory);
@@ -221,7 +222,7 @@ export function startStaying(beginning: StayingBeginning): StayingProcess {
   const { init: path, fds, record, describe } = beginning;
   using undo = new DisposableStack();
   using init = openInit(path);
-  const memory = undo.use(makeMemoryFile("init"));
+  const memory = undo.use(new ScriptFiles());
   const script = beginScript();
   if (describe) script.reportFailureAs(describe);
   record(script);
@@ -277,13 +278,13 @@ export interface Becoming extends Omit<Beginning, "init"> {
  * @throws {SyscallError} when not even `init` can be executed.
  */
 export function execProcess({ init, fds, record, describe }: Becoming): never {
-  using memory = makeMemoryFile("init");
+  using memory = new ScriptFiles();
   const script = beginScript();
   script.reportFailureAs(describe);
   record(script);
   script.writeTo(memory);
-  for (const { number } of [memory, ...beyondStderr(fds)]) keepAcrossExec(number);
-  const argv = ["init", `${memory.number}`, null];
+  for (const { number } of [...memory.fds, ...beyondStderr(fds)]) keepAcrossExec(number);
+  const argv = [...memory.argv, null];
   syscall("execveat", init.number, "", argv, [null], AT_EMPTY_PATH);
   throw new Error("execveat has returned");
 }
@@ -303,11 +304,11 @@ function beyondStderr(fds: readonly Fd[]): Fd[] {
   return fds.filter(({ number }) => number > STDERR);
 }
 
-function spawn(init: Fd, memory: Fd, passed: readonly Fd[]): number {
-  const kept = [memory, ...passed];
+function spawn(init: Fd, memory: ScriptFiles, passed: readonly Fd[]): number {
+  const kept = [...memory.fds, ...passed];
   try {
     for (const { number } of kept) keepAcrossExec(number);
-    return posixSpawn(`/proc/self/fd/${init.number}`, ["init", `${memory.number}`], []);
+    return posixSpawn(`/proc/self/fd/${init.number}`, memory.argv, []);
   } finally {
     closeAllAtExec();
   }

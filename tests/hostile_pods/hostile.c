@@ -25,6 +25,7 @@ static const struct {
     {"outgrow", outgrow},
     {"outlive", outlive},
     {"reach", reach_from},
+    {"regrow", regrow},
     {"hold", hold_processes},
     {"stop_next", stop_next},
     {"read_key", read_key},

@@ -32,6 +32,7 @@ int meddle(int argc, char **argv);
 int outgrow(int argc, char **argv);
 int outlive(int argc, char **argv);
 int read_key(int argc, char **argv);
+int regrow(int argc, char **argv);
 int siblings(int argc, char **argv);
 int spoil_programs(int argc, char **argv);
 int trace(int argc, char **argv);
