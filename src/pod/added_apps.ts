@@ -363,7 +363,10 @@ export class AddedApps implements SupervisedApps, Disposable {
   #remove(app: string, connection: Connection): void {
     if (this.#reserved.has(app)) throw new Error(`${field(app)}: it is being added`);
     const phase = this.#changes.phaseOf(app);
-    if (phase === undefined || phase === "ended") return this.#answer(app, "remove", connection);
+    if (phase === undefined || phase === "ended") {
+      this.#removeEnded(app);
+      return connection.reply();
+    }
     this.#await(app, "remove", connection);
     this.#ask(app);
   }
@@ -379,11 +382,14 @@ export class AddedApps implements SupervisedApps, Disposable {
     this.#changes.stop(app);
   }
 
-  /** Does what a client has asked for, now that an app has ended. */
+  /**
+   * Does what a client has asked for, now that an app has ended. It may be started again by now, by
+   * somebody who has waited for that, too.
+   */
   #answer(app: string, to: Waiter["to"], connection: Connection): void {
     try {
       if (to === "start") return this.#start(app, connection);
-      if (to === "remove") this.#removeEnded(app);
+      if (to === "remove") return this.#remove(app, connection);
       connection.reply();
     } catch (error) {
       connection.fail(error);

@@ -188,6 +188,21 @@ Deno.test("an app that is stopped while it is being started does not start", () 
   assertEquals(pod.done("save"), ["30 save a: 254"]);
 });
 
+Deno.test("an app that is to be started and removed when it has ended is removed", () => {
+  const pod = sandbox().begin(10, "a");
+  const stop = pod.ask(20, "stop", "a");
+  const start = pod.ask(30, "start", "a");
+  const remove = pod.ask(40, "remove", "a");
+  pod.at(50, { ended: "a", end: OK });
+  const late = pod.ask(60, "start", "a");
+  pod.at(70, { signal: SIGTERM });
+  assertEquals(pod.run(), 0);
+  assertEquals([stop.answers, remove.answers], [[DONE], [DONE]]);
+  assertEquals(start.answers.at(-1), { error: 'app "a": it was stopped before it had started' });
+  assertEquals(late.answers, [{ error: 'app "a": the pod has none of this name' }]);
+  assertEquals(pod.done("removed"), ["50 removed a"]);
+});
+
 Deno.test("a pod that is to end takes nothing more, and ends its apps backwards", () => {
   const pod = sandbox().begin(10, "a").begin(20, "b");
   pod.build(30, pod.ask(30, "add", "c"));
