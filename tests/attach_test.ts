@@ -4,6 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertPrints, assertRefused } from "./expect.ts";
 import { eventually, isThere, must, SCRIPT, sleep, TERMINAL } from "./host.ts";
 import { isAlive } from "./procfs.ts";
+import { Sandbox } from "./sandboxes.ts";
 import { scenario, type SimplePod, type Stage } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
 
@@ -72,6 +73,16 @@ scenario(
     assertMatch(logOf(pod), /^up\ngot one\nerr one\ngot two\n(end\nerr two\n|err two\nend\n)$/);
   },
 );
+
+scenario("an app with a terminal knows its type", { flavor: "either" }, async (stage) => {
+  await using sandbox = await Sandbox.open(stage);
+  for (const [name, streams] of Object.entries({ screen: TTY, pipe: STREAMS })) {
+    await sandbox.launch(name, 'echo "TERM is ${TERM-not set}"; exec sleep 100', { streams });
+  }
+  await eventually("its words", () => sandbox.log("screen").includes("TERM is xterm"));
+  await eventually("no type of a pipe", () => sandbox.log("pipe").includes("TERM is not set"));
+  await sandbox.close();
+});
 
 scenario("each stream can be attached to by itself", { flavor: "isolated" }, async (stage) => {
   await using made = await started(stage, ECHO);

@@ -13,6 +13,7 @@ import type { Pod, PodApp } from "../stage1/pod.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
 import { type ActivationPlan, planActivation } from "./activation.ts";
 import { foreignAnnotationsOf, placesOfAnnotations } from "./annotations.ts";
+import { ATTACHED_TERMINAL } from "./environment.ts";
 import { tellIgnored } from "./fields.ts";
 import type { HostFacts } from "./host_facts.ts";
 import { type IdRange, podId } from "./id_range.ts";
@@ -44,9 +45,6 @@ import {
   STREAMS,
 } from "./stdio.ts";
 import { notesOnStopTimeout } from "./stop.ts";
-
-/** What nearly every terminal understands. */
-const ATTACHED_TERMINAL = "xterm";
 
 /** What decides about an app besides its own manifests. */
 export interface AppOptions extends IsolatorOptions {

@@ -108,6 +108,9 @@ export function environmentEntries(environment: ReadonlyMap<string, string>): st
   return [...environment].map(([name, value]) => `${name}=${value}`);
 }
 
+/** What nearly every terminal understands. */
+export const ATTACHED_TERMINAL = "xterm";
+
 /**
  * Adds the type of a program's terminal, unless the app's manifest sets one.
  *

@@ -23,7 +23,7 @@ import type { Fd } from "../linux/fd.ts";
 import { setOwner } from "../linux/ownership.ts";
 import { fileSystemType, PIPEFS_MAGIC } from "../linux/stat.ts";
 import { isTerminal } from "../linux/terminal.ts";
-import { environmentEntries, withAccount } from "../plan/environment.ts";
+import { ATTACHED_TERMINAL, environmentEntries, withAccount } from "../plan/environment.ts";
 import { isolatorsOfApp, isolatorsOfPod } from "../plan/isolators.ts";
 import { needSecurityModules } from "../plan/process/security_label.ts";
 import { planAddedStart, type StartPlan } from "../plan/start.ts";
@@ -164,7 +164,7 @@ function stdioOf([stdin, stdout, stderr]: readonly Fd[]): Stdio {
 
 function launchPhase(phase: LaunchPhase, stdio: Stdio, order: Ordered): HandedProcess {
   const { plan, app, namespaces, supervisor, held, debug } = order;
-  const program = programOf(plan, phase);
+  const program = forTerminalOf(stdio, programOf(plan, phase));
   giveStreams(stdio, program, plan);
   debug(`launch ${program.exec[0]} as user ${program.credentials.uid}: ${program.field}`);
   const minding: Minding = { supervisor, oomScore: plan.isolators.oomScore?.value };
@@ -194,6 +194,13 @@ function programOf(plan: StartPlan, phase: LaunchPhase): AppProgram {
   if (phase === "running") return { ...user, exec: plan.exec, field: `${plan.field}.app` };
   const { exec, field, asRoot } = (phase === "pre-start" ? plan.preStart : plan.postStop)!;
   return { ...(asRoot ? rootOf(plan) : user), exec, field };
+}
+
+/** Whoever attaches to its terminal comes later. */
+function forTerminalOf({ hasTerminal }: Stdio, program: AppProgram): AppProgram {
+  const { environment } = program;
+  if (!hasTerminal || environment.some((entry) => entry.startsWith("TERM="))) return program;
+  return { ...program, environment: [`TERM=${ATTACHED_TERMINAL}`, ...environment] };
 }
 
 function rootOf({ environment }: StartPlan): Pick<AppProgram, "credentials" | "environment"> {

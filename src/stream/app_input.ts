@@ -41,6 +41,11 @@ export class AppInput implements Disposable {
     return this.#rest.length === 0;
   }
 
+  /** Whether it takes no more. A terminal takes more after the end of input, too. */
+  get hasEnded(): boolean {
+    return !this.#isTerminal && (this.#isEnding || this.#isClosed);
+  }
+
   /** Takes bytes of a client. */
   put(bytes: Bytes): void {
     if (this.#isClosed || this.#isEnding || bytes.length === 0) return;

@@ -153,13 +153,13 @@ export class AttachableApp implements Disposable {
    */
   endpoints(): Endpoint[] {
     this.#checkRunning();
-    return endpointsOf(this.#stdio);
+    return endpointsOf(this.#stdio).filter((it) => it !== "stdin" || !this.#input?.hasEnded);
   }
 
   /**
    * Attaches a client.
    *
-   * @throws {Error} when the app does not run, or has no such endpoints.
+   * @throws {Error} when the app does not run, or has no such endpoints, or its input has ended.
    */
   attach({ endpoints, size }: AttachRequest, listener: AttachListener): Attachment {
     this.#checkRunning();
@@ -167,6 +167,9 @@ export class AttachableApp implements Disposable {
     const missing = endpoints.find((endpoint) => !has.includes(endpoint));
     if (missing !== undefined || endpoints.length === 0) {
       throw new Error(describeMissing(this.#name, this.#stdio, missing));
+    }
+    if (endpoints.includes("stdin") && this.#input?.hasEnded) {
+      throw new Error(`app "${this.#name}": its input has ended, by a client or by the app itself`);
     }
     const ends = new Map<SocketName, Fd>();
     const sockets = new Map<SocketName, ClientSocket>();

@@ -96,9 +96,12 @@ Deno.test("all clients type for the app, and one ends its input behind what it h
   first.detach();
   settle(app);
   writeAvailable(second.socket.get("stdin")!.number, bytes("three"));
+  assertEquals(app.endpoints(), ["stdin", "stdout", "stderr"]);
   second.endInput();
   assertEquals(readFrom(stdin), "one two three");
   assertEquals(readFrom(stdin), "");
+  assertEquals(app.endpoints(), ["stdout", "stderr"]);
+  assertThrows(() => attach(app, ["stdin"]), Error, 'app "web": its input has ended');
 });
 
 Deno.test("the end of input waits until the app has taken what was sent before", () => {
