@@ -169,3 +169,26 @@ scenario("an app that nobody has added is not started", { flavor: "either" }, as
   assertRefused(result, "app-start", /nobody/);
   await sandbox.close();
 });
+
+scenario(
+  "an app that is started while it ends runs again, and has no status until it ends",
+  { flavor: "either" },
+  async (stage) => {
+    await using sandbox = await Sandbox.open(stage);
+    const annotations = [{ name: "stage1-volo/stop-timeout", value: "1" }];
+    const text = "trap '' TERM; echo up; while :; do sleep .02; done";
+    await sandbox.launch("app", text, { annotations });
+    await sandbox.prints("app");
+    const first = sandbox.processOf("app");
+    const stopped = sandbox.stop("app");
+    await sleep(200);
+    await sandbox.start("app");
+    await stopped;
+    assertEquals(isAlive(first), false);
+    await eventually("the next one", () => sandbox.processesOf("app").length > 0);
+    assertEquals(sandbox.pod.apps.status("app"), { state: "running" });
+    await sandbox.stop("app");
+    assertEquals(sandbox.pod.apps.status("app"), { state: "exited", exitCode: 137 });
+    await sandbox.close();
+  },
+);

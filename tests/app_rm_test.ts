@@ -9,11 +9,11 @@ import { isAlive } from "./procfs.ts";
 import { Sandbox, STAY } from "./sandboxes.ts";
 import { scenario } from "./scenario.ts";
 
-/** Lists the files of a pod's directory, but for logs, and what stage0 itself leaves. */
+/** Lists the files of a pod's directory, but for logs. */
 async function filesOf({ pod }: Sandbox): Promise<string[]> {
   const found = await must(["find", pod.dir, "-not", "-path", "*/rootfs/bin/*"]);
   return found.split("\n").map((path) => path.slice(pod.dir.length)).filter((path) =>
-    path !== "" && !path.startsWith("/log") && !/\/status(\/[^/]+-(created|started))?$/.test(path)
+    path !== "" && !path.startsWith("/log")
   ).toSorted();
 }
 
@@ -77,6 +77,27 @@ scenario("a name is free for another app once its app is removed", {
   }
   // People read logs of what is gone.
   assertStringIncludes(sandbox.log("app"), "third\n");
+  await sandbox.close();
+});
+
+scenario("an app is not said to run because an earlier one of its name did", {
+  flavor: "either",
+}, async (stage) => {
+  await using sandbox = await Sandbox.open(stage);
+  const { apps } = sandbox.pod;
+  await sandbox.launch("app", STAY);
+  await sandbox.remove("app");
+  assertQuiet(await sandbox.add("app", STAY));
+  assertEquals(apps.status("app"), { state: "created" });
+  await sandbox.remove("app");
+  // As `app/add` would find it where the app before was lost with `app/rm`.
+  for (const name of ["app", "app-started"]) {
+    Deno.writeTextFileSync(`${sandbox.pod.stage1Rootfs}/rkt/status/${name}`, "7\n");
+  }
+  assertQuiet(await sandbox.add("app", STAY));
+  assertEquals(apps.status("app"), { state: "created" });
+  await sandbox.start("app");
+  assertEquals(apps.status("app"), { state: "running" });
   await sandbox.close();
 });
 

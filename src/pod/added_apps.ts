@@ -47,7 +47,10 @@ export interface ChangingPod {
   streams: Pick<Streams, "addApp" | "appEnded" | "removeApp" | "withStdio">;
   /** Takes what an app needs on the disk, and begins to watch it. */
   added(app: HeldApp): void;
-  /** Has the app's status written when it ends, whatever room the disk has then. */
+  /**
+   * Has the app's status written when it ends, whatever room the disk has then. It has none until
+   * then.
+   */
   prepareStatus(app: string): void;
   /** Takes note of the process that an app has now. */
   started(app: HeldApp, pid: number, record: RecordedProcess | undefined): void;

@@ -28,6 +28,7 @@ import { APP_ADD, type AppAddArguments, type RunArguments } from "../stage1/argu
 import { describeError } from "../stage1/entrypoint.ts";
 import { type Debug, debugLog, warn } from "../stage1/log.ts";
 import { loadRun } from "../stage1/runtime_config.ts";
+import { removeStartedMark } from "../stage1/status_files.ts";
 import { buildApp, saveForEnter } from "./app.ts";
 import { planAddition } from "./plan.ts";
 
@@ -52,6 +53,7 @@ export function addApp(args: AppAddArguments): void {
   for (const line of [...notesOnFlags(args, run.args), ...plan.notes]) say(line);
   // Of an app of this name that could not be added, or removed, to its end.
   removeAppCgroups(uuid, args.app, debug);
+  removeStartedMark(args.app);
   try {
     using app = build(plan, podRoot, sources, debug);
     client.ask({ added: app.description }, Done, app.fds);

@@ -49,7 +49,7 @@ export class PodRecords {
   }
 
   /**
-   * Takes the space of the next status of an app.
+   * Takes the space of the next status of an app, which has none until it ends.
    *
    * @throws {Error} when the disk has no space.
    */

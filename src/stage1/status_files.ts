@@ -20,13 +20,17 @@ import { POD_PATHS } from "./pod_directory.ts";
 const PLACEHOLDER = textOf(255);
 
 /**
- * Takes the space of an app's status.
+ * Takes the space of an app's status. One that is there is removed: it is of an earlier start, or
+ * of an earlier app of the name.
  *
  * @param statuses The directory of the statuses.
- * @throws {Error} when the disk has no space.
+ * @throws {Error} when the disk has no space, or the directory cannot be changed.
  */
 export function prepareStatus(statuses: Fd, app: string): void {
-  writing(app, () => prepareFileAt(statuses, app, PLACEHOLDER));
+  writing(app, () => {
+    prepareFileAt(statuses, app, PLACEHOLDER);
+    removeAt(statuses, app);
+  });
 }
 
 /**
@@ -53,12 +57,25 @@ export function saveStatus(statuses: Fd, app: string, status: number): void {
 }
 
 /**
- * Removes the status of an app that is no longer the pod's, if it is there.
+ * Removes all that is known of an app that is no longer the pod's: its status, and the marks by
+ * which rkt knows that it was added and started, which rkt itself leaves.
+ *
+ * @throws {SyscallError} when something cannot be removed.
+ */
+export function removeStatus(app: string): void {
+  // An app that seems to have been started, and not to have ended, seems to run.
+  removeFile(`${POD_PATHS.statuses}/${app}-created`);
+  removeStartedMark(app);
+  removeFile(`${POD_PATHS.statuses}/${app}`);
+}
+
+/**
+ * Removes the mark by which rkt knows that an app has been started, if it is there.
  *
  * @throws {SyscallError} when it cannot be removed.
  */
-export function removeStatus(app: string): void {
-  removeFile(`${POD_PATHS.statuses}/${app}`);
+export function removeStartedMark(app: string): void {
+  removeFile(`${POD_PATHS.statuses}/${app}-started`);
 }
 
 function textOf(status: number): string {
