@@ -90,6 +90,31 @@ scenario(
   },
 );
 
+scenario(
+  "no device is opened that an app puts in the place of the file in which users are looked up",
+  { flavor: "isolated", needs: COMPILER },
+  async (stage) => {
+    const text = "mkdir /dev/work /dev/nodes; echo hero:x:77:77::/:/bin/sh >/dev/work/passwd; " +
+      `mknod /dev/nodes/passwd c 1 5; exec ${HOSTILE} exchange /dev /dev/nodes`;
+    await using pod = await stage.stage0.sandbox({});
+    const program = await pod.startSandbox();
+    const app = { exec: ["/bin/sh", "-c", text] };
+    assertQuiet(await pod.apps.add({ image: await hostileImage(stage), name: "app", app }));
+    assertQuiet(await pod.apps.start("app"));
+    await eventually("the attacker", () => program.stdout.includes("up"));
+    const image = await stage.image({ files: { "/etc/passwd": { link: "/dev/work/passwd" } } });
+    const outcomes = new Set<string>();
+    for (let attempt = 0; attempt < 12; attempt++) {
+      const name = `other-${attempt}`;
+      const { stderr } = await pod.apps.add({ image, name, app: { user: "hero", group: "0" } });
+      outcomes.add(stderr.replace(/^.*passwd of the app: /, ""));
+    }
+    outcomes.delete("");
+    outcomes.delete("not a regular file\n");
+    assertEquals([...outcomes], []);
+  },
+);
+
 /** How many milliseconds something may take that a process is stopped in. */
 const WHILE = 15_000;
 

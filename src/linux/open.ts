@@ -76,6 +76,19 @@ export function openInRoot(root: Fd, path: string, flags: number): Fd {
 }
 
 /**
+ * Opens a regular file of an app's for reading that has been found by its path, and not what has
+ * its path by now: that may be a device of the host's. Nobody who has the file open is waited for.
+ *
+ * Call this while /proc is the host's.
+ *
+ * @param file The file, open as a path.
+ * @throws {SyscallError} when it cannot be opened; `EAGAIN` where somebody has a lease on it.
+ */
+export function openFound(file: Fd): Fd {
+  return openFile(`/proc/self/fd/${file.number}`, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+}
+
+/**
  * Opens a path below a directory, and refuses links on the way: openat2(2) with `RESOLVE_BENEATH`
  * and `RESOLVE_NO_SYMLINKS`.
  *

@@ -12,7 +12,7 @@
 import { failedWith, SyscallError } from "../linux/errno.ts";
 import { isOwnMachine, machineName, readExecutable } from "../linux/executable.ts";
 import type { Fd } from "../linux/fd.ts";
-import { O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY, openFile, openInRoot } from "../linux/open.ts";
+import { O_PATH, openFound, openInRoot } from "../linux/open.ts";
 import { readAt } from "../linux/read_write.ts";
 import { isMountedNoexec, statFd } from "../linux/stat.ts";
 import { quoteText } from "../linux/text.ts";
@@ -82,8 +82,7 @@ export function absolutePath(path: string, directory: string): string {
 
 function obstacleOfFile(file: Fd, app: AppFiles, depth: number): string | undefined {
   if (isMountedNoexec(file)) return "is on a file system that is mounted noexec";
-  // By the descriptor: what was looked at, a regular file, is what is read, and nothing else.
-  using fd = openFile(`/proc/self/fd/${file.number}`, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  using fd = openFound(file);
   const executable = readExecutable((offset, length) => readAt(fd, offset, length));
   switch (executable.kind) {
     case "empty":

@@ -11,7 +11,7 @@
 import type { Credentials } from "../linux/credentials.ts";
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
-import { O_NONBLOCK, O_PATH, O_RDONLY, openInRoot } from "../linux/open.ts";
+import { O_PATH, openFound, openInRoot } from "../linux/open.ts";
 import { readText } from "../linux/read_write.ts";
 import { statFd } from "../linux/stat.ts";
 import { quoteText } from "../linux/text.ts";
@@ -240,8 +240,7 @@ function readDatabase(root: Fd, path: string): string | undefined {
   try {
     using entry = openInRoot(root, path, O_PATH);
     if (statFd(entry).kind !== "file") throw new Error("not a regular file");
-    // Should a FIFO take the file's place now, opening it does not wait for a writer.
-    using fd = openInRoot(root, path, O_RDONLY | O_NONBLOCK);
+    using fd = openFound(entry);
     return readText(fd, LARGEST_DATABASE);
   } catch (error) {
     if (failedWith(error, "ENOENT")) return undefined;
