@@ -5,6 +5,7 @@
  * @module
  */
 
+import { sleep } from "../host.ts";
 import { readStatus } from "../procfs.ts";
 import { Sandbox, STAY } from "../sandboxes.ts";
 import type { Stage } from "../scenario.ts";
@@ -24,6 +25,12 @@ export interface Needs {
 const BETWEEN = 50;
 
 /**
+ * How many milliseconds to wait before each look: `run` gives memory back once nothing has happened
+ * for three seconds. Until then, garbage counts as memory.
+ */
+const REST = 4_000;
+
+/**
  * Has apps come and go.
  *
  * @param times How often, rounded up to whole looks.
@@ -41,6 +48,7 @@ export async function changeOften(
   const all: Needs[] = [];
   for (let changes = 0;; changes++) {
     if (changes % between === 0) {
+      await sleep(REST);
       all.push(needsOf(sandbox, changes));
       tell(all.at(-1)!);
       if (changes >= times) break;
@@ -69,7 +77,7 @@ function needsOf({ run }: Sandbox, changes: number): Needs {
 }
 
 /** How many KiB more memory `run` may have in the end than after the first apps. */
-const MORE_MEMORY = 8 * 1024;
+const MORE_MEMORY = 1024;
 
 /**
  * Tells what `run` needs more and more of. The first apps fill caches: they are not counted.
