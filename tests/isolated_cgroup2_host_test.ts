@@ -86,6 +86,50 @@ machineScenario("pod and app have cgroups of their own, with the limits of the a
   ]);
 });
 
+/** Manifests of a pod that begins without its app, and gets it later. */
+const MUTABLE = JSON.stringify([{ name: "coreos.com/rkt/stage1/mutable", value: "true" }]);
+const SANDBOX = `
+  cp $dir/pod $dir/later
+  sed -i 's|"apps":|"annotations":${MUTABLE},"apps":|' $dir/later
+  echo '{"acVersion":"0.8.11","acKind":"PodManifest","apps":[],"annotations":${MUTABLE}}' >$dir/pod
+  start --mutable 2>&1
+  until [ -L $dir/stage1/rootfs/rkt/supervisor-status ]; do sleep .1; done
+  cp $dir/later $dir/pod
+  app() { name=app-$1; shift; (become $name --app=app "$@"); }`;
+
+machineScenario("an app that is added to a pod has cgroups and limits, and is removed with them", {
+  script: `
+    cat /proc/self/cgroup /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max
+    grep -c " - cgroup2 " /proc/self/mountinfo
+    (tail -c 100000000 /dev/zero) 2>/dev/null; echo survived; exec sleep 100`,
+  app: { isolators: [MEMORY, CPU] },
+  commands: `
+    ${TREE}
+    join service/one
+    { ${SANDBOX}
+    } >/tmp/out 2>&1
+    tree
+    app add --uuid=$uuid && app start
+    until grep -q survived /tmp/out && grep -q "killed for memory" /tmp/out; do sleep .1; done
+    tree
+    app stop; cat $dir/stage1/rootfs/rkt/status/app; echo
+    app start; app rm; tree
+    stop; wait $pod; echo "run $?"; collect; tree
+    sed 's/^\\[[^]]*\\] app[^:]*: //' /tmp/out | sort -u`,
+}, (result) => {
+  assertQuiet(result);
+  const pod = "/sys/fs/cgroup/service/POD";
+  const ofPod = [pod, `${pod}/init`];
+  const limit = "apps[0].app.isolators[0] (resource/memory)";
+  assertEquals(result.stdout.trimEnd().split("\n"), [
+    ...[...ofPod, pod, `${pod}/app-app`, `${pod}/init`],
+    ...["0", "", ...ofPod, "run 0"],
+    ...["0::/", "1", "33554432", "50000 100000", "Killed"],
+    `run: ${limit}: killed for memory: 1 process of app "app": the limit is 32 MiB`,
+    "survived",
+  ]);
+});
+
 machineScenario("the commands of docs/figures.md read what an app uses", {
   script: "head -c 3000000 /dev/zero | tail -c 3000000 | wc -c; echo ready; exec sleep 100",
   app: { isolators: [MEMORY, { name: "resource/cpu", value: { limit: "2000m" } }, IOPS] },
