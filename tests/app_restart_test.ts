@@ -129,6 +129,9 @@ scenario(
     await sandbox.start("app");
     await sandbox.ends("app");
     await sandbox.prints("app", "pre-start\napp\npost-stop\npre-start\napp\n");
+    await sandbox.stop("app");
+    // The last handler has ended before it could be looked at, which is nothing to tell of.
+    assertEquals(sandbox.run.stderr.match(/^run: .*/gm), null);
     await sandbox.close();
   },
 );

@@ -27,7 +27,8 @@ export class FollowedProcess implements SupervisedProcess {
   /**
    * @param minder The socket of its minder's, which belongs to this from now on.
    * @param held The process, which belongs to this as well; `undefined` if it has yet to begin.
-   * @param begun Called when a process has begun that had yet to.
+   * @param begun Called when a process has begun that had yet to. Its id is no other's meanwhile,
+   * also if it has ended.
    */
   constructor(minder: Fd, held: HeldProcess | undefined, begun: (pid: number) => void) {
     this.#minder = new Minder(minder, held === undefined);
@@ -83,7 +84,7 @@ export class FollowedProcess implements SupervisedProcess {
   /** A process that there is no descriptor for ends with its minder, when this is disposed of. */
   #takeNews(): MinderNews | undefined {
     try {
-      return this.#minder.news();
+      return this.#minder.news(this.#begun);
     } catch (error) {
       if (!failedWith(error, "EMFILE", "ENFILE", "ENOMEM")) throw error;
       return { end: { signal: SIGKILL } };
@@ -93,7 +94,6 @@ export class FollowedProcess implements SupervisedProcess {
   #begin(begun: HeldProcess): void {
     this.#held = begun;
     if (this.#isKilled) this.signal(SIGKILL);
-    this.#begun(begun.pid);
   }
 }
 

@@ -10,7 +10,7 @@ import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { openProcess, signalProcess } from "../linux/pidfd.ts";
 import { makePipe } from "../linux/pipe.ts";
 import { POLLIN, waitForEvents } from "../linux/poll.ts";
-import { childrenOf, listProcesses, parentOf } from "../linux/proc.ts";
+import { childrenOf, listProcesses, parentOf, startOf } from "../linux/proc.ts";
 import { readKernelFile, readText } from "../linux/read_write.ts";
 import { SIGKILL, SIGTERM } from "../linux/signal_numbers.ts";
 import { type End, endOf, waitFor } from "../linux/wait.ts";
@@ -251,6 +251,25 @@ Deno.test("a held process begins when it is told to, and its end is told", root,
     assertEnds(news.begun.process);
     assertEquals(minder.awaitEnd(news.begun.pid), { status: 5 });
     assertEquals(bench.output(), "begun\n");
+  });
+});
+
+Deno.test("a held process that has begun can be looked at, also when it has ended", root, () => {
+  withBench((bench) => {
+    using minder = new Minder(launchHeld(bench.shell("exit 5"), bench, (call) => call), true);
+    minder.go();
+    waitForEvents([{ fd: minder.fd, events: POLLIN }], 1000);
+    let seen: string | undefined;
+    const look = (pid: number) => {
+      using process = openProcess(pid)!;
+      assertEnds(process);
+      seen = startOf(pid);
+    };
+    const news = minder.news(look);
+    assert(news && "begun" in news);
+    using _process = news.begun.process;
+    assertEquals(endOfMinded(minder), { status: 5 });
+    assert(seen !== undefined);
   });
 });
 

@@ -70,10 +70,12 @@ export class Minder implements Disposable {
   /**
    * Takes what the minder has told, without waiting. After an end there is no more.
    *
+   * @param look Looks at a process that has begun, whose id is no other's meanwhile, also if it has
+   * ended.
    * @throws {SyscallError} when there is no descriptor left for a process that has begun. The
    * minder is to be disposed of then, and the process with it.
    */
-  news(): MinderNews | undefined {
+  news(look: (pid: number) => void = () => {}): MinderNews | undefined {
     if (this.#end) return undefined;
     const message = readMessage(this.#socket);
     if (message === undefined) return undefined;
@@ -81,9 +83,13 @@ export class Minder implements Disposable {
     const { pid, status } = message;
     if (!this.#isHeld || pid === 0) return { end: this.#end = decodeEnd(status) };
     this.#isHeld = false;
+    // Its minder waits for it no sooner than it gets its byte: only a minder's death takes it away.
     const process = openProcess(pid);
-    sendByte(this.#socket);
-    // Its minder waits for it no sooner, so only a minder's death takes it away.
+    try {
+      if (process) look(pid);
+    } finally {
+      sendByte(this.#socket);
+    }
     return process ? { begun: { pid, process } } : { end: this.#end = KILLED };
   }
 
