@@ -116,3 +116,46 @@ scenario("a target that is exchanged is never a place on the host", {
     assertEquals(paths(), before);
   }
 });
+
+scenario("who exchanges a target that is made in a volume opens nobody's directory", {
+  flavor: "either",
+  needs: COMPILER,
+}, async (stage) => {
+  const image = await hostileImage(stage);
+  const shared = `${stage.dir}/shared`;
+  const inner = `${stage.dir}/inner`;
+  for (const directory of [shared, inner]) await Deno.mkdir(directory);
+  await Deno.chmod(shared, 0o777);
+  await using attacker = await stage.stage0.prepare({
+    apps: [{
+      image,
+      name: "app",
+      app: { user: "1000", group: "1000", exec: [HOSTILE, "exchange_made", "/v"] },
+      mounts: [{ volume: "v", path: "/v" }],
+    }],
+    volumes: [{ name: "v", kind: "host", source: shared }],
+  });
+  await startUp(attacker);
+  for (let attempt = 0; attempt < 6; attempt++) {
+    const own = `${shared}/private`;
+    await Deno.mkdir(own, { mode: 0o700 });
+    const { ino } = await Deno.stat(own);
+    await using pod = await stage.stage0.prepare({
+      apps: [{
+        image,
+        name: "app",
+        app: { exec: ["/bin/true"] },
+        mounts: [{ volume: "v", path: "/v" }, { volume: "inner", path: "/v/work" }],
+      }],
+      volumes: [
+        { name: "v", kind: "host", source: shared },
+        { name: "inner", kind: "host", source: inner },
+      ],
+    });
+    // A refusal is as good.
+    await pod.run();
+    const found = ["work", "private"].map((name) => Deno.statSync(`${shared}/${name}`));
+    assertEquals(found.find((it) => it.ino === ino)!.mode! & 0o777, 0o700);
+    for (const name of ["work", "private"]) await Deno.remove(`${shared}/${name}`);
+  }
+});

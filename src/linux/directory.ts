@@ -7,8 +7,7 @@
 import { failedWith } from "./errno.ts";
 import { AT_FDCWD, Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
-import { O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY, openAt, openFile } from "./open.ts";
-import { setMode } from "./ownership.ts";
+import { O_DIRECTORY, O_PATH, O_RDONLY, openAt, openFile } from "./open.ts";
 import { S_IFCHR } from "./stat.ts";
 import { decodeText } from "./text.ts";
 
@@ -36,14 +35,18 @@ export function exchangeAt(directory: Fd, one: string, other: string): void {
 }
 
 /**
- * Makes a directory with mode 0755, whatever the umask: mkdirat(2).
+ * Makes a directory with mode 0755, whatever the umask: mkdirat(2). Its name is not looked up
+ * again: somebody else may have given it to another directory by then.
  *
  * @throws {SyscallError} `EEXIST` when something has this name.
  */
 export function makeDirectoryAt(directory: Fd, name: string): void {
-  syscall("mkdirat", directory.number, name, 0o755);
-  using made = openAt(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  setMode(made, 0o755);
+  const umask = syscall("umask", 0);
+  try {
+    syscall("mkdirat", directory.number, name, 0o755);
+  } finally {
+    syscall("umask", umask);
+  }
 }
 
 /**

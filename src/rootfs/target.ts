@@ -4,7 +4,7 @@
  * @module
  */
 
-import { makeDirectoryAt } from "../linux/directory.ts";
+import { makeDirectoryAt, unlessThere } from "../linux/directory.ts";
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import {
@@ -43,6 +43,12 @@ export interface AppRoot {
   /** The owner of what is made in its own mounts; this process's user if `undefined`. */
   owner: Owner | undefined;
 }
+
+/**
+ * The most files and directories that are made for one target: its path has fewer names. Somebody
+ * who shares a volume may remove what is made there.
+ */
+const MOST_MADE = 4096;
 
 /** The most symbolic links that the kernel itself follows in one path: path_resolution(7). */
 export const MOST_LINKS = 40;
@@ -164,7 +170,7 @@ function openOrMake(
 ): Fd {
   let wanted = path;
   let links = 0;
-  for (;;) {
+  for (let made = 0; made < MOST_MADE; made++) {
     const found = tryOpen(root.fd, wanted);
     if (found !== undefined) return found;
     const { parent, parentPath, name, rest } = firstMissing(root.fd, wanted);
@@ -177,12 +183,13 @@ function openOrMake(
     if (!mayMake(statFd(parent).mountId)) {
       throw new Error(`${path} is not there, and would have to be made on the host`);
     }
-    if (rest.length > 0) {
-      makeAt(root, parent, name, "directory");
-    } else {
-      makeLast(parent, name);
-    }
+    // Somebody who shares a volume may make the same at the same time.
+    unlessThere(() => {
+      if (rest.length > 0) makeAt(root, parent, name, "directory");
+      else makeLast(parent, name);
+    });
   }
+  throw new Error(`${path}: what is made there is removed again`);
 }
 
 /** Finds the longest beginning of a path that exists, and the first name after it. */

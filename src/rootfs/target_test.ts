@@ -50,6 +50,43 @@ Deno.test("a target that is there already is left as it is", () => {
   });
 });
 
+/** Mounts in which a directory is removed as soon as it has been made. */
+class Removing extends Set<number> {
+  #looks = 0;
+
+  constructor(readonly path: string) {
+    super();
+  }
+
+  /** Is asked before a directory is made, and whether it is to be given away. */
+  override has(): boolean {
+    if (this.#looks++ % 2 === 0) return true;
+    Deno.removeSync(this.path);
+    return false;
+  }
+}
+
+Deno.test("a target that somebody removes again and again is an error at last", () => {
+  withRoot(({ root, path }) => {
+    const owner = { uid: 0, gid: 0 };
+    const app = { ...own(root), ownMounts: new Removing(`${path}/data`), owner };
+    const message = "/data: what is made there is removed again";
+    assertThrows(() => openTarget(app, "/data", "directory"), Error, message);
+  });
+});
+
+Deno.test("a target that somebody else makes at the same time is taken", () => {
+  withRoot(({ root, path }) => {
+    const ownMounts = new Set<number>();
+    ownMounts.has = () => {
+      Deno.mkdirSync(`${path}/data`);
+      return true;
+    };
+    using fd = openTarget({ ...own(root), ownMounts }, "/data", "directory");
+    assertEquals(pathOf(fd), `${Deno.realPathSync(path)}/data`);
+  });
+});
+
 Deno.test("made directories have mode 0755 whatever the umask", () => {
   withRoot(({ root, path }) => {
     const before = Deno.umask(0o077);

@@ -16,6 +16,7 @@ static const struct {
     {"calls_32", make_calls_32},
     {"exchange", exchange},
     {"exchange_late", exchange_late},
+    {"exchange_made", exchange_made},
     {"flood_syslog", flood_syslog},
     {"leaderless", leaderless},
     {"linger", linger},

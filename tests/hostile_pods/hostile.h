@@ -18,6 +18,7 @@ int breed(int argc, char **argv);
 int call_control(int argc, char **argv);
 int exchange(int argc, char **argv);
 int exchange_late(int argc, char **argv);
+int exchange_made(int argc, char **argv);
 int reach_from(int argc, char **argv);
 int hold_processes(int argc, char **argv);
 int flood_syslog(int argc, char **argv);
