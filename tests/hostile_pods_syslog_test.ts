@@ -1,6 +1,7 @@
 /** Tests of hostile pods: whoever attacks `/dev/log` reaches the own log alone. */
 
 import { assert, assertEquals } from "@std/assert";
+import { assertQuiet } from "./expect.ts";
 import { eventually, sleep } from "./host.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { annotateApp } from "./journal.ts";
@@ -67,6 +68,27 @@ scenario(
     }
     const good = await Deno.readTextFile(`${pod.dir}/log/good.log`);
     assertEquals(good.trimEnd().split(" ").slice(-2), ["me:", "hello"]);
+  },
+);
+
+scenario(
+  "an app that sends /dev/log a connection that lingers leaves nothing open when it is removed",
+  { flavor: "isolated", needs: COMPILER },
+  async (stage) => {
+    const image = await hostileImage(stage);
+    await using pod = await stage.stage0.sandbox({});
+    const program = await pod.startSandbox();
+    const before = pathsHeldBy(program.pid).length;
+    for (const other of ["kept", "sent"]) {
+      const app = { exec: [HOSTILE, "linger", other, "/dev/log"] };
+      assertQuiet(await pod.apps.add({ image, name: other, app }));
+      assertQuiet(await pod.apps.start(other));
+      await eventually("the message", () => program.stderr.includes(`${other}: ${REFUSED}`));
+      const asked = Date.now();
+      assertQuiet(await pod.apps.rm(other));
+      assert(Date.now() - asked < 5_000);
+      assertEquals(pathsHeldBy(program.pid).length, before);
+    }
   },
 );
 

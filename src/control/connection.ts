@@ -41,8 +41,13 @@ export interface Connection {
    */
   send(message: ServerMessage, fds?: readonly NamedFd[]): boolean;
 
-  /** Sends the last message, by default `ok`, and ends the connection. */
-  reply(message?: ServerMessage, fds?: readonly NamedFd[]): void;
+  /**
+   * Sends the last message, by default `ok`, and ends the connection. A message whose descriptors
+   * the kernel refuses is sent without them.
+   *
+   * @returns Whether it was sent as a whole.
+   */
+  reply(message?: ServerMessage, fds?: readonly NamedFd[]): boolean;
 
   /**
    * Tells the client why nothing came of its request, and ends the connection.
@@ -122,9 +127,11 @@ export class ServedConnection implements Connection {
     }
   }
 
-  reply(message: ServerMessage = { ok: {} }, fds: readonly NamedFd[] = []): void {
-    this.send(message, fds);
+  reply(message: ServerMessage = { ok: {} }, fds: readonly NamedFd[] = []): boolean {
+    const isSent = this.send(message, fds);
+    if (!isSent && fds.length > 0) this.send(message);
     this.#close();
+    return isSent;
   }
 
   fail(why: unknown): void {

@@ -65,7 +65,8 @@ export const POD_FDS = {
  *
  * - `mounts`, `root`: the app's mount namespace, and the root in it;
  * - `cgroup`: the `cgroup.procs` or `tasks` of each cgroup that its processes join;
- * - `syslog`: the socket behind its /dev/log.
+ * - `syslog`: the socket behind its /dev/log. `app-rm` gets it back if there are files in it, which
+ *   only a process that ends may close.
  */
 export const APP_FDS = {
   mounts: "mounts",

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import * as z from "zod/mini";
 import { type Schema, schema } from "../appc/schema.ts";
 import { asBytes } from "../linux/bytes.ts";
-import type { Fd } from "../linux/fd.ts";
+import { Fd } from "../linux/fd.ts";
 import { syscall } from "../linux/libc.ts";
 import { connectToListener, sendMessage } from "../linux/message_socket.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
@@ -213,6 +213,17 @@ Deno.test("descriptors come by their names, and those that nobody takes are clos
       assertEquals(statFd(net).identity, statFd(root).identity);
     }
     assertEquals(openDescriptors(), before);
+  }));
+
+Deno.test("an answer whose descriptors cannot be sent comes without them", () =>
+  serving((server) => {
+    using client = new ControlClient();
+    client.send({ do: "remove", app: "web" });
+    server.turn();
+    const closed = new Fd(1_000_000);
+    assertEquals(server.asked[0]!.connection.reply({ ok: {} }, [["syslog", closed]]), false);
+    using fds = client.receive(Done, 0).fds;
+    assertEquals(fds.takeIfThere("syslog"), undefined);
   }));
 
 Deno.test("names of the kernel's that are no UTF-8 arrive as they are", () =>

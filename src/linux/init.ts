@@ -19,8 +19,8 @@ import { POLLIN, waitForEvents } from "./poll.ts";
 import { makeUndumpable } from "./process.ts";
 import { readText } from "./read_write.ts";
 import { reapEnded } from "./reap.ts";
-import { SIGCHLD, SIGKILL } from "./signal_numbers.ts";
 import { ScriptFiles } from "./script_files.ts";
+import { SIGCHLD, SIGKILL } from "./signal_numbers.ts";
 import { waitFor } from "./wait.ts";
 
 /** The last of the descriptors that every program has and keeps. */

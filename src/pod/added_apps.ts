@@ -244,7 +244,7 @@ export class AddedApps implements SupervisedApps, Disposable {
     if (!this.#apps.has(app)) throw new Error(`${field(app)}: the pod has none of this name`);
     if (this.#starts.has(app)) throw new Error(`${field(app)}: it is being started`);
     const phase = this.#changes.phaseOf(app);
-    if (phase === "running" && !this.#asked.has(app)) return connection.reply();
+    if (phase === "running" && !this.#asked.has(app)) return void connection.reply();
     if (phase !== "ended") return this.#await(app, "start", connection);
     this.#pod.prepareStatus(app);
     this.#starts.set(app, { connection, isLaunching: false });
@@ -357,7 +357,7 @@ export class AddedApps implements SupervisedApps, Disposable {
   /** rkt stops each app before it removes it, and takes no other answer than that it has ended. */
   #stop(app: string, connection: Connection): void {
     const phase = this.#changes.phaseOf(app);
-    if (phase === undefined || phase === "ended") return connection.reply({ ok: {} });
+    if (phase === undefined || phase === "ended") return void connection.reply({ ok: {} });
     this.#await(app, "stop", connection);
     this.#ask(app);
   }
@@ -367,8 +367,7 @@ export class AddedApps implements SupervisedApps, Disposable {
     if (this.#reserved.has(app)) throw new Error(`${field(app)}: it is being added`);
     const phase = this.#changes.phaseOf(app);
     if (phase === undefined || phase === "ended") {
-      this.#removeEnded(app);
-      return connection.reply();
+      return replyWith(this.#removeEnded(app), connection);
     }
     this.#await(app, "remove", connection);
     this.#ask(app);
@@ -399,29 +398,38 @@ export class AddedApps implements SupervisedApps, Disposable {
     }
   }
 
-  #removeEnded(name: string): void {
+  /** @returns What only a process that ends may close, if there is such. */
+  #removeEnded(name: string): Fd | undefined {
     const app = this.#apps.get(name);
-    if (app === undefined) return;
+    if (app === undefined) return undefined;
     this.#pod.end(app);
     this.#apps.delete(name);
     this.#changes.remove(name);
-    this.#orTell(name, () => this.#pod.streams.removeApp(name));
+    const left = this.#orTell(name, () => this.#pod.streams.removeApp(name));
     this.#orTell(name, () => this.#pod.removed(app));
     letGo(app);
+    return left;
   }
 
   /** What is given back of an app, and cannot be, keeps nothing else from that. */
-  #orTell(app: string, act: () => void): void {
+  #orTell<T>(app: string, act: () => T): T | undefined {
     try {
-      act();
+      return act();
     } catch (error) {
       this.#pod.debug(`${field(app)}: ${describeError(error)}`);
+      return undefined;
     }
   }
 
   #refuseIfStopping(): void {
     if (this.#changes.isStopping()) throw new Error(STOPPING);
   }
+}
+
+/** Hands what is left of an app to its remover, which is about to end. Else it stays open here. */
+function replyWith(left: Fd | undefined, connection: Connection): void {
+  const isSent = connection.reply({ ok: {} }, left ? [[APP_FDS.syslog, left]] : []);
+  if (isSent) left?.[Symbol.dispose]();
 }
 
 function letGo({ mounts, root, cgroups }: HeldApp): void {

@@ -29,6 +29,8 @@ export function removeApp({ app, debug }: AppRmArguments): void {
   const { uuid } = loadRun().args;
   using client = new ControlClient();
   selfConfine("app-rm", log);
+  // A descriptor that comes with the answer is left open: closing it could take any time, and what
+  // this process has when it ends takes none.
   client.ask({ do: "remove", app }, Done);
   removeAppCgroups(uuid, app, log);
   removeCredentials(app);

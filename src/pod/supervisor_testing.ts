@@ -70,9 +70,10 @@ export class DoubleOfClient implements Connection {
     return true;
   }
 
-  reply(message: ServerMessage = { ok: {} }): void {
+  reply(message: ServerMessage = { ok: {} }): boolean {
     this.send(message);
     this.#expected = this.onEnd = undefined;
+    return true;
   }
 
   fail(why: unknown): void {
@@ -297,6 +298,7 @@ export class DoubleOfPod {
         removeApp: (app) => {
           syslogs.get(app)?.[Symbol.dispose]();
           syslogs.delete(app);
+          return undefined;
         },
         appEnded: () => {},
         withStdio: (_, act) =>

@@ -116,19 +116,21 @@ export class PodOutput implements Disposable {
    * Removes an app of which no process is left. What it has written goes to its log, and to the
    * caller unless its reader has stalled.
    *
+   * @returns What only a process that ends may close, if there is such: {@linkcode SyslogReader}.
    * @throws {SyscallError} when a pipe cannot be read.
    */
-  removeApp(app: string): void {
+  removeApp(app: string): Fd | undefined {
     for (const source of this.#sources) {
       if (source.app !== app) continue;
       this.#readRest(source, (feed) => feed.hasRoom);
       this.#end(source);
     }
-    this.#syslogs.get(app)?.end();
+    const left = this.#syslogs.get(app)?.end();
     this.#syslogs.delete(app);
     this.#logs.removeApp(app);
     this.#pids.delete(app);
     for (const target of this.#allTargets()) target.flush();
+    return left;
   }
 
   /** Writes a line of `run` itself to the caller's standard error. */

@@ -123,14 +123,16 @@ export class Streams implements Disposable {
    * Removes an app of which no process is left, and all that is held for it. What it has written is
    * passed on first.
    *
+   * @returns What only a process that ends may close, if there is such.
    * @throws {SyscallError} when that cannot be read.
    */
-  removeApp(app: string): void {
+  removeApp(app: string): Fd | undefined {
     this.appEnded(app);
     this.#plans.delete(app);
-    this.#output.removeApp(app);
+    const left = this.#output.removeApp(app);
     this.#attachable.get(app)?.[Symbol.dispose]();
     this.#attachable.delete(app);
+    return left;
   }
 
   /** Whether a stream of the caller's is to be given back, which takes `CAP_CHOWN`. */

@@ -26,7 +26,7 @@ const MOST_AT_ONCE = { messages: 64, bytes: 64 * 1024 };
  * A message with files attached is never read. Whoever reads it, or closes the socket, closes them,
  * and who closes a connection last may have to wait as long as its owner wants: `SO_LINGER` of
  * socket(7). So what is sent behind such a message is refused, and the socket is left to the end of
- * this process: one that ends does not wait.
+ * a process: one that ends does not wait.
  */
 export class SyslogReader {
   readonly #socket: Fd;
@@ -81,12 +81,16 @@ export class SyslogReader {
   /**
    * Reads the rest, of an app that has ended, and closes the socket: unless there are files in it,
    * as above.
+   *
+   * @returns The socket, if there are files in it.
    */
-  end(): void {
+  end(): Fd | undefined {
     // What comes from now on is refused, so the rest is what the kernel lets wait in a socket.
     if (!this.#isRefused) refuseDatagrams(this.#socket);
     while (!this.isEmpty && !this.#isRefused) this.readSome();
-    if (!this.#isRefused) this.#socket[Symbol.dispose]();
+    if (this.#isRefused) return this.#socket;
+    this.#socket[Symbol.dispose]();
+    return undefined;
   }
 
   #refuse(): void {
