@@ -69,7 +69,8 @@ function escapeLine(text: string): string {
 }
 
 function escapeText(text: string): string {
-  return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll(/\s*\n\s*/g, " ");
+  return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll("^", "\\(ha")
+    .replaceAll(/\s*\n\s*/g, " ");
 }
 
 /** A line that begins with a dot or an apostrophe would be a request. */

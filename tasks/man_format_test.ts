@@ -15,6 +15,8 @@ Deno.test("no text is a request or an escape", () => {
   assertEquals(renderText("a\\fBb\n.so x"), "a\\efBb .so x");
 });
 
-Deno.test("words in backquotes are literal, and a hyphen is one that can be copied", () => {
+Deno.test("words in backquotes are literal, and what is in them can be copied", () => {
   assertEquals(renderText("say `--net`, or not"), "say \\fB\\-\\-net\\fP, or not");
+  // A bare circumflex is shown as an accent.
+  assertEquals(renderText("`^C`"), "\\fB\\(haC\\fP");
 });

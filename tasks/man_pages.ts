@@ -49,7 +49,10 @@ const RKT_CALLS_IT: Readonly<Record<string, string>> = {
   "app-stop": "`rkt app stop` and `rkt app rm` call it.",
   "app-rm": "`rkt app rm` calls it, and removes the app's files then.",
   "attach":
-    "`rkt attach` calls it: with `--mode=list` to list, with no mode to attach to all that the app has.",
+    "`rkt attach` calls it: with `--mode=list` to list, with no mode to attach to all that the app " +
+    "has. `^]` three times within a second detaches from the app's terminal, `^C` from its streams. " +
+    "To detach does the app no harm, nor does a signal that ends the client. But the end of the " +
+    "client's input is the end of the app's.",
 };
 
 const EXIT_STATUSES: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
@@ -68,7 +71,7 @@ const EXIT_STATUSES: Readonly<Record<string, readonly (readonly [string, string]
   ],
   "app-rm": [["0", "Nothing of the app is left but its files."]],
   "attach": [
-    ["0", "The app has ended, or the caller has detached."],
+    ["0", "The app has ended, or the caller has detached by the keys of a terminal."],
     ["any", "That of the signal that has ended it, by which it ends itself."],
   ],
 };
