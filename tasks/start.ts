@@ -42,6 +42,7 @@ function tellNext(image: string): void {
   say(`What each entrypoint may do, and why:  ${taskCommand("explain --permissions")}`);
   say(`All tests, in about ten minutes:       npm test`);
   say(`How to run pods:                       docs/operating.md`);
+  say(`Pods whose apps come and go:           docs/sandbox.md`);
   if (which("rkt") === undefined) {
     say("rkt is not on PATH. Its releases are at https://github.com/rkt/rkt/releases");
   }
