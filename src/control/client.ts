@@ -12,6 +12,7 @@ import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import {
   connectToListener,
+  hasTakenAll,
   peerProcess,
   receiveMessage,
   sendMessage,
@@ -37,14 +38,20 @@ export class RequestError extends Error {
 /** A connection: one request. */
 export class ControlClient implements Disposable {
   readonly #socket: Fd;
+  readonly #patience: number;
+  /** Until when the supervisor has to have taken what it was sent, on the monotonic clock. */
+  #takenBy = 0;
 
   /**
    * Connects to the supervisor.
    *
+   * @param patience How many milliseconds the supervisor may take to let a client in, and to take
+   * a message. How long an answer takes is another matter.
    * @throws {Error} when there is none, or it lets nobody in.
    */
-  constructor() {
-    this.#socket = connect();
+  constructor(patience = PATIENCE) {
+    this.#patience = patience;
+    this.#socket = connect(patience);
   }
 
   /** The descriptor that is readable when something has come. */
@@ -66,8 +73,8 @@ export class ControlClient implements Disposable {
    *
    * @param schema What the answer has to be.
    * @param fds Descriptors that the supervisor gets. They stay the caller's.
-   * @param patience The most milliseconds to wait. Without it, there is no limit: the kernel tells
-   * when the supervisor ends.
+   * @param patience The most milliseconds to wait. Without it, there is no limit once the
+   * supervisor has taken the message: the kernel tells when it ends.
    * @throws {RequestError} when the supervisor answers with an error.
    * @throws {Error} when it has gone, is late, or answers something else.
    */
@@ -89,7 +96,8 @@ export class ControlClient implements Disposable {
    */
   send(message: ClientMessage, fds: readonly NamedFd[] = []): void {
     const bytes = encodeMessage(message, fds.map(([name]) => name));
-    const end = monotonicMilliseconds() + PATIENCE;
+    const end = monotonicMilliseconds() + this.#patience;
+    this.#takenBy = end;
     try {
       while (!sendMessage(this.#socket, bytes, fds.map(([, fd]) => fd))) {
         this.#waitUntil(end, POLLOUT);
@@ -104,7 +112,8 @@ export class ControlClient implements Disposable {
    * Waits for the supervisor's next message.
    *
    * @param schema What it has to be.
-   * @param patience The most milliseconds to wait. Without it, there is no limit.
+   * @param patience The most milliseconds to wait. Without it, there is no limit once the
+   * supervisor has taken all that it was sent.
    * @throws {RequestError} when it is an error.
    * @throws {Error} when the supervisor has gone, is late, or says something else.
    */
@@ -113,7 +122,9 @@ export class ControlClient implements Disposable {
     for (;;) {
       const received = this.receiveIfThere(schema);
       if (received !== undefined) return received;
-      this.#waitUntil(end, POLLIN);
+      // A supervisor that is stopped takes nothing; one that works may take its time to answer.
+      const isTaken = monotonicMilliseconds() >= this.#takenBy && hasTakenAll(this.#socket);
+      this.#waitUntil(isTaken ? end : Math.min(end, this.#takenBy), POLLIN);
     }
   }
 
@@ -160,9 +171,9 @@ function isFailure(message: unknown): message is Failure {
   return typeof message === "object" && message !== null && "error" in message;
 }
 
-function connect(): Fd {
+function connect(patience: number): Fd {
   try {
-    return connectToListener(POD_PATHS.control, PATIENCE);
+    return connectToListener(POD_PATHS.control, patience);
   } catch (error) {
     if (failedWith(error, "ENOENT")) {
       throw new Error("nobody can be asked: run has not begun, or has become the pod's only app");

@@ -97,6 +97,24 @@ Deno.test("a supervisor that is silent is waited for as long as it may take", ()
     assert(performance.now() - begin >= 99);
   }));
 
+Deno.test("a supervisor that takes nothing is not waited for, and one that works is", () =>
+  listening((listener) => {
+    const secondsOf = (act: () => void) => {
+      const begin = performance.now();
+      assertThrows(act, Error, "the pod's supervisor does not answer");
+      return (performance.now() - begin) / 1000;
+    };
+    const patience = 100;
+    using client = new ControlClient(patience);
+    client.send({ do: "stop", app: "web" });
+    // Nobody lets it in, and then nobody takes what it has sent.
+    assert(secondsOf(() => client.receive(Done)) < 5);
+    using supervisor = acceptConnection(listener)!;
+    assert(secondsOf(() => client.ask({ do: "stop", app: "web" }, Done)) < 5);
+    while (receiveMessage(supervisor, { bytes: 100, fds: 1 }) !== undefined);
+    assert(secondsOf(() => client.receive(Done, 1000)) >= 0.9);
+  }));
+
 Deno.test("where nobody listens, the pod has ended; where no socket is, none began", () => {
   const before = Deno.cwd();
   const directory = Deno.makeTempDirSync({ prefix: "volo-client-" });

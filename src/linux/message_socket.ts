@@ -18,6 +18,8 @@ const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 const SO_SNDTIMEO = 21;
 const SCM_RIGHTS = 1;
+/** The same as `TIOCOUTQ` of a terminal. */
+const SIOCOUTQ = 0x5411;
 const MSG_CTRUNC = 0x8;
 const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
@@ -137,6 +139,17 @@ export function sendMessage(connection: Fd, bytes: Bytes, fds: readonly Fd[] = [
   const message = header(bytes, control);
   const send = () => syscall("sendmsg", connection.number, message, MSG_DONTWAIT | MSG_NOSIGNAL);
   return unlessWaiting(send) !== undefined;
+}
+
+/**
+ * Tells whether the other side has taken all messages that were sent to it: `SIOCOUTQ`.
+ *
+ * @throws {SyscallError} when the descriptor is no socket.
+ */
+export function hasTakenAll(connection: Fd): boolean {
+  const waiting = new Int32Array(1);
+  syscall("ioctl", connection.number, SIOCOUTQ, asBytes(waiting));
+  return waiting[0] === 0;
 }
 
 /** One buffer for all messages: few are as long as they may be. */
