@@ -35,6 +35,12 @@ export const MOST_FDS = 64;
 /** How many clients there may be at a time. */
 export const MOST_CONNECTIONS = 64;
 
+/**
+ * How many of them may be attached at a time, which they are for as long as they like: the others
+ * are for those who change the pod.
+ */
+export const MOST_ATTACHED = 48;
+
 /** How many milliseconds a client may take for a message that is due. */
 export const CLIENT_PATIENCE = 30_000;
 

@@ -6,7 +6,7 @@
  */
 
 import type { Connection } from "../control/connection.ts";
-import { AttachedInput, type RequestTo } from "../control/messages.ts";
+import { AttachedInput, MOST_ATTACHED, type RequestTo } from "../control/messages.ts";
 import type { Handlers } from "../control/server.ts";
 import type { Streams } from "../stream/streams.ts";
 
@@ -15,22 +15,37 @@ type AttachedStreams = Pick<Streams, "attach" | "endpoints">;
 
 /** Returns the handlers of the requests that `attach` makes. */
 export function attachHandlers(streams: AttachedStreams): Pick<Handlers, "attach" | "list"> {
+  const attached = new Set<Connection>();
   return {
     list: ({ app }, connection) => connection.reply({ ok: { endpoints: streams.endpoints(app) } }),
-    attach: (request, connection) => attach(streams, request, connection),
+    attach(request, connection) {
+      if (attached.size >= MOST_ATTACHED) {
+        throw new Error(`${MOST_ATTACHED} clients are attached already`);
+      }
+      attach(streams, request, connection, () => attached.delete(connection));
+      attached.add(connection);
+    },
   };
 }
 
+/** @param gone Called when the client is attached no more. */
 function attach(
   streams: AttachedStreams,
   { app, ...request }: RequestTo<"attach">,
   connection: Connection,
+  gone: () => void,
 ): void {
   const attachment = streams.attach(app, request, {
     lost: (bytes) => void connection.send({ gap: bytes }),
-    ended: () => connection.reply({ ended: {} }),
+    ended() {
+      gone();
+      connection.reply({ ended: {} });
+    },
   });
-  connection.onEnd = () => attachment.detach();
+  connection.onEnd = () => {
+    gone();
+    attachment.detach();
+  };
   connection.send({ ok: {} }, [...attachment.sockets]);
   for (const socket of attachment.sockets.values()) socket[Symbol.dispose]();
   connection.listen(AttachedInput, (message) => {
