@@ -195,3 +195,20 @@ scenario(
     await sandbox.close();
   },
 );
+
+scenario("every line of an app has the id of its process", { flavor: "host" }, async (stage) => {
+  await using sandbox = await Sandbox.open(stage);
+  const handler = (name: string) => ({ name, exec: ["/bin/sh", "-c", `echo ${name} $$`] });
+  const app = { eventHandlers: ["pre-start", "post-stop"].map(handler) };
+  await sandbox.launch("app", "echo main $$; exit 0", { app });
+  await sandbox.ends("app");
+  for (let i = 0; i < 4; i++) {
+    await sandbox.start("app");
+    await sandbox.ends("app");
+  }
+  await sandbox.stop("app");
+  await sandbox.close();
+  const lines = sandbox.run.stdout.replaceAll(/^\[.*?\] /gm, "").trimEnd().split("\n");
+  assertEquals(lines.length, 15);
+  assertEquals(lines.filter((line) => !/^app\[(\d+)\]: [a-z-]+ \1$/.test(line)), []);
+});

@@ -44,7 +44,7 @@ export interface HeldApp extends AddedApp {
 export interface ChangingPod {
   /** The descriptors of the pod that its clients need. */
   fds: readonly NamedFd[];
-  streams: Pick<Streams, "addApp" | "appEnded" | "removeApp" | "withStdio">;
+  streams: Pick<Streams, "addApp" | "appEnded" | "appStarting" | "removeApp" | "withStdio">;
   /** Takes what an app needs on the disk, and begins to watch it. */
   added(app: HeldApp): void;
   /**
@@ -350,6 +350,7 @@ export class AddedApps implements SupervisedApps, Disposable {
     const postStop = this.#postStops.get(app.name);
     if (postStop === undefined) throw new Error(`${app.postStop}: it was not made ready`);
     this.#postStops.delete(app.name);
+    this.#pod.streams.appStarting(app.name);
     postStop.go();
     this.#changes.started(app.name, "post-stop", postStop);
   }

@@ -300,6 +300,7 @@ export class DoubleOfPod {
           syslogs.delete(app);
           return undefined;
         },
+        appStarting: () => {},
         appEnded: () => {},
         withStdio: (_, act) =>
           act({ fds: [nothing, nothing, nothing], hasTerminal: false, isCallers: false }),

@@ -75,6 +75,8 @@ export class PodOutput implements Disposable {
   readonly #messages: OutputQueue;
   readonly #logs: PodLogs;
   readonly #pids = new Map<string, number>();
+  /** The apps of which a process is being started, whose pid is not known yet. */
+  readonly #starting = new Set<string>();
   readonly #sources = new Set<Source>();
   /** The /dev/log of each app that has one, by the app's name. */
   readonly #syslogs = new Map<string, SyslogReader>();
@@ -129,6 +131,7 @@ export class PodOutput implements Disposable {
     this.#syslogs.delete(app);
     this.#logs.removeApp(app);
     this.#pids.delete(app);
+    this.#starting.delete(app);
     for (const target of this.#allTargets()) target.flush();
     return left;
   }
@@ -195,19 +198,30 @@ export class PodOutput implements Disposable {
     }
   }
 
-  /** Notes that an app is about to be started, and may write before its pid is known. */
+  /**
+   * Notes that a process of an app is about to be started. What it writes is read when its pid is
+   * known, for the prefix of its lines.
+   */
   appStarting(app: string): void {
     this.#pids.delete(app);
+    this.#starting.add(app);
   }
 
-  /** Notes the pid of an app's process, for the prefix of its lines. */
+  /** Notes the pid of an app's process. */
   appStarted(app: string, pid: number): void {
     this.#pids.set(app, pid);
+    this.#starting.delete(app);
+  }
+
+  /** Notes that no process of an app is being started any more. What is left to read is read. */
+  appStartEnded(app: string): void {
+    this.#starting.delete(app);
   }
 
   /** Lists the events to wait for. While the caller reads slowly, full queues get no more. */
   interests(): PollEvents[] {
-    const readable = [...this.#sources].filter(hasRoom)
+    const readable = [...this.#sources]
+      .filter((source) => hasRoom(source) && !this.#starting.has(source.app))
       .map(({ fd }) => ({ fd: fd.number, events: POLLIN }));
     const others = [...this.#syslogs.values(), ...this.#allTargets()];
     return [...readable, ...others.flatMap((it) => it.interests())];
@@ -233,6 +247,7 @@ export class PodOutput implements Disposable {
    * @throws {SyscallError} when a pipe cannot be asked how much is in it.
    */
   podEnded(): void {
+    this.#starting.clear();
     for (const source of this.#sources) {
       source.left = bytesLeft(source);
       if (source.left === 0) this.#end(source);

@@ -529,7 +529,29 @@ Deno.test("an app that is started again has not the pid of before", () => {
     using again = output.openStream("web", "stdout", ROOT);
     write(again, "two\n");
     settle(output);
-    const lines = text(readAll(stdout)).replaceAll(/^\[.*?\] /gm, "");
-    assertEquals(lines, "web[7]: one\nweb: two\n");
+    assertEquals(linesOf(stdout), "web[7]: one\n");
+    output.appStarted("web", 8);
+    settle(output);
+    assertEquals(linesOf(stdout), "web[8]: two\n");
   });
 });
+
+Deno.test("what an app has written that could not be started is passed on", () => {
+  withCaller(true, ({ output, stdout }) => {
+    using written = output.openStream("web", "stdout", ROOT);
+    for (const over of [() => output.appStartEnded("web"), () => output.podEnded()]) {
+      output.appStarting("web");
+      write(written, "why\n");
+      settle(output);
+      assertEquals(linesOf(stdout), "");
+      over();
+      settle(output);
+      assertEquals(linesOf(stdout), "web: why\n");
+    }
+  });
+});
+
+/** Reads all lines that have come, without their times. */
+function linesOf(pipe: Pipe): string {
+  return text(readAll(pipe)).replaceAll(/^\[.*?\] /gm, "");
+}

@@ -169,6 +169,14 @@ export class Streams implements Disposable {
     });
   }
 
+  /**
+   * Notes that a process of an app is about to begin whose streams were opened before. Where they
+   * are opened, that is noted by itself.
+   */
+  appStarting(app: string): void {
+    this.#output.appStarting(app);
+  }
+
   /** Notes the pid of an app's process, for the prefix of its lines. */
   appStarted(app: string, pid: number): void {
     this.#output.appStarted(app, pid);
@@ -182,6 +190,7 @@ export class Streams implements Disposable {
    * @throws {SyscallError} when that cannot be read.
    */
   appEnded(app: string): void {
+    this.#output.appStartEnded(app);
     const attachable = this.#attachable.get(app);
     if (attachable === undefined) return;
     this.#output.appEnded(app);
