@@ -14,9 +14,10 @@ class Told implements Connection {
     return true;
   }
 
-  reply(message: ServerMessage): void {
+  reply(message: ServerMessage): boolean {
     this.answers.push(message);
     this.onEnd = undefined;
+    return true;
   }
 
   fail(): void {}
