@@ -354,7 +354,8 @@ for (const [what, [fault, message]] of Object.entries(FAULTS)) {
       await sandbox.launch("app", STAY);
       await sandbox.prints("app");
       assertEquals(sandbox.pod.apps.list(), { other: "running", app: "running" });
-      assertEquals(sandbox.run.stderr, "");
+      const missing = 'app-start: app "app": the pod has none of this name\n';
+      assertEquals(sandbox.run.stderr, `run: ${refused.stderr}run: ${missing}`);
       await sandbox.close();
     },
   );
@@ -407,3 +408,27 @@ scenario(
     await sandbox.close();
   },
 );
+
+scenario("what rkt keeps to itself of an app is told by its sandbox, in one line each", {
+  flavor: "either",
+}, async (stage) => {
+  await using sandbox = await Sandbox.open(stage);
+  const annotations = [{ name: "stage1-volo/stop-tiemout", value: "1" }];
+  await sandbox.add("misspelled", STAY, { annotations });
+  assertCode(await sandbox.add("stranger", STAY, { app: { user: "nosuch" } }), 254);
+  await sandbox.add("lost", STAY, { app: { exec: ["/bin/missing"] } });
+  assertCode(await sandbox.pod.apps.start("lost"), 254);
+  const eventHandlers = [{ name: "pre-start", exec: ["/bin/sh", "-c", "exit 8"] }];
+  await sandbox.add("handled", STAY, { app: { eventHandlers } });
+  assertCode(await sandbox.pod.apps.start("handled"), 254);
+  await sandbox.close();
+  const lines = sandbox.run.stderr.match(/^run: .*$/gm) ?? [];
+  const expected = [
+    /^run: app-add: .*\(stage1-volo\/stop-tiemout\): ignored: /,
+    /^run: app-add: apps\[1\].*\.app\.user: .*nosuch/,
+    /^run: app-start: apps\[2\].*\.app\.exec\[0\]: .*\/bin\/missing/,
+    /^run: apps\[3\].*\.eventHandlers\[0\]: ended with status 8$/,
+  ];
+  assertEquals(lines.length, expected.length, lines.join("\n"));
+  expected.forEach((line, i) => assertMatch(lines[i]!, line));
+});

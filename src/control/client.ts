@@ -19,9 +19,16 @@ import {
   type SocketMessage,
 } from "../linux/message_socket.ts";
 import { POLLIN, POLLOUT, waitForEvents } from "../linux/poll.ts";
+import { describeError } from "../stage1/entrypoint.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { decodeMessage, encodeMessage, type NamedFd, type Received } from "./envelope.ts";
-import { type ClientMessage, Failure, LONGEST_MESSAGE, MOST_FDS } from "./messages.ts";
+import {
+  type ClientMessage,
+  Failure,
+  LONGEST_LINE,
+  LONGEST_MESSAGE,
+  MOST_FDS,
+} from "./messages.ts";
 
 /** How many milliseconds the supervisor may take to let a client in, and to take a message. */
 const PATIENCE = 30_000;
@@ -106,6 +113,16 @@ export class ControlClient implements Disposable {
       // What it has answered before it closed the connection, `receive` tells.
       if (!failedWith(error, "EPIPE", "ECONNRESET")) throw error;
     }
+  }
+
+  /**
+   * Tells the supervisor why what it expects does not come, unless it has said so itself.
+   *
+   * @throws {Error} when it takes no message.
+   */
+  sendFailure(error: unknown): void {
+    if (error instanceof RequestError) return;
+    this.send({ failed: describeError(error).slice(0, LONGEST_LINE) });
   }
 
   /**

@@ -17,7 +17,13 @@ import {
 import { describeError } from "../stage1/entrypoint.ts";
 import type { Debug } from "../stage1/log.ts";
 import { decodeMessage, encodeMessage, type NamedFd, type ReceivedFds } from "./envelope.ts";
-import { CLIENT_PATIENCE, LONGEST_MESSAGE, MOST_FDS, type ServerMessage } from "./messages.ts";
+import {
+  CLIENT_PATIENCE,
+  LONGEST_LINE,
+  LONGEST_MESSAGE,
+  MOST_FDS,
+  type ServerMessage,
+} from "./messages.ts";
 
 /**
  * Takes a message that was due, and the descriptors that came with it. It may take some of them.
@@ -66,9 +72,6 @@ export interface Connection {
   listen<S extends z.ZodMiniType>(schema: Schema<S>, take: Take<S>): void;
 }
 
-/** The most characters of an error's line: it has to fit into a message. */
-const LONGEST_LINE = 4096;
-
 /** What is said of a message that cannot be taken. */
 const TOO_MUCH =
   `message: longer than ${LONGEST_MESSAGE} bytes, or more than ${MOST_FDS} descriptors`;
@@ -89,6 +92,8 @@ export class ServedConnection implements Connection {
   readonly #socket: Fd;
   readonly #now: () => number;
   readonly #debug: Debug;
+  /** Called with why nothing came of the request. */
+  onFailure: ((line: string) => void) | undefined;
   #expected: Expectation | undefined;
   #deadline: number | undefined;
   #isOver = false;
@@ -136,6 +141,7 @@ export class ServedConnection implements Connection {
 
   fail(why: unknown): void {
     const error = describeError(why).slice(0, LONGEST_LINE);
+    if (!this.#isOver) this.onFailure?.(error);
     this.reply({ error });
   }
 

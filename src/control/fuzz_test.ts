@@ -32,6 +32,7 @@ const ADDED = {
       limits: [{ file: "memory.max", value: "1", isolator: "memory", optional: true }],
     }],
   },
+  notes: ["memory: ignored"],
 };
 
 const RECORD = { app: "web", pid: 7, start: "90", mounts: "4 2", mountsNumber: "12" };

@@ -7,7 +7,7 @@
  *
  * | request  | then, from the supervisor               | then, from the client            |
  * | -------- | --------------------------------------- | -------------------------------- |
- * | `add`    | `ok` with the pod's descriptors         | `added` with the app's           |
+ * | `add`    | `ok` with the pod's descriptors         | `added` with the app's, `failed` |
  * | `start`  | `launch`, as often as there is to start | `launched`, or `failed`          |
  * | `attach` | `ok` with a socket for each endpoint    | `resize`, `endInput`, repeatedly |
  *
@@ -28,6 +28,9 @@ import type { RecordedProcess } from "../stage1/processes_file.ts";
 
 /** The most bytes of a message. */
 export const LONGEST_MESSAGE = 64 * 1024;
+
+/** The most characters of an error's line: it has to fit into a message. */
+export const LONGEST_LINE = 4096;
 
 /** The most descriptors that come with a message. */
 export const MOST_FDS = 64;
@@ -193,8 +196,16 @@ export const AddedApp = schema(() =>
 );
 export type AddedApp = Checked<typeof AddedApp>;
 
-/** The second message of a client that adds an app. Its descriptors are `APP_FDS`. */
-export const Added = schema(() => z.strictObject({ added: AddedApp() }));
+/**
+ * The second message of a client that adds an app: the app, whose descriptors are `APP_FDS`, with
+ * what was noted; or why there is none. rkt shows nobody what the client itself says.
+ */
+export const Added = schema(() =>
+  z.union([
+    z.strictObject({ added: AddedApp(), notes: z.array(Text()) }),
+    z.strictObject({ failed: Text() }),
+  ])
+);
 export type Added = Checked<typeof Added>;
 
 /** How `run` records a process for other entrypoints. */

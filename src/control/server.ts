@@ -11,6 +11,7 @@ import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { acceptConnection, listenForConnections, peerUser } from "../linux/message_socket.ts";
 import { type PollEvents, POLLIN } from "../linux/poll.ts";
+import { APP_ADD, APP_START } from "../stage1/arguments.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import type { Debug } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
@@ -46,11 +47,15 @@ export function listenForClients(): Fd {
   return listenForConnections(POD_PATHS.control, MODE, MOST_CONNECTIONS);
 }
 
+/** Who asks for what rkt tells nobody the outcome of, and how the line begins that does. */
+const TOLD: Partial<Record<Request["do"], string>> = { add: APP_ADD.name, start: APP_START.name };
+
 /** The clients of a pod's supervisor. Nothing that one of them does is an error of the pod. */
 export class ControlServer {
   readonly #listener: Fd;
   readonly #handlers: Handlers;
   readonly #debug: Debug;
+  readonly #tell: (line: string) => void;
   readonly #now: () => number;
   /** By the number of the descriptor. */
   readonly #connections = new Map<number, ServedConnection>();
@@ -59,17 +64,21 @@ export class ControlServer {
 
   /**
    * @param listener The socket of {@linkcode listenForClients}.
+   * @param tell Tells whoever reads what the supervisor says, why no app was added or started: rkt
+   * shows what its entrypoints say only with `--debug`.
    * @param now Tells the time in milliseconds.
    */
   constructor(
     listener: Fd,
     handlers: Handlers,
     debug: Debug,
+    tell: (line: string) => void,
     now: () => number = monotonicMilliseconds,
   ) {
     this.#listener = listener;
     this.#handlers = handlers;
     this.#debug = debug;
+    this.#tell = tell;
     this.#now = now;
   }
 
@@ -139,6 +148,8 @@ export class ControlServer {
     this.#connections.set(connection.fd, connection);
     connection.expect(Request, (request) => {
       this.#debug(`asked to ${request.do} ${request.app}`);
+      const name = TOLD[request.do];
+      if (name) connection.onFailure = (line) => this.#tell(`${name}: ${line}`);
       const handle = this.#handlers[request.do] as (
         request: Request,
         connection: Connection,

@@ -37,6 +37,7 @@ interface Asked {
 class TestServer {
   readonly asked: Asked[] = [];
   readonly lines: string[] = [];
+  readonly told: string[] = [];
   /** The clock, in milliseconds. */
   now = 0;
   readonly #server: ControlServer;
@@ -49,7 +50,13 @@ class TestServer {
     };
     const all = { add: take, start: take, stop: take, remove: take, list: take, attach: take };
     const debug = (line: string) => void this.lines.push(line);
-    this.#server = new ControlServer(listener, { ...all, ...handlers }, debug, () => this.now);
+    this.#server = new ControlServer(
+      listener,
+      { ...all, ...handlers },
+      debug,
+      (line) => void this.told.push(line),
+      () => this.now,
+    );
   }
 
   /** How many clients the server waits for. */
@@ -291,6 +298,24 @@ Deno.test("a message that is not due is refused, and what was begun is undone", 
     server.asked[0]!.connection.fail("too late");
     assertEquals(server.asked[0]!.connection.send({ ok: {} }), false);
     assertEquals(undone, 1);
+  }));
+
+Deno.test("why nothing came of a request is told where rkt tells it nobody", () =>
+  serving((server) => {
+    for (const request of ["add", "start", "stop", "remove", "list"] as const) {
+      const client = new ControlClient();
+      client.send({ do: request, app: "web" });
+      server.turn();
+      server.asked.at(-1)!.connection.fail(`no ${request}`);
+    }
+    assertEquals(server.told, ["app-add: no add", "app-start: no start"]);
+    const client = new ControlClient();
+    client.send({ do: "start", app: "web" });
+    server.turn();
+    server.asked.at(-1)!.connection.reply();
+    client[Symbol.dispose]();
+    server.turn();
+    assertEquals(server.told.length, 2);
   }));
 
 Deno.test("a client that goes has its request undone, once", () =>

@@ -19,6 +19,7 @@ import {
 import type { Handlers } from "../control/server.ts";
 import type { Fd } from "../linux/fd.ts";
 import { quoteText } from "../linux/text.ts";
+import { APP_ADD } from "../stage1/arguments.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import type { Debug } from "../stage1/log.ts";
 import type { RecordedProcess } from "../stage1/processes_file.ts";
@@ -44,7 +45,10 @@ export interface HeldApp extends AddedApp {
 export interface ChangingPod {
   /** The descriptors of the pod that its clients need. */
   fds: readonly NamedFd[];
-  streams: Pick<Streams, "addApp" | "appEnded" | "appStarting" | "removeApp" | "withStdio">;
+  streams: Pick<
+    Streams,
+    "addApp" | "appEnded" | "appStarting" | "removeApp" | "say" | "withStdio"
+  >;
   /** Takes what an app needs on the disk, and begins to watch it. */
   added(app: HeldApp): void;
   /**
@@ -169,7 +173,9 @@ export class AddedApps implements SupervisedApps, Disposable {
     this.#orTell(app, () => postStop?.[Symbol.dispose]());
     const start = this.#starts.get(app);
     this.#endStart(app);
-    start?.connection.fail(`${this.#apps.get(app)?.preStart ?? field(app)}: has not ended well`);
+    // How has been told already.
+    const what = this.#apps.get(app)?.preStart ?? field(app);
+    start?.connection.reply({ error: `${what}: has not ended well` });
     const waiters = [...this.#waiters].filter((waiter) => waiter.app === app);
     for (const waiter of waiters) this.#waiters.delete(waiter);
     // Who stops an app learns of its end before somebody else starts or removes it.
@@ -204,8 +210,10 @@ export class AddedApps implements SupervisedApps, Disposable {
     if (this.#apps.has(app)) throw new Error(`${field(app)}: the pod has it already`);
     this.#reserved.set(app, connection);
     connection.onEnd = () => this.#reserved.delete(app);
-    connection.expect(Added, ({ added }, fds) => {
-      this.#add(app, added, fds);
+    connection.expect(Added, (message, fds) => {
+      if ("failed" in message) throw new Error(message.failed);
+      this.#add(app, message.added, fds);
+      for (const note of message.notes) this.#pod.streams.say(`${APP_ADD.name}: ${note}`);
       this.#reserved.delete(app);
       connection.reply();
     });

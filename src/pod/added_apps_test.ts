@@ -58,13 +58,29 @@ Deno.test("a name is kept for one client, until that has gone", () => {
 Deno.test("what is handed over in part is given back, and the name is free again", () => {
   const pod = sandbox();
   const add = pod.ask(10, "add", "a");
-  pod.at(20, { client: () => add.say({ added: {} }, []) });
+  pod.at(20, { client: () => add.say({ added: {}, notes: [] }, []) });
   const again = pod.ask(30, "add", "a");
   pod.build(40, again);
   pod.ask(50, "remove", "a");
   pod.at(60, { signal: SIGTERM }).run();
   assertEquals(add.answers.length, 2);
   assertEquals(again.answers, [DONE, DONE]);
+});
+
+Deno.test("what is noted of an app is told, and one that cannot be built gives its name back", () => {
+  const pod = sandbox();
+  const failing = pod.ask(10, "add", "a");
+  pod.at(20, { client: () => failing.say({ failed: "apps[0].app.user: none" }, []) });
+  const add = pod.ask(30, "add", "a");
+  pod.build(40, add, {}, ["memory: ignored", "cpu: ignored"]);
+  pod.ask(50, "remove", "a");
+  pod.at(60, { signal: SIGTERM }).run();
+  assertEquals(failing.answers, [DONE, { error: "apps[0].app.user: none" }]);
+  assertEquals(add.answers, [DONE, DONE]);
+  assertEquals(pod.done("app-add:"), [
+    "40 app-add: memory: ignored",
+    "40 app-add: cpu: ignored",
+  ]);
 });
 
 Deno.test("an app that has ended is started again, with a fresh status", () => {

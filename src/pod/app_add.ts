@@ -26,8 +26,8 @@ import { addSyslogSocket, removeSyslogSocket } from "../rootfs/syslog_sockets.ts
 import { VolumeSources } from "../rootfs/volume_sources.ts";
 import { APP_ADD, type AppAddArguments, type RunArguments } from "../stage1/arguments.ts";
 import { describeError } from "../stage1/entrypoint.ts";
-import { type Debug, debugLog, warn } from "../stage1/log.ts";
-import { loadRun } from "../stage1/runtime_config.ts";
+import { type Debug, debugLog, printable, warn } from "../stage1/log.ts";
+import { loadRun, type RecordedRun } from "../stage1/runtime_config.ts";
 import { removeStartedMark } from "../stage1/status_files.ts";
 import { buildApp, saveForEnter } from "./app.ts";
 import { planAddition } from "./plan.ts";
@@ -43,26 +43,58 @@ export function addApp(args: AppAddArguments): void {
   const run = loadRun();
   const { uuid } = run.args;
   if (args.uuid !== uuid) throw new Error(`--uuid: ${args.uuid} is not this pod: it is ${uuid}`);
+  using client = new ControlClient();
+  using fds = client.ask({ do: "add", app: args.app }, Done).fds;
+  try {
+    addReserved(args, run, fds, client, debug);
+  } catch (error) {
+    undo(() => client.sendFailure(error));
+    throw error;
+  }
+}
+
+/**
+ * Adds an app whose name is reserved.
+ *
+ * @param fds The pod's descriptors.
+ */
+function addReserved(
+  args: AppAddArguments,
+  run: RecordedRun,
+  fds: ReceivedFds,
+  client: ControlClient,
+  debug: Debug,
+): void {
+  const { uuid } = run.args;
   using sources = new VolumeSources();
   const plan = planAddition(args.app, run, sources);
-  using client = new ControlClient();
   clearInherited();
   selfConfine("app-add", debug);
-  using fds = client.ask({ do: "add", app: args.app }, Done).fds;
   const podRoot = podRootOf(fds);
-  for (const line of [...notesOnFlags(args, run.args), ...plan.notes]) say(line);
+  const notes = [...notesOnFlags(args, run.args), ...plan.notes];
   // Of an app of this name that could not be added, or removed, to its end.
   removeAppCgroups(uuid, args.app, debug);
   removeStartedMark(args.app);
   try {
     using app = build(plan, podRoot, sources, debug);
-    client.ask({ added: app.description }, Done, app.fds);
+    notes.push(...app.notes);
+    for (const line of notes) say(line);
+    client.ask({ added: app.description, notes: shortened(notes) }, Done, app.fds);
   } catch (error) {
     undo(() => removeAppCgroups(uuid, args.app, debug));
     if (podRoot) undo(() => removeSyslogSocket(podRoot, args.app));
     throw error;
   }
 }
+
+/** Bounds notes, which have to fit into a message. */
+function shortened(notes: readonly string[]): string[] {
+  return notes.slice(0, MOST_NOTES).map((line) => printable(line).slice(0, LONGEST_NOTE));
+}
+
+/** The most notes that the supervisor is sent, and the most characters of each. */
+const MOST_NOTES = 16;
+const LONGEST_NOTE = 400;
 
 /** Notes flags by which the app would have less restrictions than the rest of its pod. */
 function notesOnFlags(args: AppAddArguments, ofRun: RunArguments): string[] {
@@ -81,6 +113,8 @@ const FLAGS = {
 interface HandedApp extends Disposable {
   description: AddedApp;
   fds: NamedFd[];
+  /** What has no effect, and why. */
+  notes: string[];
 }
 
 function build(
@@ -93,13 +127,11 @@ function build(
   prepareHost(plan, sources, debug);
   const { cgroups, notes } = makeAddedCgroups(plans, debug);
   for (const fd of [...cgroups.procsFds, ...cgroups.directories.values()]) held.use(fd);
-  for (const line of new Set(notes)) say(line);
   const syslog = podRoot && held.use(addSyslogSocket(podRoot, plan.name));
   const trees = cloneHostTrees(plan, sources, cgroups.directories);
   const app = buildApp(plan, trees, podRoot, cgroups.procsFds, debug);
   held.use(app.root.mounts);
   held.use(app.root.root);
-  for (const line of app.notes) say(line);
   saveForEnter(app);
   const stack = held.move();
   return {
@@ -110,6 +142,7 @@ function build(
       ...cgroups.procsFds.map((fd): NamedFd => [APP_FDS.cgroup, fd]),
       ...(syslog ? [[APP_FDS.syslog, syslog] as const] : []),
     ],
+    notes: [...new Set(notes), ...app.notes],
     [Symbol.dispose]: () => stack.dispose(),
   };
 }

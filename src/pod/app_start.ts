@@ -35,7 +35,6 @@ import { selfConfine } from "../process/self_confine.ts";
 import { findSupervisor } from "../process/supervisor_process.ts";
 import { APP_START, type AppStartArguments } from "../stage1/arguments.ts";
 import { loadCredentials } from "../stage1/credentials_file.ts";
-import { describeError } from "../stage1/entrypoint.ts";
 import { loadEnvironment } from "../stage1/environment_file.ts";
 import { readFlavor } from "../stage1/flavor.ts";
 import { type Debug, debugLog, printable, warn } from "../stage1/log.ts";
@@ -61,19 +60,30 @@ import { lookAtSecurityModules } from "./host_facts.ts";
  */
 export function startApp({ app: name, ...args }: AppStartArguments): void {
   const debug = debugLog(APP_START.name, args.debug);
-  const plan = planStartOf(name);
   using client = new ControlClient();
+  let context: OrderContext | undefined;
+  let order = client.ask({ do: "start", app: name }, LaunchOrder);
+  try {
+    while ("launch" in order.message) {
+      using fds = order.fds;
+      context ??= prepareToLaunch(name, client, debug);
+      launchAll(order.message.launch, fds, context);
+      order = client.receive(LaunchOrder);
+    }
+  } catch (error) {
+    client.sendFailure(error);
+    throw error;
+  }
+}
+
+function prepareToLaunch(name: string, client: ControlClient, debug: Debug): OrderContext {
+  const plan = planStartOf(name);
   clearInherited();
   selfConfine(APP_START.name, debug);
   const supervisor = findSupervisor(client.supervisor());
   if (supervisor === undefined) throw new Error("the pod has ended");
   for (const line of tryOomScore(plan.isolators.oomScore, debug)) warn(APP_START.name, line);
-  let order = client.ask({ do: "start", app: name }, LaunchOrder);
-  while ("launch" in order.message) {
-    using fds = order.fds;
-    launchAll(order.message.launch, fds, { plan, supervisor, client, debug });
-    order = client.receive(LaunchOrder);
-  }
+  return { plan, supervisor, client, debug };
 }
 
 function planStartOf(name: string): StartPlan {
@@ -115,24 +125,19 @@ interface HandedProcess {
 function launchAll(phases: readonly LaunchPhase[], fds: ReceivedFds, context: OrderContext): void {
   using held = new DisposableStack();
   const take = (name: string) => held.use(fds.take(name));
-  try {
-    const app = {
-      plan: context.plan,
-      root: { mounts: take(APP_FDS.mounts), root: take(APP_FDS.root) },
-      procsFds: fds.takeAll(APP_FDS.cgroup).map((fd) => held.use(fd)),
-    };
-    const namespaces = takeNamespaces(fds, held);
-    const order = { ...context, app, namespaces, held };
-    const streamsOf = (phase: LaunchPhase) =>
-      (["stdin", "stdout", "stderr"] as const).map((stream) => take(phaseFd(phase, stream)));
-    const launched = phases.toReversed()
-      .map((phase) => launchPhase(phase, stdioOf(streamsOf(phase)), order));
-    const processes = launched.map(({ process }) => process).reverse();
-    context.client.send({ launched: processes }, launched.flatMap((it) => it.fds));
-  } catch (error) {
-    context.client.send({ failed: describeError(error) });
-    throw error;
-  }
+  const app = {
+    plan: context.plan,
+    root: { mounts: take(APP_FDS.mounts), root: take(APP_FDS.root) },
+    procsFds: fds.takeAll(APP_FDS.cgroup).map((fd) => held.use(fd)),
+  };
+  const namespaces = takeNamespaces(fds, held);
+  const order = { ...context, app, namespaces, held };
+  const streamsOf = (phase: LaunchPhase) =>
+    (["stdin", "stdout", "stderr"] as const).map((stream) => take(phaseFd(phase, stream)));
+  const launched = phases.toReversed()
+    .map((phase) => launchPhase(phase, stdioOf(streamsOf(phase)), order));
+  const processes = launched.map(({ process }) => process).reverse();
+  context.client.send({ launched: processes }, launched.flatMap((it) => it.fds));
 }
 
 /** Takes the namespaces of an isolated pod. A pod in the host's namespaces has none. */

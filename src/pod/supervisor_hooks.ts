@@ -125,6 +125,7 @@ export function supervisorHooks(pod: CreatedPod): SupervisorHooks {
       control,
       { ...(added?.handlers ?? immutableHandlers()), ...attachHandlers(streams) },
       debug,
+      (line) => streams.say(line),
     ),
     debug,
   };

@@ -222,14 +222,19 @@ export class DoubleOfPod {
   }
 
   /** A client sends what it has built at a time. */
-  build(at: number, client: DoubleOfClient, more: Partial<AddedApp> = {}): this {
+  build(
+    at: number,
+    client: DoubleOfClient,
+    more: Partial<AddedApp> = {},
+    notes: string[] = [],
+  ): this {
     const stdio = { stdin: "null", stdout: "log", stderr: "log" } as const;
     const rest = { cgroupPaths: [], watchedCgroups: [], stop: USUAL_STOP };
     const added: AddedApp = { field: "apps[0]", stdio, ...rest, ...more };
     const names = ["mounts", "root", "cgroup", "cgroup", "syslog"];
     return this.at(at, {
       client: () =>
-        client.say({ added }, names.map((name) => [name, this.#openFd(this.#freeFd())])),
+        client.say({ added, notes }, names.map((name) => [name, this.#openFd(this.#freeFd())])),
     });
   }
 
@@ -301,6 +306,7 @@ export class DoubleOfPod {
           return undefined;
         },
         appStarting: () => {},
+        say: (line) => this.#note(line),
         appEnded: () => {},
         withStdio: (_, act) =>
           act({ fds: [nothing, nothing, nothing], hasTerminal: false, isCallers: false }),
