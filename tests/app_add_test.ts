@@ -354,7 +354,7 @@ for (const [what, [fault, message]] of Object.entries(FAULTS)) {
       await sandbox.launch("app", STAY);
       await sandbox.prints("app");
       assertEquals(sandbox.pod.apps.list(), { other: "running", app: "running" });
-      const missing = 'app-start: app "app": the pod has none of this name\n';
+      const missing = 'app-start: the pod has no app "app"\n';
       assertEquals(sandbox.run.stderr, `run: ${refused.stderr}run: ${missing}`);
       await sandbox.close();
     },

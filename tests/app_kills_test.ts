@@ -133,7 +133,7 @@ for (const command of ["add", "start", "stop", "rm"] as const) {
       await sandbox.prints("app");
       assertEquals(apps.list(), { other: "running", app: "running" });
       // Where the app was not added, its start is refused.
-      const refused = 'run: app-start: app "app": the pod has none of this name\n';
+      const refused = 'run: app-start: the pod has no app "app"\n';
       assertEquals(sandbox.run.stderr.replaceAll(refused, ""), "");
       await sandbox.close();
     },

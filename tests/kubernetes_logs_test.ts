@@ -109,7 +109,7 @@ const refused: [what: string, setting: (dir: string) => Setting, why: RegExp][] 
   [
     "without a directory",
     () => ({ paths: ["app.log"] }),
-    /^run: annotations\[\d\]: k8s-plain needs coreos.com\/rkt\/experiment\/kubernetes-log-dir$/m,
+    /^run: annotations\[\d\] \(\S+\/logmode\): k8s-plain needs the pod's \S+\/kubernetes-log-dir$/m,
   ],
   [
     "in a directory that is not there",

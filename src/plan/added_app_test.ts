@@ -66,7 +66,7 @@ Deno.test("only the app that is added is looked at, and named by its place", () 
   const web = { exec: [] };
   assertThrows(() => add({ apps: { other: {}, web } }), Error, "apps[1].app.exec");
   assertEquals(add({ apps: { other: web, web: {} } }).app.name, "web");
-  assertThrows(() => add({}, { app: "none" }), Error, 'this pod has no app "none"');
+  assertThrows(() => add({}, { app: "none" }), Error, 'the pod has no app "none"');
 });
 
 Deno.test("nothing is asked of the host that is for the whole pod", () => {

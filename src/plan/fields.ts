@@ -44,7 +44,7 @@ export const FIELD_RULES = {
       "others are for readers",
   ),
   "pod: apps[].annotations, one app in the host's namespaces": ignored(
-    "the app has the caller's streams, and no log; where `run` stays with it, unless it says otherwise",
+    "the app has the caller's streams, and no log",
   ),
   "stage1-volo/stop-timeout, one app in the host's namespaces": ignored(
     "`run` becomes the app, so nobody is there to wait for its end",
@@ -144,7 +144,7 @@ export const FIELD_RULES = {
   "a limit that the host cannot enforce": ignored("said with the reason"),
   "unknown isolators": ignored("not in the spec"),
   "unknown annotations": ignored(
-    "no name of this image's annotations, there; those whose names begin otherwise are not remarked on",
+    "no annotation of ours has this name there: see stage1-volo-annotations(7)",
   ),
   "other fields": ignored("the schema is extensible; not remarked on"),
 } as const satisfies Record<string, FieldRule>;

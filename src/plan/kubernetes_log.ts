@@ -41,7 +41,9 @@ export function planKubernetesDirectory(pod: Pod): NamedPath | null {
   if (mode === undefined) return null;
   if (mode.value !== PLAIN) throw wrongAnnotation(mode, `is not ${PLAIN}`);
   const directory = annotationOfPod(pod, DIRECTORY);
-  if (directory === undefined) throw new Error(`${mode.place}: ${PLAIN} needs ${DIRECTORY}`);
+  if (directory === undefined) {
+    throw new Error(`${mode.place} (${mode.name}): ${PLAIN} needs the pod's ${DIRECTORY}`);
+  }
   if (!directory.value.startsWith("/")) throw wrongAnnotation(directory, "is not an absolute path");
   return namedPath(directory);
 }

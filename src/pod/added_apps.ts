@@ -249,7 +249,7 @@ export class AddedApps implements SupervisedApps, Disposable {
   /** An app that runs has been started; one that is about to end is started again then. */
   #start(app: string, connection: Connection): void {
     this.#refuseIfStopping();
-    if (!this.#apps.has(app)) throw new Error(`${field(app)}: the pod has none of this name`);
+    if (!this.#apps.has(app)) throw new Error(`the pod has no ${field(app)}`);
     if (this.#starts.has(app)) throw new Error(`${field(app)}: it is being started`);
     const phase = this.#changes.phaseOf(app);
     if (phase === "running" && !this.#asked.has(app)) return void connection.reply();

@@ -215,7 +215,7 @@ Deno.test("an app that is to be started and removed when it has ended is removed
   assertEquals(pod.run(), 0);
   assertEquals([stop.answers, remove.answers], [[DONE], [DONE]]);
   assertEquals(start.answers.at(-1), { error: 'app "a": it was stopped before it had started' });
-  assertEquals(late.answers, [{ error: 'app "a": the pod has none of this name' }]);
+  assertEquals(late.answers, [{ error: 'the pod has no app "a"' }]);
   assertEquals(pod.done("removed"), ["50 removed a"]);
 });
 

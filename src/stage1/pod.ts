@@ -38,7 +38,7 @@ export interface Pod {
  */
 export function findApp({ apps }: Pod, name: string): PodApp {
   const app = apps.find((it) => it.name === name);
-  if (app === undefined) throw new Error(`this pod has no app ${quoteText(name)}`);
+  if (app === undefined) throw new Error(`the pod has no app ${quoteText(name)}`);
   return app;
 }
 
