@@ -1,6 +1,6 @@
 /** Tests of pods that begin without apps, with either image, and of who may change a pod. */
 
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assertCode, assertPrints, assertQuiet, assertRefused } from "./expect.ts";
 import { eventually, SimulatedHost, sleep } from "./host.ts";
 import { NETWORK_NEEDS } from "./network_needs.ts";
@@ -124,8 +124,9 @@ scenario(
     await sandbox.launch("stubborn", "trap '' TERM; echo up; while :; do sleep .02; done");
     await sandbox.launch("forks", "setsid sh -c 'sleep 1000 & sleep 1000' & echo up; wait");
     await sandbox.prints("forks");
-    const pids = ["stubborn", "forks"].flatMap((name) => sandbox.processesOf(name));
-    assert(pids.length > 3);
+    const find = () => ["stubborn", "forks"].flatMap((name) => sandbox.processesOf(name));
+    await eventually("all processes", () => find().length > 3);
+    const pids = find();
     assertCode(await sandbox.pod.stop({ force: true }), 0);
     await sandbox.run.result;
     await eventually("the end of all processes", () => !pids.some(isAlive));
