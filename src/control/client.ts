@@ -110,7 +110,7 @@ export class ControlClient implements Disposable {
         this.#waitUntil(end, POLLOUT);
       }
     } catch (error) {
-      // What it has answered before it closed the connection, `receive` tells.
+      // The supervisor has closed the connection. If it has answered before, `receive` tells.
       if (!failedWith(error, "EPIPE", "ECONNRESET")) throw error;
     }
   }

@@ -107,7 +107,7 @@ export function phaseFd(
   return `${phase} ${what}`;
 }
 
-/** The one descriptor of a client that attaches to a terminal, in the place of its endpoints'. */
+/** The one descriptor for both ways of a terminal. Streams have one each, named by the endpoint. */
 export const TTY_FD = "tty";
 
 /** The size of a terminal. */
@@ -245,7 +245,7 @@ export const Launched = schema(() =>
 );
 export type Launched = Checked<typeof Launched>;
 
-/** What a client says that is attached: that its terminal has another size, or its input's end. */
+/** What an attached client says: its terminal has another size, or its input has ended. */
 export const AttachedInput = schema(() =>
   z.union([
     z.strictObject({ resize: TerminalSize() }),

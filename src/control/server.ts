@@ -1,6 +1,7 @@
 /**
- * The socket in the pod directory by which other entrypoints ask the supervisor, for its loop: it
- * says what to wait for, and takes what has come. Only root of the host reaches it.
+ * The socket in the pod directory by which other entrypoints ask the supervisor. The supervisor's
+ * loop asks here what to wait for, and hands over what has come. Only root of the host reaches the
+ * socket.
  *
  * @module
  */
@@ -158,7 +159,7 @@ export class ControlServer {
     });
   }
 
-  /** An error here is nobody's but the client's, or one of undoing what was done for it. */
+  /** An error here is the client's, or comes of undoing what was done for it: the pod goes on. */
   #guard(act: () => void): void {
     try {
       act();

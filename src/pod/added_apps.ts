@@ -165,7 +165,7 @@ export class AddedApps implements SupervisedApps, Disposable {
   }
 
   ended(app: string): void {
-    // Its streams may have been made, and no process of it have ended.
+    // Streams may have been made for a process that was never started.
     this.#orTell(app, () => this.#pod.streams.appEnded(app));
     this.#asked.delete(app);
     const postStop = this.#postStops.get(app);
@@ -275,8 +275,8 @@ export class AddedApps implements SupervisedApps, Disposable {
   }
 
   /**
-   * Has a client launch what comes next. Of an app with a post-stop handler, that is made ready
-   * together with the app: who could launch it then has gone when the app ends.
+   * Has a client launch what comes next. An app's post-stop handler is made ready together with the
+   * app: when the app ends, nobody is there any more who could launch it.
    */
   #order(start: Start, app: HeldApp, phase: "pre-start" | "running"): void {
     const isLast = phase === "running";
@@ -420,7 +420,7 @@ export class AddedApps implements SupervisedApps, Disposable {
     return left;
   }
 
-  /** What is given back of an app, and cannot be, keeps nothing else from that. */
+  /** What cannot be given back is told, and the rest is given back all the same. */
   #orTell<T>(app: string, act: () => T): T | undefined {
     try {
       return act();

@@ -72,7 +72,7 @@ function addReserved(
   selfConfine("app-add", debug);
   const podRoot = podRootOf(fds);
   const notes = [...notesOnFlags(args, run.args), ...plan.notes];
-  // Of an app of this name that could not be added, or removed, to its end.
+  // Left by an earlier app of this name, whose adding or removal was broken off.
   removeAppCgroups(uuid, args.app, debug);
   removeStartedMark(args.app);
   try {
@@ -187,7 +187,7 @@ function say(line: string): void {
   warn(APP_ADD.name, line);
 }
 
-/** The error that all this came from matters more. */
+/** Ignores errors: the one that this is undone for matters more. */
 function undo(act: () => void): void {
   try {
     act();

@@ -1,7 +1,7 @@
 /**
  * `app-start`: an app that was added to a pod is started. Its supervisor, which has no privileges
  * for that, hands out the descriptors of the pod, of the app and of the streams that it has made,
- * and says what to launch. It gets the processes, and the sockets of their minders.
+ * and says what to launch. In return, it gets the processes and the sockets of their minders.
  *
  * When this process ends half-way, what it has launched ends with it.
  *
@@ -215,7 +215,7 @@ function rootOf({ environment }: StartPlan): Pick<AppProgram, "credentials" | "e
 
 /**
  * Gives the streams that were made for a program to its user, who could not open them by their
- * paths in /proc otherwise. What else it gets is nobody's to give.
+ * paths in /proc otherwise. Its other streams belong to others.
  */
 function giveStreams({ fds }: Stdio, { credentials }: AppProgram, { ids }: StartPlan): void {
   const { uid, gid } = ownerOf(credentials, ids);

@@ -111,7 +111,7 @@ function socketsOf(endpoints: readonly Endpoint[], fds: ReceivedFds): AttachedSo
   };
 }
 
-/** That no more is to come, and why that is an error, if it is. */
+/** How the attachment has ended: well, or by an error. */
 interface Verdict {
   error?: unknown;
 }

@@ -1,6 +1,5 @@
 /**
- * A process of an app that another process has started than the supervisor, and that its minder
- * tells of.
+ * A process of an app that the supervisor has not started itself. Its minder tells of its end.
  *
  * @module
  */
@@ -75,7 +74,7 @@ export class FollowedProcess implements SupervisedProcess {
   }
 
   [Symbol.dispose](): void {
-    // Its minder may have been killed, and the process have kept the kernel from killing it then.
+    // The kernel kills it when its minder dies, unless it has declined that by prctl(2).
     this.signal(SIGKILL);
     this.#held?.process[Symbol.dispose]();
     this.#minder[Symbol.dispose]();

@@ -10,7 +10,7 @@ import type { End } from "../linux/wait.ts";
 import type { ActivePhase } from "./life.ts";
 import type { SupervisorKernel } from "./supervisor_kernel.ts";
 
-/** A process of an app, whoever is its parent. Disposing of it lets go what it is held by. */
+/** A process of an app, whoever is its parent. Disposing of it closes what it is held by. */
 export interface SupervisedProcess extends Disposable {
   /** Its id; `undefined` as long as it is held, and has yet to begin. */
   readonly pid: number | undefined;

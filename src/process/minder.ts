@@ -1,6 +1,6 @@
 /**
- * The minder of a process that somebody else launched than the supervisor: its parent, which waits
- * for its end and tells the supervisor of it by a socket. `minded_launch.ts` says what a minder is.
+ * The minder of a process that the supervisor has not launched itself. The minder is the parent: it
+ * waits for the process's end, and tells the supervisor by a socket. See `minded_launch.ts`.
  *
  * It sends two messages of two words each: first the process's id and the wait status of who
  * prepared it, then the id once more and the process's own wait status. The id is 0 where none was
@@ -62,7 +62,7 @@ export class Minder implements Disposable {
     return this.#socket.number;
   }
 
-  /** Has a held process begin. A minder that is gone has news. */
+  /** Has a held process begin. If its minder is gone, `news` will tell. */
   go(): void {
     sendByte(this.#socket);
   }

@@ -1,6 +1,6 @@
 /**
- * The keys that end a pod or a command which does not end by itself: `^]`, three times within a
- * second, as in rkt's other stage1 images.
+ * The keys that end a pod or a command which does not end by itself, and those by which a client of
+ * `attach` lets go of an app: `^]`, three times within a second, as in rkt's other stage1 images.
  *
  * @module
  */
