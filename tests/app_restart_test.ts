@@ -48,7 +48,7 @@ scenario("what an app leaves behind ends with it, and before it begins again", {
   flavor: "isolated",
 }, async (stage) => {
   await using sandbox = await Sandbox.open(stage);
-  const text = "setsid sh -c 'sleep 1000 & exec sleep 1000' & echo up; sleep 1";
+  const text = "setsid sh -c 'sleep 1000 & exec sleep 1000' & echo up; sleep 4";
   await sandbox.launch("app", text);
   await sandbox.prints("app");
   const first = sandbox.processesOf("app");
