@@ -306,7 +306,7 @@ scenario(
       "ls /proc/1/cwd/; nsenter --target=1 --mount ls /; nsenter --mount=/proc/self/ns/mnt ls /";
     await using pod = await stage.script(look);
     const { code, stdout, stderr } = await pod.run({ flags: UNRESTRICTED });
-    const hiding = ["hidden-directory", "hidden-file", "hidden-file-systems"];
+    const hiding = ["hidden-directory", "hidden-file", "hidden-file-systems", "null-console"];
     const ofPod = ["dev", ...hiding, "proc", "sys", "syslog"];
     const ofApp = ["bin", "dev", "etc", "home", "proc", "root", "sys", "tmp"];
     const all = [...ofPod, ...ofPod, ...ofPod, ...ofPod, ...ofPod, ...ofPod, ...ofApp];
