@@ -18,6 +18,7 @@ import {
   describeMemoryKills,
   type MemoryKillReport,
   memoryLimitOf,
+  tellsOfMemory,
 } from "../plan/cgroup/memory_kills.ts";
 import type { CgroupLimit } from "../plan/cgroup/placement.ts";
 import type { PodCgroupPlan } from "../plan/cgroup/pod_cgroups.ts";
@@ -166,9 +167,7 @@ export function openMemoryWatch(
   tell: (line: string) => void,
   debug: Debug,
 ): MemoryWatch {
-  const plans = branches.map(({ plan }) => plan).filter(({ version, mountOptions }) =>
-    version === 2 || mountOptions.includes("memory")
-  );
+  const plans = branches.map(({ plan }) => plan).filter(tellsOfMemory);
   const ofPod = new Map(
     plans.map(({ path, version, limits }) => [path, watchedLimit(path, version, limits, debug)]),
   );

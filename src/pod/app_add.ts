@@ -18,6 +18,7 @@ import type { NamedFd, ReceivedFds } from "../control/envelope.ts";
 import { type AddedApp, APP_FDS, Done, POD_FDS } from "../control/messages.ts";
 import { clearInherited } from "../linux/capability_sets.ts";
 import type { AddedAppPlan } from "../plan/added_app.ts";
+import { tellsOfMemory } from "../plan/cgroup/memory_kills.ts";
 import type { PodCgroupPlan } from "../plan/cgroup/pod_cgroups.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import { cloneHostTrees, prepareHost } from "../rootfs/app_root.ts";
@@ -166,8 +167,7 @@ function describeAdded(
     stop,
     cgroupPaths: made.map(({ path }) => path),
     trackedCgroup: made.find(({ isTrackingHierarchy }) => isTrackingHierarchy)?.path,
-    watchedCgroups: made
-      .filter(({ version, mountOptions }) => version === 2 || mountOptions.includes("memory"))
+    watchedCgroups: made.filter(tellsOfMemory)
       .map(({ path, version, limits }) => ({ path, version, limits })),
   };
 }

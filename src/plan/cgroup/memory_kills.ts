@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Hierarchy } from "./names.ts";
 import type { CgroupLimit } from "./placement.ts";
 
 /** Kills for memory, which are told in one line. */
@@ -27,6 +28,13 @@ const UNITS: readonly [name: string, bytes: number][] = [
   ["MB", 10 ** 6],
   ["KiB", 2 ** 10],
 ];
+
+/** Tells whether cgroups of a hierarchy tell of kills for memory. */
+export function tellsOfMemory(
+  { version, mountOptions }: Pick<Hierarchy, "mountOptions" | "version">,
+): boolean {
+  return version === 2 || mountOptions.includes("memory");
+}
 
 /** Finds the limit of memory among those of a cgroup. */
 export function memoryLimitOf(limits: readonly CgroupLimit[]): CgroupLimit | undefined {
