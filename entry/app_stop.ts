@@ -1,7 +1,7 @@
 /** The `app-stop` entrypoint: has a running pod end one of its apps. */
 
 import { stopApp } from "../src/pod/app_stop.ts";
-import { APP_STOP, parseAppStopArguments } from "../src/stage1/arguments.ts";
+import { APP_STOP, parseAppArguments } from "../src/stage1/arguments.ts";
 import { entrypoint } from "../src/stage1/entrypoint.ts";
 
-entrypoint(APP_STOP, (args) => stopApp(parseAppStopArguments(args)));
+entrypoint(APP_STOP, (args) => stopApp(parseAppArguments(args)));

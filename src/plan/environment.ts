@@ -112,21 +112,25 @@ export function environmentEntries(environment: ReadonlyMap<string, string>): st
 export const ATTACHED_TERMINAL = "xterm";
 
 /**
- * Adds the type of a program's terminal, unless the app's manifest sets one.
+ * Puts the type of a program's terminal first, unless the app's manifest sets another.
  *
- * @param terminalType The caller's `TERM`; undefined for a program without a terminal.
+ * @param entries The environment, `NAME=value` each.
+ * @param terminalType Undefined for a program without a terminal.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * assertEquals([...forTerminal(new Map([["A", "1"]]), "xterm")], [["TERM", "xterm"], ["A", "1"]]);
- * assertEquals(forTerminal(new Map([["TERM", "vt100"]]), "xterm").get("TERM"), "vt100");
+ * assertEquals(forTerminal(["A=1"], "xterm"), ["TERM=xterm", "A=1"]);
+ * assertEquals(forTerminal(["A=1", "TERM=vt100"], "xterm"), ["TERM=vt100", "A=1"]);
+ * assertEquals(forTerminal(["A=1"], undefined), ["A=1"]);
  * ```
  */
 export function forTerminal(
-  environment: ReadonlyMap<string, string>,
+  entries: readonly string[],
   terminalType: string | undefined,
-): ReadonlyMap<string, string> {
-  if (terminalType === undefined) return environment;
-  return new Map([["TERM", terminalType], ...environment]);
+): readonly string[] {
+  if (terminalType === undefined) return entries;
+  const isType = (entry: string) => entry.startsWith("TERM=");
+  const type = entries.find(isType) ?? `TERM=${terminalType}`;
+  return [type, ...entries.filter((entry) => !isType(entry))];
 }

@@ -10,7 +10,7 @@ import { removeAppCgroups } from "../cgroup/remove.ts";
 import { ControlClient } from "../control/client.ts";
 import { Done } from "../control/messages.ts";
 import { selfConfine } from "../process/self_confine.ts";
-import { APP_RM, type AppRmArguments } from "../stage1/arguments.ts";
+import { APP_RM, type AppArguments } from "../stage1/arguments.ts";
 import { removeCredentials } from "../stage1/credentials_file.ts";
 import { removeEnvironment } from "../stage1/environment_file.ts";
 import { debugLog } from "../stage1/log.ts";
@@ -24,7 +24,7 @@ import { removeStatus } from "../stage1/status_files.ts";
  * @throws {Error} when there is nobody who can be asked, the pod is immutable, or something cannot
  * be removed.
  */
-export function removeApp({ app, debug }: AppRmArguments): void {
+export function removeApp({ app, debug }: AppArguments): void {
   const log = debugLog(APP_RM.name, debug);
   const { uuid } = loadRun().args;
   using client = new ControlClient();

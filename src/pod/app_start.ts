@@ -23,7 +23,12 @@ import type { Fd } from "../linux/fd.ts";
 import { setOwner } from "../linux/ownership.ts";
 import { fileSystemType, PIPEFS_MAGIC } from "../linux/stat.ts";
 import { isTerminal } from "../linux/terminal.ts";
-import { ATTACHED_TERMINAL, environmentEntries, withAccount } from "../plan/environment.ts";
+import {
+  ATTACHED_TERMINAL,
+  environmentEntries,
+  forTerminal,
+  withAccount,
+} from "../plan/environment.ts";
 import { isolatorsOfApp, isolatorsOfPod } from "../plan/isolators.ts";
 import { needSecurityModules } from "../plan/process/security_label.ts";
 import { planAddedStart, type StartPlan } from "../plan/start.ts";
@@ -33,7 +38,7 @@ import { launchHeld, launchMinded, type Minding } from "../process/minded_launch
 import { tryOomScore } from "../process/oom_score.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import { findSupervisor } from "../process/supervisor_process.ts";
-import { APP_START, type AppStartArguments } from "../stage1/arguments.ts";
+import { APP_START, type AppArguments } from "../stage1/arguments.ts";
 import { loadCredentials } from "../stage1/credentials_file.ts";
 import { loadEnvironment } from "../stage1/environment_file.ts";
 import { readFlavor } from "../stage1/flavor.ts";
@@ -58,7 +63,7 @@ import { lookAtSecurityModules } from "./host_facts.ts";
  *
  * @throws {Error} when it cannot be started; it names the field of the manifest.
  */
-export function startApp({ app: name, ...args }: AppStartArguments): void {
+export function startApp({ app: name, ...args }: AppArguments): void {
   const debug = debugLog(APP_START.name, args.debug);
   using client = new ControlClient();
   let context: OrderContext | undefined;
@@ -83,7 +88,8 @@ function prepareToLaunch(name: string, client: ControlClient, debug: Debug): Ord
   const supervisor = findSupervisor(client.supervisor());
   if (supervisor === undefined) throw new Error("the pod has ended");
   for (const line of tryOomScore(plan.isolators.oomScore, debug)) warn(APP_START.name, line);
-  return { plan, supervisor, client, debug };
+  const user = { credentials: loadCredentials(name), environment: loadEnvironment(name) };
+  return { plan, user, supervisor, client, debug };
 }
 
 function planStartOf(name: string): StartPlan {
@@ -93,9 +99,14 @@ function planStartOf(name: string): StartPlan {
   return planAddedStart(pod, app, loadRun(), readFlavor(), lookAtSecurityModules(modules));
 }
 
+/** Who runs a program, with which environment. */
+type ProgramUser = Pick<AppProgram, "credentials" | "environment">;
+
 /** What an order is carried out with. */
 interface OrderContext {
   plan: StartPlan;
+  /** As saved when the app was added: `enter` gives the same. */
+  user: ProgramUser;
   supervisor: HeldProcess;
   client: ControlClient;
   debug: Debug;
@@ -169,7 +180,7 @@ function stdioOf([stdin, stdout, stderr]: readonly Fd[]): Stdio {
 
 function launchPhase(phase: LaunchPhase, stdio: Stdio, order: Ordered): HandedProcess {
   const { plan, app, namespaces, supervisor, held, debug } = order;
-  const program = forTerminalOf(stdio, programOf(plan, phase));
+  const program = programOf(order, phase, stdio);
   giveStreams(stdio, program, plan);
   debug(`launch ${program.exec[0]} as user ${program.credentials.uid}: ${program.field}`);
   const minding: Minding = { supervisor, oomScore: plan.isolators.oomScore?.value };
@@ -190,25 +201,21 @@ function launchPhase(phase: LaunchPhase, stdio: Stdio, order: Ordered): HandedPr
   };
 }
 
-/** The app itself has the environment that was saved when it was added, as `enter` gives it. */
-function programOf(plan: StartPlan, phase: LaunchPhase): AppProgram {
-  const user = {
-    credentials: loadCredentials(plan.name),
-    environment: loadEnvironment(plan.name),
-  };
-  if (phase === "running") return { ...user, exec: plan.exec, field: `${plan.field}.app` };
-  const { exec, field, asRoot } = (phase === "pre-start" ? plan.preStart : plan.postStop)!;
-  return { ...(asRoot ? rootOf(plan) : user), exec, field };
+function programOf(
+  { plan, user }: OrderContext,
+  phase: LaunchPhase,
+  { hasTerminal }: Stdio,
+): AppProgram {
+  const { exec, field, asRoot } = phase === "running"
+    ? { exec: plan.exec, field: `${plan.field}.app`, asRoot: false }
+    : (phase === "pre-start" ? plan.preStart : plan.postStop)!;
+  const { credentials, environment } = asRoot ? rootOf(plan) : user;
+  // Whoever attaches to its terminal comes later.
+  const terminalType = hasTerminal ? ATTACHED_TERMINAL : undefined;
+  return { exec, field, credentials, environment: forTerminal(environment, terminalType) };
 }
 
-/** Whoever attaches to its terminal comes later. */
-function forTerminalOf({ hasTerminal }: Stdio, program: AppProgram): AppProgram {
-  const { environment } = program;
-  if (!hasTerminal || environment.some((entry) => entry.startsWith("TERM="))) return program;
-  return { ...program, environment: [`TERM=${ATTACHED_TERMINAL}`, ...environment] };
-}
-
-function rootOf({ environment }: StartPlan): Pick<AppProgram, "credentials" | "environment"> {
+function rootOf({ environment }: StartPlan): ProgramUser {
   const { credentials, account } = ROOT;
   return { credentials, environment: environmentEntries(withAccount(environment, account)) };
 }

@@ -7,7 +7,7 @@
 import { ControlClient } from "../control/client.ts";
 import { Done } from "../control/messages.ts";
 import { selfConfine } from "../process/self_confine.ts";
-import { APP_STOP, type AppStopArguments } from "../stage1/arguments.ts";
+import { APP_STOP, type AppArguments } from "../stage1/arguments.ts";
 import { debugLog } from "../stage1/log.ts";
 
 /**
@@ -16,7 +16,7 @@ import { debugLog } from "../stage1/log.ts";
  *
  * @throws {Error} when there is nobody who can be asked, or the pod is immutable.
  */
-export function stopApp({ app, debug }: AppStopArguments): void {
+export function stopApp({ app, debug }: AppArguments): void {
   using client = new ControlClient();
   selfConfine("asking", debugLog(APP_STOP.name, debug));
   client.ask({ do: "stop", app }, Done);

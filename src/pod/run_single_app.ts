@@ -77,8 +77,9 @@ export function runSingleApp(
   saveCredentials(plan.name, credentials);
   saveEnvironment(plan.name, environmentEntries(variables));
   const workingDirectory = openWorkingDirectory(plan, root);
-  const environment = environmentEntries(
-    forNotification(forTerminal(variables, plan.terminalType), plan.notification?.variable),
+  const environment = forTerminal(
+    environmentEntries(forNotification(variables, plan.notification?.variable)),
+    plan.terminalType,
   );
   const program = withContext(
     programField(plan),

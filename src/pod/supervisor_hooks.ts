@@ -186,8 +186,8 @@ function startWithAttributes(
 
 function programOf({ plan, user }: BuiltApp, phase: ActivePhase): AppProgram {
   const ofUser = ({ credentials, account }: AppUser, notifySocket?: string) => {
-    const variables = forTerminal(withAccount(plan.environment, account), plan.terminalType);
-    const environment = environmentEntries(forNotification(variables, notifySocket));
+    const variables = forNotification(withAccount(plan.environment, account), notifySocket);
+    const environment = forTerminal(environmentEntries(variables), plan.terminalType);
     return { credentials, environment };
   };
   const ofHandler = ({ exec, field, asRoot }: EventProgram): AppProgram => ({

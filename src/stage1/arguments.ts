@@ -108,28 +108,35 @@ export const APP_ADD = {
   },
 } as const satisfies CommandLine;
 
-/** `app-start`: see {@linkcode parseAppStartArguments}. */
+const FLAGS_OF_ONE_APP = {
+  "debug": DEBUG,
+  "app": APP,
+  "help": HELP,
+  "version": VERSION_FLAG,
+} as const;
+
+/** `app-start`: see {@linkcode parseAppArguments}. */
 export const APP_START = {
   name: "app-start",
   usage: "--app=APP [flags]",
   does: "Starts an app that has been added to the pod in whose directory it is called.",
-  flags: { "debug": DEBUG, "app": APP, "help": HELP, "version": VERSION_FLAG },
+  flags: FLAGS_OF_ONE_APP,
 } as const satisfies CommandLine;
 
-/** `app-stop`: see {@linkcode parseAppStopArguments}. */
+/** `app-stop`: see {@linkcode parseAppArguments}. */
 export const APP_STOP = {
   name: "app-stop",
   usage: "--app=APP [flags]",
   does: "Asks an app of the pod in whose directory it is called to end, and waits for that.",
-  flags: { "debug": DEBUG, "app": APP, "help": HELP, "version": VERSION_FLAG },
+  flags: FLAGS_OF_ONE_APP,
 } as const satisfies CommandLine;
 
-/** `app-rm`: see {@linkcode parseAppRmArguments}. */
+/** `app-rm`: see {@linkcode parseAppArguments}. */
 export const APP_RM = {
   name: "app-rm",
   usage: "--app=APP [flags]",
   does: "Removes an app from the pod in whose directory it is called, and ends it before.",
-  flags: { "debug": DEBUG, "app": APP, "help": HELP, "version": VERSION_FLAG },
+  flags: FLAGS_OF_ONE_APP,
 } as const satisfies CommandLine;
 
 /** `attach`: see {@linkcode parseAttachArguments}. */
@@ -224,8 +231,8 @@ export interface StopArguments {
   force: boolean;
 }
 
-/** The arguments of the entrypoints that are about one app of a pod. */
-interface AppArguments {
+/** The arguments of `app-start`, `app-stop` and `app-rm`; others have these as well. */
+export interface AppArguments {
   debug: boolean;
   /** The app's name in the pod. */
   app: string;
@@ -238,15 +245,6 @@ export interface AppAddArguments extends AppArguments {
   disablePaths: boolean;
   disableSeccomp: boolean;
 }
-
-/** The arguments of `app-start`. */
-export type AppStartArguments = AppArguments;
-
-/** The arguments of `app-stop`. */
-export type AppStopArguments = AppArguments;
-
-/** The arguments of `app-rm`. */
-export type AppRmArguments = AppArguments;
 
 /** The arguments of `attach`. */
 export interface AttachArguments extends AppArguments {
@@ -343,32 +341,12 @@ export function parseAppAddArguments(args: readonly string[]): AppAddArguments {
 }
 
 /**
- * Reads the arguments of `app-start --app=APP [--debug]`.
+ * Reads the arguments of `app-start`, `app-stop` and `app-rm`, each `--app=APP [--debug]`.
  *
  * @throws {Error} when they do not conform to the interface.
  */
-export function parseAppStartArguments(args: readonly string[]): AppStartArguments {
-  const { flags, rest } = parseFlags(args, APP_START.flags);
-  return appArguments(flags, rest);
-}
-
-/**
- * Reads the arguments of `app-stop --app=APP [--debug]`.
- *
- * @throws {Error} when they do not conform to the interface.
- */
-export function parseAppStopArguments(args: readonly string[]): AppStopArguments {
-  const { flags, rest } = parseFlags(args, APP_STOP.flags);
-  return appArguments(flags, rest);
-}
-
-/**
- * Reads the arguments of `app-rm --app=APP [--debug]`.
- *
- * @throws {Error} when they do not conform to the interface.
- */
-export function parseAppRmArguments(args: readonly string[]): AppRmArguments {
-  const { flags, rest } = parseFlags(args, APP_RM.flags);
+export function parseAppArguments(args: readonly string[]): AppArguments {
+  const { flags, rest } = parseFlags(args, FLAGS_OF_ONE_APP);
   return appArguments(flags, rest);
 }
 

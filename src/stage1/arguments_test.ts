@@ -1,9 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import {
   parseAppAddArguments,
-  parseAppRmArguments,
-  parseAppStartArguments,
-  parseAppStopArguments,
+  parseAppArguments,
   parseAttachArguments,
   parseEnterArguments,
   parseGcArguments,
@@ -119,14 +117,13 @@ Deno.test("app-add takes the pod's UUID, the app's name, and what it is to be fr
 });
 
 Deno.test("app-start, app-stop and app-rm take an app's name, which leads nowhere else", () => {
-  for (const parse of [parseAppStartArguments, parseAppStopArguments, parseAppRmArguments]) {
-    assertEquals(parse(["--debug=true", "--app=web-1"]), { debug: true, app: "web-1" });
-    assertThrows(() => parse([]), Error, "--app, the app's name in the pod, is missing");
-    assertThrows(() => parse(["--app="]), Error, "--app, the app's name in the pod, is missing");
-    assertThrows(() => parse(["--app=web", UUID]), Error, "one argument too many");
-    for (const app of ["../web", "a/b", ".", "Web", "web\n", "-web"]) {
-      assertThrows(() => parse([`--app=${app}`]), Error, ": must be lower-case letters");
-    }
+  const parse = parseAppArguments;
+  assertEquals(parse(["--debug=true", "--app=web-1"]), { debug: true, app: "web-1" });
+  assertThrows(() => parse([]), Error, "--app, the app's name in the pod, is missing");
+  assertThrows(() => parse(["--app="]), Error, "--app, the app's name in the pod, is missing");
+  assertThrows(() => parse(["--app=web", UUID]), Error, "one argument too many");
+  for (const app of ["../web", "a/b", ".", "Web", "web\n", "-web"]) {
+    assertThrows(() => parse([`--app=${app}`]), Error, ": must be lower-case letters");
   }
 });
 
