@@ -35,7 +35,8 @@ export function manPages(): Map<string, string> {
   );
 }
 
-const COMMANDS = [RUN, ENTER, STOP, GC, APP_ADD, APP_START, APP_STOP, APP_RM, ATTACH];
+/** The command lines of the entrypoints. */
+export const COMMANDS = [RUN, ENTER, STOP, GC, APP_ADD, APP_START, APP_STOP, APP_RM, ATTACH];
 
 const RKT_CALLS_IT: Readonly<Record<string, string>> = {
   run: "`rkt run` and `rkt run-prepared` become this program.",

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
 import { eventually } from "./host.ts";
+import { mindersOf } from "./pod_processes.ts";
 import { isAlive, readProcesses, readStatus } from "./procfs.ts";
 import { EVERY_KERNEL, scenario, type Stage } from "./scenario.ts";
 import type { App, Pod, Program } from "./stage0.ts";
@@ -250,23 +251,6 @@ async function statusOf(pod: Pod): Promise<number | undefined> {
 /** The lines of the app's that hold a word, without the prefix that says whose they are. */
 function told({ stdout }: Program, word: string): string[] {
   return stdout.split("\n").filter((line) => line.includes(word));
-}
-
-/** The minders of a pod, which are in its supervisor's cgroups. */
-function mindersOf({ pid }: Program): number[] {
-  const cgroup = Deno.readTextFileSync(`/proc/${pid}/cgroup`);
-  return readProcesses().map((it) => it.pid).filter((minder) =>
-    fileOf(minder, "comm") === "volo-minder\n" && fileOf(minder, "cgroup") === cgroup
-  );
-}
-
-/** The minders of others may come and go meanwhile. */
-function fileOf(pid: number, name: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(`/proc/${pid}/${name}`);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The processes of this test's apps that have these arguments. */

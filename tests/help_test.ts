@@ -2,18 +2,8 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
-import {
-  APP_ADD,
-  APP_RM,
-  APP_START,
-  APP_STOP,
-  ATTACH,
-  ENTER,
-  GC,
-  RUN,
-  STOP,
-} from "../src/stage1/arguments.ts";
 import { helpText } from "../src/stage1/command_line.ts";
+import { COMMANDS } from "../tasks/man_pages.ts";
 import { assertPrints, assertQuiet, assertRefused } from "./expect.ts";
 import { execute, type Result } from "./host.ts";
 import { scenario, type Stage } from "./scenario.ts";
@@ -23,7 +13,7 @@ function call({ dir }: Stage, ...argv: string[]): Promise<Result> {
   return execute(["sh", "-c", 'cd "$0" && exec "$@"', dir, ...argv]);
 }
 
-for (const command of [RUN, ENTER, GC, STOP, APP_ADD, APP_RM, APP_START, APP_STOP, ATTACH]) {
+for (const command of COMMANDS) {
   const { name } = command;
 
   scenario(

@@ -16,6 +16,7 @@ import {
   WITH_PRIVATE_USERS,
   withCapability,
 } from "./hostile_pods/stances.ts";
+import { mindersOf } from "./pod_processes.ts";
 import { isAlive, readProcesses } from "./procfs.ts";
 import { scenario, type Stage } from "./scenario.ts";
 import type { App, Pod, Program } from "./stage0.ts";
@@ -185,21 +186,6 @@ scenario(
     assertEquals(program.ended, false);
   },
 );
-
-/** Lists the minders of a pod, which are in its supervisor's cgroups and mount namespace. */
-function mindersOf({ pid }: Program): number[] {
-  const placeOf = (pid: number) =>
-    ["cgroup", "comm"].map((name) => {
-      try {
-        return Deno.readTextFileSync(`/proc/${pid}/${name}`);
-      } catch {
-        return "";
-      }
-    });
-  const [cgroup] = placeOf(pid);
-  const isMinder = ([place, name]: string[]) => place === cgroup && name === "volo-minder\n";
-  return readProcesses().map((it) => it.pid).filter((it) => isMinder(placeOf(it)));
-}
 
 async function exitOf(pod: Pod, app: string): Promise<number | undefined> {
   await eventually(`the end of ${app}`, () => pod.apps.status(app).state === "exited");

@@ -6,7 +6,7 @@
 
 import { parseEnviron } from "./expect.ts";
 import { eventually } from "./host.ts";
-import { childrenOf } from "./procfs.ts";
+import { childrenOf, readProcesses } from "./procfs.ts";
 import type { Pod, Program, RunOptions } from "./stage0.ts";
 
 /** Every kind of namespace. */
@@ -38,6 +38,26 @@ function nameIn(pid: number): string | undefined {
 export function sharedNamespaces(one: number | "self", other: number | "self"): string[] {
   const of = (pid: number | "self", kind: string) => Deno.readLinkSync(`/proc/${pid}/ns/${kind}`);
   return NAMESPACES.filter((kind) => of(one, kind) === of(other, kind));
+}
+
+/**
+ * Lists the minders of a pod, which are in its supervisor's cgroups. Where those are not the pod's
+ * own, so are the minders of other pods.
+ */
+export function mindersOf({ pid }: Program): number[] {
+  const cgroup = Deno.readTextFileSync(`/proc/${pid}/cgroup`);
+  return readProcesses().map((it) => it.pid).filter((minder) =>
+    fileOf(minder, "comm") === "volo-minder\n" && fileOf(minder, "cgroup") === cgroup
+  );
+}
+
+/** Reads a file of a process's in /proc. Processes of others may come and go meanwhile. */
+function fileOf(pid: number, name: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/${name}`);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Signals a process, and tells whether it was still there. */
