@@ -282,7 +282,7 @@ scenario(
     }
     assertStringIncludes(
       sandbox.run.stderr,
-      "run: apps[0].app.isolators[0] (resource/memory): killed for memory: " +
+      'run: apps["app"].app.isolators[0] (resource/memory): killed for memory: ' +
         '1 process of app "app": the limit is 32 MiB\n',
     );
     await sandbox.close();
@@ -322,7 +322,7 @@ scenario(
 const FAULTS: Record<string, [AddedApp, RegExp]> = {
   "a volume that nobody has": [
     { mounts: [{ volume: "none", path: "/x" }] },
-    /apps\[1\]\.mounts\[0\]/,
+    /apps\["app"\]\.mounts\[0\]/,
   ],
   "a source that is missing": [{
     mounts: [{
@@ -334,7 +334,7 @@ const FAULTS: Record<string, [AddedApp, RegExp]> = {
   "a user that is unknown": [{ app: { user: "stranger" } }, /stranger/],
   "an isolator of no sense": [
     { app: { isolators: [isolator("resource/memory", { limit: "many" })] } },
-    /apps\[1\]\.app\.isolators\[0\]/,
+    /apps\["app"\]\.app\.isolators\[0\]/,
   ],
 };
 
@@ -363,7 +363,7 @@ for (const [what, [fault, message]] of Object.entries(FAULTS)) {
 }
 
 scenario(
-  "what has no effect on an app that is added is told, by its place in the pod manifest",
+  "what has no effect on an app that is added is told, by its name in the pod manifest",
   { flavor: "isolated" },
   async (stage) => {
     await using sandbox = await Sandbox.open(stage);
@@ -373,7 +373,7 @@ scenario(
     assertCode(result, 0);
     assertMatch(
       result.stderr,
-      /^app-add: apps\[1\]\.annotations\[0\] \(stage1-volo\/stop-singal\): [^\n]+\n$/,
+      /^app-add: apps\["app"\]\.annotations\[0\] \(stage1-volo\/stop-singal\): [^\n]+\n$/,
     );
     await sandbox.close();
   },
@@ -426,9 +426,9 @@ scenario("what rkt keeps to itself of an app is told by its sandbox, in one line
   const lines = sandbox.run.stderr.match(/^run: .*$/gm) ?? [];
   const expected = [
     /^run: app-add: .*\(stage1-volo\/stop-tiemout\): ignored: /,
-    /^run: app-add: apps\[1\].*\.app\.user: .*nosuch/,
-    /^run: app-start: apps\[2\].*\.app\.exec\[0\]: .*\/bin\/missing/,
-    /^run: apps\[3\].*\.eventHandlers\[0\]: ended with status 8$/,
+    /^run: app-add: apps\["stranger"\]\.app\.user: .*nosuch/,
+    /^run: app-start: apps\["lost"\]\.app\.exec\[0\]: .*\/bin\/missing/,
+    /^run: apps\["handled"\]\.app\.eventHandlers\[0\]: ended with status 8$/,
   ];
   assertEquals(lines.length, expected.length, lines.join("\n"));
   expected.forEach((line, i) => assertMatch(lines[i]!, line));

@@ -119,7 +119,7 @@ scenario(
           assertQuiet(await pod.apps.start("victim"));
           await eventually("the app", () => logOf(pod, "victim").endsWith(`up ${i}\n`));
         } else {
-          assertMatch(stderr, /^app-add: apps\[1\]\.mounts\[[01]\]: [^\n]*\n$/);
+          assertMatch(stderr, /^app-add: apps\["[a-z-]+"\]\.mounts\[[01]\]: [^\n]*\n$/);
         }
         assertCode(await pod.apps.rm("victim"), 0);
         assertEquals(hostMounts(), before);

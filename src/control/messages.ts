@@ -161,7 +161,7 @@ const WatchedCgroup = schema(() =>
 /** An app that has been added: all that the supervisor needs to know of it. */
 export const AddedApp = schema(() =>
   z.strictObject({
-    /** Its place in the pod manifest: `apps[0]`. */
+    /** Its place in the pod manifest: `apps["web"]`. */
     field: Text(),
     /** The field of the manifest that names its pre-start handler, if it has one. */
     preStart: z.optional(Text()),

@@ -6,7 +6,7 @@
  */
 
 import type { Flavor } from "../stage1/flavor.ts";
-import { findApp, type Pod, type PodApp } from "../stage1/pod.ts";
+import { findAddedApp, type Pod, type PodApp } from "../stage1/pod.ts";
 import type { RecordedRun } from "../stage1/runtime_config.ts";
 import { unreadAnnotationsOf } from "./annotations.ts";
 import { type AppPlan, planApp } from "./app.ts";
@@ -105,9 +105,9 @@ export function planAddedApp(
   };
 }
 
-/** Returns the pod as if it had only one app, which keeps its place in the manifest. */
+/** Returns the pod as if it had only one app. */
 function alone(pod: Pod, name: string): Pod & { apps: [PodApp] } {
-  return { ...pod, apps: [findApp(pod, name)] };
+  return { ...pod, apps: [findAddedApp(pod, name)] };
 }
 
 /** `run` has told of the pod's own. */

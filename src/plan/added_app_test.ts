@@ -52,6 +52,7 @@ Deno.test("an app that is added has what one from the beginning has", () => {
   const image = { environment: [{ name: "A", value: "1" }], workingDirectory: "/srv" };
   const { app, notes } = add({ image });
   const pod = composePod({ image, apps: { other: undefined, web: undefined } });
+  pod.apps[1]!.field = 'apps["web"]';
   const args = { ...ARGUMENTS, net: "none" };
   const { apps: [, fromBeginning] } = planPod(pod, args, "isolated", { ...NO_FACTS, cgroups: V1 });
   const withoutCgroups = ({ mounts, ...rest }: typeof app) => ({
@@ -59,12 +60,12 @@ Deno.test("an app that is added has what one from the beginning has", () => {
     mounts: mounts.filter(({ kind }) => kind !== "cgroup"),
   });
   assertEquals(withoutCgroups(app), withoutCgroups(fromBeginning!));
-  assertEquals([app.field, notes], ["apps[1]", []]);
+  assertEquals([app.field, notes], ['apps["web"]', []]);
 });
 
-Deno.test("only the app that is added is looked at, and named by its place", () => {
+Deno.test("only the app that is added is looked at, and errors name it by its name", () => {
   const web = { exec: [] };
-  assertThrows(() => add({ apps: { other: {}, web } }), Error, "apps[1].app.exec");
+  assertThrows(() => add({ apps: { other: {}, web } }), Error, 'apps["web"].app.exec');
   assertEquals(add({ apps: { other: web, web: {} } }).app.name, "web");
   assertThrows(() => add({}, { app: "none" }), Error, 'the pod has no app "none"');
 });
@@ -116,7 +117,7 @@ for (const [what, cgroups, parents, file] of hosts) {
     const limit = limits.find((it) => it.file === file);
     assertEquals([limit?.value, limit?.isolator], [
       "33554432",
-      "apps[1].app.isolators[0] (resource/memory)",
+      'apps["web"].app.isolators[0] (resource/memory)',
     ]);
     // Those of the pod are as they were made.
     assertEquals(plan.cgroups.flatMap(({ limits, enable }) => [...limits, ...enable]), []);
@@ -134,7 +135,7 @@ Deno.test("an app's limits are within the pod's, and that is said", () => {
   const limits = cgroups.flatMap(({ apps }) => apps.flatMap(({ limits }) => limits));
   assertEquals(limits.find(({ file }) => file.startsWith("memory"))?.value, "16777216");
   assertEquals(notes, [
-    "apps[1].app.isolators[0] (resource/memory): limit: isolators[0] (resource/memory) bounds " +
+    'apps["web"].app.isolators[0] (resource/memory): limit: isolators[0] (resource/memory) bounds ' +
     "33554432 to 16777216",
   ]);
 });
@@ -143,7 +144,7 @@ Deno.test("a controller that the pod's cgroup does not have is missed by name", 
   const cgroups = { v1: [], v2: [{ ...LEVEL, controllers: ["pids"], enabled: ["pids"] }] };
   const { notes } = add({ image: { isolators: [MEMORY] } }, { facts: { cgroups } });
   assertEquals(notes.length, 1);
-  assertEquals(notes[0]?.startsWith("apps[1].app.isolators[0] (resource/memory): not"), true);
+  assertEquals(notes[0]?.startsWith('apps["web"].app.isolators[0] (resource/memory): not'), true);
 });
 
 Deno.test("settings of the kernel are the pod's from its beginning", () => {
@@ -152,7 +153,11 @@ Deno.test("settings of the kernel are the pod's from its beginning", () => {
   const ask = (value: string) => () =>
     add({ image: { isolators: [sysctl({ "net.core.somaxconn": value })] }, pod: ofPod });
   assertEquals(ask("7")().notes, []);
-  assertThrows(ask("8"), Error, "apps[1].app.isolators[0] (os/unix/sysctl): net.core.somaxconn=8");
+  assertThrows(
+    ask("8"),
+    Error,
+    'apps["web"].app.isolators[0] (os/unix/sysctl): net.core.somaxconn=8',
+  );
 });
 
 Deno.test("what comes too late for an app that is added is said, or refused", () => {
@@ -169,7 +174,7 @@ Deno.test("what comes too late for an app that is added is said, or refused", ()
   assertThrows(
     () => add({ image: { ports } }, { facts: { sockets } }),
     Error,
-    "apps[1].app.ports[0].socketActivated: LISTEN_FDS has no socket of tcp port 80",
+    'apps["web"].app.ports[0].socketActivated: LISTEN_FDS has no socket of tcp port 80',
   );
 });
 

@@ -16,7 +16,7 @@ const LARGEST_MANIFEST = 4 * 1024 * 1024;
 
 /** An app of the pod, with its part of the manifests. */
 export interface PodApp {
-  /** The app's place in the pod manifest, for errors: `apps[0]`. */
+  /** The app's place in the pod manifest, for errors: `apps[0]`, or `apps["web"]` if added. */
   field: string;
   name: string;
   /** The `app` of the pod manifest; that of the image where the pod manifest has none. */
@@ -40,6 +40,16 @@ export function findApp({ apps }: Pod, name: string): PodApp {
   const app = apps.find((it) => it.name === name);
   if (app === undefined) throw new Error(`the pod has no app ${quoteText(name)}`);
   return app;
+}
+
+/**
+ * Finds an app that was added to a pod. Errors name it by its name: its place in the manifest
+ * changes when others are removed.
+ *
+ * @throws {Error} when there is none of this name.
+ */
+export function findAddedApp(pod: Pod, name: string): PodApp {
+  return { ...findApp(pod, name), field: `apps[${quoteText(name)}]` };
 }
 
 /**
