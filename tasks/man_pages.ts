@@ -77,10 +77,12 @@ const EXIT_STATUSES: Readonly<Record<string, readonly (readonly [string, string]
   ],
 };
 
-const FAILURE = [
-  "254",
-  "An error, which is one line on standard error: `NAME: what: why`.",
-] as const;
+function failureOf(entrypoint: string): readonly [string, string] {
+  const failure = entrypoint === "gc"
+    ? "Something is left, which is named on standard error, a line each"
+    : "An error, which is one line on standard error";
+  return ["254", `${failure}: \`${entrypoint}: what: why\`.`];
+}
 
 function pageOfEntrypoint(command: CommandLine): ManPage {
   const { name, usage, does } = command;
@@ -99,17 +101,23 @@ function pageOfEntrypoint(command: CommandLine): ManPage {
         ],
       },
       optionsOf(command),
-      { heading: "EXIT STATUS", blocks: [[...EXIT_STATUSES[name]!, FAILURE]] },
-      { heading: "ENVIRONMENT", blocks: [VARIABLES] },
+      { heading: "EXIT STATUS", blocks: [[...EXIT_STATUSES[name]!, failureOf(name)]] },
+      { heading: "ENVIRONMENT", blocks: [variablesOf(name)] },
       seeAlso(pageNameOf(name)),
     ],
   };
 }
 
-const VARIABLES = [
-  ["RKT_LOCK_FD", "The descriptor of the pod's directory, which rkt has locked. `run` needs it."],
-  ["STAGE1_VOLO_DEBUG", "With `true`, the entrypoint acts as with `--debug`."],
+const LOCK = [
+  "RKT_LOCK_FD",
+  "The descriptor of the pod's directory, which rkt has locked.",
 ] as const;
+const DEBUG = ["STAGE1_VOLO_DEBUG", "With `true`, the entrypoint acts as with `--debug`."] as const;
+
+/** Lists the variables of an entrypoint. Only `run` needs the lock: the others look who holds it. */
+function variablesOf(entrypoint: string): readonly (readonly [string, string])[] {
+  return entrypoint === "run" ? [LOCK, DEBUG] : [DEBUG];
+}
 
 function optionsOf({ flags }: CommandLine): Part {
   const terms = Object.entries(flags).map(([flag, { value, does }]) =>
@@ -136,16 +144,18 @@ function pageOfAnnotations(): ManPage {
       {
         heading: "OF AN APP",
         blocks: [
-          "`rkt run IMAGE --annotation=NAME=VALUE` gives them to the app of that image. What an " +
-          "image's own manifest says holds unless that is done, but for those that are the " +
-          "operator's alone.",
+          "`rkt run IMAGE --annotation=NAME=VALUE` gives them to the app of that image, and " +
+          "`rkt app add` to the app that it adds. What an image's own manifest says holds unless " +
+          "that is done, but for those that are the operator's alone.",
           of("app").map(termOf),
         ],
       },
       {
         heading: "OF A POD",
         blocks: [
-          "They stand in the pod manifest, `rkt run --pod-manifest=FILE`.",
+          "They stand in the pod manifest, `rkt run --pod-manifest=FILE`. " +
+          "`rkt app sandbox --annotation=NAME=VALUE` gives them to the pod that it begins. " +
+          "`rkt run` without a manifest has no option for them.",
           of("pod").map(termOf),
         ],
       },

@@ -3,8 +3,9 @@
  * field for. Most are this project's own; the one that begins with `appc.io` is the spec's, and
  * those that begin with `coreos.com/rkt` are rkt's.
  *
- * An operator gives an app one with `rkt run … IMAGE --annotation=NAME=VALUE`; a pod has them in
- * its manifest. What an image's own manifest says holds for an app that says nothing else.
+ * An operator gives an app one with `rkt run … IMAGE --annotation=NAME=VALUE`, or `rkt app add`; a
+ * pod has them in its manifest, or from `rkt app sandbox`. What an image's own manifest says holds
+ * for an app that says nothing else.
  *
  * @module
  */
@@ -100,8 +101,8 @@ export const ANNOTATION_RULES = {
   },
   "coreos.com/rkt/experiment/kubernetes-log-path": {
     of: "app",
-    values: "a path below that directory, without links, . and ..",
-    does: "is the app's file for Kubernetes; its own directory has to be there",
+    values: "a path below the pod's kubernetes-log-dir, with no link, . or .. in it",
+    does: "is the app's file for Kubernetes; the directory that it is in has to be there",
     unlessSaid: "an error with k8s-plain, unless the app has no output",
     operatorsAlone: true,
   },
