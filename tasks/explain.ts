@@ -23,8 +23,8 @@ import { runTask } from "./run_task.ts";
 
 const COMMAND = {
   name: "explain",
-  purpose: `Shows what the entrypoints may do, what becomes of a manifest's fields, or what \`run\`
-    would do with a pod, in that order, without doing it.`,
+  purpose: `Shows what \`run\` would do with a pod, in the order in which it would happen, without
+    doing it; or what the entrypoints may do, or what becomes of a manifest's fields.`,
   options: {
     permissions: flag("show what each entrypoint is allowed to do, and why"),
     fields: flag("show what becomes of each field of the manifests, as Markdown"),
