@@ -6,7 +6,7 @@
  * @module
  */
 
-import { monotonicMilliseconds } from "../linux/clock.ts";
+import { earliest, monotonicMilliseconds } from "../linux/clock.ts";
 import { removeFile } from "../linux/directory.ts";
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
@@ -94,8 +94,8 @@ export class ControlServer {
   /** Returns in how many milliseconds `onReady` is to be called, whatever has come. */
   untilNext(): number | undefined {
     const times = [...this.#connections.values()].map(({ deadline }) => deadline);
-    const known = [...times, this.#pausedUntil].filter((time) => time !== undefined);
-    return known.length > 0 ? Math.max(0, Math.min(...known) - this.#now()) : undefined;
+    const next = earliest([...times, this.#pausedUntil]);
+    return next === undefined ? undefined : Math.max(0, next - this.#now());
   }
 
   /** Takes what has come, and ends the connections of clients that are late. */

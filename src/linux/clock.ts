@@ -40,6 +40,26 @@ function readClock(clock: number): bigint {
   return time[0]! * 1_000_000_000n + time[1]!;
 }
 
+/**
+ * Returns the earliest of some times, of which each may be unknown.
+ *
+ * @returns `undefined` when none is known.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(earliest([undefined, 200, 100]), 100);
+ * assertEquals(earliest([undefined]), undefined);
+ * ```
+ */
+export function earliest(times: Iterable<number | undefined>): number | undefined {
+  let first: number | undefined;
+  for (const time of times) {
+    if (first === undefined || (time !== undefined && time < first)) first = time;
+  }
+  return first;
+}
+
 /** Waits, and does nothing else meanwhile. */
 export function waitMilliseconds(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);

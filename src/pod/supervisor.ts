@@ -8,6 +8,7 @@
  */
 
 import type { MemoryWatch } from "../cgroup/memory_watch.ts";
+import { earliest } from "../linux/clock.ts";
 import type { Fd } from "../linux/fd.ts";
 import { type PollEvents, POLLIN } from "../linux/poll.ts";
 import { CATCHABLE_SIGNALS, SIGCONT, SIGKILL } from "../linux/signal_numbers.ts";
@@ -390,21 +391,20 @@ class Supervisor {
 
   /** Milliseconds until something is to be done without an event; `undefined` means never. */
   #untilNext(): number | undefined {
-    const times = [
+    return earliest([
       this.#remaining(),
       this.#untilQuiet(),
       this.#pod.memory.dueIn(this.#now()),
       this.#pod.notifications.untilNext(),
       this.#pod.requests.untilNext(),
       this.#pod.streams.untilNext(),
-    ];
-    return earliest(times);
+    ]);
   }
 
   /** Milliseconds until the next app has had its time; `undefined` if none is waited for. */
   #remaining(): number | undefined {
-    if (this.#deadlines.size === 0) return undefined;
-    return Math.max(0, Math.min(...this.#deadlines.values()) - this.#now());
+    const next = earliest(this.#deadlines.values());
+    return next === undefined ? undefined : Math.max(0, next - this.#now());
   }
 
   /** `undefined` where there is no memory to give back, or something else to wait for first. */
@@ -557,10 +557,4 @@ class Supervisor {
   #now(): number {
     return this.#kernel.monotonicMilliseconds();
   }
-}
-
-/** Returns the shortest of some times, of which each may be unknown. */
-function earliest(times: readonly (number | undefined)[]): number | undefined {
-  const known = times.filter((time) => time !== undefined);
-  return known.length > 0 ? Math.min(...known) : undefined;
 }

@@ -6,7 +6,7 @@
  */
 
 import type { Bytes } from "../linux/bytes.ts";
-import { monotonicMilliseconds } from "../linux/clock.ts";
+import { earliest, monotonicMilliseconds } from "../linux/clock.ts";
 import type { Fd } from "../linux/fd.ts";
 import type { PollEvents } from "../linux/poll.ts";
 import { doNotWait, makeInputPipe, makeSocketPair } from "../linux/stream.ts";
@@ -218,12 +218,10 @@ export class AttachableApp implements Disposable {
   /** Returns how many milliseconds there are until something is to be done without an event. */
   untilNext(): number | undefined {
     const now = monotonicMilliseconds();
-    const times = [
+    return earliest([
       ...this.#sockets().map(([, socket]) => socket.dueIn).filter((time) => time !== 0),
       ...[...this.#clients].map(({ deadline }) => deadline && Math.max(0, deadline - now)),
-    ];
-    const known = times.filter((time) => time !== undefined);
-    return known.length > 0 ? Math.min(...known) : undefined;
+    ]);
   }
 
   /** Whether no client has yet to get the rest of the output of an app that has ended. */

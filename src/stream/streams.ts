@@ -4,6 +4,7 @@
  * @module
  */
 
+import { earliest } from "../linux/clock.ts";
 import { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { setOwner } from "../linux/ownership.ts";
@@ -217,9 +218,7 @@ export class Streams implements Disposable {
 
   /** Returns how many milliseconds there are until something is to be done without an event. */
   untilNext(): number | undefined {
-    const times = [...this.#attachable.values()].map((app) => app.untilNext())
-      .filter((time) => time !== undefined);
-    return times.length > 0 ? Math.min(...times) : undefined;
+    return earliest([...this.#attachable.values()].map((app) => app.untilNext()));
   }
 
   /** Writes a line of `run` itself, behind what the apps have written. */
