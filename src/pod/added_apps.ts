@@ -26,7 +26,7 @@ import type { RecordedProcess } from "../stage1/processes_file.ts";
 import type { Streams } from "../stream/streams.ts";
 import { FollowedProcess } from "./followed_process.ts";
 import type { ActivePhase } from "./life.ts";
-import type { PodChanges, SupervisedApps } from "./supervisor.ts";
+import type { PodChanges, SupervisedApps } from "./supervised_pod.ts";
 
 /** The requests by which a pod's apps change. */
 type ChangingHandlers = Pick<Handlers, "add" | "start" | "stop" | "remove">;

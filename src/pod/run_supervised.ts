@@ -21,7 +21,8 @@ import type { PodContext, PreparedContext } from "./context.ts";
 import { type CreatedPod, createPod } from "./create_pod.ts";
 import { makePodNetwork, type PodNetwork, takePorts } from "./network.ts";
 import { saveRun } from "./save_run.ts";
-import { supervise, type SupervisorHooks } from "./supervisor.ts";
+import type { SupervisorHooks } from "./supervised_pod.ts";
+import { supervise } from "./supervisor.ts";
 import { supervisorHooks } from "./supervisor_hooks.ts";
 import { makePodUsers } from "./user_namespace.ts";
 

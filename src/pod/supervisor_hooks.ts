@@ -35,7 +35,7 @@ import type { CreatedPod } from "./create_pod.ts";
 import { openActivation } from "./given_sockets.ts";
 import type { ActivePhase } from "./life.ts";
 import { PodRecords } from "./pod_records.ts";
-import type { SupervisorHooks } from "./supervisor.ts";
+import type { SupervisorHooks } from "./supervised_pod.ts";
 
 /** Returns the hooks by which the supervisor acts on a pod. */
 export function supervisorHooks(pod: CreatedPod): SupervisorHooks {

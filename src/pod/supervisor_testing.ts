@@ -21,7 +21,8 @@ import { USUAL_STOP } from "../plan/stop.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import { AddedApps, type ChangingPod, type HoldProcess } from "./added_apps.ts";
 import type { ActivePhase, Living } from "./life.ts";
-import { supervise, type SupervisorHooks } from "./supervisor.ts";
+import type { SupervisorHooks } from "./supervised_pod.ts";
+import { supervise } from "./supervisor.ts";
 import type { SupervisorKernel } from "./supervisor_kernel.ts";
 
 /** The descriptors of signals, streams and memory, and the first that a process may get. */
