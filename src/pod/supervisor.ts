@@ -14,23 +14,14 @@ import { CATCHABLE_SIGNALS, SIGCONT, SIGKILL } from "../linux/signal_numbers.ts"
 import type { End } from "../linux/wait.ts";
 import { describeError, ToldError } from "../stage1/entrypoint.ts";
 import { withLinesTo } from "../stage1/log.ts";
+import { Deadlines } from "./deadlines.ts";
+import { IdleMemory } from "./idle_memory.ts";
 import { type Action, type ActivePhase, PodLife } from "./life.ts";
+import { passOnRest } from "./rest_of_output.ts";
 import { ChildProcess, type Running, RunningProcesses } from "./running.ts";
 import type { PodChanges, SupervisorHooks } from "./supervised_pod.ts";
 import { KERNEL, type SupervisorKernel } from "./supervisor_kernel.ts";
 import { SupervisorSignals } from "./supervisor_signals.ts";
-
-/**
- * How many milliseconds there are to pass on the rest of what apps have written, once the pod was
- * asked to end: the reader may have stalled.
- */
-const REST_PATIENCE = 3_000;
-
-/**
- * After how many milliseconds without an event a pod counts as one that lives on. The memory that
- * was needed to build it is given back then.
- */
-const QUIET = 3_000;
 
 /**
  * Starts the apps, and stays until the pod is over. The loop never waits for the reader of what is
@@ -72,8 +63,9 @@ class Supervisor {
   readonly #kernel: SupervisorKernel;
   readonly #life: PodLife;
   readonly #running = new RunningProcesses();
-  /** When an app that was asked to end is killed, on the monotonic clock, in milliseconds. */
-  readonly #deadlines = new Map<string, number>();
+  readonly #idleMemory: IdleMemory;
+  /** When an app that was asked to end is killed. */
+  readonly #deadlines = new Deadlines();
   /** Whether somebody has asked the pod to end. */
   #isUrged = false;
   /** What the hooks have been told of the pod, each once. */
@@ -82,12 +74,11 @@ class Supervisor {
   #failure: { error: unknown } | undefined;
   /** Whether the apps' output cannot be passed on any more. */
   #hasLostStreams = false;
-  /** Whether the memory that was needed to build the pod has been given back. */
-  #isLean = false;
 
   constructor(pod: SupervisorHooks, signals: Fd, kernel: SupervisorKernel) {
     this.#pod = pod;
     this.#kernel = kernel;
+    this.#idleMemory = new IdleMemory(kernel.giveBackMemory, pod.debug);
     this.#life = new PodLife(pod.apps, pod.added !== undefined);
     this.#signals = new SupervisorSignals(signals, {
       running: this.#running,
@@ -137,14 +128,21 @@ class Supervisor {
     this.#orFail(() => this.#pod.end());
   }
 
+  /** Passes on what apps have written before they ended. */
+  passOnRest(): void {
+    if (this.#hasLostStreams) return;
+    passOnRest({
+      streams: this.#pod.streams,
+      signals: this.#signals,
+      hasFailed: this.#failure !== undefined,
+      isUrged: () => this.#isUrged,
+      urge: () => this.#isUrged = true,
+    }, this.#kernel);
+  }
+
   #handleNext(): void {
-    const { notifications, streams } = this.#pod;
-    const isPaused = (notifications.untilNext() ?? streams.untilNext()) !== undefined;
-    const ready = this.#kernel.waitForEvents(this.#interests(), this.#untilNext());
-    const isQuiet = ready.length === 0 && !isPaused;
-    if (isQuiet && this.#untilQuiet() !== undefined) this.#giveBackMemory();
-    this.#pod.memory.onReady(ready, this.#now());
-    if (this.#pod.memory.dueIn(this.#now()) === 0) this.#pod.memory.look(this.#now());
+    const ready = this.#waitForNext();
+    this.#watchMemory(ready);
     this.#passOn(ready);
     this.#pod.notifications.onReady(ready);
     if (this.#pod.streams.hasEscaped) this.#stopAtOnce();
@@ -158,29 +156,21 @@ class Supervisor {
     this.#giveUpWaiting();
   }
 
-  /**
-   * Passes on what apps have written before they ended. Once the pod was asked to end, that takes
-   * {@linkcode REST_PATIENCE} at most. When it is asked again meanwhile, the rest is dropped.
-   */
-  passOnRest(): void {
-    const { streams } = this.#pod;
-    if (this.#hasLostStreams) return;
-    streams.podEnded();
-    const isShort = this.#isUrged || this.#failure;
-    let deadline = isShort ? this.#now() + REST_PATIENCE : undefined;
-    const left = () => deadline === undefined ? undefined : Math.max(0, deadline - this.#now());
-    const signal = { fd: this.#signals.fd, events: POLLIN };
-    while (!streams.isDone && left() !== 0) {
-      const untilNext = earliest([left(), streams.untilNext()]);
-      const ready = this.#kernel.waitForEvents([signal, ...streams.interests()], untilNext);
-      const isAsked = ready.some(({ fd }) => fd === signal.fd) && this.#signals.isAskedAgain();
-      if (isAsked && this.#isUrged) return;
-      if (isAsked) {
-        this.#isUrged = true;
-        deadline = this.#now() + REST_PATIENCE;
-      }
-      streams.onReady(ready);
-    }
+  /** Waits for events. When none has come for a while, memory is given back. */
+  #waitForNext(): PollEvents[] {
+    const { notifications, streams } = this.#pod;
+    const isPaused = (notifications.untilNext() ?? streams.untilNext()) !== undefined;
+    const ready = this.#kernel.waitForEvents(this.#interests(), this.#untilNext());
+    const isQuiet = ready.length === 0 && !isPaused;
+    if (isQuiet && this.#untilQuiet() !== undefined) this.#idleMemory.giveBack();
+    return ready;
+  }
+
+  /** Has kills for memory looked at, as soon as that is due. */
+  #watchMemory(ready: readonly PollEvents[]): void {
+    const { memory } = this.#pod;
+    memory.onReady(ready, this.#now());
+    if (memory.dueIn(this.#now()) === 0) memory.look(this.#now());
   }
 
   #tellPhase(): void {
@@ -232,7 +222,7 @@ class Supervisor {
     this.#perform(this.#life.fail());
   }
 
-  /** A mutable pod does not end with its apps: nothing else would tell that none can begin. */
+  /** A mutable pod does not end with its apps, so only this tells that none can begin any more. */
   #firstProcessEnded(): void {
     if (!this.#pod.added || this.#life.isStopping) return;
     this.#fail(new Error("the pod's first process has ended"));
@@ -264,7 +254,7 @@ class Supervisor {
   /** Milliseconds until something is to be done without an event; `undefined` means never. */
   #untilNext(): number | undefined {
     return earliest([
-      this.#remaining(),
+      this.#deadlines.untilNext(this.#now()),
       this.#untilQuiet(),
       this.#pod.memory.dueIn(this.#now()),
       this.#pod.notifications.untilNext(),
@@ -273,33 +263,15 @@ class Supervisor {
     ]);
   }
 
-  /** Milliseconds until the next app has had its time; `undefined` if none is waited for. */
-  #remaining(): number | undefined {
-    const next = earliest(this.#deadlines.values());
-    return next === undefined ? undefined : Math.max(0, next - this.#now());
-  }
-
   /** `undefined` where there is no memory to give back, or something else to wait for first. */
   #untilQuiet(): number | undefined {
-    const others = this.#remaining() ?? this.#pod.memory.dueIn(this.#now());
-    return this.#isLean || others !== undefined ? undefined : QUIET;
-  }
-
-  /** A failure is no reason to end the pod. */
-  #giveBackMemory(): void {
-    this.#isLean = true;
-    try {
-      this.#kernel.giveBackMemory();
-    } catch (error) {
-      this.#pod.debug(`memory is not given back: ${describeError(error)}`);
-    }
+    const others = this.#deadlines.untilNext(this.#now()) ?? this.#pod.memory.dueIn(this.#now());
+    return others === undefined ? this.#idleMemory.untilQuiet() : undefined;
   }
 
   #giveUpWaiting(): void {
-    const now = this.#now();
-    for (const [app, deadline] of [...this.#deadlines]) {
-      if (deadline > now) continue;
-      this.#deadlines.delete(app);
+    for (const app of this.#deadlines.late(this.#now())) {
+      this.#deadlines.lift(app);
       this.#perform(this.#life.patienceEnded(app));
     }
   }
@@ -324,7 +296,7 @@ class Supervisor {
     if (end === undefined) return;
     const { app } = running;
     this.#running.remove(running);
-    this.#deadlines.delete(app);
+    this.#deadlines.lift(app);
     this.#pod.debug(`${app}: ended with ${JSON.stringify(end)}`);
     this.#forApp(app, () => this.#pod.sweep(app));
     // Why it has ended is told before what comes of that.
@@ -386,7 +358,7 @@ class Supervisor {
   }
 
   #notStarted(app: string): void {
-    this.#deadlines.delete(app);
+    this.#deadlines.lift(app);
     this.#perform(this.#life.notStarted(app));
     this.#tellEnd(app);
   }
@@ -412,14 +384,14 @@ class Supervisor {
       add: (app) => life.add(app),
       remove: (app) => {
         life.remove(app);
-        this.#isLean = false;
+        this.#idleMemory.used();
       },
       start: (app) => this.#perform(life.startApp(app)),
       stop: (app) => this.#perform(life.stopApp(app)),
       kill: (app) => this.#signal(app, SIGKILL),
       started: (app, phase, process) => {
         this.#running.add({ app, phase, process });
-        this.#isLean = false;
+        this.#idleMemory.used();
       },
       notStarted: (app) => this.#notStarted(app),
     };
