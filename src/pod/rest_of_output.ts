@@ -38,18 +38,18 @@ export function passOnRest(pod: EndedPod, kernel: SupervisorKernel): void {
   const { streams, signals } = pod;
   const now = () => kernel.monotonicMilliseconds();
   streams.podEnded();
-  let deadline = pod.isUrged() || pod.hasFailed ? now() + PATIENCE : undefined;
-  const left = () => deadline === undefined ? undefined : Math.max(0, deadline - now());
   const signal = { fd: signals.fd, events: POLLIN };
-  while (!streams.isDone && left() !== 0) {
-    const untilNext = earliest([left(), streams.untilNext()]);
+  let deadline: number | undefined;
+  while (!streams.isDone) {
+    // Signals may also come while this process is stopped by one.
+    if (pod.hasFailed || pod.isUrged()) deadline ??= now() + PATIENCE;
+    const left = deadline && Math.max(0, deadline - now());
+    if (left === 0) return;
+    const untilNext = earliest([left, streams.untilNext()]);
     const ready = kernel.waitForEvents([signal, ...streams.interests()], untilNext);
     const isAsked = ready.some(({ fd }) => fd === signal.fd) && signals.isAskedAgain();
     if (isAsked && pod.isUrged()) return;
-    if (isAsked) {
-      pod.urge();
-      deadline = now() + PATIENCE;
-    }
+    if (isAsked) pod.urge();
     streams.onReady(ready);
   }
 }

@@ -377,6 +377,14 @@ Deno.test("asked to end twice, the rest of the output is dropped", () => {
   assertEquals(pod.log.slice(-2), ["20 rest", "7000 over"]);
 });
 
+Deno.test("asked to end while its job is stopped, the rest of the output has three seconds", () => {
+  const pod = new DoubleOfPod("a").withStalledReader().whileStopped(SIGTERM, SIGCONT)
+    .at(20, { ended: "a", end: OK })
+    .at(5_000, { signal: SIGTSTP });
+  assertEquals(pod.run(), 0);
+  assertEquals(pod.log.at(-1), "8000 over");
+});
+
 /** Has one of a pod's hooks fail, for one app if it is for apps. */
 function failing(pod: DoubleOfPod, hook: "begun" | "end" | "ready" | "started" | "sweep"): void {
   const inOrder = pod.hooks[hook] as (app: string) => void;
