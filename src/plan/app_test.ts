@@ -8,7 +8,7 @@ import { planQuestions } from "./host_facts.ts";
 import { ARGUMENTS, composePod, type PodContent } from "./plan_testing.ts";
 import { planPod, type PodPlan } from "./pod.ts";
 import { requestUser } from "./process/user.ts";
-import type { BindStep } from "./rootfs/mounts.ts";
+import type { BindStep } from "./rootfs/mount_steps.ts";
 
 /** The plan of a pod in the host's namespaces, on this host. */
 function planHere(content: PodContent, options: Partial<RunArguments> = {}): PodPlan {

@@ -28,7 +28,7 @@ import {
   isLeftToVolumes,
   type MountStep,
   type ShareStep,
-} from "./rootfs/mounts.ts";
+} from "./rootfs/mount_steps.ts";
 import type { EventProgram } from "./start.ts";
 import { STREAMS, type StreamTarget } from "./stdio.ts";
 import { type StopPlan, USUAL_STOP } from "./stop.ts";

@@ -12,7 +12,7 @@ import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import type { AppPlan } from "../plan/app.ts";
 import { environmentEntries, ROOT_ACCOUNT, withAccount } from "../plan/environment.ts";
 import { hostId, type IdRange, type Owner } from "../plan/id_range.ts";
-import type { PodTreeStep } from "../plan/rootfs/mounts.ts";
+import type { PodTreeStep } from "../plan/rootfs/mount_steps.ts";
 import type { StartPlan } from "../plan/start.ts";
 import { heardSignals } from "../plan/stop.ts";
 import { withLabelContext } from "../process/labels.ts";

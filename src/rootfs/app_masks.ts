@@ -13,7 +13,7 @@ import { isWithin } from "../linux/mountinfo.ts";
 import { O_DIRECTORY, O_PATH, O_RDONLY, openInRoot } from "../linux/open.ts";
 import { statFd } from "../linux/stat.ts";
 import { type Access, expandPath } from "../plan/rootfs/masked_paths.ts";
-import type { MaskStep } from "../plan/rootfs/mounts.ts";
+import type { MaskStep } from "../plan/rootfs/mount_steps.ts";
 import { withContext } from "../stage1/context.ts";
 
 /** The kernel's file systems in an app's root, by their paths in it. */

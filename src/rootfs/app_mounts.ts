@@ -29,7 +29,7 @@ import {
   type PodTreeStep,
   type RebindStep,
   type TmpfsStep,
-} from "../plan/rootfs/mounts.ts";
+} from "../plan/rootfs/mount_steps.ts";
 import { samePath } from "../plan/rootfs/volumes.ts";
 import { type KernelTrees, maskPath } from "./app_masks.ts";
 import {

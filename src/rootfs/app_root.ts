@@ -28,7 +28,7 @@ import { statFd } from "../linux/stat.ts";
 import type { AppPlan } from "../plan/app.ts";
 import { describeDirectory, describeMount, describeShare } from "../plan/describe.ts";
 import { rootOf } from "../plan/id_range.ts";
-import { type DirectoryStep, type MountStep, partMounts } from "../plan/rootfs/mounts.ts";
+import { type DirectoryStep, type MountStep, partMounts } from "../plan/rootfs/mount_steps.ts";
 import { withContext } from "../stage1/context.ts";
 import type { Debug } from "../stage1/log.ts";
 import { type MountedRoot, type MountTrees, placeMount } from "./app_mounts.ts";

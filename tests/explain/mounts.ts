@@ -7,7 +7,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { expandPath, type MaskedPath } from "../../src/plan/rootfs/masked_paths.ts";
-import type { MountStep } from "../../src/plan/rootfs/mounts.ts";
+import type { MountStep } from "../../src/plan/rootfs/mount_steps.ts";
 import { type Mount, readMounts } from "../procfs.ts";
 import { identityOf, inRootOf, mountAt, normalize, type Seen, type SeenApp } from "./seen.ts";
 

@@ -2,14 +2,8 @@ import { assertEquals } from "@std/assert";
 import type { Volume } from "../../appc/manifest.ts";
 import type { Mount, Propagation } from "../../linux/mountinfo.ts";
 import { planMaskedPaths } from "./masked_paths.ts";
-import {
-  type BindStep,
-  type MountFacts,
-  type MountOptions,
-  partMounts,
-  planMounts,
-  withCgroups,
-} from "./mounts.ts";
+import { type BindStep, partMounts } from "./mount_steps.ts";
+import { type MountFacts, type MountOptions, planMounts, withCgroups } from "./mounts.ts";
 import type { VolumeMount } from "./volumes.ts";
 
 const OPTIONS: MountOptions = {
