@@ -7,8 +7,9 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertQuiet } from "./expect.ts";
 import { eventually } from "./host.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
-import { BY_DEFAULT, type Stance, withCapability } from "./hostile_pods/stances.ts";
+import { type Stance, withCapability } from "./hostile_pods/stances.ts";
 import { readMounts } from "./procfs.ts";
+import { Sandbox } from "./sandboxes.ts";
 import { scenario, type Stage } from "./scenario.ts";
 import type { AppOptions, Pod, PodOptions } from "./stage0.ts";
 
@@ -46,25 +47,18 @@ function logOf(pod: Pod, app: string): string {
 const script = (text: string) => ["/bin/sh", "-c", text];
 
 /** What an app finds that is added, and what it writes to its log by syslog(3). */
-const FINDS = "stat -c '%n: %F %t:%T' /dev/console /dev/log; logger -t mine -- to the log; " +
-  "echo done; exec sleep 100";
+const FINDS = "stat -c '%n: %F %t:%T %a' /dev/console /dev/log; logger -t mine -- to the log; " +
+  "exec sleep 100";
 
-/**
- * What the attacker puts in the place of what the next app is given: the pod's devices, and with
- * CAP_SYS_PTRACE, which leads to the pod's own root, the sockets of logs as well.
- */
-const PLANTS: [stance: Stance, plant: string][] = [
-  [BY_DEFAULT, "rm -f /dev/null; ln -s /proc/sys/kernel/hostname /dev/null"],
-  [BY_DEFAULT, "rm -f /dev/null; ln -s /syslog/attacker /dev/null"],
-  [
-    withCapability("CAP_SYS_PTRACE"),
-    "cd /proc/1/root && ln -s attacker syslog/victim && rm -f dev/null && ln -s / dev/null",
-  ],
+/** What the attacker puts in the place of a device, which the next app is given. */
+const PLANTS = [
+  "rm -f /dev/null; ln -s /proc/sys/kernel/hostname /dev/null",
+  "rm -f /dev/null; ln -s /syslog/attacker /dev/null",
 ];
 
-for (const [{ app, what }, plant] of PLANTS) {
+for (const plant of PLANTS) {
   scenario(
-    `an app has a console and a log of its own, whatever another put there before, ${what}: ${plant}`,
+    `an app has a console and a log of its own, whatever another put there before: ${plant}`,
     { flavor: "isolated" },
     async (stage) => {
       await withSandbox(stage, {}, async (pod) => {
@@ -72,7 +66,7 @@ for (const [{ app, what }, plant] of PLANTS) {
         await launch(pod, {
           image: await stage.image({}),
           name: "attacker",
-          app: { ...app, exec },
+          app: { exec },
         });
         assertEquals(logOf(pod, "attacker"), "planted\n");
         await launch(pod, {
@@ -81,12 +75,83 @@ for (const [{ app, what }, plant] of PLANTS) {
           app: { exec: script(FINDS) },
         });
         await eventually("its own log", () => logOf(pod, "victim").includes("to the log"));
-        assertMatch(logOf(pod, "victim"), /^\/dev\/console: character special file 1:3$/m);
-        assertMatch(logOf(pod, "victim"), /^\/dev\/log: socket 0:0$/m);
+        assertMatch(logOf(pod, "victim"), /^\/dev\/console: character special file 1:3 666$/m);
+        assertMatch(logOf(pod, "victim"), /^\/dev\/log: socket 0:0 666$/m);
         assertEquals(logOf(pod, "attacker"), "planted\n");
       });
     },
   );
+}
+
+const MAY_TRACE = withCapability("CAP_SYS_PTRACE");
+const MAY_TRACE_OWN: Stance = {
+  ...MAY_TRACE,
+  what: "with CAP_SYS_PTRACE and private users",
+  privateUsers: "200000:65536",
+};
+
+/** What the attacker does in the pod's own root, to which pid 1 leads. */
+const SPOILS = [
+  "rmdir proc; mkdir -p proc/sys/kernel; echo spoilt >proc/sys/kernel/hostname",
+  "mv proc kept; ln -s kept proc",
+  "rmdir sys; ln -s / sys",
+  "mv dev kept; mkdir dev; touch dev/console dev/log",
+  "rm null-console; ln -s /dev/full null-console",
+  "chmod 0 null-console",
+  "ln -s attacker syslog/victim",
+  "rm -r syslog; mkdir syslog",
+  "chmod 777 hidden-file hidden-directory",
+  "mkdir $(seq 2000)",
+];
+
+for (const { what, app, privateUsers } of [MAY_TRACE, MAY_TRACE_OWN]) {
+  scenario(
+    `an app gets what one before it got, whatever another did by way of pid 1, ${what}`,
+    { flavor: "isolated" },
+    async (stage) => {
+      const options = privateUsers ? { privateUsers, overlay: false } : {};
+      await using sandbox = await Sandbox.open(stage, options);
+      await sandbox.launch("first", FINDS);
+      await sandbox.prints("first", "to the log\n");
+      const before = podRootOf(sandbox);
+      const attack = ["cd /proc/1/root && echo there", ...SPOILS, "echo tried", "exec sleep 100"];
+      await sandbox.launch("attacker", attack.join("; "), { app });
+      await sandbox.prints("attacker", "tried\n");
+      assertMatch(sandbox.log("attacker"), /^there\n/);
+      await sandbox.launch("victim", FINDS);
+      await sandbox.prints("victim", "to the log\n");
+      assertEquals(givenTo(sandbox, "victim"), givenTo(sandbox, "first"));
+      assertEquals(foundBy(sandbox, "victim"), foundBy(sandbox, "first"));
+      for (const app of ["attacker", "victim"]) await sandbox.remove(app);
+      assertEquals(podRootOf(sandbox), before);
+      await sandbox.close();
+    },
+  );
+}
+
+/** Lists what the host finds in the pod's own root, with its modes. */
+function podRootOf({ pod }: Sandbox): string[] {
+  const root = `/proc/${pod.readNumber("pid")}/root`;
+  return ["", "syslog/"].flatMap((directory) =>
+    [...Deno.readDirSync(`${root}/${directory}`)].map(({ name }) => {
+      const { mode } = Deno.lstatSync(`${root}/${directory}${name}`);
+      return `${directory}${name} ${mode?.toString(8)}`;
+    })
+  ).toSorted();
+}
+
+/** Lists the mounts that an app has got, as the host sees them. */
+function givenTo(sandbox: Sandbox, app: string): string[] {
+  const pid = sandbox.processOf(app);
+  return readMounts(pid).filter(({ path }) => path !== "/").map(({ path, root, type, options }) => {
+    const { dev } = Deno.statSync(`/proc/${pid}/root${path}`);
+    return `${path} ${root.replaceAll(app, "APP")} ${type} ${dev} ${options}`;
+  });
+}
+
+/** Returns what an app has told of its console and its log. */
+function foundBy(sandbox: Sandbox, app: string): string[] {
+  return sandbox.log(app).split("\n").filter((line) => line.startsWith("/dev/"));
 }
 
 scenario(

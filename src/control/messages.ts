@@ -51,8 +51,8 @@ export const CLIENT_PATIENCE = 30_000;
  * The descriptors that the supervisor hands out of an isolated pod, by name. Where the pod has none
  * of a kind, none is sent; in the host's namespaces, none at all.
  *
- * - `pod mounts`, `pod root`, `pod terminals`, `pod nothing`: the pod's mount namespace, the root
- *   in it, its devpts, and its /dev/null;
+ * - `pod mounts`, `pod root`, `pod terminals`, `pod nothing`, `pod syslog`: the pod's mount
+ *   namespace, the root in it, its devpts, its /dev/null, and the directory of its logs' sockets;
  * - `pod pid`, `pod net`, `pod uts`, `pod ipc`, `pod cgroup`, `pod users`: its namespaces.
  */
 export const POD_FDS = {
@@ -60,6 +60,7 @@ export const POD_FDS = {
   root: "pod root",
   terminals: "pod terminals",
   nothing: "pod nothing",
+  syslog: "pod syslog",
   pid: "pod pid",
   net: "pod net",
   uts: "pod uts",

@@ -180,6 +180,7 @@ function podRootOf(fds: ReceivedFds): PodRoot | undefined {
     root: fds.take(POD_FDS.root),
     terminals: fds.take(POD_FDS.terminals),
     nothing: fds.take(POD_FDS.nothing),
+    syslog: fds.take(POD_FDS.syslog),
   };
 }
 

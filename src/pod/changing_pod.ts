@@ -71,12 +71,13 @@ export function killByRoot(app: string, records: PodRecords, debug: CreatedPod["
 function descriptorsOf(
   { root, pidNamespace, joined, users }: PodNamespaces,
 ): NamedFd[] {
-  const { mounts, root: directory, terminals, nothing } = root;
+  const { mounts, root: directory, terminals, nothing, syslog } = root;
   return [
     [POD_FDS.mounts, mounts],
     [POD_FDS.root, directory],
     [POD_FDS.terminals, terminals],
     [POD_FDS.nothing, nothing],
+    [POD_FDS.syslog, syslog],
     [POD_FDS.pid, pidNamespace],
     ...joined.map(({ kind, fd }): NamedFd => [`pod ${kind}`, fd]),
     ...(users ? [[POD_FDS.users, users] as const] : []),

@@ -20,8 +20,8 @@ import { O_RDWR, openFile } from "../linux/open.ts";
 import type { AppPlan } from "../plan/app.ts";
 import type { SupervisedPlan } from "../plan/pod.ts";
 import { cloneHostTrees } from "../rootfs/app_root.ts";
-import { maskPodRoot, showCgroups } from "../rootfs/pod_root.ts";
-import { makeSyslogSockets } from "../rootfs/syslog_sockets.ts";
+import { maskPodRoot, protectPodRoot, showCgroups } from "../rootfs/pod_root.ts";
+import { addSyslogSocket } from "../rootfs/syslog_sockets.ts";
 import { type Debug, warn } from "../stage1/log.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { savePodFile } from "../stage1/pod_file.ts";
@@ -75,6 +75,7 @@ export function createPod(plan: SupervisedPlan, context: PreparedContext): Creat
     undo.use(namespaces);
     applySysctls(plan.sysctls, namespaces, debug);
     maskPodRoot(namespaces.root, plan.maskedPaths, context.network, debug);
+    protectPodRoot(namespaces.root);
   }
   const ofApps = makeAppCgroups(cgroups, debug);
   for (const line of new Set(cgroups.notes)) warn("run", line);
@@ -111,9 +112,7 @@ function openStreams(
   namespaces: PodNamespaces | undefined,
   lock: Fd,
 ): Streams {
-  const syslogs = namespaces
-    ? makeSyslogSockets(namespaces.root, apps.map(({ name }) => name))
-    : undefined;
+  const syslogOf = (app: string) => namespaces && addSyslogSocket(namespaces.root, app);
   return new Streams({
     podDirectory: lock,
     severalApps: isMutable || apps.length > 1,
@@ -123,7 +122,7 @@ function openStreams(
     stdout: 1,
     stderr: 2,
     apps: new Map(
-      apps.map(({ name, stdio, log }) => [name, { stdio, log, syslog: syslogs?.get(name) }]),
+      apps.map(({ name, stdio, log }) => [name, { stdio, log, syslog: syslogOf(name) }]),
     ),
     terminals: namespaces?.root.terminals,
     nothing: namespaces?.root.nothing ?? openFile("/dev/null", O_RDWR),

@@ -14,6 +14,7 @@ import { AT_FDCWD, type Fd } from "../linux/fd.ts";
 import {
   attachTree,
   bindMount,
+  cloneTree,
   cloneTreeAt,
   makeFileSystem,
   MOUNT_ATTR_NODEV,
@@ -71,6 +72,11 @@ export interface PodRoot extends OwnRoot {
    * The pod's /dev/null. Through the host's, an app could change the mode of a file of the host.
    */
   nothing: Fd;
+  /**
+   * The directory of the sockets of logs, through a mount that is in place nowhere. Sockets can be
+   * made in it when the root itself is read-only.
+   */
+  syslog: Fd;
 }
 
 const DEVICE_LINKS: Readonly<Record<string, string>> = {
@@ -121,7 +127,8 @@ export function makePodRoot(
     const [major, minor] = STANDARD_DEVICES.null;
     makeNode(NULL_CONSOLE, 0o666, major, minor, owner);
     const terminals = fillDev(owner);
-    return { mounts, root, terminals, nothing: openFile("/dev/null", O_RDWR) };
+    const nothing = openFile("/dev/null", O_RDWR);
+    return { mounts, root, terminals, nothing, syslog: cloneTree(SYSLOG_DIRECTORY, false) };
   });
 }
 
@@ -228,6 +235,22 @@ export function maskPodRoot(
     });
   if (network) inNetwork(network, act);
   else act();
+}
+
+/**
+ * Makes the root itself read-only, and none of the mounts below it. An app that may look into pid 1
+ * gets there, and could otherwise take these mounts away from apps that are added later: the kernel
+ * lets everybody remove a directory that something is mounted on in another mount namespace.
+ *
+ * The path is walked as in {@linkcode maskPodRoot}.
+ *
+ * @throws {SyscallError} when the kernel refuses.
+ */
+export function protectPodRoot({ mounts, root }: OwnRoot): void {
+  inMounts(mounts, () => {
+    changeRoot(root);
+    remountBind("/", MS_RDONLY);
+  });
 }
 
 /** A kernel without cgroups has no directory for them. */
