@@ -114,7 +114,7 @@ const LOCK = [
 ] as const;
 const DEBUG = ["STAGE1_VOLO_DEBUG", "With `true`, the entrypoint acts as with `--debug`."] as const;
 
-/** Lists the variables of an entrypoint. Only `run` needs the lock: the others look who holds it. */
+/** Lists the variables of an entrypoint. The lock is handed to `run` alone. */
 function variablesOf(entrypoint: string): readonly (readonly [string, string])[] {
   return entrypoint === "run" ? [LOCK, DEBUG] : [DEBUG];
 }
