@@ -131,6 +131,12 @@ Deno.test("the documentation names images of this version", () => {
 
 /** Messages of rkt and of programs in a pod, and examples. */
 const NOT_OUR_MESSAGES = [
+  'dangling mount point "PATH": volume "NAME" not found',
+  "error adding app to pod: exit status 254",
+  "error starting app: exit status 254",
+  "immutable pod",
+  "interactive option only supports one image",
+  "multiple apps with name NAME",
   "--port flag does not work with 'none' networking",
   "context deadline exceeded",
   "discovery failed",
