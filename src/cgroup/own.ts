@@ -10,7 +10,7 @@ import { failedWith } from "../linux/errno.ts";
 import { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import type { CgroupLimit, CgroupPlan } from "../plan/cgroup/placement.ts";
-import { describeCgroup } from "../plan/describe.ts";
+import { describeCgroup } from "../plan/describe_steps.ts";
 import { withContext } from "../stage1/context.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import type { Debug } from "../stage1/log.ts";

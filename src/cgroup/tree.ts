@@ -35,7 +35,7 @@ import {
   DEVICE_RULES,
   type PodCgroupPlan,
 } from "../plan/cgroup/pod_cgroups.ts";
-import { describeAppCgroups, describeCgroup } from "../plan/describe.ts";
+import { describeAppCgroups, describeCgroup } from "../plan/describe_steps.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import type { Debug } from "../stage1/log.ts";
 import { notEnforced, writeLimit } from "./own.ts";

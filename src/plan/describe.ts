@@ -1,11 +1,9 @@
 /**
- * A plan in words: what `--debug` says while it is carried out, and what `deno task explain` prints
- * without doing it.
+ * A whole plan in words, or as JSON: what `deno task explain` prints.
  *
  * @module
  */
 
-import { ruleText } from "../linux/device_rule.ts";
 import type { NamedFilter } from "../linux/named_filter.ts";
 import { signalName } from "../linux/signal_names.ts";
 import { printable } from "../stage1/log.ts";
@@ -13,8 +11,16 @@ import { POD_PATHS } from "../stage1/pod_directory.ts";
 import type { AddedAppPlan } from "./added_app.ts";
 import type { AppPlan } from "./app.ts";
 import { FIRST_PROCESS_CGROUP } from "./cgroup/names.ts";
-import type { CgroupLimit, CgroupPlan } from "./cgroup/placement.ts";
 import type { PodCgroupPlan } from "./cgroup/pod_cgroups.ts";
+import {
+  describeAppCgroups,
+  describeCgroup,
+  describeDirectory,
+  describeMasks,
+  describeMount,
+  describeShare,
+  indent,
+} from "./describe_steps.ts";
 import { ACCOUNT_VARIABLES, environmentEntries } from "./environment.ts";
 import type { LogPlan, LogTarget } from "./log.ts";
 import type { PortMapping } from "./network/forwarded_ports.ts";
@@ -22,13 +28,6 @@ import type { NetworkPlan } from "./network/networks.ts";
 import type { NotificationPlan } from "./notification.ts";
 import type { PodPlan, SingleAppPlan, SupervisedPlan } from "./pod.ts";
 import { STANDARD_DEVICES } from "./rootfs/devices.ts";
-import type { Access, MaskedPath } from "./rootfs/masked_paths.ts";
-import {
-  type DirectoryStep,
-  isLeftToVolumes,
-  type MountStep,
-  type ShareStep,
-} from "./rootfs/mount_steps.ts";
 import type { EventProgram } from "./start.ts";
 import { STREAMS, type StreamTarget } from "./stdio.ts";
 import { type StopPlan, USUAL_STOP } from "./stop.ts";
@@ -92,123 +91,6 @@ export function toJson(plan: object): unknown {
     (_, value) => value instanceof Map ? Object.fromEntries(value) : value,
   );
   return JSON.parse(text);
-}
-
-/** Describes a directory of an `empty` volume. */
-export function describeDirectory({ path, mode, uid, gid }: DirectoryStep): string {
-  return `make directory ${path} (mode ${octal(mode)}, owner ${uid}:${gid})`;
-}
-
-/** Describes a change to the host's mount table. */
-export function describeShare({ mountPoint }: ShareStep): string {
-  return `share the host's mount ${mountPoint}`;
-}
-
-/**
- * Describes a mount or file in the app's root.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * const options = { mode: "1777" };
- * assertEquals(
- *   describeMount({
- *     kind: "tmpfs",
- *     target: "/tmp",
- *     options,
- *     field: "/tmp",
- *   }),
- *   "mount tmpfs on /tmp (mode=1777)",
- * );
- * ```
- */
-export function describeMount(step: MountStep): string {
-  switch (step.kind) {
-    case "bind": {
-      const how = [
-        step.recursive ? "rbind" : "bind",
-        step.readOnly ? "ro" : "rw",
-        ...(step.noDevices ? ["nodev"] : []),
-        PROPAGATION[step.propagation],
-      ];
-      const source = step.leadsTo === undefined
-        ? step.source
-        : `${step.source} (which is ${step.leadsTo})`;
-      const unless = isLeftToVolumes(step.role) ? ", unless a volume is there" : "";
-      return `mount ${source} on ${step.target} (${how.join(", ")})${unless}`;
-    }
-    case "tmpfs": {
-      const options = Object.entries(step.options).map(([key, value]) => `${key}=${value}`);
-      return `mount tmpfs on ${step.target} (${options.join(", ")})`;
-    }
-    case "host-tree":
-      return `mount the host's ${step.target} (rbind, host's later mounts come in)`;
-    case "pod-tree":
-      return `mount the pod's ${step.source} on ${step.target} (${access(step)})`;
-    case "cgroup":
-      return `show the app's cgroup ${step.source} on ${step.target} (${access(step)})`;
-    case "mask":
-      return describeMask(step);
-    case "rebind":
-      return `make ${step.target} a mount of its own (${access(step)})`;
-    case "directory":
-      return `make directory ${step.target} (mode ${octal(step.mode)}) if the app has none`;
-    case "file":
-      return `write ${step.target} if the app has none`;
-  }
-}
-
-function octal(mode: number): string {
-  return mode.toString(8).padStart(4, "0");
-}
-
-function access({ readOnly }: { readOnly: boolean }): string {
-  return readOnly ? "ro" : "rw";
-}
-
-/** Describes how a path of the kernel's is masked. */
-export function describeMask({ target, access }: MaskedPath): string {
-  return `${MASK[access]} ${target}, if it is there`;
-}
-
-/** Describes a cgroup of the pod, and what is done in it. */
-export function describeCgroup(plan: CgroupPlan | PodCgroupPlan): string[] {
-  const { path, enable, limits } = plan;
-  const moves = "apps" in plan
-    ? plan.moveSelfOut === undefined ? [] : [`move run to ${plan.moveSelfOut}`]
-    : ["move run into it"];
-  const inherited = "inherited" in plan ? plan.inherited : [];
-  return [
-    `make cgroup ${path}`,
-    ...indent([
-      ...moves,
-      ...enable.map(({ directory, controllers }) =>
-        `enable ${controllers.join(", ")} in ${directory}`
-      ),
-      ...inherited.map((file) => `${file} as in ${plan.parent}`),
-      ...describeLimits(limits),
-    ]),
-  ];
-}
-
-/** Describes the cgroups of the apps in one of the pod's. */
-export function describeAppCgroups({ path, controllers, apps }: PodCgroupPlan): string[] {
-  return [
-    ...(controllers.length > 0 ? [`enable ${controllers.join(", ")} in ${path}`] : []),
-    ...apps.flatMap(({ path, limits, devices = [] }) => [
-      `make cgroup ${path}`,
-      ...indent([
-        ...describeLimits(limits),
-        ...devices.map((rule) => `allow device ${ruleText(rule)}`),
-      ]),
-    ]),
-  ];
-}
-
-/** A file that has a value for each device has one line all the same. */
-function describeLimits(limits: readonly CgroupLimit[]): string[] {
-  const values = Map.groupBy(limits, ({ file }) => file);
-  return [...values].map(([file, of]) => `${file} = ${of.map(({ value }) => value).join(", ")}`);
 }
 
 /** What `run` does to itself comes last, and holds for the app that it becomes. */
@@ -342,21 +224,6 @@ function describeRoot(app: AppPlan): string[] {
   ];
 }
 
-/** Describes masks, which have to be made in their order, with few lines. */
-function describeMasks(masks: readonly MaskedPath[]): string[] {
-  const lines: string[] = [];
-  masks.forEach(({ target, access }, i) => {
-    const line = lines.at(-1);
-    const fits = line !== undefined && access === masks[i - 1]?.access &&
-      line.length + target.length < LONGEST_LIST;
-    if (fits) lines.push(`${lines.pop()}, ${target}`);
-    else lines.push(`${MASK[access]} ${target}`);
-  });
-  return lines.length === 0
-    ? []
-    : ["of the kernel's paths, as far as they are there:", ...indent(lines)];
-}
-
 /** What each process of an app does or is given, and which processes these are. */
 function describeStart(app: AppPlan, cgroups: readonly PodCgroupPlan[]): string[] {
   const { name, preStart, exec, stop, postStop } = app;
@@ -449,21 +316,3 @@ function describeFilter(seccomp: NamedFilter | undefined): string {
 function quote(argv: readonly string[]): string {
   return argv.map((argument) => JSON.stringify(argument)).join(" ");
 }
-
-function indent(lines: readonly string[]): string[] {
-  return lines.map((line) => `  ${line}`);
-}
-
-/** How long a line of paths gets. */
-const LONGEST_LIST = 92;
-
-const PROPAGATION = {
-  "as-source": "shared as its source is",
-  "private": "private",
-} as const;
-
-const MASK: Readonly<Record<Access, string>> = {
-  "hidden": "hide",
-  "read-only": "write-protect",
-  "read-write": "leave open to writing",
-};

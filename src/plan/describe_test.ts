@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { PodCgroupPlan } from "./cgroup/pod_cgroups.ts";
-import { describeAppCgroups, describeCgroup, describePlan } from "./describe.ts";
+import { describePlan } from "./describe.ts";
+import { describeAppCgroups, describeCgroup } from "./describe_steps.ts";
 import { ARGUMENTS, composePod, NO_FACTS, type PodContent } from "./plan_testing.ts";
 import { planPod } from "./pod.ts";
 

@@ -26,7 +26,7 @@ import { O_DIRECTORY, O_PATH, openBeneath } from "../linux/open.ts";
 import { setMode, setOwner } from "../linux/ownership.ts";
 import { statFd } from "../linux/stat.ts";
 import type { AppPlan } from "../plan/app.ts";
-import { describeDirectory, describeMount, describeShare } from "../plan/describe.ts";
+import { describeDirectory, describeMount, describeShare } from "../plan/describe_steps.ts";
 import { rootOf } from "../plan/id_range.ts";
 import { type DirectoryStep, type MountStep, partMounts } from "../plan/rootfs/mount_steps.ts";
 import { withContext } from "../stage1/context.ts";

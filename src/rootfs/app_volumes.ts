@@ -6,7 +6,7 @@
 
 import { O_PATH, openInRoot } from "../linux/open.ts";
 import { statFd } from "../linux/stat.ts";
-import { describeMount } from "../plan/describe.ts";
+import { describeMount } from "../plan/describe_steps.ts";
 import type { VolumeStep } from "../plan/rootfs/mount_steps.ts";
 import { chooseNext, refuseHiding, type Routed } from "../plan/rootfs/volume_order.ts";
 import { withContext } from "../stage1/context.ts";

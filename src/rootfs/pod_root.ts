@@ -45,7 +45,7 @@ import { setOwnerAt } from "../linux/ownership.ts";
 import { type FileKind, lstatAt } from "../linux/stat.ts";
 import { TERMINAL_MODE } from "../linux/terminal.ts";
 import { CGROUPS, type Hierarchy, hierarchyName, hierarchyPath } from "../plan/cgroup/names.ts";
-import { describeMask } from "../plan/describe.ts";
+import { describeMask } from "../plan/describe_steps.ts";
 import type { Owner } from "../plan/id_range.ts";
 import { STANDARD_DEVICES } from "../plan/rootfs/devices.ts";
 import { type Access, expandPath, type MaskedPath } from "../plan/rootfs/masked_paths.ts";

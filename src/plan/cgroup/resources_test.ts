@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Isolators, ResourceIsolator } from "../../appc/isolators.ts";
 import type { CgroupV2Level } from "../../linux/cgroup_paths.ts";
-import { describeCgroup } from "../describe.ts";
+import { describeCgroup } from "../describe_steps.ts";
 import { planOwnCgroups } from "./own_cgroups.ts";
 import { cpuQuota, type HostResources, planOomScore } from "./resources.ts";
 
