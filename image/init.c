@@ -15,7 +15,7 @@
 
 #include "kernel.h"
 
-/* The same values as in src/linux/call_script.ts, which a test compares. */
+/* The same values as in src/linux/script_format.ts, which a test compares. */
 #define REPORT_ADDRESS 0x0f000000L
 #define REPORT_SIZE 0x1000L
 #define CHILD_ADDRESS 0x0f001000L

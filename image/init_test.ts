@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { ERRNO } from "../src/linux/errno.ts";
 import {
   ALLOWED_ERROR_SHIFT,
   ALTERNATIVE,
@@ -24,8 +25,7 @@ import {
   STORES,
   TAKES_RESULT,
   TARGET_SHIFT,
-} from "../src/linux/call_script.ts";
-import { ERRNO } from "../src/linux/errno.ts";
+} from "../src/linux/script_format.ts";
 import { compileNative, type NativeArchitecture } from "./native.ts";
 
 /** A processor's `init`, with the compiler and the emulator for it on this machine. */
@@ -332,7 +332,7 @@ onEachMachine("a child has no way to where its number is told", ({ compiler, emu
   assertEquals(report, [2, -EFAULT]);
 });
 
-Deno.test("init.c has the numbers of call_script.ts", async () => {
+Deno.test("init.c has the numbers of script_format.ts", async () => {
   const source = await Deno.readTextFile(new URL("init.c", import.meta.url));
   const defined = new Map(
     [...source.matchAll(/^#define (\w+) (0x[0-9a-f]+|[0-9]+)L?\b/gm)]

@@ -1,10 +1,13 @@
 import "./libc_testing.ts";
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Bytes } from "./bytes.ts";
+import { CallScript } from "./call_script.ts";
+import { errnoNumber } from "./errno_table.ts";
+import { syscall } from "./libc.ts";
+import { ScriptFiles } from "./script_files.ts";
 import {
   ALLOWED_ERROR_SHIFT,
   ALTERNATIVE,
-  CallScript,
   ENTRY_WORDS,
   EXPECTED_WORD,
   HEADER_WORDS,
@@ -20,10 +23,7 @@ import {
   TAKES_RESULT,
   TARGET_SHIFT,
   Within,
-} from "./call_script.ts";
-import { errnoNumber } from "./errno_table.ts";
-import { syscall } from "./libc.ts";
-import { ScriptFiles } from "./script_files.ts";
+} from "./script_format.ts";
 import { SYSCALL_NUMBERS } from "./syscall_numbers.ts";
 
 /** A written list: its words and, at the addresses that they will have, what they point to. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { CallScript, CHILD_ADDRESS, CHILD_SIZE, Place, type WrittenScript } from "./call_script.ts";
+import { CallScript, type WrittenScript } from "./call_script.ts";
 import { CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_VFORK } from "./clone_flags.ts";
 import { closeAllAtExec } from "./close_all.ts";
 import type { SyscallError } from "./errno.ts";
@@ -20,6 +20,7 @@ import { makeUndumpable } from "./process.ts";
 import { readText } from "./read_write.ts";
 import { reapEnded } from "./reap.ts";
 import { ScriptFiles } from "./script_files.ts";
+import { CHILD_ADDRESS, CHILD_SIZE, Place } from "./script_format.ts";
 import { SIGCHLD, SIGKILL } from "./signal_numbers.ts";
 import { waitFor } from "./wait.ts";
 

@@ -12,7 +12,7 @@
  */
 
 import type { Bytes } from "../linux/bytes.ts";
-import { type CallScript, type LaterResult, Within } from "../linux/call_script.ts";
+import type { CallScript } from "../linux/call_script.ts";
 import { limitBoundingSet, recordCapabilities } from "../linux/capability_sets.ts";
 import { recordJoinCgroups } from "../linux/cgroup.ts";
 import {
@@ -32,6 +32,7 @@ import { recordOwnSessionKeyring } from "../linux/keyring.ts";
 import type { Call } from "../linux/libc.ts";
 import { changeRoot } from "../linux/namespaces.ts";
 import { dieWithParent, makeUndumpable } from "../linux/process.ts";
+import { type LaterResult, Within } from "../linux/script_format.ts";
 import { setNoNewPrivileges } from "../linux/seccomp.ts";
 import { restoreSignals } from "../linux/signal_actions.ts";
 import { takeTerminal } from "../linux/terminal.ts";

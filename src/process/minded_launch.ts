@@ -15,7 +15,7 @@
  * @module
  */
 
-import { type CallScript, CHILD_ADDRESS, LaterResult, Place } from "../linux/call_script.ts";
+import type { CallScript } from "../linux/call_script.ts";
 import { recordCapabilities } from "../linux/capability_sets.ts";
 import { openOtherCgroupsOf, recordJoinCgroups } from "../linux/cgroup.ts";
 import { NAMESPACE_FLAGS } from "../linux/clone_flags.ts";
@@ -30,6 +30,7 @@ import { O_CLOEXEC, O_RDWR, O_WRONLY, openFile } from "../linux/open.ts";
 import { openProcess, signalProcess } from "../linux/pidfd.ts";
 import { POLLIN, recordWaitFor, waitForEvents } from "../linux/poll.ts";
 import { setProcessName } from "../linux/process.ts";
+import { CHILD_ADDRESS, LaterResult, Place } from "../linux/script_format.ts";
 import { recordFilter, setNoNewPrivileges } from "../linux/seccomp.ts";
 import { blockEverySignal, resetSignal } from "../linux/signal_actions.ts";
 import { SIGALRM, SIGCHLD, SIGKILL } from "../linux/signal_numbers.ts";
