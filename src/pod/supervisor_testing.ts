@@ -1,40 +1,29 @@
 /**
- * A pod that its supervisor's tests are made with, together with the kernel: no process is started,
- * and no time passes.
+ * A pod that its supervisor's tests are made with, and the clients that change it.
  *
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
-import type * as z from "zod/mini";
-import { checkValue } from "../appc/parse.ts";
-import type { Schema } from "../appc/schema.ts";
 import type { Connection } from "../control/connection.ts";
-import { type NamedFd, ReceivedFds } from "../control/envelope.ts";
-import type { AddedApp, ServerMessage } from "../control/messages.ts";
+import type { NamedFd } from "../control/envelope.ts";
+import type { AddedApp } from "../control/messages.ts";
 import { Fd } from "../linux/fd.ts";
-import { type PollEvents, POLLIN, POLLPRI } from "../linux/poll.ts";
-import { SIGCHLD } from "../linux/signal_numbers.ts";
-import type { Signal } from "../linux/signals.ts";
+import { POLLIN, POLLPRI } from "../linux/poll.ts";
 import type { End } from "../linux/wait.ts";
 import { USUAL_STOP } from "../plan/stop.ts";
-import { describeError } from "../stage1/entrypoint.ts";
 import { AddedApps, type ChangingPod, type HoldProcess } from "./added_apps.ts";
+import { DoubleOfClient } from "./client_testing.ts";
 import type { ActivePhase, Living } from "./life.ts";
 import type { SupervisorHooks } from "./supervised_pod.ts";
 import { supervise } from "./supervisor.ts";
 import type { SupervisorKernel } from "./supervisor_kernel.ts";
+import { DoubleOfKernel, FIRST_PROCESS } from "./supervisor_kernel_testing.ts";
 
-/** The descriptors of signals, streams and memory, and the first that a process may get. */
-const SIGNALS = 10;
+/** The descriptors by which what happens is seen. */
 const STREAM = 11;
 const MEMORY = 12;
 const NOTIFICATIONS = 13;
 const REQUESTS = 14;
-const FIRST_FD = 100;
-/** The process ids of the pod's pid 1, and of the first process of an app that starts. */
-const FIRST_PROCESS = 999;
-const FIRST_PID = 1000;
 /** How many milliseconds apps are not listened to once they have told something. */
 const PAUSE = 200;
 
@@ -59,95 +48,14 @@ export type PodEvent =
   /** The pod's pid 1 ends. */
   | { first: "ends" };
 
-/** A client of the supervisor. */
-export class DoubleOfClient implements Connection {
-  /** What it was answered, last of all. */
-  readonly answers: object[] = [];
-  onEnd: (() => void) | undefined;
-  #expected: { schema: Schema; take: (message: never, fds: ReceivedFds) => void } | undefined;
-
-  send(message: ServerMessage): boolean {
-    this.answers.push(message);
-    return true;
-  }
-
-  reply(message: ServerMessage = { ok: {} }): boolean {
-    this.send(message);
-    this.#expected = this.onEnd = undefined;
-    return true;
-  }
-
-  fail(why: unknown): void {
-    const error = describeError(why);
-    this.reply({ error });
-  }
-
-  expect<S extends z.ZodMiniType>(
-    schema: Schema<S>,
-    take: (message: z.infer<S>, fds: ReceivedFds) => void,
-  ): void {
-    this.#expected = { schema, take };
-  }
-
-  listen = this.expect;
-
-  /** Opens the connection by a request. */
-  ask(handle: (connection: Connection) => void): this {
-    try {
-      handle(this);
-    } catch (error) {
-      this.fail(error);
-    }
-    return this;
-  }
-
-  /** Sends another message. */
-  say(message: object, fds: readonly NamedFd[]): void {
-    const { schema, take } = this.#expected!;
-    const { onEnd } = this;
-    this.#expected = undefined;
-    try {
-      using received = new ReceivedFds(fds);
-      take(checkValue(message, schema(), "message") as never, received);
-    } catch (error) {
-      this.fail(error);
-      onEnd?.();
-    }
-  }
-
-  /** Goes half-way. */
-  leave(): void {
-    const { onEnd } = this;
-    this.#expected = this.onEnd = undefined;
-    onEnd?.();
-  }
-}
-
-/** A pod and its kernel, whose clock goes from one event to the next. Nothing of it is real. */
+/** A pod, with a kernel of its own. Nothing of it is real. */
 export class DoubleOfPod {
-  /** What the supervisor has done, with the time in milliseconds. */
-  readonly log: string[] = [];
   readonly hooks: SupervisorHooks;
-  readonly kernel: SupervisorKernel;
+  readonly #kernel = new DoubleOfKernel();
   #added: AddedApps | undefined;
   readonly #asked: (() => void)[] = [];
   readonly #apps: readonly Living[];
-  readonly #events: [at: number, event: PodEvent][] = [];
-  #now = 0;
-  /** How often the supervisor may still wait. */
-  #patience = 100;
-  #nextPid = FIRST_PID;
-  /** What runs, by process id; and what has ended, and not been waited for. */
-  readonly #running = new Map<number, string>();
   readonly #syslogs = new Map<string, Fd>();
-  /** Processes that have yet to begin. */
-  readonly #held = new Map<number, string>();
-  readonly #ends = new Map<number, End>();
-  readonly #strangers = new Set<number>();
-  #hasFirstEnded = false;
-  /** The open descriptors, and the process that each one holds, if it does. */
-  readonly #open = new Map<number, number | undefined>();
-  #signals: Signal[] = [];
   #written: string | undefined;
   #hasEscaped = false;
   #isAllRead = true;
@@ -155,10 +63,6 @@ export class DoubleOfPod {
   #isToldReady = true;
   /** Until when what apps tell is not listened to. */
   #pausedUntil = 0;
-  #ignored: readonly number[] = [];
-  /** The signals that come while the supervisor is stopped. */
-  #whileStopped: Signal[] = [];
-  readonly #stops = new Map<number, number>();
 
   constructor(...apps: (string | Pick<Living, "name"> & Partial<Living>)[]) {
     const usual = { hasPreStart: false, hasPostStop: false, stop: USUAL_STOP };
@@ -167,12 +71,21 @@ export class DoubleOfPod {
       ...(typeof app === "string" ? { name: app } : app),
     }));
     this.hooks = this.#makeHooks();
-    this.kernel = this.#makeKernel();
+  }
+
+  /** What the supervisor has done, with the time in milliseconds. */
+  get log(): readonly string[] {
+    return this.#kernel.log;
+  }
+
+  /** The calls of the kernel that the supervisor makes. */
+  get kernel(): SupervisorKernel {
+    return this.#kernel.calls;
   }
 
   /** Has something happen at a time, in milliseconds. Events are given in their order. */
   at(milliseconds: number, ...events: PodEvent[]): this {
-    for (const event of events) this.#events.push([milliseconds, event]);
+    for (const event of events) this.#kernel.at(milliseconds, () => this.#happen(event));
     return this;
   }
 
@@ -190,13 +103,14 @@ export class DoubleOfPod {
 
   /** The caller ignores these signals. */
   ignoring(...signals: number[]): this {
-    this.#ignored = signals;
+    this.#kernel.ignored = signals;
     return this;
   }
 
   /** Whenever the supervisor stops, these signals come before it goes on. */
   whileStopped(...signals: number[]): this {
-    this.#whileStopped = signals.map((number) => ({ number, pid: 0, isKernels: false, value: 0 }));
+    this.#kernel.whileStopped = signals
+      .map((number) => ({ number, pid: 0, isKernels: false, value: 0 }));
     return this;
   }
 
@@ -235,7 +149,7 @@ export class DoubleOfPod {
     const names = ["mounts", "root", "cgroup", "cgroup", "syslog"];
     return this.at(at, {
       client: () =>
-        client.say({ added, notes }, names.map((name) => [name, this.#openFd(this.#freeFd())])),
+        client.say({ added, notes }, names.map((name) => [name, this.#kernel.openFd()])),
     });
   }
 
@@ -253,22 +167,21 @@ export class DoubleOfPod {
   }
 
   #launch(app: string, phases: readonly ActivePhase[]): [object, NamedFd[]] {
+    const kernel = this.#kernel;
     const fds: NamedFd[] = [];
     const launched = phases.map((phase) => {
-      const pid = this.#nextPid++;
-      fds.push([`${phase} minder`, this.#openFd(this.#freeFd(), pid)]);
-      if (phase === "post-stop") {
-        this.#held.set(pid, app);
-        return { phase };
-      }
-      fds.push([`${phase} process`, this.#openFd(this.#freeFd())]);
-      this.#running.set(pid, app);
+      const isHeld = phase === "post-stop";
+      const pid = isHeld ? kernel.hold(app) : kernel.start(app);
+      fds.push([`${phase} minder`, kernel.openFd(pid)]);
+      if (isHeld) return { phase };
+      fds.push([`${phase} process`, kernel.openFd()]);
       return { phase, pid };
     });
     return [{ launched }, fds];
   }
 
   readonly #hold: HoldProcess = (minder, held) => {
+    const kernel = this.#kernel;
     let pid = held?.pid;
     return {
       get pid() {
@@ -276,17 +189,13 @@ export class DoubleOfPod {
       },
       fds: [minder.number],
       go: () => {
-        pid = this.#open.get(minder.number)!;
-        this.#running.set(pid, this.#held.get(pid)!);
-        this.#note(`go ${this.#running.get(pid)}`);
+        pid = kernel.processOf(minder)!;
+        kernel.begin(pid);
+        this.#note(`go ${kernel.appOf(pid)}`);
       },
-      endAfter: () => {
-        const end = this.#ends.get(pid!);
-        this.#ends.delete(pid!);
-        return end;
-      },
-      signal: (signal) => this.#note(`signal ${signal} ${this.#running.get(pid!)}`),
-      signalGroup: (signal) => this.#note(`group ${signal} ${this.#running.get(pid!)}`),
+      endAfter: () => kernel.takeEnd(pid!),
+      signal: (signal) => this.#note(`signal ${signal} ${kernel.appOf(pid!)}`),
+      signalGroup: (signal) => this.#note(`group ${signal} ${kernel.appOf(pid!)}`),
       [Symbol.dispose]: () => {
         minder[Symbol.dispose]();
         held?.process[Symbol.dispose]();
@@ -325,8 +234,7 @@ export class DoubleOfPod {
   run(): number {
     const status = supervise(this.hooks, this.kernel);
     this.#note("over");
-    assertEquals(this.#events, [], "events that nobody has waited for");
-    assertEquals([...this.#open.keys()], [], "descriptors that are still open");
+    this.#kernel.assertOver();
     return status;
   }
 
@@ -336,7 +244,7 @@ export class DoubleOfPod {
   }
 
   #note(what: string): void {
-    this.log.push(`${this.#now} ${what}`);
+    this.#kernel.note(what);
   }
 
   #makeHooks(): SupervisorHooks {
@@ -344,8 +252,7 @@ export class DoubleOfPod {
       apps: this.#apps,
       start: (app, phase) => {
         this.#note(`start ${app}: ${phase}`);
-        this.#running.set(this.#nextPid, app);
-        return this.#nextPid++;
+        return this.#kernel.start(app);
       },
       started: () => {},
       fieldOf: (app, phase) => `${app}.${phase}`,
@@ -424,7 +331,7 @@ export class DoubleOfPod {
   #makeNotifications(): SupervisorHooks["notifications"] {
     const isReady = () => this.#isToldReady;
     const untilNext = () =>
-      this.#now < this.#pausedUntil ? this.#pausedUntil - this.#now : undefined;
+      this.#kernel.now < this.#pausedUntil ? this.#pausedUntil - this.#kernel.now : undefined;
     return {
       get isReady() {
         return isReady();
@@ -435,100 +342,19 @@ export class DoubleOfPod {
         if (!ready.some(({ fd }) => fd === NOTIFICATIONS)) return;
         this.#note("told");
         this.#isToldReady = true;
-        this.#pausedUntil = this.#now + PAUSE;
+        this.#pausedUntil = this.#kernel.now + PAUSE;
       },
     };
-  }
-
-  #makeKernel(): SupervisorKernel {
-    return {
-      openSignals: () => this.#openFd(SIGNALS),
-      unblockSignals: () => this.#note("unblock"),
-      readSignals: () => this.#signals.splice(0),
-      openProcess: (pid) => this.#openFd(this.#freeFd(), pid),
-      endOf: (pid) => {
-        const end = this.#ends.get(pid);
-        assert(end !== undefined, `${pid} has not ended: the supervisor would wait for it`);
-        this.#ends.delete(pid);
-        return end;
-      },
-      signalProcess: ({ number }, signal) =>
-        this.#note(`signal ${signal} ${this.#running.get(this.#open.get(number)!)}`),
-      childrenOf: () => [FIRST_PROCESS, ...this.#running.keys(), ...this.#strangers],
-      changeOf: (pid) => {
-        this.#note(`reap ${pid}`);
-        this.#strangers.delete(pid);
-        return { status: 0 };
-      },
-      hasEnded: (pid) => pid === FIRST_PROCESS && this.#hasFirstEnded,
-      monotonicMilliseconds: () => this.#now,
-      giveBackMemory: () => this.#note("lean"),
-      isIgnored: (signal) => this.#ignored.includes(signal),
-      signalGroupOf: (pid, signal) => this.#note(`group ${signal} ${this.#running.get(pid)!}`),
-      stopOf: (pid) => {
-        const signal = this.#stops.get(pid);
-        this.#stops.delete(pid);
-        return signal;
-      },
-      stopSelf: (signal, { readSignals }) => {
-        this.#stop(signal);
-        return readSignals();
-      },
-      stopWith: (_, signal) => this.#stop(signal),
-      waitForEvents: (interests, timeout) => this.#wait(interests, timeout),
-    };
-  }
-
-  /** Like the kernel, the lowest number that is free. */
-  #freeFd(): number {
-    let number = FIRST_FD;
-    while (this.#open.has(number)) number++;
-    return number;
-  }
-
-  #openFd(number: number, pid?: number): Fd {
-    const open = this.#open;
-    open.set(number, pid);
-    class DoubleOfFd extends Fd {
-      override [Symbol.dispose](): void {
-        assert(open.delete(number), `${number} is not open`);
-      }
-    }
-    return new DoubleOfFd(number);
-  }
-
-  /** Goes on to the next event, or to the end of the time to wait. */
-  #wait(interests: readonly PollEvents[], timeout: number | undefined): PollEvents[] {
-    assert(this.#patience-- > 0, `it waits again and again:\n${this.log.join("\n")}`);
-    const next = this.#events[0]?.[0];
-    const until = timeout === undefined ? undefined : this.#now + timeout;
-    if (next === undefined || (until !== undefined && until < next)) {
-      assert(until !== undefined, `nothing happens any more:\n${this.log.join("\n")}`);
-      this.#now = until;
-      return [];
-    }
-    this.#now = next;
-    const ready = new Set<number>();
-    while (this.#events[0]?.[0] === next) ready.add(this.#take(this.#events.shift()![1]));
-    return interests.filter(({ fd }) => ready.has(fd));
   }
 
   /** Has an event happen, and returns the descriptor that it is seen by. */
-  #take(event: PodEvent): number {
-    if ("first" in event) {
-      this.#hasFirstEnded = true;
-      return this.#send(SIGCHLD, true);
-    }
-    if ("ended" in event) return this.#end(event.ended, event.end);
-    if ("signal" in event) return this.#send(event.signal, event.isKernels, event.value, event.pid);
-    if ("stopped" in event) {
-      this.#stops.set(this.#pidOf(event.stopped), event.by);
-      return this.#send(SIGCHLD);
-    }
-    if ("stranger" in event) {
-      this.#strangers.add(event.stranger);
-      return this.#send(SIGCHLD, true);
-    }
+  #happen(event: PodEvent): number {
+    const kernel = this.#kernel;
+    if ("first" in event) return kernel.endFirst();
+    if ("ended" in event) return kernel.end(event.ended, event.end);
+    if ("signal" in event) return kernel.signal(event.signal, event);
+    if ("stopped" in event) return kernel.stop(event.stopped, event.by);
+    if ("stranger" in event) return kernel.addStranger(event.stranger);
     if ("short" in event) return MEMORY;
     if ("toldReady" in event) return NOTIFICATIONS;
     if ("client" in event) {
@@ -539,28 +365,5 @@ export class DoubleOfPod {
     else if ("escaped" in event) this.#hasEscaped = true;
     else this.#isAllRead = true;
     return STREAM;
-  }
-
-  #stop(signal: number): void {
-    this.#note(`stop by ${signal}`);
-    this.#signals.push(...this.#whileStopped);
-  }
-
-  #send(number: number, isKernels = false, value = 0, pid = 0): number {
-    this.#signals.push({ number, pid, isKernels, value });
-    return SIGNALS;
-  }
-
-  #end(app: string, end: End): number {
-    const pid = this.#pidOf(app);
-    this.#running.delete(pid);
-    this.#ends.set(pid, end);
-    return [...this.#open].find(([, held]) => held === pid)![0];
-  }
-
-  #pidOf(app: string): number {
-    const [pid] = [...this.#running].find(([, name]) => name === app) ?? [];
-    assert(pid !== undefined, `${app} does not run`);
-    return pid;
   }
 }
