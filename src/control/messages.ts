@@ -223,7 +223,7 @@ const ProcessRecord = schema(() =>
   )
 );
 
-/** A process that has been launched. One that is held has no id yet. */
+/** A process that has been launched. One that is deferred has no id yet. */
 export const LaunchedProcess = schema(() =>
   z.strictObject({
     phase: z.enum(PHASES),
@@ -236,7 +236,7 @@ export type LaunchedProcess = Checked<typeof LaunchedProcess>;
 
 /**
  * A client's answer to `launch`: the processes, each with the descriptors `PHASE process` (unless
- * it is held) and `PHASE minder`; or why there are none.
+ * it is deferred) and `PHASE minder`; or why there are none.
  */
 export const Launched = schema(() =>
   z.union([
@@ -276,7 +276,7 @@ export type Listed = Checked<typeof Listed>;
  * What the supervisor says to a client that starts an app: processes to launch, in this order, or
  * that there are no more.
  *
- * Of `["running", "post-stop"]`, the second is only held: it runs when the supervisor says so. The
+ * Of `["running", "post-stop"]`, the second is deferred: it begins when the supervisor says so. The
  * descriptors are the pod's, the app's, and the streams of each process.
  */
 export const LaunchOrder = schema(() =>

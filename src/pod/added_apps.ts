@@ -83,8 +83,8 @@ interface Waiter {
 /** Why nothing begins any more. */
 const STOPPING = "the pod is being stopped";
 
-/** Holds a process that has a minder. */
-export type HoldProcess = (
+/** Follows a process that has a minder. */
+export type FollowProcess = (
   ...minded: ConstructorParameters<typeof FollowedProcess>
 ) => Pick<FollowedProcess, keyof FollowedProcess>;
 
@@ -99,25 +99,25 @@ export function immutableHandlers(): ChangingHandlers {
 /** The apps that come and go. Errors are those of the clients who asked. */
 export class AddedApps implements SupervisedApps, Disposable {
   readonly #pod: ChangingPod;
-  readonly #hold: HoldProcess;
+  readonly #follow: FollowProcess;
   readonly #apps = new Map<string, HeldApp>();
   /** The names of apps that are being added. */
   readonly #reserved = new Map<string, Connection>();
   readonly #starts = new Map<string, Start>();
   /** The post-stop handlers that have yet to begin. */
-  readonly #postStops = new Map<string, ReturnType<HoldProcess>>();
+  readonly #postStops = new Map<string, ReturnType<FollowProcess>>();
   readonly #waiters = new Set<Waiter>();
   /** The apps that have been asked to end, and have not ended yet. */
   readonly #asked = new Set<string>();
   #changes!: PodChanges;
 
-  /** @param hold Holds a process by its minder's socket. */
+  /** @param follow Follows a process by its minder's socket. */
   constructor(
     pod: ChangingPod,
-    hold: HoldProcess = (...minded) => new FollowedProcess(...minded),
+    follow: FollowProcess = (...minded) => new FollowedProcess(...minded),
   ) {
     this.#pod = pod;
-    this.#hold = hold;
+    this.#follow = follow;
   }
 
   /** What is done for each request. */
@@ -349,8 +349,8 @@ export class AddedApps implements SupervisedApps, Disposable {
     const postStop = phase === "running" && app.postStop ? minderOf("post-stop") : undefined;
     undo.move();
     const begun = (pid: number) => this.#pod.started(app, pid, undefined);
-    if (postStop) this.#postStops.set(app.name, this.#hold(postStop, undefined, begun));
-    this.#changes.started(app.name, phase, this.#hold(minder, { pid, process }, begun));
+    if (postStop) this.#postStops.set(app.name, this.#follow(postStop, undefined, begun));
+    this.#changes.started(app.name, phase, this.#follow(minder, { pid, process }, begun));
     this.#pod.started(app, pid, record);
   }
 

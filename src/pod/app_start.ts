@@ -34,7 +34,7 @@ import { needSecurityModules } from "../plan/process/security_label.ts";
 import { planAddedStart, type StartPlan } from "../plan/start.ts";
 import type { HeldProcess } from "../process/held_process.ts";
 import type { Launch } from "../process/launch.ts";
-import { launchHeld, launchMinded, type Minding } from "../process/minded_launch.ts";
+import { launchDeferred, launchMinded, type Minding } from "../process/minded_launch.ts";
 import { tryOomScore } from "../process/oom_score.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import { findSupervisor } from "../process/supervisor_process.ts";
@@ -127,7 +127,7 @@ interface HandedProcess {
 }
 
 /**
- * Launches processes, and hands them over. A process that is held comes first: if it cannot be made
+ * Launches processes, and hands them over. One that is deferred comes first: if it cannot be made
  * ready, no other has begun.
  *
  * @param fds What came with the order.
@@ -188,7 +188,7 @@ function launchPhase(phase: LaunchPhase, stdio: Stdio, order: Ordered): HandedPr
     startProgram(app, program, namespaces, stdio, act);
   if (phase === "post-stop") {
     const describe = (call: string) => printable(`run: ${program.field}.exec[0]: ${call}: `);
-    const minder = held.use(start((process) => launchHeld(process, minding, describe)));
+    const minder = held.use(start((process) => launchDeferred(process, minding, describe)));
     return { process: { phase }, fds: [[phaseFd(phase, "minder"), minder]] };
   }
   const look = (pid: number) => describeProcess(plan.name, pid, app.root.mounts);

@@ -15,19 +15,19 @@ import type { HeldProcess } from "../process/held_process.ts";
 import { Minder, type MinderNews } from "../process/minder.ts";
 import type { SupervisedProcess } from "./running.ts";
 
-/** A process that has a minder. */
+/** A process that has a minder, also before it has begun. */
 export class FollowedProcess implements SupervisedProcess {
   readonly #minder: Minder;
   readonly #begun: (pid: number) => void;
   #held: HeldProcess | undefined;
-  /** Whether a process that has yet to begin was killed. */
+  /** Whether it was killed before it has begun. */
   #isKilled = false;
 
   /**
    * @param minder The socket of its minder's, which belongs to this from now on.
-   * @param held The process, which belongs to this as well; `undefined` if it has yet to begin.
-   * @param begun Called when a process has begun that had yet to. Its id is no other's meanwhile,
-   * also if it has ended.
+   * @param held The process, which belongs to this as well; `undefined` if it is deferred.
+   * @param begun Called when a deferred process has begun. Its id is no other's meanwhile, also if
+   * it has ended.
    */
   constructor(minder: Fd, held: HeldProcess | undefined, begun: (pid: number) => void) {
     this.#minder = new Minder(minder, held === undefined);
@@ -43,7 +43,7 @@ export class FollowedProcess implements SupervisedProcess {
     return [this.#minder.fd, ...(this.#held ? [this.#held.process.number] : [])];
   }
 
-  /** Has a process begin that has yet to. */
+  /** Has a deferred process begin. */
   go(): void {
     this.#minder.go();
   }

@@ -12,7 +12,7 @@ import type { SupervisorKernel } from "./supervisor_kernel.ts";
 
 /** A process of an app, whoever is its parent. Disposing of it closes what it is held by. */
 export interface SupervisedProcess extends Disposable {
-  /** Its id; `undefined` as long as it is held, and has yet to begin. */
+  /** Its id; `undefined` as long as it has yet to begin. */
   readonly pid: number | undefined;
   /** The descriptors that are readable when there is news of it. */
   readonly fds: readonly number[];

@@ -37,7 +37,7 @@ export class DoubleOfKernel {
   /** What runs, by process id: the names of apps. */
   readonly #running = new Map<number, string>();
   /** Processes that have yet to begin. */
-  readonly #held = new Map<number, string>();
+  readonly #deferred = new Map<number, string>();
   /** What has ended, and not been waited for. */
   readonly #ends = new Map<number, End>();
   readonly #strangers = new Set<number>();
@@ -77,15 +77,15 @@ export class DoubleOfKernel {
   }
 
   /** Has a process of an app ready that begins later, and returns its id. */
-  hold(app: string): number {
-    this.#held.set(this.#nextPid, app);
+  defer(app: string): number {
+    this.#deferred.set(this.#nextPid, app);
     return this.#nextPid++;
   }
 
-  /** Has a process begin that was held. */
+  /** Has a deferred process begin. */
   begin(pid: number): void {
-    this.#running.set(pid, this.#held.get(pid)!);
-    this.#held.delete(pid);
+    this.#running.set(pid, this.#deferred.get(pid)!);
+    this.#deferred.delete(pid);
   }
 
   /** Returns the app of a process that runs. */

@@ -11,7 +11,7 @@ import { Fd } from "../linux/fd.ts";
 import { POLLIN, POLLPRI } from "../linux/poll.ts";
 import type { End } from "../linux/wait.ts";
 import { USUAL_STOP } from "../plan/stop.ts";
-import { AddedApps, type ChangingPod, type HoldProcess } from "./added_apps.ts";
+import { AddedApps, type ChangingPod, type FollowProcess } from "./added_apps.ts";
 import { DoubleOfClient } from "./client_testing.ts";
 import type { ActivePhase, Living } from "./life.ts";
 import type { SupervisorHooks } from "./supervised_pod.ts";
@@ -122,7 +122,7 @@ export class DoubleOfPod {
 
   /** The pod's apps come and go. */
   mutable(): this {
-    this.#added = new AddedApps(this.#makeChangingPod(), this.#hold);
+    this.#added = new AddedApps(this.#makeChangingPod(), this.#follow);
     this.hooks.added = this.#added;
     return this;
   }
@@ -170,17 +170,17 @@ export class DoubleOfPod {
     const kernel = this.#kernel;
     const fds: NamedFd[] = [];
     const launched = phases.map((phase) => {
-      const isHeld = phase === "post-stop";
-      const pid = isHeld ? kernel.hold(app) : kernel.start(app);
+      const isDeferred = phase === "post-stop";
+      const pid = isDeferred ? kernel.defer(app) : kernel.start(app);
       fds.push([`${phase} minder`, kernel.openFd(pid)]);
-      if (isHeld) return { phase };
+      if (isDeferred) return { phase };
       fds.push([`${phase} process`, kernel.openFd()]);
       return { phase, pid };
     });
     return [{ launched }, fds];
   }
 
-  readonly #hold: HoldProcess = (minder, held) => {
+  readonly #follow: FollowProcess = (minder, held) => {
     const kernel = this.#kernel;
     let pid = held?.pid;
     return {

@@ -9,8 +9,8 @@
  * nothing is left of a launch that its starter did not live to complete, and the one who is told of
  * the end need not be an ancestor. `minder.ts` is the other side.
  *
- * A _held_ process has yet to be made: its minder waits for a byte first, and only then carries out
- * the list. Nobody with privileges need be there by then.
+ * A _deferred_ process has yet to be made: its minder waits for a byte first, and only then carries
+ * out the list. Nobody with privileges need be there by then.
  *
  * @module
  */
@@ -117,7 +117,7 @@ export function launchMinded<T>(
 }
 
 /**
- * Has a minder ready that launches a process when it gets a byte.
+ * Has a minder ready for a deferred process, which it launches when it gets a byte.
  *
  * @param process The process. The numbers of its streams are beyond those of stderr.
  * @param describe Turns a call in words, such as `execve("/app")`, and its name into the beginning
@@ -125,7 +125,7 @@ export function launchMinded<T>(
  * @returns The socket of the minder's, for a `Minder`.
  * @throws {SyscallError} when the minder cannot be started.
  */
-export function launchHeld(
+export function launchDeferred(
   process: Launch,
   minding: Minding,
   describe: (call: string, name: string) => string,
@@ -145,20 +145,20 @@ function startMinder(
   undo: DisposableStack,
   describe?: (call: string, name: string) => string,
 ): { minder: StayingProcess; socket: Fd } {
-  const [socket, ofMinder] = makeSocketPair();
+  const [socket, mindersEnd] = makeSocketPair();
   undo.use(socket);
-  using end = ofMinder;
+  using end = mindersEnd;
   using signals = openSignalsOfChild([SIGCHLD]);
   using nothing = openFile("/dev/null", O_RDWR);
   using opened = new DisposableStack();
   const cgroups = openOtherCgroupsOf(supervisor.pid);
   for (const fd of cgroups) opened.use(fd);
-  const known = [end, signals, nothing, supervisor.process, ...cgroups];
-  const list = { process, known, oomScore, isHeld: describe !== undefined };
+  const ofMinder = [end, signals, nothing, supervisor.process, ...cgroups];
+  const list = { process, ofMinder, oomScore, isDeferred: describe !== undefined };
   const start = () =>
     startStaying({
       init: POD_PATHS.init,
-      fds: [...descriptorsOf(process), ...known],
+      fds: [...descriptorsOf(process), ...ofMinder],
       record(script) {
         resetSignal(SIGCHLD, script.call);
         blockEverySignal(script.call);
@@ -187,17 +187,17 @@ function withScoreOf<T>({ pid }: HeldProcess, start: () => T): T {
 interface MindingList {
   process: Launch;
   /** The descriptors that the minder has beside those of the process. */
-  known: readonly Fd[];
+  ofMinder: readonly Fd[];
   oomScore: number | undefined;
-  isHeld: boolean;
+  isDeferred: boolean;
 }
 
 function recordMinding(list: MindingList, script: CallScript): void {
-  const { process, known, oomScore } = list;
+  const { process, ofMinder, oomScore } = list;
   const ids: MinderIds = { ofPreparer: new LaterResult(), ofProcess: new LaterResult() };
   script.store(ids.ofPreparer, "getpid");
   if (!process.pidNamespace) script.store(ids.ofProcess, "getpid");
-  if (list.isHeld) {
+  if (list.isDeferred) {
     recordMessage(script);
     recordTakeByte(script);
   }
@@ -209,7 +209,7 @@ function recordMinding(list: MindingList, script: CallScript): void {
       recordTimer(PREPARER_SECONDS, script.call);
       if (oomScore !== undefined) recordOomScore(process.proc, `${oomScore}`, script);
       const heard = [...process.heard ?? [], SIGALRM];
-      recordMindedLaunch({ ...process, heard }, ids, known, script);
+      recordMindedLaunch({ ...process, heard }, ids, ofMinder, script);
     },
   );
 }
@@ -218,11 +218,11 @@ function recordMinding(list: MindingList, script: CallScript): void {
  * Records what the minder does from the moment when the process is being prepared. It has one
  * capability left, and few calls, before it is told to wait for the process.
  */
-function recordParent({ process, known }: MindingList, script: CallScript): void {
+function recordParent({ process, ofMinder }: MindingList, script: CallScript): void {
   const { call } = script;
   // Its result is the id of who prepares the process.
   script.withResult("wait4", STATUS_ADDRESS, 0, null);
-  recordCloseAll([...descriptorsOf(process), ...known], script);
+  recordCloseAll([...descriptorsOf(process), ...ofMinder], script);
   // The kernel asks whether a dying parent may signal its child, who may be another user's.
   recordCapabilities(["CAP_KILL"], call);
   setNoNewPrivileges(call);
@@ -274,7 +274,7 @@ function awaitLaunch(minder: StayingProcess, socket: Fd): number {
   const { pid, status } = awaitMessage(minder, socket);
   if (pid !== 0) return pid;
   endMinder(minder, socket);
-  throw minder.failure() ?? prepared(status);
+  throw minder.failure() ?? preparerEnded(status);
 }
 
 function awaitMessage(minder: StayingProcess, socket: Fd): MinderMessage {
@@ -285,7 +285,7 @@ function awaitMessage(minder: StayingProcess, socket: Fd): MinderMessage {
   throw minder.failure() ?? new Error(`the process's minder has ended with status ${status}`);
 }
 
-function prepared(status: number): Error {
+function preparerEnded(status: number): Error {
   return new Error(`who prepares the process has ended with status ${exitStatus(status)}`);
 }
 

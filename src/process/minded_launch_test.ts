@@ -16,7 +16,7 @@ import { SIGKILL, SIGTERM } from "../linux/signal_numbers.ts";
 import { type End, endOf, waitFor } from "../linux/wait.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
 import type { Launch } from "./launch.ts";
-import { launchHeld, launchMinded, type Minding } from "./minded_launch.ts";
+import { launchDeferred, launchMinded, type Minding } from "./minded_launch.ts";
 import { Minder, type MinderNews } from "./minder.ts";
 
 const root = { ignore: Deno.uid() !== 0 };
@@ -238,10 +238,10 @@ Deno.test(
   },
 );
 
-Deno.test("a held process begins when it is told to, and its end is told", root, () => {
+Deno.test("a deferred process begins when it is told to, and its end is told", root, () => {
   withBench((bench) => {
     using opened = new DisposableStack();
-    const socket = launchHeld(bench.shell("echo begun; exit 5"), bench, (call) => `${call}: `);
+    const socket = launchDeferred(bench.shell("echo begun; exit 5"), bench, (call) => `${call}: `);
     const minder = opened.use(new Minder(socket, true));
     assertEquals(waitForEvents([{ fd: minder.fd, events: POLLIN }], 100), []);
     minder.go();
@@ -254,30 +254,34 @@ Deno.test("a held process begins when it is told to, and its end is told", root,
   });
 });
 
-Deno.test("a held process that has begun can be looked at, also when it has ended", root, () => {
-  withBench((bench) => {
-    using minder = new Minder(launchHeld(bench.shell("exit 5"), bench, (call) => call), true);
-    minder.go();
-    waitForEvents([{ fd: minder.fd, events: POLLIN }], 1000);
-    let seen: string | undefined;
-    const look = (pid: number) => {
-      using process = openProcess(pid)!;
-      assertEnds(process);
-      seen = startOf(pid);
-    };
-    const news = minder.news(look);
-    assert(news && "begun" in news);
-    using _process = news.begun.process;
-    assertEquals(endOfMinded(minder), { status: 5 });
-    assert(seen !== undefined);
-  });
-});
+Deno.test(
+  "a deferred process that has begun can be looked at, also when it has ended",
+  root,
+  () => {
+    withBench((bench) => {
+      using minder = new Minder(launchDeferred(bench.shell("exit 5"), bench, (call) => call), true);
+      minder.go();
+      waitForEvents([{ fd: minder.fd, events: POLLIN }], 1000);
+      let seen: string | undefined;
+      const look = (pid: number) => {
+        using process = openProcess(pid)!;
+        assertEnds(process);
+        seen = startOf(pid);
+      };
+      const news = minder.news(look);
+      assert(news && "begun" in news);
+      using _process = news.begun.process;
+      assertEquals(endOfMinded(minder), { status: 5 });
+      assert(seen !== undefined);
+    });
+  },
+);
 
-Deno.test("a held process that cannot begin says why on its own standard error", root, () => {
+Deno.test("a deferred process that cannot begin says why on its own standard error", root, () => {
   withBench((bench) => {
     const files = [{ path: "/nowhere", argv: ["x"], obstacle: undefined }];
     const process = bench.shell("", { program: { files, environment: [] } });
-    const socket = launchHeld(process, bench, (call, name) => `${name}: ${call}: `);
+    const socket = launchDeferred(process, bench, (call, name) => `${name}: ${call}: `);
     {
       using minder = new Minder(socket, true);
       minder.go();
@@ -293,10 +297,10 @@ Deno.test("a held process that cannot begin says why on its own standard error",
   });
 });
 
-Deno.test("a held process that is let go never begins, and holds nothing then", root, () => {
+Deno.test("a deferred process that is let go never begins, and holds nothing then", root, () => {
   withBench((bench) => {
     const before = ownChildren();
-    const socket = launchHeld(bench.shell("echo begun"), bench, (call) => `${call}: `);
+    const socket = launchDeferred(bench.shell("echo begun"), bench, (call) => `${call}: `);
     const holder = ownChildren().find((child) => !before.includes(child))!;
     new Minder(socket, true)[Symbol.dispose]();
     assertEquals(readFdsOf(holder), []);
@@ -425,7 +429,7 @@ Deno.test("whenever a launch is broken off, no process of it is left", root, () 
     const before = ownChildren();
     let ended = 0;
     for (let microseconds = 0; microseconds < 8000; microseconds += 200) {
-      const socket = launchHeld(bench.shell("exec sleep 86921"), bench, (call) => `${call}: `);
+      const socket = launchDeferred(bench.shell("exec sleep 86921"), bench, (call) => `${call}: `);
       const minder = new Minder(socket, true);
       const holder = ownChildren().find((child) => !before.includes(child))!;
       minder.go();

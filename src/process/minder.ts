@@ -4,9 +4,9 @@
  *
  * It sends two messages of two words each: first the process's id and the wait status of who
  * prepared it, then the id once more and the process's own wait status. The id is 0 where none was
- * made. It takes one byte before each: it waits for the first one where the process is held, and
- * for the second one before it waits for the process. As long as nobody has waited for the process,
- * the id is no other process's.
+ * made. It takes one byte before each: it waits for the first one where the process is deferred,
+ * and for the second one before it waits for the process. As long as nobody has waited for the
+ * process, the id is no other process's.
  *
  * @module
  */
@@ -26,18 +26,21 @@ import type { HeldProcess } from "./held_process.ts";
 /** The size of a message of a minder's, in bytes. */
 export const MESSAGE_SIZE = 8;
 
-/** For how many milliseconds an end that has come is waited for, before and after a tracer's. */
+/**
+ * For how many milliseconds a minder is waited for, each time: to tell of an end that has come, or
+ * to end when it is let go.
+ */
 const PATIENCE = 1000;
 
-/** The end of a process by whose minder nothing is known: the kernel kills it with its minder. */
+/** The end of a process whose minder is gone: the kernel kills the one with the other. */
 const KILLED: End = { signal: SIGKILL };
 
 /** What a minder tells. */
 export type MinderNews =
-  /** A held process has begun. Its descriptor belongs to whoever takes the news. */
+  /** A deferred process has begun. Its descriptor belongs to whoever takes the news. */
   | { begun: HeldProcess }
   /**
-   * The process has ended, or a held one could not begin. Where the minder itself was killed,
+   * The process has ended, or a deferred one could not begin. Where the minder itself was killed,
    * SIGKILL is what the kernel has sent to the process.
    */
   | { end: End };
@@ -45,16 +48,18 @@ export type MinderNews =
 /** A minder, as whoever is told of its process has it. The process dies with this. */
 export class Minder implements Disposable {
   readonly #socket: Fd;
-  #isHeld: boolean;
+  /** Whether it waits to be told to make the process. */
+  #isDeferred: boolean;
   #end: End | undefined;
 
   /**
-   * @param socket The socket that `launchMinded` returned.
-   * @param isHeld Whether the process was launched as a held one.
+   * @param socket The minder's socket, from `launchMinded` or `launchDeferred`. It is closed here.
+   * @param isDeferred Whether the process has yet to be made: the socket is that of
+   * `launchDeferred`.
    */
-  constructor(socket: Fd, isHeld: boolean) {
+  constructor(socket: Fd, isDeferred: boolean) {
     this.#socket = socket;
-    this.#isHeld = isHeld;
+    this.#isDeferred = isDeferred;
   }
 
   /** The descriptor that is readable when there is news. */
@@ -62,7 +67,7 @@ export class Minder implements Disposable {
     return this.#socket.number;
   }
 
-  /** Has a held process begin. If its minder is gone, `news` will tell. */
+  /** Has a deferred process begin. If its minder is gone, `news` will tell. */
   go(): void {
     sendByte(this.#socket);
   }
@@ -81,8 +86,8 @@ export class Minder implements Disposable {
     if (message === undefined) return undefined;
     if (message === "gone") return { end: this.#end = KILLED };
     const { pid, status } = message;
-    if (!this.#isHeld || pid === 0) return { end: this.#end = decodeEnd(status) };
-    this.#isHeld = false;
+    if (!this.#isDeferred || pid === 0) return { end: this.#end = decodeEnd(status) };
+    this.#isDeferred = false;
     // Its minder waits for it no sooner than it gets its byte: only a minder's death takes it away.
     const process = openProcess(pid);
     try {
