@@ -25,7 +25,7 @@ import { openSignals, readSignals, type Signal, unblockSignals } from "../linux/
 import type { End } from "../linux/wait.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import type { AttachArguments, Endpoint } from "../stage1/arguments.ts";
-import { type Debug, debugLog } from "../stage1/log.ts";
+import { type Debug, debugLog, print } from "../stage1/log.ts";
 import {
   type AttachedSockets,
   AttachedStreams,
@@ -54,7 +54,7 @@ export function attachToApp({ action, app, endpoints, ...args }: AttachArguments
   if (action !== "custom-attach") {
     const listed = list(app);
     if (action === "list") {
-      console.log(listed.join("\n"));
+      print(listed.join("\n"));
       Deno.exit(0);
     }
     endpoints = listed;

@@ -10,7 +10,7 @@ import { resetSignal } from "../linux/signal_actions.ts";
 import { SIGCHLD } from "../linux/signal_numbers.ts";
 import { type CommandLine, textFor } from "./command_line.ts";
 import { exactArguments } from "./exact_arguments.ts";
-import { warn } from "./log.ts";
+import { print, warn } from "./log.ts";
 
 /** The exit status by which rkt knows an error inside stage1. */
 const STAGE1_FAILURE = 254;
@@ -49,7 +49,7 @@ export function entrypoint(command: CommandLine, main: (args: readonly string[])
     resetSignal(SIGCHLD);
     const args = exactArguments(Deno.args);
     const text = textFor(args, command);
-    if (text !== undefined) console.log(text);
+    if (text !== undefined) print(text);
     else main(byVariable ? ["--debug", ...args] : args);
     // Returning would take longer: V8 would clean up first.
     Deno.exit(0);

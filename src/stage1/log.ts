@@ -1,10 +1,11 @@
 /**
- * The entrypoints' lines on stderr.
+ * What the entrypoints themselves write: lines on stderr, and on stdout what they were asked for.
  *
  * @module
  */
 
 import { byteOf } from "../linux/text.ts";
+import { withContext } from "./context.ts";
 
 /**
  * Escapes control characters, line separators, and what changes the direction of text: a manifest
@@ -70,6 +71,15 @@ export function withLinesTo<T>(write: (line: string) => void, act: () => T): T {
   } finally {
     writeLine = before;
   }
+}
+
+/**
+ * Writes what the caller has asked for to stdout, and a newline.
+ *
+ * @throws {Error} when it cannot be written as a whole.
+ */
+export function print(text: string): void {
+  withContext("stdout: cannot be written", () => console.log(text));
 }
 
 /** Called with each step as it is taken. */
