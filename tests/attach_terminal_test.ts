@@ -4,65 +4,49 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import {
+  ECHO,
+  findAttach,
+  logOf,
+  SANE,
+  shell,
+  startAttachable,
+  STATUS,
+  STREAMS,
+  TTY,
+} from "./attaching.ts";
 import { assertRefused } from "./expect.ts";
-import { eventually, type Host, SCRIPT, sleep, TERMINAL, which } from "./host.ts";
-import { childrenOf, isAlive, type Process } from "./procfs.ts";
-import { scenario, type Stage } from "./scenario.ts";
-import type { Pod, Program } from "./stage0.ts";
+import { eventually, SCRIPT, sleep, TERMINAL, which } from "./host.ts";
+import { isAlive } from "./procfs.ts";
+import { scenario } from "./scenario.ts";
+import type { Program } from "./stage0.ts";
 
-const STREAMS = { stdin: "stream", stdout: "stream", stderr: "stream" } as const;
-const TTY = { stdin: "tty", stdout: "tty", stderr: "tty" } as const;
 const NEEDS = [SCRIPT, { what: "bash", met: which("bash") !== undefined }];
 
-/** An app that says back what it reads. */
-const ECHO = 'echo up; while read -r line; do echo "got $line"; done; echo end';
-
-/** Starts a pod, and waits until its app has begun. */
-async function started({ script }: Stage, text: string, streams: typeof STREAMS | typeof TTY) {
-  const pod = await script(text, { streams });
-  const run = await pod.start();
-  await eventually("the app", () => logOf(pod).includes("up"));
-  return { pod, run, [Symbol.asyncDispose]: () => pod[Symbol.asyncDispose]() };
+/** Counts the sockets that a process has. */
+function countSockets({ pid }: { pid: number }): number {
+  const fds = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => `/proc/${pid}/fd/${name}`);
+  return fds.filter((fd) => Deno.readLinkSync(fd).startsWith("socket:")).length;
 }
 
-function logOf(pod: Pod): string {
-  try {
-    return Deno.readTextFileSync(`${pod.dir}/log/app.log`);
-  } catch {
-    return "";
-  }
+function isStopped(pid: number): boolean {
+  return Deno.readTextFileSync(`/proc/${pid}/stat`).includes(") T ");
 }
-
-/** Finds `attach` below another process. */
-function findAttach({ pid }: { pid: number }): Process | undefined {
-  for (const child of childrenOf(pid)) {
-    const found = child.argv[0]?.endsWith("/attach") ? child : findAttach(child);
-    if (found) return found;
-  }
-  return undefined;
-}
-
-/** A host with a terminal and a shell with job control, which calls `$@`. */
-function shell(text: string): Host {
-  return {
-    wrap: (argv) =>
-      TERMINAL.wrap(["bash", "--norc", "-c", `set -m; stty=$(stty -g); ${text}`, "bash", ...argv]),
-  };
-}
-
-const SANE = 'test "$stty" = "$(stty -g)" && echo sane';
 
 for (const [what, streams] of [["a terminal", TTY], ["streams", STREAMS]] as const) {
   scenario(
     `attach & waits in the background until it has the terminal: ${what}`,
     { flavor: "isolated", needs: NEEDS },
     async (stage) => {
-      await using made = await started(stage, ECHO, streams);
+      await using made = await startAttachable(stage, ECHO, { streams });
       const text = `"$@" & until jobs | grep -q Stopped; do sleep .1; done; echo waits; ${SANE}; ` +
         `read -r line; echo "shell $line"; fg >/dev/null; ${SANE}; echo over`;
       const host = shell(text);
+      const before = countSockets(made.run);
       const client = made.pod.apps.attach("app", { keepsStdin: true, host });
       await client.prints("sane");
+      // The supervisor lets go whoever has connected and says nothing for half a minute.
+      assertEquals(countSockets(made.run), before);
       await client.write("mine\n");
       await client.prints("shell mine");
       await sleep(500);
@@ -79,7 +63,7 @@ for (const [what, streams] of [["a terminal", TTY], ["streams", STREAMS]] as con
     `a client that is stopped has the caller's terminal no more, and has it again: ${what}`,
     { flavor: "isolated", needs: NEEDS },
     async (stage) => {
-      await using made = await started(stage, ECHO, streams);
+      await using made = await startAttachable(stage, ECHO, { streams });
       const text =
         `"$@"; echo stopped; ${SANE}; read -r line; echo "shell $line"; fg >/dev/null; ` +
         `${SANE}; echo over`;
@@ -99,19 +83,19 @@ for (const [what, streams] of [["a terminal", TTY], ["streams", STREAMS]] as con
     },
   );
 
-  for (const signal of ["SIGHUP", "SIGQUIT", "SIGTERM", "SIGUSR1"] as const) {
+  for (const signal of ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1"] as const) {
     scenario(
       `${signal} ends a client, restores its terminal, and is no end of the app's input: ${what}`,
       { flavor: "isolated", needs: NEEDS },
       async (stage) => {
-        await using made = await started(stage, ECHO, streams);
-        const host = shell(`"$@"; echo "status $?"; ${SANE}; echo over`);
+        await using made = await startAttachable(stage, ECHO, { streams });
+        const host = shell(`${STATUS}; ${SANE}; echo over`);
         const client = made.pod.apps.attach("app", { keepsStdin: true, host });
         await client.write("one\n");
         await client.prints("got one");
         Deno.kill(findAttach(client)!.pid, signal);
         await client.prints("over");
-        const number = { SIGHUP: 1, SIGQUIT: 3, SIGTERM: 15, SIGUSR1: 10 }[signal];
+        const number = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15, SIGUSR1: 10 }[signal];
         assertMatch((await client.result).stdout, new RegExp(`status ${128 + number}\r\nsane`));
         await sleep(200);
         assertEquals([made.run.ended, logOf(made.pod).includes("end")], [false, false]);
@@ -121,10 +105,56 @@ for (const [what, streams] of [["a terminal", TTY], ["streams", STREAMS]] as con
   }
 
   scenario(
+    `a client that goes on after SIGSTOP has the terminal again: ${what}`,
+    { flavor: "isolated", needs: NEEDS },
+    async (stage) => {
+      await using made = await startAttachable(stage, ECHO, { streams });
+      const text = `"$@"; stty $stty; echo stopped; fg >/dev/null; ${SANE}; echo over`;
+      const client = made.pod.apps.attach("app", { keepsStdin: true, host: shell(text) });
+      await client.write("one\n");
+      await client.prints("got one");
+      const { pid } = findAttach(client)!;
+      // Nobody has stopped it.
+      Deno.kill(pid, "SIGCONT");
+      await client.write("two\n");
+      await client.prints("got two");
+      Deno.kill(pid, "SIGSTOP");
+      await client.prints("stopped");
+      await eventually("it goes on", () => !isStopped(pid));
+      await client.write("three\n");
+      await client.prints("got three");
+      await client.write("\x04");
+      await client.prints("over");
+      assertMatch((await client.result).stdout, /sane\r\nover/);
+      assertEquals((await made.run.result).code, 0);
+    },
+  );
+
+  scenario(
+    `whenever a client is ended, the caller has the terminal: ${what}`,
+    { flavor: "isolated", needs: NEEDS },
+    async (stage) => {
+      await using made = await startAttachable(stage, ECHO, { streams });
+      // The shell's own words come when its terminal is as it was.
+      const text = "for time in .02 .04 .06 .08 .1 .12 .14 .16 .18 .2 .24 .28 .32 .4 .5 .6; do " +
+        `timeout --foreground --signal=INT $time "$@"; echo "status $?"; ${SANE} || echo raw; ` +
+        "done; echo over";
+      const client = made.pod.apps.attach("app", { keepsStdin: true, host: shell(text) });
+      await client.prints("over");
+      const { stdout } = await client.result;
+      assertEquals([stdout.match(/sane/g)?.length, stdout.includes("raw")], [16, false]);
+      // 124 is that of timeout.
+      assertEquals(stdout.match(/status (?!124)\d+/g), null);
+      assertEquals([made.run.ended, logOf(made.pod).includes("end")], [false, false]);
+      await made.pod.stop();
+    },
+  );
+
+  scenario(
     `a terminal that is hung up ends its client, and is no end of the app's input: ${what}`,
     { flavor: "isolated", needs: NEEDS },
     async (stage) => {
-      await using made = await started(stage, ECHO, streams);
+      await using made = await startAttachable(stage, ECHO, { streams });
       // Without a controlling terminal nobody is sent SIGHUP.
       for (const text of ['exec "$@"', 'exec setsid --wait "$@"']) {
         const client = made.pod.apps.attach("app", { keepsStdin: true, host: shell(text) });
@@ -140,6 +170,28 @@ for (const [what, streams] of [["a terminal", TTY], ["streams", STREAMS]] as con
     },
   );
 }
+
+scenario(
+  "^C detaches from streams, and reaches an app with a terminal",
+  { flavor: "isolated", needs: NEEDS },
+  async (stage) => {
+    const text = "trap 'echo caught' INT; echo up; while :; do sleep .1; done";
+    for (const [streams, what] of [[STREAMS, "status 130"], [TTY, "caught"]] as const) {
+      await using made = await startAttachable(stage, text, { streams });
+      const host = shell(`${STATUS}; ${SANE}`);
+      const client = made.pod.apps.attach("app", { keepsStdin: true, host });
+      await eventually("the client", () => (findAttach(client)?.pid ?? 0) > 0);
+      await sleep(500);
+      await client.write("\x03");
+      await client.prints(what);
+      if (streams === TTY) await client.write("\x1d\x1d\x1d");
+      await client.prints("sane");
+      await client.result;
+      assertEquals([made.run.ended, logOf(made.pod).includes("caught")], [false, streams === TTY]);
+      await made.pod.stop({ force: true });
+    }
+  },
+);
 
 scenario(
   "a terminal that rkt run shows is attached to as well",

@@ -71,32 +71,51 @@ function list(app: string): Endpoint[] {
 
 /** @returns How this process is to end. */
 function attach(app: string, endpoints: readonly Endpoint[], debug: Debug): End {
+  const hasInput = endpoints.some((endpoint) => INPUTS.includes(endpoint));
+  const ending = endingSignals();
+  const isInBackground = () => hasInput && isTypedForOthers();
+  // However long that takes: the supervisor waits for no request meanwhile.
+  const early = isInBackground() ? withSignals((it) => waitForForeground(it, ending)) : undefined;
+  if (early !== undefined) return { signal: early };
   using client = new ControlClient();
   selfConfine("asking", debug);
-  const hasInput = endpoints.some((endpoint) => INPUTS.includes(endpoint));
-  // Before the terminal is raw, so that none ends this process while it is.
-  using signals = openSignals(CATCHABLE_SIGNALS);
-  using unblock = new DisposableStack();
-  // The message of an error may wait for a reader, and a signal has to end this process meanwhile.
-  unblock.defer(() => unblockSignals(CATCHABLE_SIGNALS));
-  const ending = endingSignals();
-  const came = hasInput && isTypedForOthers() ? waitForForeground(signals, ending) : [];
-  const signal = came.find(({ number }) => ending.includes(number));
-  if (signal) return { signal: signal.number };
   const size = hasInput ? callersSize() : undefined;
   const request = { do: "attach" as const, app, endpoints: [...endpoints], ...(size && { size }) };
+  // A supervisor may be stopped: every signal does here what it does by itself.
   using received = client.ask(request, Done).fds;
-  using streams = new AttachedStreams(socketsOf(endpoints, received));
-  return new Attached(client, streams, signals, ending).passOn();
+  // Before the terminal is raw, so that none ends this process while it is.
+  return withSignals((signals) => {
+    // The shell may have stopped this process while it asked.
+    const late = isInBackground() ? waitForForeground(signals, ending) : undefined;
+    if (late !== undefined) return { signal: late };
+    using streams = new AttachedStreams(socketsOf(endpoints, received));
+    return new Attached(client, streams, signals, ending).passOn();
+  });
 }
 
-/** Stops this process as each is stopped that reads from the terminal of another job. */
-function waitForForeground(signals: Fd, ending: readonly number[]): Signal[] {
-  return stopSelf(SIGTTIN, {
+/**
+ * Has signals wait to be read while `act` runs. Behind it they end this process again, also while
+ * the message of an error waits for its reader.
+ */
+function withSignals<T>(act: (signals: Fd) => T): T {
+  using signals = openSignals(CATCHABLE_SIGNALS);
+  using unblock = new DisposableStack();
+  unblock.defer(() => unblockSignals(CATCHABLE_SIGNALS));
+  return act(signals);
+}
+
+/**
+ * Stops this process as each is stopped that reads from the terminal of another job.
+ *
+ * @returns The signal that ends this process, if one has come.
+ */
+function waitForForeground(signals: Fd, ending: readonly number[]): number | undefined {
+  const came = stopSelf(SIGTTIN, {
     isInBackground: isTypedForOthers,
     readSignals: () => readSignals(signals),
     isUrgent: ({ number }) => ending.includes(number),
   });
+  return came.find(({ number }) => ending.includes(number))?.number;
 }
 
 function socketsOf(endpoints: readonly Endpoint[], fds: ReceivedFds): AttachedSockets {
