@@ -1,49 +1,18 @@
 /** Tests of `rkt attach`: the streams and terminals of running apps. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { attachable, ECHO, logOf, redirected, startAttachable, STREAMS, TTY } from "./attaching.ts";
 import { assertCode, assertPrints, assertRefused } from "./expect.ts";
 import { eventually, isThere, must, SCRIPT, sleep, TERMINAL } from "./host.ts";
 import { isAlive } from "./procfs.ts";
 import { Sandbox } from "./sandboxes.ts";
-import { scenario, type SimplePod, type Stage } from "./scenario.ts";
+import { scenario } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
-
-const STREAMS = { stdin: "stream", stdout: "stream", stderr: "stream" } as const;
-const TTY = { stdin: "tty", stdout: "tty", stderr: "tty" } as const;
-
-/** An app that says back what it reads. */
-const ECHO =
-  'echo up; while read -r line; do echo "got $line"; echo "err $line" >&2; done; echo end';
-
-/** Starts a pod of one app, which is called `app`, and waits until it can be attached to. */
-async function started(
-  { script }: Stage,
-  text: string,
-  options: SimplePod = {},
-): Promise<{ pod: Pod; run: Program } & AsyncDisposable> {
-  const pod = await script(text, { streams: STREAMS, ...options });
-  const run = await pod.start();
-  await attachable(pod);
-  return { pod, run, [Symbol.asyncDispose]: () => pod[Symbol.asyncDispose]() };
-}
-
-/** Waits as rkt's own tests do. */
-async function attachable(pod: Pod, app = "app"): Promise<void> {
-  for (let tries = 0; tries < 50; tries++) {
-    if ((await pod.apps.attach(app, { mode: "list" }).result).code === 0) return;
-    await sleep(100);
-  }
-  throw new Error("the app cannot be attached to");
-}
 
 async function listed(pod: Pod, app = "app"): Promise<string> {
   const result = await pod.apps.attach(app, { mode: "list" }).result;
   assertEquals(result.code, 0, result.stderr);
   return result.stdout;
-}
-
-function logOf(pod: Pod, app = "app"): string {
-  return Deno.readTextFileSync(`${pod.dir}/log/${app}.log`);
 }
 
 /** Ends a pod, and expects that `run` has said nothing. */
@@ -57,7 +26,7 @@ scenario(
   "streams are listed, attached to, and in the log",
   { flavor: "isolated" },
   async (stage) => {
-    await using made = await started(stage, ECHO);
+    await using made = await startAttachable(stage, ECHO);
     const { pod, run } = made;
     assertEquals(await listed(pod), "stdin\nstdout\nstderr\n");
     const client = pod.apps.attach("app", { keepsStdin: true });
@@ -85,7 +54,7 @@ scenario("an app with a terminal knows its type", { flavor: "either" }, async (s
 });
 
 scenario("each stream can be attached to by itself", { flavor: "isolated" }, async (stage) => {
-  await using made = await started(stage, ECHO);
+  await using made = await startAttachable(stage, ECHO);
   const { pod, run } = made;
   const out = pod.apps.attach("app", { mode: "stdout" });
   const err = pod.apps.attach("app", { mode: "stderr" });
@@ -133,7 +102,7 @@ scenario(
   "bytes of any value go both ways as they are",
   { flavor: "isolated" },
   async (stage) => {
-    await using made = await started(stage, "head -c 256000 >/got; md5sum </got; cat /got");
+    await using made = await startAttachable(stage, "head -c 256000 >/got; md5sum </got; cat /got");
     const { dir } = stage;
     const sent = new Uint8Array(256_000).map((_, i) => (i * i) >> 3);
     Deno.writeFileSync(`${dir}/sent`, sent);
@@ -149,7 +118,7 @@ scenario(
 );
 
 /** A client that has a terminal. */
-function onTerminal(pod: Pod, mode = "auto"): Program {
+function onTerminal(pod: Pod, app = "app", mode = "auto"): Program {
   const { wrap } = TERMINAL;
   const host = {
     wrap: (argv: readonly string[]) => {
@@ -158,7 +127,7 @@ function onTerminal(pod: Pod, mode = "auto"): Program {
       return wrap(["/bin/sh", "-c", text, "sh", ...argv]);
     },
   };
-  return pod.apps.attach("app", { mode, keepsStdin: true, host });
+  return pod.apps.attach(app, { mode, keepsStdin: true, host });
 }
 
 scenario(
@@ -168,7 +137,7 @@ scenario(
     // A signal ends the shell's wait for a line.
     const text = 'echo up; trap "stty size" WINCH; tty; ' +
       'until [ "$line" = three ]; do read -r line && echo "got $line"; done; cat';
-    await using made = await started(stage, text, { streams: TTY });
+    await using made = await startAttachable(stage, text, { streams: TTY });
     const { pod, run } = made;
     assertEquals(await listed(pod), "tty-in\ntty-out\n");
     const client = onTerminal(pod);
@@ -183,7 +152,7 @@ scenario(
     await client.prints("restored 0");
     await client.result;
     assertEquals(run.ended || watcher.ended, false);
-    const next = onTerminal(pod, "tty");
+    const next = onTerminal(pod, "app", "tty");
     await next.write("three\n");
     await next.prints("got three");
     await next.write("\x04");
@@ -253,7 +222,7 @@ scenario(
   { flavor: "isolated" },
   async (stage) => {
     const text = "read -r line; head -c 100000000 /dev/zero; echo done >&2; read -r line";
-    await using made = await started(stage, text);
+    await using made = await startAttachable(stage, text);
     const { pod, run } = made;
     const stalled = pod.apps.attach("app", { mode: "stdout" });
     await sleep(500);
@@ -279,7 +248,7 @@ scenario(
   { flavor: "isolated" },
   async (stage) => {
     const text = "read -r line; echo up; read -r line; head -c 5000000 /dev/zero";
-    await using made = await started(stage, text);
+    await using made = await startAttachable(stage, text);
     const { pod, run } = made;
     const client = pod.apps.attach("app", { keepsStdin: true });
     await client.write("go\n");
@@ -296,22 +265,19 @@ scenario(
   "a disk that is full ends the client alone, and a reader that has gone too",
   { flavor: "isolated" },
   async (stage) => {
-    await using made = await started(stage, ECHO);
+    await using made = await startAttachable(stage, ECHO);
     const { pod, run } = made;
-    const to = (redirect: string) => ({
-      wrap: (argv: readonly string[]) => ["sh", "-c", `exec "$@" ${redirect}`, "sh", ...argv],
-    });
-    const full = pod.apps.attach("app", { keepsStdin: true, host: to(">/dev/full") });
+    const full = pod.apps.attach("app", { keepsStdin: true, host: redirected(">/dev/full") });
     await full.write("one\n");
     const { code, stderr } = await full.result;
     assertEquals(code, 254);
     assertMatch(stderr, /attach: output is no longer passed on: .*ENOSPC/);
-    const gone = pod.apps.attach("app", { keepsStdin: true, host: to("| head -n 1") });
+    const gone = pod.apps.attach("app", { keepsStdin: true, host: redirected("| head -n 1") });
     await gone.write("two\n");
     await gone.prints("got two");
     await gone.write("three\n");
     await gone.result;
-    const closed = pod.apps.attach("app", { keepsStdin: true, host: to(">&- 2>&-") });
+    const closed = pod.apps.attach("app", { keepsStdin: true, host: redirected(">&- 2>&-") });
     await closed.write("four\n");
     await eventually("it is heard", () => logOf(pod).includes("got four"));
     closed.kill("SIGTERM");
@@ -334,7 +300,7 @@ scenario(
       assertRefused(
         await attach().result,
         "attach",
-        new RegExp(`app "${name}" does not run$`, "m"),
+        new RegExp(`app "${name}" does not run: it has yet to start$`, "m"),
       );
       for (const line of ["one", "two"]) {
         assertCode(await pod.apps.start(name), 0);
@@ -343,7 +309,7 @@ scenario(
         await client.prints(`got ${line}`);
         assertCode(await pod.apps.stop(name), 0);
         assertEquals((await client.result).code, 0);
-        assertRefused(await attach().result, "attach", /does not run/);
+        assertRefused(await attach().result, "attach", /does not run: it has ended/);
       }
       assertCode(await pod.apps.start(name), 0);
       const last = attach();
@@ -379,5 +345,38 @@ scenario(
       );
     }
     await pod.stop();
+  },
+);
+
+scenario(
+  "an app of a pod with users of its own has its streams and its terminal",
+  { flavor: "isolated", needs: [SCRIPT] },
+  async (stage) => {
+    const private_ = { privateUsers: "200000:65536" };
+    const text = 'echo up; read -r line </dev/stdin; echo "got $line" >/dev/stdout; ' +
+      'test -t 0 && stty size && echo "mine $(stat -c %u $(tty))" >/dev/tty; sleep 100';
+    await using sandbox = await Sandbox.open(stage, { ...private_, overlay: false });
+    for (const [user, uid] of [["root", 0], ["volo", 1000]] as const) {
+      const app = { user, group: user };
+      for (const [kind, streams] of [["streams", STREAMS], ["tty", TTY]] as const) {
+        await using begun = await startAttachable(stage, text, { ...private_, streams, app });
+        const name = `${user}-${kind}`;
+        await sandbox.launch(name, text, { streams, app });
+        for (const [pod, it] of [[begun.pod, "app"], [sandbox.pod, name]] as const) {
+          const client = kind === "tty"
+            ? onTerminal(pod, it)
+            : pod.apps.attach(it, { keepsStdin: true });
+          await client.write("one\n");
+          await client.prints("got one");
+          if (kind === "streams") continue;
+          await client.prints("33 77");
+          await client.prints(`mine ${uid}`);
+          await client.write("\x1d\x1d\x1d");
+          await client.prints("restored 0");
+        }
+        await begun.pod.stop({ force: true });
+      }
+    }
+    await sandbox.pod.stop({ force: true });
   },
 );

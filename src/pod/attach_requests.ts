@@ -46,8 +46,11 @@ function attach(
     gone();
     attachment.detach();
   };
-  connection.send({ ok: {} }, [...attachment.sockets]);
-  for (const socket of attachment.sockets.values()) socket[Symbol.dispose]();
+  using sockets = new DisposableStack();
+  for (const socket of attachment.sockets.values()) sockets.use(socket);
+  // A client that is not told that it is attached would wait for ever.
+  const isTold = connection.send({ ok: {} }, [...attachment.sockets]);
+  if (!isTold) throw new Error("the client cannot be given its streams");
   connection.listen(AttachedInput, (message) => {
     if ("resize" in message) attachment.resize(message.resize);
     else attachment.endInput();

@@ -8,10 +8,12 @@ import { attachHandlers } from "./attach_requests.ts";
 class Told implements Connection {
   onEnd: (() => void) | undefined;
   readonly answers: ServerMessage[] = [];
+  /** Whether the kernel lets anything be sent. */
+  isOpen = true;
 
   send(message: ServerMessage): boolean {
-    this.answers.push(message);
-    return true;
+    if (this.isOpen) this.answers.push(message);
+    return this.isOpen;
   }
 
   reply(message: ServerMessage): boolean {
@@ -28,14 +30,16 @@ class Told implements Connection {
 /** Handlers for an app that lets everybody attach, and the listeners of those who have. */
 function attachable() {
   const listeners: AttachListener[] = [];
+  const detached: number[] = [];
   const handlers = attachHandlers({
     endpoints: () => ["stdin"],
     attach(_app, _request, listener) {
-      listeners.push(listener);
-      return { sockets: new Map(), resize: () => {}, endInput: () => {}, detach: () => {} };
+      const number = listeners.push(listener);
+      const detach = () => void detached.push(number);
+      return { sockets: new Map(), resize: () => {}, endInput: () => {}, detach };
     },
   });
-  return { handlers, listeners };
+  return { handlers, listeners, detached };
 }
 
 Deno.test("who is attached leaves room for those who change the pod", () => {
@@ -58,4 +62,18 @@ Deno.test("who is attached leaves room for those who change the pod", () => {
   listeners[1]!.ended();
   attach();
   refused();
+});
+
+Deno.test("a client that cannot be given its streams is refused, and let go", () => {
+  const { handlers, detached } = attachable();
+  const connection = new Told();
+  connection.isOpen = false;
+  assertThrows(
+    () => handlers.attach({ do: "attach", app: "web", endpoints: ["stdin"] }, connection),
+    Error,
+    "cannot be given its streams",
+  );
+  // So does a connection whose handler has thrown.
+  connection.onEnd!();
+  assertEquals(detached, [1]);
 });

@@ -73,7 +73,7 @@ export class AttachableApp implements Disposable {
   #master: Fd | undefined;
   /** The terminal, if it is closed here. */
   #pty: Pty | undefined;
-  #state: "ended" | "prepared" | "running" = "ended";
+  #state: "new" | "prepared" | "running" | "ended" = "new";
   /** Counts the processes of the app. */
   #run = 0;
 
@@ -121,7 +121,7 @@ export class AttachableApp implements Disposable {
   /** Notes that the app has ended, and all that it has written has been put into the feeds. */
   ended(): void {
     this.#closeStreams();
-    this.#state = "ended";
+    if (this.#state !== "new") this.#state = "ended";
     this.#run++;
     for (const client of this.#clients) {
       client.deadline ??= monotonicMilliseconds() + REST_PATIENCE;
@@ -149,17 +149,20 @@ export class AttachableApp implements Disposable {
   /**
    * Lists what can be attached to.
    *
-   * @throws {Error} when that is nothing, or the app does not run.
+   * @throws {Error} when that is nothing, or nothing any more, or the app does not run.
    */
   endpoints(): Endpoint[] {
     this.#checkRunning();
-    return endpointsOf(this.#stdio).filter((it) => it !== "stdin" || !this.#input?.hasEnded);
+    const has = endpointsOf(this.#stdio).filter((it) => it !== "stdin" || !this.#input?.hasEnded);
+    if (has.length === 0) throw this.#inputEnded();
+    return has;
   }
 
   /**
    * Attaches a client.
    *
    * @throws {Error} when the app does not run, or has no such endpoints, or its input has ended.
+   * @throws {SyscallError} when there is no descriptor left.
    */
   attach({ endpoints, size }: AttachRequest, listener: AttachListener): Attachment {
     this.#checkRunning();
@@ -168,20 +171,8 @@ export class AttachableApp implements Disposable {
     if (missing !== undefined || endpoints.length === 0) {
       throw new Error(describeMissing(this.#name, this.#stdio, missing));
     }
-    if (endpoints.includes("stdin") && this.#input?.hasEnded) {
-      throw new Error(`app "${this.#name}": its input has ended, by a client or by the app itself`);
-    }
-    const ends = new Map<SocketName, Fd>();
-    const sockets = new Map<SocketName, ClientSocket>();
-    for (const name of SOCKETS) {
-      const ways = waysOf(name, endpoints);
-      if (!ways.isInput && !ways.isOutput) continue;
-      const [own, clients] = makeSocketPair();
-      for (const end of [own, clients]) doNotWait(end);
-      const lost = (bytes: number) => listener.lost(bytes);
-      sockets.set(name, new ClientSocket(own, ways, monotonicMilliseconds, lost));
-      ends.set(name, clients);
-    }
+    if (endpoints.includes("stdin") && this.#input?.hasEnded) throw this.#inputEnded();
+    const { ends, sockets } = openSockets(endpoints, (bytes) => listener.lost(bytes));
     const client: Client = { sockets, listener };
     this.#clients.add(client);
     if (size) this.#resize(size);
@@ -240,7 +231,13 @@ export class AttachableApp implements Disposable {
     if (endpointsOf(this.#stdio).length === 0) {
       throw new Error(describeMissing(this.#name, this.#stdio, undefined));
     }
-    if (this.#state !== "running") throw new Error(`app "${this.#name}" does not run`);
+    if (this.#state === "running") return;
+    const why = this.#state === "ended" ? "it has ended" : "it has yet to start";
+    throw new Error(`app "${this.#name}" does not run: ${why}`);
+  }
+
+  #inputEnded(): Error {
+    return new Error(`app "${this.#name}": its input has ended, by a client or by the app itself`);
   }
 
   #sockets(): (readonly [SocketName, ClientSocket])[] {
@@ -316,6 +313,28 @@ export class AttachableApp implements Disposable {
     this.#pty?.slave[Symbol.dispose]();
     this.#pty = undefined;
   }
+}
+
+/**
+ * Makes the sockets of a client.
+ *
+ * @returns The supervisor's ends, and the client's.
+ * @throws {SyscallError} when there is no descriptor left: then none has been taken.
+ */
+function openSockets(endpoints: readonly Endpoint[], lost: (bytes: number) => void) {
+  const ends = new Map<SocketName, Fd>();
+  const sockets = new Map<SocketName, ClientSocket>();
+  using undo = new DisposableStack();
+  for (const name of SOCKETS) {
+    const ways = waysOf(name, endpoints);
+    if (!ways.isInput && !ways.isOutput) continue;
+    const [own, clients] = makeSocketPair();
+    for (const end of [own, clients]) doNotWait(undo.use(end));
+    sockets.set(name, new ClientSocket(own, ways, monotonicMilliseconds, lost));
+    ends.set(name, clients);
+  }
+  undo.move();
+  return { ends, sockets };
 }
 
 function waysOf(name: SocketName, endpoints: readonly Endpoint[]): SocketWays {

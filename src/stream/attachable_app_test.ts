@@ -1,7 +1,9 @@
 import "../linux/libc_testing.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { Bytes } from "../linux/bytes.ts";
+import { asBytes, type Bytes } from "../linux/bytes.ts";
+import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
+import { syscall } from "../linux/libc.ts";
 import { O_DIRECTORY, O_PATH, openFile } from "../linux/open.ts";
 import { waitForEvents } from "../linux/poll.ts";
 import { doNotWait, readAvailable, writeAvailable } from "../linux/stream.ts";
@@ -9,6 +11,8 @@ import { openPty, windowSize } from "../linux/terminal.ts";
 import type { StdioPlan } from "../plan/stdio.ts";
 import type { Endpoint } from "../stage1/arguments.ts";
 import { AttachableApp } from "./attachable_app.ts";
+
+const RLIMIT_NOFILE = 7;
 
 const STREAMS: StdioPlan = { stdin: "stream", stdout: "stream", stderr: "stream" };
 const TERMINAL: StdioPlan = { stdin: "tty", stdout: "tty", stderr: "tty" };
@@ -61,6 +65,55 @@ Deno.test("an app is attached to while it runs, through every start of it", () =
   }
 });
 
+Deno.test("an app that does not run is said to have ended, or to have yet to start", () => {
+  const app = new AttachableApp("web", STREAMS);
+  const refused = (why: string) =>
+    assertThrows(() => attach(app, ["stdin"]), Error, `app "web" does not run: ${why}`);
+  refused("it has yet to start");
+  // So begins every start of an app.
+  app.ended();
+  app.prepare();
+  refused("it has yet to start");
+  app.started();
+  app.ended();
+  refused("it has ended");
+});
+
+Deno.test("where descriptors are short, a client is refused, and has taken none", () => {
+  using app = started(STREAMS);
+  let failures = 0;
+  for (let limit = 3; limit < 200; limit++) {
+    const before = openDescriptors();
+    try {
+      withDescriptorsBelow(limit, () => attach(app, ["stdin", "stdout", "stderr"])).detach();
+    } catch (error) {
+      assert(failedWith(error, "EMFILE"), `${error}`);
+      assertEquals(openDescriptors(), before);
+      failures++;
+      continue;
+    }
+    assert(failures > 3);
+    return;
+  }
+  throw new Error("nobody could attach");
+});
+
+function openDescriptors(): string[] {
+  return [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => name).sort();
+}
+
+/** Calls a function while this process opens no descriptor from a number on. */
+function withDescriptorsBelow<T>(limit: number, act: () => T): T {
+  const limits = new BigUint64Array(2);
+  syscall("prlimit64", 0, RLIMIT_NOFILE, null, asBytes(limits));
+  syscall("prlimit64", 0, RLIMIT_NOFILE, [limit, limits[1]!], null);
+  try {
+    return act();
+  } finally {
+    syscall("prlimit64", 0, RLIMIT_NOFILE, [limits[0]!, limits[1]!], null);
+  }
+}
+
 Deno.test("what an app does not have is refused by what it has", () => {
   const app = started({ ...STREAMS, stdin: "null" });
   assertThrows(
@@ -102,6 +155,15 @@ Deno.test("all clients type for the app, and one ends its input behind what it h
   assertEquals(readFrom(stdin), "");
   assertEquals(app.endpoints(), ["stdout", "stderr"]);
   assertThrows(() => attach(app, ["stdin"]), Error, 'app "web": its input has ended');
+});
+
+Deno.test("of an app with an input alone nothing is left when that has ended", () => {
+  using app = started({ stdin: "stream", stdout: "log", stderr: "null" });
+  using stdin = app.openInput();
+  doNotWait(stdin);
+  assertEquals(app.endpoints(), ["stdin"]);
+  attach(app, ["stdin"]).endInput();
+  assertThrows(() => app.endpoints(), Error, 'app "web": its input has ended');
 });
 
 Deno.test("the end of input waits until the app has taken what was sent before", () => {
