@@ -46,17 +46,47 @@ export async function writeImage(
   const { readable, controller } = createTarPacker();
   const digest = createHash("sha512");
   let done = 0;
-  const observe = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-    transform(chunk, next) {
-      digest.update(chunk);
-      progress(Math.min(done += chunk.length, total), total);
-      next.enqueue(chunk);
-    },
+  const observer = observe((chunk) => {
+    digest.update(chunk);
+    progress(Math.min(done += chunk.length, total), total);
   });
-  const written = writeCompressed(readable.pipeThrough(observe), options);
+  const written = writeCompressed(readable.pipeThrough(observer), options);
   const packed = pack(controller, contents, sizes, options.date);
   await Promise.all([packed, written]);
   return `sha512-${digest.digest("hex")}`;
+}
+
+/**
+ * Computes the digest of the tar that an image of these members is.
+ *
+ * @param date The modification time of its members.
+ * @returns Its SHA-512, in hexadecimal.
+ */
+export async function digestImage(contents: readonly Content[], date: Date): Promise<string> {
+  const sizes = await Promise.all(contents.map(sizeOf));
+  const { readable, controller } = createTarPacker();
+  const digest = createHash("sha512");
+  const read = async () => {
+    for await (const chunk of readable) digest.update(chunk);
+  };
+  await Promise.all([pack(controller, contents, sizes, date), read()]);
+  return digest.digest("hex");
+}
+
+/**
+ * Makes a stream that passes bytes on as they are.
+ *
+ * @param look Called with each piece.
+ */
+export function observe(
+  look: (chunk: Uint8Array<ArrayBuffer>) => void,
+): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
+  return new TransformStream({
+    transform(chunk, next) {
+      look(chunk);
+      next.enqueue(chunk);
+    },
+  });
 }
 
 async function pack(

@@ -14,7 +14,6 @@ import {
   findRunner,
   recordCodeCache,
   recordingModules,
-  type Runner,
 } from "./code_cache.ts";
 import type { Progress } from "./console.ts";
 import { codeCacheKey, embeddedMetadata } from "./payload.ts";
@@ -145,10 +144,7 @@ async function buildProgram(
   const path = `${options.output}/bin/${name}`;
   const source = bundle(`${options.entry}/${entryFile(name)}.ts`);
   const runner = findRunner(options.architecture);
-  const flags = [
-    ...permissionFlags(await readPermissions(name, options.entry)),
-    ...targetFlags(options.architecture, runner),
-  ];
+  const flags = await programFlags(name, runner !== undefined, options);
   const compiler = Deno.version.deno;
   const inputs = digestInputs([name, source, COMPILE_OPTIONS, flags, launcher.digest, compiler]);
   await writeNew(`${options.output}/js/${name}.js`, source);
@@ -160,8 +156,42 @@ async function buildProgram(
   return { name, path, inputs, codeCache: await buildCodeCache(name, source, inputs, options) };
 }
 
-function targetFlags({ target }: Architecture, runner: Runner | undefined): string[] {
-  return [`--target=${target}`, ...CODE_CACHE_OPTIONS[runner ? "with" : "without"]];
+async function programFlags(
+  name: ProgramName,
+  hasCodeCache: boolean,
+  { entry, architecture }: Pick<BuildOptions, "entry" | "architecture">,
+): Promise<string[]> {
+  const permissions = permissionFlags(await readPermissions(name, entry));
+  return [...permissions, ...targetFlags(architecture, hasCodeCache)];
+}
+
+function targetFlags({ target }: Architecture, hasCodeCache: boolean): string[] {
+  return [`--target=${target}`, ...CODE_CACHE_OPTIONS[hasCodeCache ? "with" : "without"]];
+}
+
+/**
+ * Makes an entrypoint anew.
+ *
+ * @param hasCodeCache Whether it is one that uses a code cache.
+ * @returns The compiled program.
+ * @throws {Error} when it cannot be bundled or compiled.
+ */
+export async function makeProgram(
+  name: ProgramName,
+  hasCodeCache: boolean,
+  options: Pick<BuildOptions, "entry" | "architecture">,
+): Promise<Uint8Array> {
+  const directory = await Deno.makeTempDir({ prefix: "stage1-volo-" });
+  try {
+    const { file: runtime } = await buildLauncher(options.architecture, directory);
+    const output = `${directory}/${name}`;
+    const source = bundle(`${options.entry}/${entryFile(name)}.ts`);
+    const flags = await programFlags(name, hasCodeCache, options);
+    await compileModule(name, source, flags, { output, runtime });
+    return await Deno.readFile(output);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 }
 
 async function buildCodeCache(
@@ -204,7 +234,7 @@ export async function makeCodeCache(
   try {
     const { file: launcher } = await buildLauncher(architecture, directory);
     const output = `${directory}/${name}`;
-    const flags = targetFlags(architecture, runner);
+    const flags = targetFlags(architecture, true);
     await compileModules(recordingModules(name, source), flags, { output, runtime: launcher });
     await Deno.symlink(await Deno.realPath(runtime), `${directory}/${RUNTIME_NAME}`);
     return await recordCodeCache(output, runner, key);

@@ -5,6 +5,7 @@
  */
 
 import { createTarDecoder, type ParsedTarEntry, type TarHeader } from "modern-tar";
+import { createHash } from "node:crypto";
 import * as z from "zod/mini";
 import type { ProgramName } from "../image/entrypoints.ts";
 import { imageManifest } from "../image/manifest.ts";
@@ -13,6 +14,7 @@ import { compileNative, type NativeName } from "../image/native.ts";
 import { formatPath, parseManifest } from "../src/appc/parse.ts";
 import { withContext } from "../src/stage1/context.ts";
 import { flavorOf } from "../src/stage1/flavor.ts";
+import { type Content, digestImage, observe } from "./aci.ts";
 import { openDecompressed } from "./compression.ts";
 import { sha256 } from "./digest.ts";
 import { codeCacheKey, embeddedMetadata, programStart } from "./payload.ts";
@@ -36,6 +38,12 @@ export interface Expected {
   readonly entry: string;
   /** Returns the SHA-256 of the runtime for a processor, in hexadecimal. */
   readonly runtime: (target: Architecture) => string;
+  /** Makes an entrypoint, which uses a code cache or does not. */
+  readonly program: (
+    name: ProgramName,
+    hasCodeCache: boolean,
+    target: Architecture,
+  ) => Promise<Uint8Array>;
   /** Makes the code cache of an entrypoint, for the key that it has. */
   readonly codeCache: (name: ProgramName, key: bigint, target: Architecture) => Promise<Uint8Array>;
 }
@@ -56,15 +64,19 @@ export async function inspectImage(image: string, expected: Expected): Promise<A
 }
 
 async function inspectMembers(image: string, expected: Expected): Promise<Architecture> {
-  const tar = await openDecompressed(image);
+  const digest = createHash("sha512");
+  const tar = (await openDecompressed(image)).pipeThrough(observe((chunk) => digest.update(chunk)));
   const entries = tar.pipeThrough(createTarDecoder({ strict: true }));
   const keys = new Map<string, bigint>();
+  const contents: Content[] = [];
+  let date = new Date(0);
   let target = architecture();
-  let count = 0;
   for await (const found of entries) {
-    const member = membersFor(keys)[count++];
+    const member = membersFor(keys)[contents.length];
     requireMember(found.header, member);
     const bytes = await readBody(found);
+    contents.push({ member, from: bytes });
+    date = found.header.mtime ?? date;
     const { path, program, codeCacheOf } = member;
     if (path === "manifest") target = inspectManifest(new TextDecoder().decode(bytes));
     if (program !== undefined) await inspectProgram(program, bytes, target, expected, keys);
@@ -73,8 +85,9 @@ async function inspectMembers(image: string, expected: Expected): Promise<Archit
       requireSame(member, bytes, await expected.codeCache(codeCacheOf, key, target));
     }
   }
-  const missing = membersFor(keys)[count];
+  const missing = membersFor(keys)[contents.length];
   if (missing !== undefined) throw new Error(`${missing.path}: is missing`);
+  requireTar(digest.digest("hex"), await digestImage(contents, date));
   return target;
 }
 
@@ -89,9 +102,21 @@ function requireKey(keys: ReadonlyMap<string, bigint>, program: string): bigint 
   return key;
 }
 
+/**
+ * Programs read an archive in different ways: what one of them passes over, such as an attribute or
+ * a second name of a member, another one heeds.
+ */
+function requireTar(found: string, expected: string): void {
+  if (found === expected) return;
+  throw new Error("its archive has more than its members, or has them in another form");
+}
+
 function requireSame({ path }: Member, bytes: Uint8Array, expected: Uint8Array): void {
-  if (isSame(bytes, expected)) return;
-  throw new Error(`${path}: it is not what this source gives`);
+  withContext(path, () => requireSource(bytes, expected));
+}
+
+function requireSource(bytes: Uint8Array, expected: Uint8Array): void {
+  if (!isSame(bytes, expected)) throw new Error("it is not what this source gives");
 }
 
 function isSame(bytes: Uint8Array, expected: Uint8Array): boolean {
@@ -177,6 +202,7 @@ async function inspectProgram(
     const metadata = embeddedMetadata(bytes);
     checkEmbedded(metadata, await readPermissions(name, expected.entry));
     const key = codeCacheKey(metadata);
+    requireSource(bytes, await expected.program(name, key !== undefined, target));
     if (key !== undefined) keys.set(name, key);
   } catch (cause) {
     throw new Error(`rootfs/${name}`, { cause });

@@ -1,9 +1,11 @@
 import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { createTarPacker } from "modern-tar";
 import { createHash } from "node:crypto";
 import { PROGRAMS } from "../image/entrypoints.ts";
 import { imageManifest } from "../image/manifest.ts";
 import { CODE_CACHE_MEMBERS, type Member, MEMBERS } from "../image/members.ts";
 import { compileNative } from "../image/native.ts";
+import { concatenate } from "../src/linux/bytes.ts";
 import { describeError } from "../src/stage1/entrypoint.ts";
 import { type Flavor, FLAVORS } from "../src/stage1/flavor.ts";
 import { type Content, writeImage } from "./aci.ts";
@@ -29,6 +31,8 @@ const LAUNCHER = compileNative("launcher", TARGET.appc).bytes;
 /** A key too large for a number of JavaScript. */
 const KEY = 17791645045157828667n;
 
+const CODE = new TextEncoder().encode("what the program does");
+
 const CODE_CACHE = new TextEncoder().encode("what V8 has compiled");
 
 /**
@@ -36,15 +40,21 @@ const CODE_CACHE = new TextEncoder().encode("what V8 has compiled");
  *
  * @param key That of its code cache.
  */
-function program(permissions: unknown = PERMISSIONS, start = LAUNCHER, key = `${KEY}`): Uint8Array {
+function program(
+  permissions: unknown = PERMISSIONS,
+  start = LAUNCHER,
+  key = `${KEY}`,
+  code = CODE,
+): Uint8Array {
   const text = `{"code_cache_key":${key},"permissions":${JSON.stringify(permissions)}}`;
   const metadata = new TextEncoder().encode(text);
-  const bytes = new Uint8Array(start.length + 16 + metadata.length + 16);
+  const bytes = new Uint8Array(start.length + 16 + metadata.length + code.length + 16);
   const view = new DataView(bytes.buffer);
   bytes.set(start);
   bytes.set(new TextEncoder().encode("d3n0l4nd"), start.length);
   view.setBigUint64(start.length + 8, BigInt(metadata.length), true);
   bytes.set(metadata, start.length + 16);
+  bytes.set(code, start.length + 16 + metadata.length);
   view.setUint32(bytes.length - 16, 0x501e, true);
   view.setBigUint64(bytes.length - 8, BigInt(bytes.length - start.length), true);
   return bytes;
@@ -79,8 +89,15 @@ function changed(path: string, change: { member?: Partial<Member>; from?: Uint8A
   );
 }
 
-/** Writes an image, inspects it, and returns the error. */
-async function inspect(members: Content[]): Promise<string> {
+/**
+ * Writes an image, inspects it, and returns the error.
+ *
+ * @param change Changes the file before it is inspected.
+ */
+async function inspect(
+  members: Content[],
+  change = (_image: string): Promise<void> => Promise.resolve(),
+): Promise<string> {
   const directory = await Deno.makeTempDir();
   const output = `${directory}/image.aci`;
   try {
@@ -89,15 +106,21 @@ async function inspect(members: Content[]): Promise<string> {
       const file = `${directory}/${entryFile(name)}.permissions.json`;
       await Deno.writeTextFile(file, JSON.stringify(table));
     }
-    await writeImage(members, { output, compression: "gzip", date: new Date(0) });
+    await writeImage(members, { output, compression: "none", date: new Date(0) });
+    await change(output);
     const runtime = createHash("sha256").update(RUNTIME).digest("hex");
     const codeCache = (_name: string, key: bigint) =>
       Promise.resolve(key === KEY ? CODE_CACHE : new Uint8Array());
-    return await inspectImage(output, { entry: directory, runtime: () => runtime, codeCache })
+    const expected = { entry: directory, runtime: () => runtime, program: compiled, codeCache };
+    return await inspectImage(output, expected)
       .then(() => "nothing", describeError);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
+}
+
+function compiled(_name: string, hasCodeCache: boolean): Promise<Uint8Array> {
+  return Promise.resolve(program(PERMISSIONS, LAUNCHER, hasCodeCache ? `${KEY}` : "null"));
 }
 
 async function assertFault(members: Content[], fault: string): Promise<void> {
@@ -194,10 +217,45 @@ Deno.test("a code cache of another making is a fault", async () => {
   const path = "rootfs/code-cache/deno-compile-enter.cache";
   const from = CODE_CACHE.slice(1);
   await assertFault(changed(path, { from }), `${path}: it is not what this source gives`);
-  await assertFault(
-    changed("rootfs/run", { from: program(PERMISSIONS, LAUNCHER, "1") }),
-    "rootfs/code-cache/deno-compile-run.cache: it is not what this source gives",
+});
+
+Deno.test("a program with other code, or other settings, is a fault", async () => {
+  const other = new TextEncoder().encode("what a stranger does!");
+  const fault = "rootfs/gc: it is not what this source gives";
+  for (const [key, code] of [[`${KEY}`, other], ["1", CODE]] as const) {
+    const from = program(PERMISSIONS, LAUNCHER, key, code);
+    await assertFault(changed("rootfs/gc", { from }), fault);
+  }
+  const { prompt, ...rest } = PERMISSIONS;
+  await assertFault(changed("rootfs/gc", { from: program({ ...rest, prompt, more: 1 }) }), fault);
+});
+
+Deno.test("an archive that says more of its members is a fault", async () => {
+  // An attribute, as a record of pax: rkt gives it to the file, and others pass it over.
+  const withAttribute = async (image: string) => {
+    const record = "42 SCHILY.xattr.security.capability=evil!\n";
+    const { readable, controller } = createTarPacker();
+    const written = new Response(readable).bytes();
+    const header = {
+      name: "x",
+      type: "pax-header",
+      size: record.length,
+      mtime: new Date(0),
+    } as const;
+    const body = controller.add(header).getWriter();
+    await body.write(new TextEncoder().encode(record));
+    await body.close();
+    controller.finalize();
+    const attribute = (await written).subarray(0, 1024);
+    await Deno.writeFile(image, concatenate([attribute, await Deno.readFile(image)]));
+  };
+  const found = await inspect(contents(), withAttribute);
+  assertMatch(found, /: its archive has more than its members, or has them in another form$/);
+  const more = await inspect(
+    contents(),
+    (image) => Deno.writeFile(image, new Uint8Array(512), { append: true }),
   );
+  assertMatch(more, /: its archive has more than its members, or has them in another form$/);
 });
 
 Deno.test("another runtime is a fault", async () => {
@@ -237,7 +295,12 @@ Deno.test("an image that is cut short is refused", async () => {
   await assertRejects(
     () => {
       const codeCache = () => Promise.resolve(CODE_CACHE);
-      return inspectImage(file, { entry: "/nowhere", runtime: () => "", codeCache });
+      return inspectImage(file, {
+        entry: "/nowhere",
+        runtime: () => "",
+        program: compiled,
+        codeCache,
+      });
     },
     Error,
     file,

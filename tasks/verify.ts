@@ -8,7 +8,7 @@
 import { existsSync } from "node:fs";
 import { basename, relative } from "node:path";
 import { PROGRAMS } from "../image/entrypoints.ts";
-import { makeCodeCache } from "./build.ts";
+import { makeCodeCache, makeProgram } from "./build.ts";
 import { bundle } from "./bundle.ts";
 import type { Arguments, CommandLine } from "./command_line.ts";
 import { say, step, taskCommand } from "./console.ts";
@@ -39,6 +39,8 @@ const COMMAND = {
 const EXPECTED: Expected = {
   entry: ENTRY,
   runtime: (target) => runtimeDigest(target),
+  program: (name, hasCodeCache, architecture) =>
+    makeProgram(name, hasCodeCache, { entry: ENTRY, architecture }),
   codeCache: async (name, key, architecture) => {
     const runtime = await provideRuntime({ architecture });
     return await makeCodeCache(name, bundle(`${ENTRY}/${entryFile(name)}.ts`), key, {
