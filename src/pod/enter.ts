@@ -10,7 +10,7 @@ import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
 import { O_DIRECTORY, O_PATH, openFile, openInRoot } from "../linux/open.ts";
 import { ownVariable } from "../linux/proc.ts";
-import { isDevpts } from "../linux/terminal.ts";
+import { isDevpts, openPty, type Pty } from "../linux/terminal.ts";
 import { hostId, parsePrivateUsers } from "../plan/id_range.ts";
 import { isolatorsOfApp, isolatorsOfPod } from "../plan/isolators.ts";
 import { planPrivileges, type PrivilegePlan } from "../plan/process/privileges.ts";
@@ -65,7 +65,7 @@ export function enterPod({ pid, appName, command, ...args }: EnterArguments): ne
   const paths = program.files.map(({ path }) => path);
   debug(`execute ${command[0]} as ${paths.join(" or ")}`);
   const streams = new CallerStreams({
-    openTerminals: () => openTerminals(entry.root),
+    openTerminal: () => openTerminal(entry.root),
     uid: hostId(credentials.uid, ids),
   });
   const process: Launch = {
@@ -88,17 +88,29 @@ export function enterPod({ pid, appName, command, ...args }: EnterArguments): ne
 }
 
 /**
- * Opens the app's /dev/pts, so that the command's terminal has a name that the app can look up; the
- * host's, where the app has none.
+ * Makes the command's terminal: in the app's /dev/pts, so that it has a name that the app can look
+ * up; in the host's, where the app has none, or has taken all that its pod may have.
  */
-function openTerminals(root: Fd): Fd {
+function openTerminal(root: Fd): Pty {
+  using own = openOwnTerminals(root);
+  try {
+    if (own) return openPty(own);
+  } catch (error) {
+    if (!failedWith(error, "ENOSPC")) throw error;
+  }
+  using hosts = openFile("/dev/pts", O_PATH | O_DIRECTORY);
+  return openPty(hosts);
+}
+
+function openOwnTerminals(root: Fd): Fd | undefined {
   try {
     const terminals = openInRoot(root, "/dev/pts", O_PATH | O_DIRECTORY);
     if (isDevpts(terminals)) return terminals;
+    terminals[Symbol.dispose]();
   } catch (error) {
     if (!failedWith(error, "ENOENT", "ENOTDIR", "ELOOP", "EACCES")) throw error;
   }
-  return openFile("/dev/pts", O_PATH | O_DIRECTORY);
+  return undefined;
 }
 
 /** Plans the restrictions of a command as `run` planned the app's. `run` has printed the notes. */

@@ -14,7 +14,7 @@ import { setOwner } from "../linux/ownership.ts";
 import { type PollEvents, POLLIN, waitForEvents } from "../linux/poll.ts";
 import { ownProcessGroup } from "../linux/process.ts";
 import { statFd } from "../linux/stat.ts";
-import { foregroundGroup, isTerminal, openPty, type Pty } from "../linux/terminal.ts";
+import { foregroundGroup, isTerminal, type Pty } from "../linux/terminal.ts";
 import { warn } from "../stage1/log.ts";
 import { Console } from "./console.ts";
 import { GivenStreams } from "./given_streams.ts";
@@ -37,8 +37,8 @@ const say = (line: string) => warn("enter", line);
 
 /** What {@linkcode CallerStreams} needs. */
 export interface CallerStreamsOptions {
-  /** Opens the root of a devpts. Called when the command is to have a terminal. */
-  openTerminals: () => Fd;
+  /** Makes the command's terminal. Called when it is to have one. */
+  openTerminal: () => Pty;
   /** The command's user, as an id of the host. */
   uid: number;
 }
@@ -56,11 +56,11 @@ export class CallerStreams implements Disposable {
   #console: Console | undefined;
 
   /** @throws {SyscallError} when a stream is not open, or when no terminal can be made. */
-  constructor({ openTerminals, uid }: CallerStreamsOptions) {
+  constructor({ openTerminal, uid }: CallerStreamsOptions) {
     using undo = new DisposableStack();
     undo.use(this.#opened);
     const terminals = SHOWN_IN.filter(isTerminal);
-    const pty = terminals.length > 0 ? this.#openPty(openTerminals, uid, terminals) : undefined;
+    const pty = terminals.length > 0 ? this.#showPty(openTerminal(), uid, terminals) : undefined;
     const ofTerminal = (fd: number) => terminals.includes(fd) ? pty?.slave : undefined;
     const stdout = ofTerminal(1) ?? this.#outputTo(new Fd(1), uid);
     // Output and errors that go to the same file keep their order only through the same pipe.
@@ -160,9 +160,7 @@ export class CallerStreams implements Disposable {
     return [this.#console, this.#input, ...this.#outputs].filter((it) => it !== undefined);
   }
 
-  #openPty(openTerminals: () => Fd, uid: number, terminals: number[]): Pty {
-    using devpts = openTerminals();
-    const pty = openPty(devpts);
+  #showPty(pty: Pty, uid: number, terminals: number[]): Pty {
     giveTerminal(this.#ofCommand.use(pty.slave), uid);
     // In the background, what is typed is for another process group.
     const isTyping = terminals.includes(0) && foregroundGroup(0) === ownProcessGroup();

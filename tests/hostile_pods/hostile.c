@@ -32,6 +32,7 @@ static const struct {
     {"read_key", read_key},
     {"siblings", siblings},
     {"spoil", spoil_programs},
+    {"take_terminals", take_terminals},
     {"trace", trace},
 };
 

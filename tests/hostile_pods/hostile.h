@@ -36,6 +36,7 @@ int read_key(int argc, char **argv);
 int regrow(int argc, char **argv);
 int siblings(int argc, char **argv);
 int spoil_programs(int argc, char **argv);
+int take_terminals(int argc, char **argv);
 int trace(int argc, char **argv);
 
 #endif
