@@ -113,7 +113,7 @@ export interface PodChanges {
   /** Kills the process of an app that runs. */
   kill(app: string): void;
   /** Takes a process that has been started for an app. */
-  started(app: string, phase: ActivePhase, process: SupervisedProcess): void;
+  started(app: string, phase: ActivePhase, it: SupervisedProcess): void;
   /** Takes note that a process of an app could not be started. */
   notStarted(app: string): void;
 }
