@@ -137,6 +137,7 @@ const NOT_OUR_MESSAGES = [
   "immutable pod",
   "interactive option only supports one image",
   "multiple apps with name NAME",
+  "open PATH.aci.asc: no such file or directory",
   "--port flag does not work with 'none' networking",
   "context deadline exceeded",
   "discovery failed",

@@ -305,7 +305,9 @@ export class AddedApps implements SupervisedApps, Disposable {
       fds,
       (all) => connection.send({ launch: phases }, all),
     );
-    if (!isSent) throw new Error(`${field(app.name)}: who starts it takes no message`);
+    if (!isSent) {
+      throw new Error(`${field(app.name)}: was not started: whoever asked for that has gone`);
+    }
   }
 
   #fail(app: string, { connection }: Start, why: string): void {

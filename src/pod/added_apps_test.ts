@@ -172,6 +172,17 @@ Deno.test("what cannot be launched has the status of that, and ends nothing else
   assertEquals(pod.done("save"), ["30 save a: 254", "50 save b: 0"]);
 });
 
+Deno.test("an app that a client asks to start, and goes at once, is said not to be started", () => {
+  const pod = sandbox();
+  pod.build(10, pod.ask(10, "add", "a"));
+  pod.ask(20, "start", "a").send = () => false;
+  pod.at(30, { signal: SIGTERM });
+  assertEquals(pod.run(), 0);
+  const why = 'app "a": was not started: whoever asked for that has gone';
+  assertEquals(pod.done("say"), [`20 say ${why}`]);
+  assertEquals(pod.done("save"), ["20 save a: 254"]);
+});
+
 Deno.test("what a client had begun to start is undone when it goes", () => {
   const pod = sandbox();
   pod.build(10, pod.ask(10, "add", "a"), { preStart: "apps[0].pre" });
