@@ -126,6 +126,7 @@ scenario("a program that is not there is named, and the pod lives on", BOTH, asy
   for (const app of ["path", "name"]) {
     const ofApp = new RegExp(`apps\\["${app}"\\]\\.app\\.exec\\[0\\]: .*nowhere`);
     assertRefused(await pod.apps.start(app), "app-start", ofApp);
+    assertEquals(pod.apps.status(app).state, "exited");
   }
   const ofHandler = /apps\["script"\]\.app\.eventHandlers\[0\]\.exec\[0\]: .*nowhere/;
   assertRefused(await pod.apps.start("script"), "app-start", ofHandler);

@@ -123,8 +123,8 @@ scenario(
 );
 
 /**
- * Tells whether a process is stopped, and more processes below it than a number. What has its signal
- * runs until the kernel comes to stop it.
+ * Tells whether a process is stopped, and more processes below it than a number. What has been
+ * signalled runs until the kernel comes to stop it.
  */
 function isStopped({ pid }: Process, more: number): boolean {
   const states = statesFrom(pid).filter((state) => state !== "Z");

@@ -24,6 +24,7 @@ import { POD_PATHS } from "../stage1/pod_directory.ts";
 import { decodeMessage, encodeMessage, type NamedFd, type Received } from "./envelope.ts";
 import {
   type ClientMessage,
+  Done,
   Failure,
   LONGEST_LINE,
   LONGEST_MESSAGE,
@@ -116,13 +117,17 @@ export class ControlClient implements Disposable {
   }
 
   /**
-   * Tells the supervisor why what it expects does not come, unless it has said so itself.
-   *
-   * @throws {Error} when it takes no message.
+   * Tells the supervisor why what it expects does not come, unless it has said so itself. Returns
+   * when it has taken note: whoever learns of the failure finds the app as it is then.
    */
   sendFailure(error: unknown): void {
     if (error instanceof RequestError) return;
-    this.send({ failed: describeError(error).slice(0, LONGEST_LINE) });
+    const failed = describeError(error).slice(0, LONGEST_LINE);
+    try {
+      this.ask({ failed }, Done, [], this.#patience);
+    } catch {
+      // The answer is the failure once more. A supervisor that gives none sees this process end.
+    }
   }
 
   /**

@@ -128,3 +128,17 @@ Deno.test("where nobody listens, the pod has ended; where no socket is, none beg
     Deno.removeSync(directory, { recursive: true });
   }
 });
+
+Deno.test("who tells of a failure goes when the supervisor has taken note, or is not there", () =>
+  listening((listener) => {
+    using client = new ControlClient();
+    {
+      using supervisor = acceptConnection(listener)!;
+      sendMessage(supervisor, encodeText('{"error":"app: nobody"}'));
+      client.sendFailure(new Error("app: nobody"));
+      const told = receiveMessage(supervisor, { bytes: 100, fds: 1 });
+      assertEquals(told, { bytes: encodeText('{"failed":"app: nobody"}'), fds: [] });
+      assertEquals(client.receiveIfThere(Done), undefined);
+    }
+    client.sendFailure(new Error("app: nobody"));
+  }));

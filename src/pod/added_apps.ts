@@ -312,8 +312,8 @@ export class AddedApps implements SupervisedApps, Disposable {
 
   #fail(app: string, { connection }: Start, why: string): void {
     this.#endStart(app);
-    connection.fail(why);
     this.#changes.notStarted(app);
+    connection.fail(why);
   }
 
   /** Opens the streams of several processes for as long as `act` takes to hand them over. */

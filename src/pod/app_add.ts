@@ -49,7 +49,7 @@ export function addApp(args: AppAddArguments): void {
   try {
     addReserved(args, run, fds, client, debug);
   } catch (error) {
-    undo(() => client.sendFailure(error));
+    client.sendFailure(error);
     throw error;
   }
 }
