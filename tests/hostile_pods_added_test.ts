@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { assertCode, assertQuiet } from "./expect.ts";
+import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
 import { eventually } from "./host.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { type Stance, withCapability } from "./hostile_pods/stances.ts";
@@ -193,6 +193,37 @@ scenario(
     });
   },
 );
+
+for (const [shared, own] of [["empty", "host"], ["host", "empty"]] as const) {
+  scenario(
+    `a link in a shared ${shared} volume has nothing made in an app's own ${own} volume`,
+    { flavor: "either" },
+    async (stage) => {
+      const volume = (name: string, kind: "empty" | "host") =>
+        kind === "empty" ? { name, kind } : { name, kind, source: `${stage.dir}/${name}` };
+      for (const name of ["shared", "own", "inner"]) await Deno.mkdir(`${stage.dir}/${name}`);
+      await using sandbox = await Sandbox.open(stage, {
+        volumes: [volume("shared", shared), volume("own", own), volume("inner", "host")],
+      });
+      await sandbox.launch("attacker", "ln -s /own/new /shared/work && echo planted", {
+        mounts: [{ volume: "shared", path: "/shared" }],
+      });
+      await sandbox.prints("attacker", "planted\n");
+      const result = await sandbox.add("victim", "true", {
+        mounts: [
+          { volume: "shared", path: "/shared" },
+          { volume: "own", path: "/own" },
+          { volume: "inner", path: "/shared/work/deep" },
+        ],
+      });
+      const matter = /mounts\[2\]: .* would be made where another volume's link leads/;
+      assertRefused(result, "app-add", matter);
+      const place = own === "host" ? stage.dir : `${sandbox.pod.dir}/sharedVolumes`;
+      assertEquals([...Deno.readDirSync(`${place}/own`)], []);
+      await sandbox.close();
+    },
+  );
+}
 
 /** The mounts of the host, by their places. */
 function hostMounts(): string[] {

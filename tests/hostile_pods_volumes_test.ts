@@ -117,6 +117,40 @@ scenario("a target that is exchanged is never a place on the host", {
   }
 });
 
+scenario("who exchanges a directory for a link has nothing made in another volume", {
+  flavor: "either",
+  needs: COMPILER,
+}, async (stage) => {
+  const image = await hostileImage(stage);
+  const source = (name: string) => `${stage.dir}/${name}`;
+  for (const name of ["shared", "other", "inner"]) await Deno.mkdir(source(name));
+  const exchange: [string, ...string[]] = [HOSTILE, "exchange", "/v", "/other/new"];
+  await using attacker = await withVolume(stage, image, { source: source("shared") }, exchange);
+  await startUp(attacker);
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    await using pod = await stage.stage0.prepare({
+      apps: [{
+        image,
+        name: "app",
+        app: { exec: ["/bin/true"] },
+        mounts: [
+          { volume: "shared", path: "/shared" },
+          { volume: "other", path: "/other" },
+          { volume: "inner", path: `/shared/work/${attempt}` },
+        ],
+      }],
+      volumes: ["shared", "other", "inner"].map((name) => ({
+        name,
+        kind: "host",
+        source: source(name),
+      })),
+    });
+    // A refusal is as good.
+    await pod.run();
+    assertEquals([...Deno.readDirSync(source("other"))].map(({ name }) => name), []);
+  }
+});
+
 scenario("who exchanges a target that is made in a volume opens nobody's directory", {
   flavor: "either",
   needs: COMPILER,

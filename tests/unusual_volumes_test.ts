@@ -1,7 +1,7 @@
 /** Tests of volumes that are neither plain files nor plain directories, or have unusual paths. */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { assertCode, assertPrints } from "./expect.ts";
+import { assertCode, assertPrints, assertRefused } from "./expect.ts";
 import { mountTmpfs, SimulatedHost } from "./host.ts";
 import { readMounts } from "./procfs.ts";
 import { EVERY_KERNEL, scenario, type SimplePod } from "./scenario.ts";
@@ -132,3 +132,80 @@ scenario("a volume behind a link of another volume stays inside", async ({ dir, 
   assertPrints(await pod.run(), "inside\n");
   assertCode(await pod.gc(), 0);
 });
+
+/** Names of what is in a directory, and below it. */
+function namesBelow(path: string): string[] {
+  return [...Deno.readDirSync(path)].flatMap(({ name, isDirectory }) => [
+    name,
+    ...(isDirectory ? namesBelow(`${path}/${name}`).map((below) => `${name}/${below}`) : []),
+  ]).toSorted();
+}
+
+/** A pod that mounts volumes of the host; each has the name of its directory. */
+function mountedAt(dir: string, targets: Record<string, string>): SimplePod {
+  const names = Object.keys(targets);
+  return {
+    volumes: names.map((name) => ({ name, kind: "host", source: `${dir}/${name}` })),
+    mounts: names.map((name) => ({ volume: name, path: targets[name]! })),
+  };
+}
+
+for (const link of ["/second/made", "../second/made", "/image/made", "again"]) {
+  scenario(
+    `nothing is made in a volume to which another's link leads: ${link}`,
+    { flavor: "either" },
+    async ({ dir, image, script }) => {
+      for (const name of ["first", "second", "third"]) await Deno.mkdir(`${dir}/${name}`);
+      await Deno.writeTextFile(`${dir}/file`, "");
+      await Deno.symlink(link, `${dir}/first/link`);
+      await Deno.symlink("/second", `${dir}/first/again`);
+      for (const [inner, target] of [["third", "/first/link/deep"], ["file", "/first/link/file"]]) {
+        await using pod = await script("true", {
+          image: await image({ files: { "/image": { link: "second" } } }),
+          ...mountedAt(dir, { first: "/first", second: "/second", [inner!]: target! }),
+        });
+        const matter =
+          /mounts\[2\]: .* is not there, and would be made where another volume's link/;
+        assertRefused(await pod.run(), "run", matter);
+        assertEquals(namesBelow(`${dir}/second`), []);
+      }
+    },
+  );
+}
+
+scenario(
+  "a link of a volume may lead to a target of another volume that is there",
+  { flavor: "either" },
+  async ({ dir, script }) => {
+    for (const name of ["first", "second/made", "third"]) {
+      await Deno.mkdir(`${dir}/${name}`, { recursive: true });
+    }
+    await Deno.writeTextFile(`${dir}/third/file`, "seen\n");
+    await Deno.symlink("/second", `${dir}/first/link`);
+    const targets = { first: "/first", second: "/second", third: "/first/link/made" };
+    await using pod = await script("cat /second/made/file", mountedAt(dir, targets));
+    assertPrints(await pod.run(), "seen\n");
+  },
+);
+
+scenario(
+  "a target is made in a volume where links of the image, or of this volume, lead",
+  { flavor: "either" },
+  async ({ dir, image, script }) => {
+    for (const name of ["first", "second", "third", "fourth"]) await Deno.mkdir(`${dir}/${name}`);
+    await Deno.symlink("made/by-itself", `${dir}/second/link`);
+    await using pod = await script("cd /second && find . -type d -o -type l | sort", {
+      image: await image({ files: { "/image": { link: "second/by-image" } } }),
+      ...mountedAt(dir, {
+        first: "/first",
+        second: "/second",
+        third: "/image/deep",
+        fourth: "/second/link/deep",
+      }),
+    });
+    const directories = ["by-image", "by-image/deep", "made", "made/by-itself"];
+    const all = [...directories, "link", "made/by-itself/deep"].toSorted();
+    assertPrints(await pod.run(), [".", ...all.map((path) => `./${path}`), ""].join("\n"));
+    assertEquals(namesBelow(`${dir}/second`), all);
+  },
+);

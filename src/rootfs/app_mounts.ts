@@ -44,8 +44,6 @@ import {
 /** An app's root, with the mounts that are in place by now. */
 export interface MountedRoot extends AppRoot {
   kernelTrees: KernelTrees;
-  /** The fields that ask for what is mounted of the host and the pod, by the ids of the mounts. */
-  taken: Map<number, string>;
 }
 
 /** Trees that are cloned but not in place yet, by the steps that put them there. */

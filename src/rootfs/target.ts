@@ -16,15 +16,15 @@ import {
   O_RDONLY,
   O_WRONLY,
   openAt,
+  openBeneath,
   openInRoot,
 } from "../linux/open.ts";
 import { setMode, setOwnerAt } from "../linux/ownership.ts";
-import { readLinkAt } from "../linux/path.ts";
-import { namesOf } from "../linux/path_names.ts";
 import { writeText } from "../linux/read_write.ts";
 import { lstatAt, statFd } from "../linux/stat.ts";
 import type { Owner } from "../plan/id_range.ts";
 import { writingFile } from "../stage1/context.ts";
+import { findWay } from "./way.ts";
 
 /** The kind that a mount needs of its target. `any`: what is there, or else a new directory. */
 export type TargetKind = "directory" | "file" | "any";
@@ -40,6 +40,8 @@ export interface AppRoot {
    * them; nothing else is, and nothing at all in any other mount of the host.
    */
   hostVolumes: Set<number>;
+  /** The fields that ask for volumes, and for files of name resolution, by the mounts' ids. */
+  taken: Map<number, string>;
   /** The owner of what is made in its own mounts; this process's user if `undefined`. */
   owner: Owner | undefined;
 }
@@ -49,9 +51,6 @@ export interface AppRoot {
  * who shares a volume may remove what is made there.
  */
 const MOST_MADE = 4096;
-
-/** The most symbolic links that the kernel itself follows in one path: path_resolution(7). */
-export const MOST_LINKS = 40;
 
 /**
  * Opens a mount target. Where it or its parents are missing, they are made.
@@ -63,7 +62,7 @@ export const MOST_LINKS = 40;
  * which the operator has asked for there.
  * @returns A descriptor (`O_PATH`) of the target.
  * @throws {Error} when the target is not of that kind, or is the root itself, or would have to be
- * made on the host.
+ * made on the host, or where a link of another volume leads.
  * @throws {SyscallError} when the path cannot be walked, or the target not be made.
  */
 export function openTarget(
@@ -128,7 +127,7 @@ export function makeRootDirectory(root: AppRoot, path: string, mode: number): vo
 /**
  * Writes a file, unless something is at its path already.
  *
- * @throws {Error} when it would have to be made on the host.
+ * @throws {Error} when it would have to be made on the host, or where a link of a volume leads.
  * @throws {SyscallError} when its path cannot be walked, or the file not be written.
  */
 export function writeIfMissing(root: AppRoot, path: string, text: string): void {
@@ -168,46 +167,41 @@ function openOrMake(
   mayMake: (mount: number) => boolean,
   makeLast: Make,
 ): Fd {
-  let wanted = path;
-  let links = 0;
   for (let made = 0; made < MOST_MADE; made++) {
-    const found = tryOpen(root.fd, wanted);
+    const found = tryOpen(root.fd, path);
     if (found !== undefined) return found;
-    const { parent, parentPath, name, rest } = firstMissing(root.fd, wanted);
-    using _parent = parent;
-    if (lstatAt(parent, name)?.kind === "symlink") {
-      if (++links > MOST_LINKS) throw new Error(`${path}: too many symbolic links`);
-      wanted = follow(readLinkAt(parent, name), parentPath, rest);
-      continue;
-    }
-    if (!mayMake(statFd(parent).mountId)) {
+    const { missing, linkMounts } = findWay(root.fd, path);
+    // Somebody who shares a volume may make the same at the same time.
+    if (missing === undefined) continue;
+    const { directory, name, isLast } = missing;
+    using parent = openBeneath(root.fd, directory || ".", O_PATH | O_DIRECTORY);
+    const { mountId } = statFd(parent);
+    if (!mayMake(mountId)) {
       throw new Error(`${path} is not there, and would have to be made on the host`);
     }
-    // Somebody who shares a volume may make the same at the same time.
+    if (isLedToByOthers(root, mountId, linkMounts)) {
+      throw new Error(`${path} is not there, and would be made where another volume's link leads`);
+    }
     unlessThere(() => {
-      if (rest.length > 0) makeAt(root, parent, name, "directory");
-      else makeLast(parent, name);
+      if (isLast) makeLast(parent, name);
+      else makeAt(root, parent, name, "directory");
     });
   }
   throw new Error(`${path}: what is made there is removed again`);
 }
 
-/** Finds the longest beginning of a path that exists, and the first name after it. */
-function firstMissing(root: Fd, path: string) {
-  const parts = namesOf(path);
-  for (let i = parts.length - 1; i >= 0; i--) {
-    const parentPath = `/${parts.slice(0, i).join("/")}`;
-    const parent = tryOpen(root, parentPath);
-    if (parent !== undefined) {
-      return { parent, parentPath, name: parts[i]!, rest: parts.slice(i + 1) };
-    }
-  }
-  throw new Error(`${path}: cannot be looked up in the app`);
-}
-
-function follow(link: string, directory: string, rest: readonly string[]): string {
-  const target = link.startsWith("/") ? link : `${directory}/${link}`;
-  return [target, ...rest].join("/");
+/**
+ * Checks whether links in other mounts than itself and the image's root lead to a volume. Whoever
+ * may write there would choose by them what is made in the volume.
+ */
+function isLedToByOthers(
+  { fd, taken }: AppRoot,
+  mount: number,
+  linkMounts: ReadonlySet<number>,
+): boolean {
+  if (!taken.has(mount)) return false;
+  const image = statFd(fd).mountId;
+  return [...linkMounts].some((id) => id !== image && id !== mount);
 }
 
 function tryOpen(root: Fd, path: string): Fd | undefined {

@@ -14,7 +14,7 @@ import {
 
 function own(root: Fd): AppRoot {
   const ownMounts = new Set([statFd(root).mountId]);
-  return { fd: root, ownMounts, hostVolumes: new Set(), owner: undefined };
+  return { fd: root, ownMounts, hostVolumes: new Set(), taken: new Map(), owner: undefined };
 }
 
 /** A target, the links that lead to it, and where in the root it ends up. */
@@ -164,6 +164,7 @@ Deno.test("nothing is made in a mount that is not the pod's", () => {
       fd: root,
       ownMounts: new Set(),
       hostVolumes: new Set(),
+      taken: new Map(),
       owner: undefined,
     };
     using _fd = openTarget(foreign, "/there", "directory");
@@ -179,6 +180,7 @@ Deno.test("of a volume of the host, volumes' targets alone are made, and given t
       fd: root,
       ownMounts: new Set(),
       hostVolumes,
+      taken: new Map(),
       owner: { uid: 5000, gid: 5001 },
     };
     using _fd = openTarget(volume, "/a/b", "directory", true);

@@ -1,20 +1,40 @@
 /**
  * The way that a path takes in an app's root, through links, as far as it is there.
  *
- * It decides the order of mounts, and no more: a mount is put in place by a descriptor of its
- * target, which the kernel looks up.
+ * It decides the order of mounts, and where a target that is missing is made. Each name is looked
+ * up on a path without links, so that who exchanges files meanwhile has no other link followed than
+ * those that are accounted for.
  *
  * @module
  */
 
 import { failedWith } from "../linux/errno.ts";
 import type { Fd } from "../linux/fd.ts";
-import { O_NOFOLLOW, O_PATH, openInRoot } from "../linux/open.ts";
+import { O_NOFOLLOW, O_PATH, openBeneath } from "../linux/open.ts";
 import { readLinkAt } from "../linux/path.ts";
 import { namesOf } from "../linux/path_names.ts";
 import { statFd } from "../linux/stat.ts";
 import type { Way } from "../plan/rootfs/volume_order.ts";
-import { MOST_LINKS } from "./target.ts";
+
+/** The most symbolic links that the kernel itself follows in one path: path_resolution(7). */
+const MOST_LINKS = 40;
+
+/** A way, as it is at the moment. */
+export interface FoundWay extends Way {
+  /** The ids of the mounts that the links on the way are in. */
+  linkMounts: ReadonlySet<number>;
+  /** Where the first thing on the way that is missing would be; `undefined` if all is there. */
+  missing: MissingPlace | undefined;
+}
+
+/** A place for a file or directory that is missing. */
+export interface MissingPlace {
+  /** The path of its directory below the root, without links. */
+  directory: string;
+  name: string;
+  /** Whether the way ends there. */
+  isLast: boolean;
+}
 
 /**
  * Finds the way of a path. What is missing has no links.
@@ -22,9 +42,11 @@ import { MOST_LINKS } from "./target.ts";
  * @throws {Error} when links go round in circles.
  * @throws {SyscallError} when a part of it cannot be looked at.
  */
-export function findWay(root: Fd, path: string): Way {
+export function findWay(root: Fd, path: string): FoundWay {
   const names = namesOf(path);
   const passes = new Set<string>();
+  const linkMounts = new Set<number>();
+  let missing: MissingPlace | undefined;
   let here: string[] = [];
   let links = 0;
   for (let name = names.shift(); name !== undefined; name = names.shift()) {
@@ -33,24 +55,28 @@ export function findWay(root: Fd, path: string): Way {
       continue;
     }
     passes.add(join(here));
-    const link = readLinkIfThere(root, join([...here, name]));
-    if (link === undefined) {
+    using file = openIfThere(root, [...here, name].join("/"));
+    if (file === undefined) {
+      missing ??= { directory: here.join("/"), name, isLast: names.length === 0 };
+    }
+    if (file === undefined || statFd(file).kind !== "symlink") {
       here.push(name);
       continue;
     }
     if (++links > MOST_LINKS) throw new Error(`${path}: too many symbolic links`);
+    linkMounts.add(statFd(file).mountId);
+    const link = readLinkAt(file, "");
     if (link.startsWith("/")) here = [];
     names.unshift(...namesOf(link));
   }
   const place = join(here);
-  return { place, passes: passes.add(place) };
+  return { place, passes: passes.add(place), linkMounts, missing };
 }
 
 /** The path has no links before its last name, unless somebody has just made them. */
-function readLinkIfThere(root: Fd, path: string): string | undefined {
+function openIfThere(root: Fd, path: string): Fd | undefined {
   try {
-    using file = openInRoot(root, path, O_PATH | O_NOFOLLOW);
-    return statFd(file).kind === "symlink" ? readLinkAt(file, "") : undefined;
+    return openBeneath(root, path, O_PATH | O_NOFOLLOW);
   } catch (error) {
     if (failedWith(error, "ENOENT", "ENOTDIR", "ELOOP")) return undefined;
     throw error;

@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { statFd } from "../linux/stat.ts";
 import { withRoot } from "./root_testing.ts";
 import { findWay } from "./way.ts";
 
@@ -32,5 +33,18 @@ Deno.test("links that go round in circles have no way", () => {
   withRoot(({ root, path }) => {
     Deno.symlinkSync("loop/x", `${path}/loop`);
     assertThrows(() => findWay(root, "/loop"), Error, "too many symbolic links");
+  });
+});
+
+Deno.test("a way tells the first thing that is missing, and in which mounts its links are", () => {
+  withRoot(({ root, path }) => {
+    Deno.mkdirSync(`${path}/d`);
+    Deno.symlinkSync("/d/x/../y", `${path}/link`);
+    const { missing, linkMounts } = findWay(root, "/link/z");
+    assertEquals(missing, { directory: "d", name: "x", isLast: false });
+    assertEquals([...linkMounts], [statFd(root).mountId]);
+    assertEquals(findWay(root, "/new").missing, { directory: "", name: "new", isLast: true });
+    assertEquals(findWay(root, "/d").missing, undefined);
+    assertEquals(findWay(root, "/d").linkMounts.size, 0);
   });
 });
