@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
+import { assertCode, assertPrints, assertQuiet, assertRefused } from "./expect.ts";
 import { eventually } from "./host.ts";
 import { findPodCgroups } from "./pod_cgroups.ts";
 import { readMounts } from "./procfs.ts";
@@ -433,3 +433,27 @@ scenario("what rkt keeps to itself of an app is told by its sandbox, in one line
   assertEquals(lines.length, expected.length, lines.join("\n"));
   expected.forEach((line, i) => assertMatch(lines[i]!, line));
 });
+
+scenario(
+  "an app whose removal was broken off stands in no other's way",
+  { flavor: "either" },
+  async (stage) => {
+    await using sandbox = await Sandbox.open(stage);
+    await sandbox.launch("other", STAY);
+    assertQuiet(await sandbox.add("gone", STAY));
+    assertQuiet(await sandbox.pod.apps.startRm("gone").result);
+    const manifest = `${sandbox.pod.dir}/appsinfo/gone/manifest`;
+    const text = await Deno.readTextFile(manifest);
+    for (const spoil of [() => Deno.writeTextFile(manifest, "{"), () => Deno.remove(manifest)]) {
+      await spoil();
+      await sandbox.launch("app", STAY);
+      await sandbox.prints("app");
+      assertPrints(await sandbox.pod.enter("app", ["/bin/echo", "entered"]), "entered\n");
+      await sandbox.remove("app");
+    }
+    // rkt removes the rest only with the manifest there.
+    await Deno.writeTextFile(manifest, text);
+    await sandbox.remove("gone");
+    await sandbox.close();
+  },
+);

@@ -43,7 +43,7 @@ import { loadCredentials } from "../stage1/credentials_file.ts";
 import { loadEnvironment } from "../stage1/environment_file.ts";
 import { readFlavor } from "../stage1/flavor.ts";
 import { type Debug, debugLog, printable, warn } from "../stage1/log.ts";
-import { findAddedApp, loadPod } from "../stage1/pod.ts";
+import { findAddedApp, loadPodOf } from "../stage1/pod.ts";
 import { describeProcess } from "../stage1/processes_file.ts";
 import { loadRun } from "../stage1/runtime_config.ts";
 import { giveTerminal, type Stdio } from "../stream/stdio.ts";
@@ -93,7 +93,7 @@ function prepareToLaunch(name: string, client: ControlClient, debug: Debug): Ord
 }
 
 function planStartOf(name: string): StartPlan {
-  const pod = loadPod();
+  const pod = loadPodOf(name);
   const app = findAddedApp(pod, name);
   const modules = needSecurityModules([isolatorsOfApp(app), isolatorsOfPod(pod)]);
   return planAddedStart(pod, app, loadRun(), readFlavor(), lookAtSecurityModules(modules));

@@ -25,7 +25,7 @@ import { loadCredentials } from "../stage1/credentials_file.ts";
 import { loadEnvironment } from "../stage1/environment_file.ts";
 import { readFlavor } from "../stage1/flavor.ts";
 import { debugLog } from "../stage1/log.ts";
-import { findApp, loadPod, type Pod, type PodApp } from "../stage1/pod.ts";
+import { findApp, loadPodOf, type Pod, type PodApp } from "../stage1/pod.ts";
 import { loadDisabledIsolators, loadPrivateUsers } from "../stage1/runtime_config.ts";
 import { CallerStreams } from "../stream/caller_streams.ts";
 import { lookAtSecurityModules } from "./host_facts.ts";
@@ -47,7 +47,7 @@ interface Restrictions {
  */
 export function enterPod({ pid, appName, command, ...args }: EnterArguments): never {
   const debug = debugLog("enter", args.debug);
-  const pod = loadPod();
+  const pod = loadPodOf(appName);
   const app = findApp(pod, appName);
   const environment = withTerm(loadEnvironment(appName), ownVariable(TERM));
   const restrictions = planRestrictions(pod, app);

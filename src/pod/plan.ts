@@ -14,7 +14,7 @@ import { isMutable } from "../plan/policy.ts";
 import type { VolumeSources } from "../rootfs/volume_sources.ts";
 import type { RunArguments } from "../stage1/arguments.ts";
 import { readFlavor } from "../stage1/flavor.ts";
-import { loadPod, type Pod } from "../stage1/pod.ts";
+import { loadPod, loadPodOf, type Pod } from "../stage1/pod.ts";
 import type { RecordedRun } from "../stage1/runtime_config.ts";
 import { lookAtHost } from "./host_facts.ts";
 import { HOSTS_NETWORK } from "./network.ts";
@@ -81,7 +81,7 @@ export function planAddition(
   sources: VolumeSources,
 ): AddedAppPlan {
   const flavor = readFlavor();
-  const pod = loadPod();
+  const pod = loadPodOf(name);
   const facts = lookAtHost(addedAppQuestions(pod, name, run, flavor), run.args, sources);
   const cgroups = lookAtPodCgroups(run.args.uuid);
   return planAddedApp(pod, name, run, flavor, { ...facts, cgroups });

@@ -59,8 +59,26 @@ export function findAddedApp(pod: Pod, name: string): PodApp {
  * @throws {Error} when a manifest cannot be read or is malformed; it names the file and the field.
  */
 export function loadPod(directory = "."): Pod {
+  return loadApps(directory, () => true);
+}
+
+/**
+ * Reads and checks the manifest of a pod, and of its apps only that of one. Another one may be
+ * about to be removed: rkt then deletes its files before the pod's manifest forgets it.
+ *
+ * @param name The app. If the pod has none of this name, the result has no app.
+ * @param directory The pod directory.
+ * @throws {Error} as {@linkcode loadPod} does.
+ */
+export function loadPodOf(name: string, directory = "."): Pod {
+  return loadApps(directory, (app) => app.name === name);
+}
+
+function loadApps(directory: string, isWanted: (app: RuntimeApp) => boolean): Pod {
   const manifest = readManifest(directory, POD_PATHS.manifest, PodManifest());
-  const apps = manifest.apps.map((runtime, i) => loadApp(directory, runtime, `apps[${i}]`));
+  const apps = manifest.apps.flatMap((runtime, i) =>
+    isWanted(runtime) ? [loadApp(directory, runtime, `apps[${i}]`)] : []
+  );
   return { manifest, apps };
 }
 

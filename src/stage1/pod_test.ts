@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { loadPod } from "./pod.ts";
+import { loadPod, loadPodOf } from "./pod.ts";
 
 const APP = { exec: ["/bin/true"], user: "0", group: "0" };
 const IMAGE = { acKind: "ImageManifest", acVersion: "0.8.11", name: "example.com/a", app: APP };
@@ -46,5 +46,16 @@ Deno.test("a manifest that is too large is refused before it is read", () => {
   const pod = { acKind: "PodManifest", apps: [], padding: "x".repeat(5_000_000) };
   withPod(pod, undefined, (directory) => {
     assertThrows(() => loadPod(directory), Error, "more than a manifest may have");
+  });
+});
+
+Deno.test("of one app, no other's image manifest is read", () => {
+  const pod = { acKind: "PodManifest", apps: [{ name: "gone" }, { name: "a" }] };
+  withPod(pod, IMAGE, (directory) => {
+    const { apps, manifest } = loadPodOf("a", directory);
+    assertEquals(apps.map(({ name, field }) => [name, field]), [["a", "apps[1]"]]);
+    assertEquals(manifest.apps.length, 2);
+    assertEquals(loadPodOf("b", directory).apps, []);
+    assertThrows(() => loadPodOf("gone", directory), Error, "appsinfo/gone/manifest");
   });
 });
