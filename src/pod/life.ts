@@ -18,6 +18,7 @@
 import { SIGKILL, SIGTERM } from "../linux/signal_numbers.ts";
 import type { End } from "../linux/wait.ts";
 import type { StopPlan } from "../plan/stop.ts";
+import { STAGE1_FAILURE } from "../stage1/entrypoint.ts";
 
 /** What an app does at a time. */
 export type Phase = "pre-start" | "running" | "post-stop" | "ended";
@@ -48,18 +49,12 @@ export type Action =
 /** How many milliseconds an event handler has, where the end of the pod waits for it. */
 export const HANDLER_PATIENCE = 30_000;
 
-/**
- * The status of an app that could not be started, in a mutable pod: to rkt, an app without one
- * would run. It is that of the entrypoint that fails then.
- */
-export const NOT_STARTED = 254;
-
 /** One app's state. */
 interface State extends Living {
   phase: Phase;
   /** Whether its own program has been started, not only a handler. */
   hasRun: boolean;
-  /** Whether somebody has asked this app to end, and not only its pod. */
+  /** Whether somebody has asked for the end of this app, rather than of its pod. */
   isAsked: boolean;
   /** The phase in which it was last asked, by whomever. */
   askedIn: Phase | undefined;
@@ -74,11 +69,11 @@ export class PodLife {
   #stopping = false;
   /** Whether somebody has asked the pod to end. */
   #isAsked = false;
-  /** Whether all that ran has been killed, so that nothing is asked any more. */
+  /** Whether all that ran has been killed, so that nothing is asked to end any more. */
   #isHurried = false;
   /** Whether no handler is to start any more. */
   #isKilled = false;
-  /** What the end of the pod waits for. */
+  /** The app, and the phase of it, whose end the end of the pod waits for. */
   #turn: Pick<State, "name" | "phase"> | undefined;
   #status = 0;
 
@@ -175,7 +170,9 @@ export class PodLife {
   }
 
   /**
-   * Takes that a process of an app could not be started. No other one of that app is to come.
+   * Takes that a process of an app could not be started. No other one of that app is to come. In a
+   * mutable pod, the app gets the status of the entrypoint that fails then: to rkt, an app without
+   * one would run.
    *
    * @throws {Error} when the pod has no such app.
    */
@@ -184,7 +181,7 @@ export class PodLife {
     const isItself = app.phase === "pre-start" || app.phase === "running";
     app.phase = "ended";
     return [
-      ...(this.#isMutable && isItself ? [saveStatus(app, NOT_STARTED)] : []),
+      ...(this.#isMutable && isItself ? [saveStatus(app, STAGE1_FAILURE)] : []),
       ...this.#nextTurn(),
     ];
   }

@@ -13,7 +13,7 @@ import { exactArguments } from "./exact_arguments.ts";
 import { print, warn } from "./log.ts";
 
 /** The exit status by which rkt knows an error inside stage1. */
-const STAGE1_FAILURE = 254;
+export const STAGE1_FAILURE = 254;
 
 /** The variable that has the effect of `--debug`. */
 const DEBUG_VARIABLE = "STAGE1_VOLO_DEBUG";
