@@ -14,7 +14,6 @@ import {
   APP_FDS,
   Launched,
   type LaunchedProcess,
-  phaseFd,
 } from "../control/messages.ts";
 import type { Handlers } from "../control/server.ts";
 import type { Fd } from "../linux/fd.ts";
@@ -25,21 +24,12 @@ import type { Debug } from "../stage1/log.ts";
 import type { RecordedProcess } from "../stage1/processes_file.ts";
 import type { Streams } from "../stream/streams.ts";
 import { FollowedProcess } from "./followed_process.ts";
+import { type HeldApp, holdApp, letGo, takeLaunched, withLaunchFds } from "./held_app.ts";
 import type { ActivePhase } from "./life.ts";
 import type { PodChanges, SupervisedApps } from "./supervised_pod.ts";
 
 /** The requests by which a pod's apps change. */
 type ChangingHandlers = Pick<Handlers, "add" | "start" | "stop" | "remove">;
-
-/** An app that has been added, and what is held of it. */
-export interface HeldApp extends AddedApp {
-  name: string;
-  /** The app's mount namespace, and the root in it. */
-  mounts: Fd;
-  root: Fd;
-  /** What its processes write to, to join its cgroups. */
-  cgroups: readonly Fd[];
-}
 
 /** The rest of the pod, which learns of the apps that come and go. */
 export interface ChangingPod {
@@ -152,7 +142,7 @@ export class AddedApps implements SupervisedApps, Disposable {
     const app = this.#apps.get(name)!;
     if (phase === "post-stop") return this.#releasePostStop(app);
     const start = this.#starts.get(name);
-    if (start === undefined) throw new Error(`${field(name)}: who started it has gone`);
+    if (start === undefined) throw new Error(`${nameOf(name)}: who started it has gone`);
     this.#order(start, app, phase);
   }
 
@@ -160,7 +150,7 @@ export class AddedApps implements SupervisedApps, Disposable {
     const start = this.#starts.get(app);
     if (start === undefined) return;
     this.#endStart(app);
-    start.connection.fail(`${field(app)}: it was stopped before it had started`);
+    start.connection.fail(`${nameOf(app)}: it was stopped before it had started`);
     this.#changes.notStarted(app);
   }
 
@@ -168,22 +158,9 @@ export class AddedApps implements SupervisedApps, Disposable {
     // Streams may have been made for a process that was never started.
     this.#orTell(app, () => this.#pod.streams.appEnded(app));
     this.#asked.delete(app);
-    const postStop = this.#postStops.get(app);
-    this.#postStops.delete(app);
-    this.#orTell(app, () => postStop?.[Symbol.dispose]());
-    const start = this.#starts.get(app);
-    this.#endStart(app);
-    // How has been told already.
-    const what = this.#apps.get(app)?.preStart ?? field(app);
-    start?.connection.reply({ error: `${what}: has not ended well` });
-    const waiters = [...this.#waiters].filter((waiter) => waiter.app === app);
-    for (const waiter of waiters) this.#waiters.delete(waiter);
-    // Who stops an app learns of its end before somebody else starts or removes it.
-    for (const to of ["stop", "start", "remove"] as const) {
-      for (const { connection } of waiters.filter((waiter) => waiter.to === to)) {
-        this.#answer(app, to, connection);
-      }
-    }
+    this.#dropPostStop(app);
+    this.#failStart(app);
+    this.#answerWaiters(app);
   }
 
   stopping(): void {
@@ -203,11 +180,38 @@ export class AddedApps implements SupervisedApps, Disposable {
     for (const postStop of this.#postStops.values()) postStop[Symbol.dispose]();
   }
 
+  /** Lets go a post-stop handler that was made ready and did not begin. */
+  #dropPostStop(app: string): void {
+    const postStop = this.#postStops.get(app);
+    this.#postStops.delete(app);
+    this.#orTell(app, () => postStop?.[Symbol.dispose]());
+  }
+
+  /** Ends a start of an app that has ended before it was started as a whole. */
+  #failStart(app: string): void {
+    const start = this.#starts.get(app);
+    this.#endStart(app);
+    // How it has ended has been told already.
+    const what = this.#apps.get(app)?.preStart ?? nameOf(app);
+    start?.connection.reply({ error: `${what}: has not ended well` });
+  }
+
+  #answerWaiters(app: string): void {
+    const waiters = [...this.#waiters].filter((waiter) => waiter.app === app);
+    for (const waiter of waiters) this.#waiters.delete(waiter);
+    // Who stops an app learns of its end before somebody else starts or removes it.
+    for (const to of ["stop", "start", "remove"] as const) {
+      for (const { connection } of waiters.filter((waiter) => waiter.to === to)) {
+        this.#answer(app, to, connection);
+      }
+    }
+  }
+
   /** Keeps a name for a client, which builds the app meanwhile. */
   #reserve(app: string, connection: Connection): void {
     this.#refuseIfStopping();
-    if (this.#reserved.has(app)) throw new Error(`${field(app)}: it is being added`);
-    if (this.#apps.has(app)) throw new Error(`${field(app)}: the pod has it already`);
+    if (this.#reserved.has(app)) throw new Error(`${nameOf(app)}: it is being added`);
+    if (this.#apps.has(app)) throw new Error(`${nameOf(app)}: the pod has it already`);
     this.#reserved.set(app, connection);
     connection.onEnd = () => this.#reserved.delete(app);
     connection.expect(Added, (message, fds) => {
@@ -223,13 +227,7 @@ export class AddedApps implements SupervisedApps, Disposable {
   /** Takes an app that has been built, with all that the pod needs of it, or nothing at all. */
   #add(name: string, added: AddedApp, fds: ReceivedFds): void {
     using undo = new DisposableStack();
-    const app: HeldApp = {
-      ...added,
-      name,
-      mounts: undo.use(fds.take(APP_FDS.mounts)),
-      root: undo.use(fds.take(APP_FDS.root)),
-      cgroups: fds.takeAll(APP_FDS.cgroup).map((fd) => undo.use(fd)),
-    };
+    const app = holdApp(name, added, fds, undo);
     const { stdio, log } = added;
     const syslog = fds.takeIfThere(APP_FDS.syslog);
     undo.defer(() => this.#pod.streams.removeApp(name));
@@ -249,8 +247,8 @@ export class AddedApps implements SupervisedApps, Disposable {
   /** An app that runs has been started; one that is about to end is started again then. */
   #start(app: string, connection: Connection): void {
     this.#refuseIfStopping();
-    if (!this.#apps.has(app)) throw new Error(`the pod has no ${field(app)}`);
-    if (this.#starts.has(app)) throw new Error(`${field(app)}: it is being started`);
+    if (!this.#apps.has(app)) throw new Error(`the pod has no ${nameOf(app)}`);
+    if (this.#starts.has(app)) throw new Error(`${nameOf(app)}: it is being started`);
     const phase = this.#changes.phaseOf(app);
     if (phase === "running" && !this.#asked.has(app)) return void connection.reply();
     if (phase !== "ended") return this.#await(app, "start", connection);
@@ -293,20 +291,14 @@ export class AddedApps implements SupervisedApps, Disposable {
       this.#endStart(app.name);
       connection.reply();
     });
-    const ofApp: NamedFd[] = [
-      [APP_FDS.mounts, app.mounts],
-      [APP_FDS.root, app.root],
-      ...app.cgroups.map((fd): NamedFd => [APP_FDS.cgroup, fd]),
-    ];
-    const fds = [...this.#pod.fds, ...ofApp];
-    const isSent = this.#withStreams(
-      app.name,
+    const isSent = withLaunchFds(
+      app,
       phases,
-      fds,
-      (all) => connection.send({ launch: phases }, all),
+      this.#pod.streams,
+      (fds) => connection.send({ launch: phases }, [...this.#pod.fds, ...fds]),
     );
     if (!isSent) {
-      throw new Error(`${field(app.name)}: was not started: whoever asked for that has gone`);
+      throw new Error(`${nameOf(app.name)}: was not started: whoever asked for that has gone`);
     }
   }
 
@@ -316,40 +308,14 @@ export class AddedApps implements SupervisedApps, Disposable {
     connection.fail(why);
   }
 
-  /** Opens the streams of several processes for as long as `act` takes to hand them over. */
-  #withStreams<T>(
-    app: string,
-    [phase, ...others]: readonly ActivePhase[],
-    fds: readonly NamedFd[],
-    act: (fds: readonly NamedFd[]) => T,
-  ): T {
-    if (phase === undefined) return act(fds);
-    const process = { app, isHandler: phase !== "running", owner: undefined };
-    return this.#pod.streams.withStdio(process, ({ fds: [stdin, stdout, stderr] }) => {
-      const named: NamedFd[] = [
-        [phaseFd(phase, "stdin"), stdin],
-        [phaseFd(phase, "stdout"), stdout],
-        [phaseFd(phase, "stderr"), stderr],
-      ];
-      return this.#withStreams(app, others, [...fds, ...named], act);
-    });
-  }
-
-  /** Takes the processes that a client has launched: all of them, or none. */
+  /** Takes the processes that a client has launched. */
   #launched(
     app: HeldApp,
     phase: ActivePhase,
     launched: readonly LaunchedProcess[],
     fds: ReceivedFds,
   ): void {
-    using undo = new DisposableStack();
-    const minderOf = (phase: ActivePhase) => undo.use(fds.take(phaseFd(phase, "minder")));
-    const { pid, record } = launched.find((it) => it.phase === phase) ?? {};
-    if (pid === undefined) throw new Error(`message.launched: no process of phase ${phase}`);
-    const process = undo.use(fds.take(phaseFd(phase, "process")));
-    const minder = minderOf(phase);
-    const postStop = phase === "running" && app.postStop ? minderOf("post-stop") : undefined;
-    undo.move();
+    const { pid, process, record, minder, postStop } = takeLaunched(app, phase, launched, fds);
     const begun = (pid: number) => this.#pod.started(app, pid, undefined);
     if (postStop) this.#postStops.set(app.name, this.#follow(postStop, undefined, begun));
     this.#changes.started(app.name, phase, this.#follow(minder, { pid, process }, begun));
@@ -368,14 +334,14 @@ export class AddedApps implements SupervisedApps, Disposable {
   /** rkt stops each app before it removes it, and takes no other answer than that it has ended. */
   #stop(app: string, connection: Connection): void {
     const phase = this.#changes.phaseOf(app);
-    if (phase === undefined || phase === "ended") return void connection.reply({ ok: {} });
+    if (phase === undefined || phase === "ended") return void connection.reply();
     this.#await(app, "stop", connection);
     this.#ask(app);
   }
 
   /** An app that the pod does not have was added only in part, if at all. */
   #remove(app: string, connection: Connection): void {
-    if (this.#reserved.has(app)) throw new Error(`${field(app)}: it is being added`);
+    if (this.#reserved.has(app)) throw new Error(`${nameOf(app)}: it is being added`);
     const phase = this.#changes.phaseOf(app);
     if (phase === undefined || phase === "ended") {
       return replyWith(this.#removeEnded(app), connection);
@@ -396,8 +362,8 @@ export class AddedApps implements SupervisedApps, Disposable {
   }
 
   /**
-   * Does what a client has asked for, now that an app has ended. It may be started again by now, by
-   * somebody who has waited for that, too.
+   * Does what a client has asked for, now that an app has ended. Another client that has waited may
+   * have started it again.
    */
   #answer(app: string, to: Waiter["to"], connection: Connection): void {
     try {
@@ -427,7 +393,7 @@ export class AddedApps implements SupervisedApps, Disposable {
     try {
       return act();
     } catch (error) {
-      this.#pod.debug(`${field(app)}: ${describeError(error)}`);
+      this.#pod.debug(`${nameOf(app)}: ${describeError(error)}`);
       return undefined;
     }
   }
@@ -443,10 +409,6 @@ function replyWith(left: Fd | undefined, connection: Connection): void {
   if (isSent) left?.[Symbol.dispose]();
 }
 
-function letGo({ mounts, root, cgroups }: HeldApp): void {
-  for (const fd of [mounts, root, ...cgroups]) fd[Symbol.dispose]();
-}
-
-function field(app: string): string {
+function nameOf(app: string): string {
   return `app ${quoteText(app)}`;
 }

@@ -13,8 +13,9 @@ import { killAppProcesses } from "../process/kill_apps.ts";
 import { removeSyslogSocket } from "../rootfs/syslog_sockets.ts";
 import { appRootfs } from "../stage1/pod_directory.ts";
 import { describeProcess } from "../stage1/processes_file.ts";
-import type { ChangingPod, HeldApp } from "./added_apps.ts";
+import type { ChangingPod } from "./added_apps.ts";
 import type { CreatedPod } from "./create_pod.ts";
+import type { HeldApp } from "./held_app.ts";
 import type { PodNamespaces } from "./namespaces.ts";
 import type { PodRecords } from "./pod_records.ts";
 
