@@ -19,26 +19,22 @@ import {
   type SocketMessage,
 } from "../linux/message_socket.ts";
 import { POLLIN, POLLOUT, waitForEvents } from "../linux/poll.ts";
-import { describeError } from "../stage1/entrypoint.ts";
 import { POD_PATHS } from "../stage1/pod_directory.ts";
-import { decodeMessage, encodeMessage, type NamedFd, type Received } from "./envelope.ts";
 import {
-  type ClientMessage,
-  Done,
-  Failure,
-  LONGEST_LINE,
-  LONGEST_MESSAGE,
-  MOST_FDS,
-} from "./messages.ts";
+  decodeMessage,
+  encodeMessage,
+  errorLine,
+  type NamedFd,
+  type Received,
+} from "./envelope.ts";
+import { type ClientMessage, Done, Failure, MESSAGE_LIMITS } from "./messages.ts";
 
-/** How many milliseconds the supervisor may take to let a client in, and to take a message. */
+/** How many milliseconds the supervisor may take to let a client in, or to take a message. */
 const PATIENCE = 30_000;
 
 const NO_ANSWER = "the pod's supervisor does not answer";
 
-const LIMITS = { bytes: LONGEST_MESSAGE, fds: MOST_FDS };
-
-/** What the supervisor has answered in the place of what was asked for. */
+/** The error that the supervisor has answered with, in its words. */
 export class RequestError extends Error {
   override readonly name = "RequestError";
 }
@@ -53,8 +49,8 @@ export class ControlClient implements Disposable {
   /**
    * Connects to the supervisor.
    *
-   * @param patience How many milliseconds the supervisor may take to let a client in, and to take
-   * a message. How long an answer takes is another matter.
+   * @param patience How many milliseconds the supervisor may take to let a client in, or to take a
+   * message. An answer may take longer.
    * @throws {Error} when there is none, or it lets nobody in.
    */
   constructor(patience = PATIENCE) {
@@ -72,7 +68,7 @@ export class ControlClient implements Disposable {
    *
    * @throws {SyscallError} when the kernel refuses to tell.
    */
-  supervisor(): number {
+  supervisorPid(): number {
     return peerProcess(this.#socket);
   }
 
@@ -122,9 +118,8 @@ export class ControlClient implements Disposable {
    */
   sendFailure(error: unknown): void {
     if (error instanceof RequestError) return;
-    const failed = describeError(error).slice(0, LONGEST_LINE);
     try {
-      this.ask({ failed }, Done, [], this.#patience);
+      this.ask({ failed: errorLine(error) }, Done, [], this.#patience);
     } catch {
       // The answer is the failure once more. A supervisor that gives none sees this process end.
     }
@@ -158,7 +153,7 @@ export class ControlClient implements Disposable {
    * @throws {Error} when the supervisor has gone, or says something else.
    */
   receiveIfThere<S extends z.ZodMiniType>(schema: Schema<S>): Received<z.infer<S>> | undefined {
-    const received = receiveMessage(this.#socket, LIMITS);
+    const received = receiveMessage(this.#socket, MESSAGE_LIMITS);
     if (received === undefined) return undefined;
     if (received === "end") throw new Error("the pod has ended");
     if (received === "too much") throw new Error("an answer with more than can be taken");

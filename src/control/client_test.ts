@@ -47,7 +47,7 @@ Deno.test("a client says what it wants, and takes the answer that it expects", (
     assertEquals(client.receiveIfThere(Listed), undefined);
     sendMessage(supervisor, encodeText('{"ok":{"endpoints":["tty-in"]}}'));
     assertEquals(client.receive(Listed).message, { ok: { endpoints: ["tty-in"] } });
-    assertEquals(client.supervisor(), Deno.pid);
+    assertEquals(client.supervisorPid(), Deno.pid);
   }));
 
 Deno.test("an answer that is none is an error in one line, and its descriptors are closed", () =>

@@ -16,11 +16,17 @@ import {
 } from "../linux/message_socket.ts";
 import { describeError } from "../stage1/entrypoint.ts";
 import type { Debug } from "../stage1/log.ts";
-import { decodeMessage, encodeMessage, type NamedFd, type ReceivedFds } from "./envelope.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  errorLine,
+  type NamedFd,
+  type ReceivedFds,
+} from "./envelope.ts";
 import {
   CLIENT_PATIENCE,
-  LONGEST_LINE,
   LONGEST_MESSAGE,
+  MESSAGE_LIMITS,
   MOST_FDS,
   type ServerMessage,
 } from "./messages.ts";
@@ -75,8 +81,6 @@ export interface Connection {
 /** What is said of a message that cannot be taken. */
 const TOO_MUCH =
   `message: longer than ${LONGEST_MESSAGE} bytes, or more than ${MOST_FDS} descriptors`;
-
-const LIMITS = { bytes: LONGEST_MESSAGE, fds: MOST_FDS };
 
 /** A message that a connection waits for. */
 interface Expectation {
@@ -140,7 +144,7 @@ export class ServedConnection implements Connection {
   }
 
   fail(why: unknown): void {
-    const error = describeError(why).slice(0, LONGEST_LINE);
+    const error = errorLine(why);
     if (!this.#isOver) this.onFailure?.(error);
     this.reply({ error });
   }
@@ -158,7 +162,7 @@ export class ServedConnection implements Connection {
   /** Takes the message that has come, or the end. */
   onReadable(): void {
     if (this.#isOver) return;
-    const received = receiveMessage(this.#socket, LIMITS);
+    const received = receiveMessage(this.#socket, MESSAGE_LIMITS);
     if (received === "end") return this.#abort();
     if (received === "too much") return this.#abort(TOO_MUCH);
     if (received !== undefined) this.#take(received);

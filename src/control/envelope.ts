@@ -11,6 +11,8 @@ import type { Bytes } from "../linux/bytes.ts";
 import type { Fd } from "../linux/fd.ts";
 import { closeAll } from "../linux/message_socket.ts";
 import { decodeText, encodeText } from "../linux/text.ts";
+import { describeError } from "../stage1/entrypoint.ts";
+import { LONGEST_LINE } from "./messages.ts";
 
 /** A descriptor to be sent, behind its name. Several may have one name. */
 export type NamedFd = readonly [name: string, fd: Fd];
@@ -61,6 +63,11 @@ export class ReceivedFds implements Disposable {
 /** Writes a message that names the descriptors which come with it. */
 export function encodeMessage(message: object, names: readonly string[]): Bytes {
   return encodeText(JSON.stringify(names.length > 0 ? { ...message, fds: names } : message));
+}
+
+/** Returns the line that tells the other side of an error, as much of it as fits into a message. */
+export function errorLine(error: unknown): string {
+  return describeError(error).slice(0, LONGEST_LINE);
 }
 
 /**

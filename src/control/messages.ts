@@ -35,6 +35,9 @@ export const LONGEST_LINE = 4096;
 /** The most descriptors that come with a message. */
 export const MOST_FDS = 64;
 
+/** How much either side takes at once. */
+export const MESSAGE_LIMITS = { bytes: LONGEST_MESSAGE, fds: MOST_FDS };
+
 /** How many clients there may be at a time. */
 export const MOST_CONNECTIONS = 64;
 
@@ -85,10 +88,10 @@ export const APP_FDS = {
   syslog: "syslog",
 } as const;
 
-/** The processes of an app, by when they run. */
-export const PHASES = ["pre-start", "running", "post-stop"] as const;
+/** The phases of an app in which it has a process. */
+const PHASES = ["pre-start", "running", "post-stop"] as const;
 
-/** A process of an app. */
+/** The phase of an app whose process is launched. */
 export type LaunchPhase = typeof PHASES[number];
 
 /**
@@ -117,7 +120,7 @@ export const TerminalSize = schema(() =>
 );
 export type TerminalSize = Checked<typeof TerminalSize>;
 
-/** What a client asks for, by the message that opens its connection. */
+/** The message that opens a connection: what a client asks for. */
 export const Request = schema(() =>
   z.discriminatedUnion("do", [
     z.strictObject({ do: z.literal("add"), app: ACName() }),

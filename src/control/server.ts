@@ -22,7 +22,7 @@ import { MOST_CONNECTIONS, Request, type RequestTo } from "./messages.ts";
 /** Only root may connect. */
 const MODE = 0o600;
 
-/** How many clients are let in at once, so that the pod does not wait for a flood of them. */
+/** How many clients are let in at once, so that a flood of them does not hold the pod up. */
 const BATCH = 16;
 
 /** How many milliseconds no client is let in when there is no descriptor left. */
@@ -48,7 +48,7 @@ export function listenForClients(): Fd {
   return listenForConnections(POD_PATHS.control, MODE, MOST_CONNECTIONS);
 }
 
-/** Who asks for what rkt tells nobody the outcome of, and how the line begins that does. */
+/** The requests whose failure rkt tells nobody of, and how the line begins that tells it. */
 const TOLD: Partial<Record<Request["do"], string>> = { add: APP_ADD.name, start: APP_START.name };
 
 /** The clients of a pod's supervisor. Nothing that one of them does is an error of the pod. */
@@ -65,8 +65,8 @@ export class ControlServer {
 
   /**
    * @param listener The socket of {@linkcode listenForClients}.
-   * @param tell Tells whoever reads what the supervisor says, why no app was added or started: rkt
-   * shows what its entrypoints say only with `--debug`.
+   * @param tell Writes a line of the supervisor's, which says why an app was not added or started:
+   * what the entrypoint says, rkt shows only with `--debug`.
    * @param now Tells the time in milliseconds.
    */
   constructor(

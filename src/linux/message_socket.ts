@@ -35,7 +35,7 @@ const CMSGHDR_SIZE = 16;
 const CMSGHDR_LEVEL = 8;
 const CMSGHDR_TYPE = 12;
 
-/** Room for nothing: the kernel throws away what is received with it. */
+/** Room for nothing: of a message that is received so, the kernel throws all away. */
 const NOTHING: MessageLimits = { bytes: 0, fds: 0 };
 
 /** The most messages that are thrown away: so many do not fit into a socket. */
@@ -68,7 +68,7 @@ export interface MessageLimits {
  * @throws {RangeError} when the path is too long.
  */
 export function listenForConnections(path: string, mode: number, backlog: number): Fd {
-  return prepared(O_NONBLOCK, (socket) => {
+  return openSocket(O_NONBLOCK, (socket) => {
     bindSocket(socket, path, mode);
     syscall("listen", socket.number, backlog);
   });
@@ -93,8 +93,8 @@ export function acceptConnection(listener: Fd): Fd | undefined {
  * @throws {RangeError} when the path is too long.
  */
 export function connectToListener(path: string, patience: number): Fd {
-  return prepared(0, (socket) => {
-    // The kernel takes no time for any time.
+  return openSocket(0, (socket) => {
+    // To the kernel, 0 means to wait for ever.
     const time = timeval(Math.max(1, Math.ceil(patience)));
     syscall("setsockopt", socket.number, SOL_SOCKET, SO_SNDTIMEO, time, time.length);
     connectSocket(socket, path);
@@ -185,8 +185,10 @@ export function receiveMessage(
 }
 
 /**
- * Closes a connection. What the other side has been sent stays there for it to be taken, which it
- * would not if something that it sent were left here.
+ * Closes a connection so that the other side can still take what it was sent. The kernel would
+ * throw that away if something that the other side has sent were left here: so it is taken first.
+ *
+ * @throws {SyscallError} when the descriptor is no socket.
  */
 export function closeConnection(connection: Fd): void {
   syscall("shutdown", connection.number, SHUT_RD);
@@ -250,6 +252,7 @@ function timeval(milliseconds: number): Bytes {
   return asBytes(new BigUint64Array([BigInt(seconds), BigInt(rest * 1000)]));
 }
 
+/** Returns `undefined` where a call would have to wait, or was interrupted. */
 function unlessWaiting<T>(act: () => T): T | undefined {
   try {
     return act();
@@ -259,7 +262,8 @@ function unlessWaiting<T>(act: () => T): T | undefined {
   }
 }
 
-function prepared(flags: number, prepare: (socket: Fd) => void): Fd {
+/** Opens a socket, and closes it again if it cannot be prepared. */
+function openSocket(flags: number, prepare: (socket: Fd) => void): Fd {
   const socket = new Fd(syscall("socket", AF_UNIX, SOCK_SEQPACKET | O_CLOEXEC | flags, 0));
   try {
     prepare(socket);

@@ -85,7 +85,7 @@ function prepareToLaunch(name: string, client: ControlClient, debug: Debug): Ord
   const plan = planStartOf(name);
   clearInherited();
   selfConfine(APP_START.name, debug);
-  const supervisor = findSupervisor(client.supervisor());
+  const supervisor = findSupervisor(client.supervisorPid());
   if (supervisor === undefined) throw new Error("the pod has ended");
   for (const line of tryOomScore(plan.isolators.oomScore, debug)) warn(APP_START.name, line);
   const user = { credentials: loadCredentials(name), environment: loadEnvironment(name) };

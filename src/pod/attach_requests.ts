@@ -11,10 +11,10 @@ import type { Handlers } from "../control/server.ts";
 import type { Streams } from "../stream/streams.ts";
 
 /** What the handlers need of the apps' streams. */
-type AttachedStreams = Pick<Streams, "attach" | "endpoints">;
+type AttachableStreams = Pick<Streams, "attach" | "endpoints">;
 
 /** Returns the handlers of the requests that `attach` makes. */
-export function attachHandlers(streams: AttachedStreams): Pick<Handlers, "attach" | "list"> {
+export function attachHandlers(streams: AttachableStreams): Pick<Handlers, "attach" | "list"> {
   const attached = new Set<Connection>();
   return {
     list: ({ app }, connection) => connection.reply({ ok: { endpoints: streams.endpoints(app) } }),
@@ -30,7 +30,7 @@ export function attachHandlers(streams: AttachedStreams): Pick<Handlers, "attach
 
 /** @param gone Called when the client is attached no more. */
 function attach(
-  streams: AttachedStreams,
+  streams: AttachableStreams,
   { app, ...request }: RequestTo<"attach">,
   connection: Connection,
   gone: () => void,

@@ -65,13 +65,13 @@ export interface Minding {
 const SUPERVISORS_NAMESPACES = (["mnt", "net", "uts", "ipc", "cgroup"] as const)
   .reduce((flags, kind) => flags | NAMESPACE_FLAGS[kind], 0);
 
-/** How long the process may take to execute its program, in seconds. Who prepares it ends then. */
+/** How many seconds the process may take to execute its program. Who prepares it ends then. */
 const PREPARER_SECONDS = 2;
 
-/** How long the minder may take to tell of it, in milliseconds: its cgroup may be frozen. */
+/** How many milliseconds the minder may take to tell of it: its cgroup may be frozen. */
 const PATIENCE = 5000;
 
-/** How long a process that failed may take to end, in milliseconds. */
+/** How many milliseconds a process that failed may take to end, or its minder. */
 const END_PATIENCE = 1000;
 
 /** Where the minder has its two messages: behind the id, which the kernel writes, the status. */
