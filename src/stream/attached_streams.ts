@@ -85,24 +85,12 @@ export class AttachedStreams implements Disposable {
     // A terminal has one socket for both ways.
     const sockets = new Set([...(input ? [input] : []), ...stdout, ...stderr]);
     for (const socket of sockets) this.#opened.use(socket);
-    const warn = (line: string) => {
-      this.#hasFailed = true;
-      this.say(line);
-    };
-    const mux = this.#opened.use(new OutputMux(STDOUT, warn, "end"));
-    const isSame = statFd(STDOUT).identity === statFd(STDERR).identity;
-    const errors = isSame ? mux : this.#opened.use(new OutputMux(STDERR, warn, "end"));
-    this.#muxes = { stdout: mux, stderr: errors };
-    this.#messages = errors.addQueue();
-    const add = (socket: Fd, mux: OutputMux) =>
-      this.#outputs.add({ socket, mux, queue: mux.addQueue() });
-    for (const socket of stdout) add(socket, mux);
-    for (const socket of stderr) add(socket, errors);
+    this.#muxes = this.#openMuxes();
+    this.#messages = this.#muxes.stderr.addQueue();
+    for (const socket of stdout) this.#addOutput(socket, this.#muxes.stdout);
+    for (const socket of stderr) this.#addOutput(socket, this.#muxes.stderr);
     this.#isTyped = input !== undefined && isTerminal(STDIN);
-    if (this.#isTyped && isForTerminal) {
-      const isShared = ![STDOUT, STDERR].every(isTerminal);
-      this.#rawMode = this.#opened.use(new RawMode(STDIN, isShared));
-    }
+    if (this.#isTyped && isForTerminal) this.#rawMode = this.#opened.use(makeRaw());
     this.#socket = input;
     if (input) this.#input = this.#opened.use(openSharedInput(STDIN));
     undo.move();
@@ -182,6 +170,22 @@ export class AttachedStreams implements Disposable {
     this.#opened.dispose();
   }
 
+  /** Where both of the caller's streams lead to one file, one mux keeps the order. */
+  #openMuxes(): Record<"stdout" | "stderr", OutputMux> {
+    const warn = (line: string) => {
+      this.#hasFailed = true;
+      this.say(line);
+    };
+    const open = (fd: number) => this.#opened.use(new OutputMux(fd, warn, "end"));
+    const stdout = open(STDOUT);
+    const isSame = statFd(STDOUT).identity === statFd(STDERR).identity;
+    return { stdout, stderr: isSame ? stdout : open(STDERR) };
+  }
+
+  #addOutput(socket: Fd, mux: OutputMux): void {
+    this.#outputs.add({ socket, mux, queue: mux.addQueue() });
+  }
+
   #ofInput(): PollEvents[] {
     if (!this.#input || !this.#socket || this.#inputState === "ended") return [];
     const isWaiting = this.#rest.length > 0;
@@ -245,6 +249,12 @@ export class AttachedStreams implements Disposable {
     output.queue.put(bytes);
     if (bytes.length === 0) this.#outputs.delete(output);
   }
+}
+
+/** Makes the caller's terminal raw, in which the next program of a pipeline may write as well. */
+function makeRaw(): RawMode {
+  const isShared = ![STDOUT, STDERR].every(isTerminal);
+  return new RawMode(STDIN, isShared);
 }
 
 /** A supervisor that has gone has left what it has sent. */
