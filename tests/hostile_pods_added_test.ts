@@ -7,7 +7,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertCode, assertQuiet, assertRefused } from "./expect.ts";
 import { eventually } from "./host.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
-import { type Stance, withCapability } from "./hostile_pods/stances.ts";
+import { withCapability, withPrivateUsers } from "./hostile_pods/stances.ts";
 import { readMounts } from "./procfs.ts";
 import { Sandbox } from "./sandboxes.ts";
 import { scenario, type Stage } from "./scenario.ts";
@@ -84,11 +84,7 @@ for (const plant of PLANTS) {
 }
 
 const MAY_TRACE = withCapability("CAP_SYS_PTRACE");
-const MAY_TRACE_OWN: Stance = {
-  ...MAY_TRACE,
-  what: "with CAP_SYS_PTRACE and private users",
-  privateUsers: "200000:65536",
-};
+const MAY_TRACE_OWN = withPrivateUsers(MAY_TRACE);
 
 /** What the attacker does in the pod's own root, to which pid 1 leads. */
 const SPOILS = [

@@ -15,6 +15,7 @@ import {
   type Stance,
   WITH_PRIVATE_USERS,
   withCapability,
+  withPrivateUsers,
 } from "./hostile_pods/stances.ts";
 import { startUp } from "./pod_processes.ts";
 import { childrenOf, isAlive } from "./procfs.ts";
@@ -22,12 +23,7 @@ import { scenario, type Stage } from "./scenario.ts";
 import type { App, Pod, Program } from "./stage0.ts";
 
 const MAY_TRACE = withCapability("CAP_SYS_PTRACE");
-const MAY_TRACE_OWN: Stance = {
-  ...WITH_PRIVATE_USERS,
-  ...MAY_TRACE,
-  what: "with CAP_SYS_PTRACE and private users",
-  privateUsers: "200000:65536",
-};
+const MAY_TRACE_OWN = withPrivateUsers(MAY_TRACE);
 
 /** Composes a pod whose first app is the attacker; the others have the same stance. */
 async function compose(

@@ -15,6 +15,7 @@ import {
   type Stance,
   WITH_PRIVATE_USERS,
   withCapability,
+  withPrivateUsers,
 } from "./hostile_pods/stances.ts";
 import { mindersOf } from "./pod_processes.ts";
 import { isAlive, readProcesses } from "./procfs.ts";
@@ -22,11 +23,7 @@ import { scenario, type Stage } from "./scenario.ts";
 import type { App, Pod, Program } from "./stage0.ts";
 
 const MAY_TRACE = withCapability("CAP_SYS_PTRACE");
-const MAY_TRACE_OWN: Stance = {
-  ...MAY_TRACE,
-  what: "with CAP_SYS_PTRACE and private users",
-  privateUsers: "200000:65536",
-};
+const MAY_TRACE_OWN = withPrivateUsers(MAY_TRACE);
 
 /** A sandbox in which an attacker runs. */
 interface Attacked extends AsyncDisposable {

@@ -35,12 +35,14 @@ export const AS_USER: Stance = {
   app: { user: "1000", group: "1000" },
 };
 
+const PRIVATE_USERS = "200000:65536";
+
 /** Root in a pod with users of its own. */
 export const WITH_PRIVATE_USERS: Stance = {
   what: "with private users",
   flavor: "isolated",
   app: {},
-  privateUsers: "200000:65536",
+  privateUsers: PRIVATE_USERS,
 };
 
 /** Returns the stance of root with one capability beside the default ones. */
@@ -50,6 +52,11 @@ export function withCapability(name: string): Stance {
     flavor: "isolated",
     app: { isolators: retaining(...DEFAULT_SET, name) },
   };
+}
+
+/** Returns a stance in a pod with users of its own. */
+export function withPrivateUsers(stance: Stance): Stance {
+  return { ...stance, what: `${stance.what} and private users`, privateUsers: PRIVATE_USERS };
 }
 
 /** Returns the isolator that leaves an app these capabilities alone. */
