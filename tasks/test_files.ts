@@ -42,9 +42,6 @@ export const MACHINES: readonly string[] = [
 
 /** The files that look at what others change: they run last, and one after the other. */
 export const ALONE: readonly string[] = [
-  // They find the minders of a pod by its cgroup, which may be that of other pods' too.
-  "app_start_test.ts",
-  "hostile_pods_start_test.ts",
   // It compares two listings of the host's cgroups, where pods may have theirs.
   "mounts_test.ts",
 ];

@@ -1,7 +1,7 @@
 /** Tests of apps that are started, stopped and started again while their pod goes on. */
 
-import { assertEquals, assertNotEquals } from "@std/assert";
-import { assertQuiet, assertRefused } from "./expect.ts";
+import { assertEquals } from "@std/assert";
+import { assertQuiet } from "./expect.ts";
 import { eventually, sleep } from "./host.ts";
 import { isAlive } from "./procfs.ts";
 import { Sandbox, STAY } from "./sandboxes.ts";
@@ -116,63 +116,6 @@ scenario(
     await sandbox.close();
   },
 );
-
-scenario(
-  "handlers run before an app each time it begins, and after each time it ends",
-  { flavor: "either" },
-  async (stage) => {
-    await using sandbox = await Sandbox.open(stage);
-    const handler = (name: string) => ({ name, exec: ["/bin/sh", "-c", `echo ${name} >>/events`] });
-    const app = { eventHandlers: ["pre-start", "post-stop"].map(handler) };
-    const text = "echo app >>/events; cat /events; exit 0";
-    await sandbox.launch("app", text, { app });
-    await sandbox.ends("app");
-    await sandbox.start("app");
-    await sandbox.ends("app");
-    await sandbox.prints("app", "pre-start\napp\npost-stop\npre-start\napp\n");
-    await sandbox.stop("app");
-    // The last handler has ended before it could be looked at, which is nothing to tell of.
-    assertEquals(sandbox.run.stderr.match(/^run: .*/gm), null);
-    await sandbox.close();
-  },
-);
-
-scenario(
-  "an app whose pre-start handler fails is not begun",
-  { flavor: "either" },
-  async (stage) => {
-    await using sandbox = await Sandbox.open(stage);
-    const eventHandlers = [{ name: "pre-start", exec: ["/bin/sh", "-c", "exit 8"] }];
-    assertQuiet(await sandbox.add("app", "echo begun", { app: { eventHandlers } }));
-    assertNotEquals((await sandbox.pod.apps.start("app")).code, 0);
-    assertEquals(sandbox.log("app").includes("begun"), false);
-    assertEquals(sandbox.run.ended, false);
-    await sandbox.remove("app");
-    await sandbox.close();
-  },
-);
-
-scenario("a program that is missing is told, and the pod goes on", {
-  flavor: "either",
-}, async (stage) => {
-  await using sandbox = await Sandbox.open(stage);
-  await sandbox.launch("other", STAY);
-  assertQuiet(await sandbox.add("app", "", { app: { exec: ["/bin/missing"] } }));
-  for (let i = 0; i < 2; i++) {
-    assertRefused(await sandbox.pod.apps.start("app"), "app-start", /\/bin\/missing/);
-  }
-  assertEquals(sandbox.pod.apps.status("other"), { state: "running" });
-  await sandbox.remove("app");
-  await sandbox.close();
-});
-
-scenario("an app that nobody has added is not started", { flavor: "either" }, async (stage) => {
-  await using sandbox = await Sandbox.open(stage);
-  const args = ["--debug=false", "--app=nobody"];
-  const result = await sandbox.pod.startCrossing("app/start", args).result;
-  assertRefused(result, "app-start", /nobody/);
-  await sandbox.close();
-});
 
 scenario(
   "an app that is started while it ends runs again, and has no status until it ends",

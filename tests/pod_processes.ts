@@ -41,22 +41,21 @@ export function sharedNamespaces(one: number | "self", other: number | "self"): 
 }
 
 /**
- * Lists the minders of a pod, which are in its supervisor's cgroups. Where those are not the pod's
- * own, so are the minders of other pods.
+ * Lists the minders of a pod, which are in its supervisor's mount namespace. Files of tests have
+ * one each, so pods of other files have no part in that.
  */
 export function mindersOf({ pid }: Program): number[] {
-  const cgroup = Deno.readTextFileSync(`/proc/${pid}/cgroup`);
-  return readProcesses().map((it) => it.pid).filter((minder) =>
-    fileOf(minder, "comm") === "volo-minder\n" && fileOf(minder, "cgroup") === cgroup
-  );
+  const mounts = Deno.readLinkSync(`/proc/${pid}/ns/mnt`);
+  return readProcesses().map((it) => it.pid).filter((minder) => isMinderIn(mounts, minder));
 }
 
-/** Reads a file of a process's in /proc. Processes of others may come and go meanwhile. */
-function fileOf(pid: number, name: string): string | undefined {
+/** Processes of others may come and go meanwhile. */
+function isMinderIn(mounts: string, pid: number): boolean {
   try {
-    return Deno.readTextFileSync(`/proc/${pid}/${name}`);
+    return Deno.readTextFileSync(`/proc/${pid}/comm`) === "volo-minder\n" &&
+      Deno.readLinkSync(`/proc/${pid}/ns/mnt`) === mounts;
   } catch {
-    return undefined;
+    return false;
   }
 }
 
