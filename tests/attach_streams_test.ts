@@ -103,3 +103,42 @@ for (
     },
   );
 }
+
+scenario(
+  "what the caller ignores ends no client, and one that was stopped goes on",
+  { flavor: "isolated" },
+  async (stage) => {
+    await using made = await startAttachable(stage, ECHO);
+    const ignoredSignals = ["HUP", "INT", "TERM"];
+    const client = made.pod.apps.attach("app", { keepsStdin: true, ignoredSignals });
+    await client.write("one\n");
+    await client.prints("got one");
+    for (
+      const signal of ["SIGHUP", "SIGINT", "SIGTERM", "SIGWINCH", "SIGTSTP", "SIGCONT"] as const
+    ) {
+      client.kill(signal);
+    }
+    await client.write("two\n");
+    await client.prints("got two");
+    client.kill("SIGUSR1");
+    assertEquals((await client.result).signal, "SIGUSR1");
+    assertEquals([made.run.ended, logOf(made.pod).includes("end")], [false, false]);
+    await made.pod.stop();
+  },
+);
+
+scenario(
+  "a client whose stderr takes nothing ends when there is something to write, and says so by its status",
+  { flavor: "isolated", needs: [BASH] },
+  async (stage) => {
+    await using made = await startAttachable(stage, ECHO);
+    for (const to of ["2>/dev/full", ">/dev/full 2>&1"]) {
+      const client = made.pod.apps.attach("app", { keepsStdin: true, host: redirected(to) });
+      await client.write("one\n");
+      const { code, stderr } = await client.result;
+      assertEquals([code, stderr], [254, ""]);
+    }
+    assertEquals([made.run.ended, logOf(made.pod).includes("end")], [false, false]);
+    await made.pod.stop();
+  },
+);
