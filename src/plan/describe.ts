@@ -29,7 +29,7 @@ import type { NotificationPlan } from "./notification.ts";
 import type { PodPlan, SingleAppPlan, SupervisedPlan } from "./pod.ts";
 import { STANDARD_DEVICES } from "./rootfs/devices.ts";
 import type { EventProgram } from "./start.ts";
-import { STREAMS, type StreamTarget } from "./stdio.ts";
+import type { StreamTarget } from "./stdio.ts";
 import { type StopPlan, USUAL_STOP } from "./stop.ts";
 
 /**
@@ -273,18 +273,23 @@ function describeProcess(app: AppPlan): string[] {
 }
 
 function describeStdio({ stdio, log, name, terminalType }: AppPlan): string[] {
+  const logs = log ? describeTargets(log, name) : "nothing";
   const words: Readonly<Record<StreamTarget, string>> = {
     null: "/dev/null",
     caller: "the caller's",
     relay: "a pipe that passes on the caller's",
     console: "a terminal of its own, shown in the caller's",
-    tty: "a terminal of its own, for `rkt attach`, and the log",
-    "shared-tty": "a terminal of its own, shown in the caller's and for `rkt attach`, and the log",
-    stream: "a pipe for `rkt attach`, and to the log",
-    log: `a pipe to ${log && describeTargets(log, name)} and to the caller`,
+    tty: `a terminal of its own, for \`rkt attach\` and to ${logs}`,
+    "shared-tty": `a terminal of its own, shown in the caller's, for \`rkt attach\` and to ${logs}`,
+    stream: `a pipe for \`rkt attach\` and to ${logs}`,
+    log: `a pipe to ${logs} and to the caller`,
   };
+  // What an app reads is in no log, unless its terminal shows it.
+  const input = stdio.stdin === "stream" ? "a pipe for `rkt attach`" : words[stdio.stdin];
   return [
-    ...STREAMS.map((stream) => `${stream}: ${words[stdio[stream]]}`),
+    `stdin: ${input}`,
+    `stdout: ${words[stdio.stdout]}`,
+    `stderr: ${words[stdio.stderr]}`,
     ...(log?.to.includes("file")
       ? [`log: ${log.format}, files: ${log.files}, each up to ${log.size} bytes`]
       : []),

@@ -101,6 +101,30 @@ Deno.test("a pod of one app joins its cgroups before it gives up what it may do"
   ]);
 });
 
+Deno.test("what is attached to is told, and in which log it is", () => {
+  const { manifest, apps } = composePod({});
+  const server = apps[0]!;
+  const streams = (modes: Record<string, string>, more: typeof server.runtime.annotations = []) => {
+    const ofStreams = Object.entries(modes)
+      .map(([stream, value]) => ({ name: `coreos.com/rkt/stage2/${stream}`, value }));
+    const runtime = { ...server.runtime, annotations: [...ofStreams, ...more] };
+    const pod = { manifest, apps: [{ ...server, runtime }] };
+    return describePlan(planPod(pod, { ...ARGUMENTS, net: "none" }, "isolated", FACTS))
+      .map((line) => line.trim()).filter((line) => /^std(in|out|err): /.test(line));
+  };
+  assertEquals(streams({ stdin: "stream", stdout: "stream", stderr: "null" }), [
+    "stdin: a pipe for `rkt attach`",
+    "stdout: a pipe for `rkt attach` and to log/server.log",
+    "stderr: /dev/null",
+  ]);
+  const terminal = "a terminal of its own, for `rkt attach` and to the host's journal";
+  const toJournal = [{ name: "stage1-volo/log-to", value: "journald" }];
+  assertEquals(
+    streams({ stdin: "tty", stdout: "tty", stderr: "tty" }, toJournal),
+    ["stdin", "stdout", "stderr"].map((stream) => `${stream}: ${terminal}`),
+  );
+});
+
 Deno.test("masks keep their order, and have few lines", () => {
   const lines = inWords({}, "isolated");
   const masks = lines.filter((line) =>
