@@ -14,6 +14,7 @@ import { type Pty, setWindowSize, type WindowSize } from "../linux/terminal.ts";
 import { describeMissing, endpointsOf } from "../plan/endpoints.ts";
 import type { StdioPlan } from "../plan/stdio.ts";
 import type { Endpoint } from "../stage1/arguments.ts";
+import { withContext } from "../stage1/context.ts";
 import { AppInput } from "./app_input.ts";
 import { ClientSocket, type SocketWays } from "./client_socket.ts";
 import type { LogFeed } from "./log_feed.ts";
@@ -161,8 +162,8 @@ export class AttachableApp implements Disposable {
   /**
    * Attaches a client.
    *
-   * @throws {Error} when the app does not run, or has no such endpoints, or its input has ended.
-   * @throws {SyscallError} when there is no descriptor left.
+   * @throws {Error} when the app does not run, or has no such endpoints, or its input has ended, or
+   * there is no descriptor left.
    */
   attach({ endpoints, size }: AttachRequest, listener: AttachListener): Attachment {
     this.#checkRunning();
@@ -172,7 +173,10 @@ export class AttachableApp implements Disposable {
       throw new Error(describeMissing(this.#name, this.#stdio, missing));
     }
     if (endpoints.includes("stdin") && this.#input?.hasEnded) throw this.#inputEnded();
-    const { ends, sockets } = openSockets(endpoints, (bytes) => listener.lost(bytes));
+    const { ends, sockets } = withContext(
+      `app "${this.#name}": no streams can be made for one more client`,
+      () => openSockets(endpoints, (bytes) => listener.lost(bytes)),
+    );
     const client: Client = { sockets, listener };
     this.#clients.add(client);
     if (size) this.#resize(size);

@@ -87,7 +87,9 @@ Deno.test("where descriptors are short, a client is refused, and has taken none"
     try {
       withDescriptorsBelow(limit, () => attach(app, ["stdin", "stdout", "stderr"])).detach();
     } catch (error) {
-      assert(failedWith(error, "EMFILE"), `${error}`);
+      const { message, cause } = error as Error;
+      assertEquals(message, 'app "web": no streams can be made for one more client');
+      assert(failedWith(cause, "EMFILE"), `${cause}`);
       assertEquals(openDescriptors(), before);
       failures++;
       continue;
