@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { assertRefused } from "./expect.ts";
+import { assertRefused, editJson } from "./expect.ts";
 import { must, type Result } from "./host.ts";
 import type { FileSpec } from "./images.ts";
 import { scenario, type SimplePod, type Stage } from "./scenario.ts";
@@ -242,3 +242,23 @@ async function replace(root: string, path: string, text: string, mode = 0o644): 
   await Deno.remove(root + path, { recursive: true }).catch(() => {});
   await Deno.writeTextFile(root + path, text, { mode });
 }
+
+scenario("an image gives itself no privileges where the operator refuses that", {
+  flavor: "isolated",
+}, async (stage) => {
+  const isolators = [
+    { name: "os/linux/capabilities-retain-set", value: { set: ["CAP_SYS_ADMIN"] } },
+    { name: "os/linux/seccomp-retain-set", value: { set: ["@appc.io/all"] } },
+  ];
+  await using pod = await stage.script("mount -o remount,rw /proc/sys && echo out", {
+    app: { isolators },
+  });
+  // rkt copies the image's `app` into the pod manifest.
+  await editJson(`${pod.dir}/appsinfo/app/manifest`, ({ app }) => {
+    app.isolators = isolators;
+  });
+  await editJson(`${pod.dir}/pod`, ({ apps: [app] }) => {
+    app.annotations = [{ name: "stage1-volo/image-privileges", value: "false" }];
+  });
+  assertRefused(await pod.run(), "run", /isolators\[0\]: the image itself asks for CAP_SYS_ADMIN/);
+});

@@ -46,6 +46,13 @@ export const ANNOTATION_RULES = {
     does: "has the pod begin without apps, and stay when its last app ends: apps come and go",
     unlessSaid: "false",
   },
+  "stage1-volo/image-privileges": {
+    of: "app",
+    values: "true or false",
+    does: "lets the app's image ask for groups, and for more privileges than an app has by default",
+    unlessSaid: "true",
+    operatorsAlone: true,
+  },
   "stage1-volo/stop-signal": {
     of: "app",
     values: "a signal's name or number: SIGQUIT, QUIT, 3 or SIGRTMIN+3; not SIGSTOP",

@@ -40,7 +40,7 @@ export const FIELD_RULES = {
   "pod: apps[].mounts": honoured("volumes at paths; `appVolume` goes before the pod's volumes"),
   "pod: apps[].annotations": honoured(
     "coreos.com/rkt/stage2/stdin, stdout, stderr; stage1-volo/log-format, log-size, log-files, log-to, " +
-      "stop-signal, stop-timeout; " +
+      "stop-signal, stop-timeout, image-privileges; " +
       "others are for readers",
   ),
   "pod: apps[].annotations, one app in the host's namespaces": ignored(
@@ -81,6 +81,9 @@ export const FIELD_RULES = {
   ),
   "image: annotations, the operator's alone": ignored(
     "how the host keeps an app's log, and for how long it waits, is not the image's to say",
+  ),
+  "image: groups, and isolators that ask for more than the default": refused(
+    "where the app's annotation stage1-volo/image-privileges is false",
   ),
   "annotation appc.io/executor/supports-systemd-notify": honoured(
     "of the app in the pod, or else of its image: `true` has the pod wait until the app tells that it is ready; " +

@@ -252,6 +252,20 @@ export const ROWS: Record<FieldName, Row> = {
   "image: annotations, the operator's alone": {
     told: { isolated: /^image ".*": annotations\[1\] \(stage1-volo\/log-size\): ignored: / },
   },
+  "image: groups, and isolators that ask for more than the default": {
+    refused: {
+      flavor: "isolated",
+      edit: async (pod, stage) => {
+        const set = ["CAP_SYS_ADMIN"];
+        const isolators = [{ name: "os/linux/capabilities-retain-set", value: { set } }];
+        await ofImage((image) => image.app.isolators = isolators)(pod, stage);
+        await ofPod(({ apps: [app] }) => {
+          app.app.isolators = isolators;
+          app.annotations = [{ name: "stage1-volo/image-privileges", value: "false" }];
+        })(pod, stage);
+      },
+    },
+  },
   "annotation appc.io/executor/supports-systemd-notify": {
     refused: {
       flavor: "isolated",

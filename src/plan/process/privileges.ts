@@ -44,7 +44,7 @@ export interface PrivilegePlan {
 }
 
 /** The spec's default set. */
-const DEFAULT_CAPABILITIES: readonly Capability[] = [
+export const DEFAULT_CAPABILITIES: readonly Capability[] = [
   "CAP_AUDIT_WRITE",
   "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
