@@ -89,6 +89,7 @@ Deno.test("a pod of one app joins its cgroups before it gives up what it may do"
     "  move run into it",
     "  memory.limit_in_bytes = 33554432",
     "  memory.memsw.limit_in_bytes = 33554432",
+    "  memory.kmem.tcp.limit_in_bytes = 33554432",
     "  memory.soft_limit_in_bytes = 33554432",
     "begin in /",
     "stdin: the caller's",

@@ -126,7 +126,9 @@ export const FIELD_RULES = {
   ),
   "os/linux/oom-score-adj": honoured("proc_pid_oom_score_adj(5)"),
   "os/linux/cpu-shares": honoured("in a cgroup of the pod's, as the next ones; v1, hybrid and v2"),
-  "resource/memory": honoured("`limit` with swap, `request` as what is reclaimed last"),
+  "resource/memory": honoured(
+    "`limit` with swap, and of TCP buffers (in cgroup v1 of these apart); `request` as what is reclaimed last",
+  ),
   "resource/cpu": honoured("`limit` as quota, `request` as weight"),
   "resource/block-bandwidth, resource/block-iops": honoured("on each disk, reading and writing"),
   "os/linux/cpu-shares, resource/*, isolated": honoured(

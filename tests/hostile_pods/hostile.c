@@ -18,6 +18,7 @@ static const struct {
     {"exchange_late", exchange_late},
     {"exchange_made", exchange_made},
     {"flood_syslog", flood_syslog},
+    {"hoard", hoard},
     {"leaderless", leaderless},
     {"linger", linger},
     {"let_in", let_in},

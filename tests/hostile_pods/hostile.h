@@ -20,6 +20,7 @@ int exchange(int argc, char **argv);
 int exchange_late(int argc, char **argv);
 int exchange_made(int argc, char **argv);
 int reach_from(int argc, char **argv);
+int hoard(int argc, char **argv);
 int hold_processes(int argc, char **argv);
 int flood_syslog(int argc, char **argv);
 int leaderless(int argc, char **argv);

@@ -143,7 +143,8 @@ function boundBy(
 
 /**
  * With a limit of memory alone, the app could move what exceeds it to swap, and go on. In version
- * 1, the limit of both must at no moment be less than that of memory.
+ * 1, the limit of both must at no moment be less than that of memory. What waits in TCP sockets is
+ * counted there only if it has a limit of its own.
  */
 function memorySetting(amount: Amount | undefined): ResourceSetting | undefined {
   if (amount === undefined) return undefined;
@@ -157,6 +158,7 @@ function memorySetting(amount: Amount | undefined): ResourceSetting | undefined 
     v1: [
       ...write("memory.limit_in_bytes", max),
       ...optional(write("memory.memsw.limit_in_bytes", max)),
+      ...optional(write("memory.kmem.tcp.limit_in_bytes", max)),
       ...write("memory.soft_limit_in_bytes", low),
     ],
     v2: [

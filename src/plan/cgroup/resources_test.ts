@@ -65,6 +65,7 @@ Deno.test("version 1: each controller has a cgroup below the caller's own", () =
   assertEquals(limits(APP, V1), [
     "/cg/memory/caller: memory.limit_in_bytes = 67108864",
     "/cg/memory/caller: memory.memsw.limit_in_bytes = 67108864",
+    "/cg/memory/caller: memory.kmem.tcp.limit_in_bytes = 67108864",
     "/cg/memory/caller: memory.soft_limit_in_bytes = 33554432",
     "/cg/cpu/caller: cpu.cfs_period_us = 100000",
     "/cg/cpu/caller: cpu.cfs_quota_us = 50000",
@@ -190,7 +191,7 @@ Deno.test("the pod's isolators bound the app's, which is said", () => {
   assertEquals(notes, [
     `app (resource/memory): limit: pod (resource/memory) bounds ${64 * MIB} to ${32 * MIB}`,
   ]);
-  assertEquals(cgroups[0]?.limits.map(({ value }) => value), Array(3).fill(`${32 * MIB}`));
+  assertEquals(cgroups[0]?.limits.map(({ value }) => value), Array(4).fill(`${32 * MIB}`));
   assertEquals(cgroups[0]?.limits[0]?.isolator, "pod (resource/memory)");
   assertEquals(cgroups[1]?.limits.map(({ value }) => value), ["100000", "50000", "512"]);
 });
