@@ -109,7 +109,7 @@ const PROOFS: Record<FieldName, [Proof, ...Proof[]]> = {
     "logs: an image does not say how its app is logged, isolated",
   ],
   "image: groups, and isolators that ask for more than the default": [
-    "hostile: an image gives itself no privileges where the operator refuses that",
+    "hostile: an image gives itself no privileges where the operator refuses that, isolated",
   ],
   "annotation appc.io/executor/supports-systemd-notify": [
     "notify: a pod is ready when its app has told so, and nothing else that the app tells is passed on",
