@@ -31,9 +31,7 @@ import {
   type ServerMessage,
 } from "./messages.ts";
 
-/**
- * Takes a message that was due, and the descriptors that came with it. It may take some of them.
- */
+/** Takes a message, and of the descriptors that came with it those it wants: others are closed. */
 type Take<S extends z.ZodMiniType> = (message: z.infer<S>, fds: ReceivedFds) => void;
 
 /** A client's connection, as the handler of its request has it. */

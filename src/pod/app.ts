@@ -40,8 +40,8 @@ export interface BuiltApp {
   notes: string[];
 }
 
-/** What a process of an app is started with, whoever starts it. */
-export interface StartedApp {
+/** An app whose processes can be started, by whomever: what that takes of it. */
+export interface StartableApp {
   plan: StartPlan;
   root: OwnRoot;
   /** The open `cgroup.procs` or `tasks` of each cgroup that its processes join. */
@@ -113,7 +113,7 @@ export function saveForEnter(
  *   started.
  */
 export function startProgram<T>(
-  { plan, root, procsFds }: StartedApp,
+  { plan, root, procsFds }: StartableApp,
   { exec, credentials, environment, field, activation }: AppProgram,
   namespaces: JoinedNamespaces | undefined,
   streams: Stdio,

@@ -52,7 +52,7 @@ import {
   type JoinedNamespaces,
   ownerOf,
   ROOT,
-  type StartedApp,
+  type StartableApp,
   startProgram,
 } from "./app.ts";
 import { lookAtSecurityModules } from "./host_facts.ts";
@@ -114,7 +114,7 @@ interface OrderContext {
 
 /** What the processes of one order are launched with. */
 interface Ordered extends OrderContext {
-  app: StartedApp;
+  app: StartableApp;
   namespaces: JoinedNamespaces | undefined;
   /** What is let go once the processes have been handed over. */
   held: DisposableStack;

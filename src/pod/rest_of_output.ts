@@ -19,7 +19,7 @@ const PATIENCE = 3_000;
 /** The pod whose output is passed on. No process of it is left. */
 export interface EndedPod {
   streams: SupervisedStreams;
-  signals: Pick<SupervisorSignals, "fd" | "isAskedAgain">;
+  signals: Pick<SupervisorSignals, "fd" | "isAskedToEnd">;
   /** Whether an error has ended the pod. */
   hasFailed: boolean;
   /** Whether somebody has asked the pod to end. */
@@ -47,7 +47,7 @@ export function passOnRest(pod: EndedPod, kernel: SupervisorKernel): void {
     if (left === 0) return;
     const untilNext = earliest([left, streams.untilNext()]);
     const ready = kernel.waitForEvents([signal, ...streams.interests()], untilNext);
-    const isAsked = ready.some(({ fd }) => fd === signal.fd) && signals.isAskedAgain();
+    const isAsked = ready.some(({ fd }) => fd === signal.fd) && signals.isAskedToEnd();
     if (isAsked && pod.isUrged()) return;
     if (isAsked) pod.urge();
     streams.onReady(ready);

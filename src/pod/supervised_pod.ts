@@ -87,7 +87,10 @@ export interface SupervisedApps {
   serve(changes: PodChanges): void;
   /** Tells whether an app has been added. */
   has(app: string): boolean;
-  /** Has the process of an app's phase started, which is told by `started` or `notStarted`. */
+  /**
+   * Has the process of an app's phase started. What comes of it is told later, by `started` or
+   * `notStarted` of {@linkcode PodChanges}.
+   */
   start(app: string, phase: ActivePhase): void;
   /** Takes note that an app is not to start any more, of which no process has been started yet. */
   abandonStart(app: string): void;

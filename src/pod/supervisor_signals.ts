@@ -72,8 +72,11 @@ export class SupervisorSignals {
     for (const signal of this.#read()) this.#handleOne(signal);
   }
 
-  /** Tells whether a signal asks the pod to end, when no process of it is left. */
-  isAskedAgain(): boolean {
+  /**
+   * Takes the signals that have come when no process of the pod is left, and tells whether one asks
+   * the pod to end.
+   */
+  isAskedToEnd(): boolean {
     const signals = this.#read();
     for (const { number } of signals) if (STOP_SIGNALS.includes(number)) this.#suspend(number);
     return signals.some(({ number }) => ENDING.includes(number) && !this.#ignored.includes(number));
