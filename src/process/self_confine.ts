@@ -68,7 +68,7 @@ const DENIED_SYSCALLS = {
   unshare: [272, 97],
 } as const;
 
-/** What is left of them to a process that builds an app's root, and starts no program. */
+/** Those of them that also a process can deny itself which builds an app's root. */
 const {
   bind: _bind,
   bpf: _bpf,
@@ -83,9 +83,7 @@ const {
 
 const MOUNT_SYSCALLS = { mount: [165, 40], umount2: [166, 39] } as const;
 
-/**
- * What a `run` that stays denies itself: it lets in who asks by the socket in the pod directory.
- */
+/** Those of them that also a `run` can deny itself which lets clients in. */
 const { accept4: _accept4, ...DENIED_LISTENER_SYSCALLS } = DENIED_SYSCALLS;
 
 /** The parts that entrypoints play, each with its confinement. */
