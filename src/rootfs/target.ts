@@ -157,7 +157,7 @@ function requireMountable(root: AppRoot, target: Fd, path: string, kind: TargetK
 type Make = (parent: Fd, name: string) => void;
 
 /**
- * Opens the whole path. While a part of it is missing, makes the first such part and tries again.
+ * Opens the whole path. While a part of it is missing, makes that and tries again.
  *
  * @param mayMake Tells whether something may be made in a mount, by its id.
  */
@@ -173,7 +173,7 @@ function openOrMake(
     const { missing, linkMounts } = findWay(root.fd, path);
     // Somebody who shares a volume may make the same at the same time.
     if (missing === undefined) continue;
-    const { directory, name, isLast } = missing;
+    const { directory, name, rest } = missing;
     using parent = openBeneath(root.fd, directory || ".", O_PATH | O_DIRECTORY);
     const { mountId } = statFd(parent);
     if (!mayMake(mountId)) {
@@ -182,12 +182,44 @@ function openOrMake(
     if (isLedToByOthers(root, mountId, linkMounts)) {
       throw new Error(`${path} is not there, and would be made where another volume's link leads`);
     }
-    unlessThere(() => {
-      if (isLast) makeLast(parent, name);
-      else makeAt(root, parent, name, "directory");
-    });
+    makeChain(root, parent, [name, ...rest], makeLast);
   }
   throw new Error(`${path}: what is made there is removed again`);
+}
+
+/**
+ * Makes directories, each in the one before, and the last thing in them. To look up the whole path
+ * for each of them would take hours for one of thousands of names.
+ *
+ * Somebody who shares a volume may put something else in their places. Then, and at a `..`, the
+ * rest is left to the next attempt.
+ */
+function makeChain(root: AppRoot, first: Fd, names: readonly string[], makeLast: Make): void {
+  const { mountId } = statFd(first);
+  let own: Fd | undefined;
+  try {
+    for (const [i, name] of names.entries()) {
+      if (name === "..") return;
+      const parent = own ?? first;
+      if (i === names.length - 1) return unlessThere(() => makeLast(parent, name));
+      unlessThere(() => makeAt(root, parent, name, "directory"));
+      const next = openDirectoryIfThere(parent, name);
+      own?.[Symbol.dispose]();
+      own = next;
+      if (own === undefined || statFd(own).mountId !== mountId) return;
+    }
+  } finally {
+    own?.[Symbol.dispose]();
+  }
+}
+
+function openDirectoryIfThere(parent: Fd, name: string): Fd | undefined {
+  try {
+    return openAt(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  } catch (error) {
+    if (failedWith(error, "ENOENT", "ENOTDIR", "ELOOP")) return undefined;
+    throw error;
+  }
 }
 
 /**

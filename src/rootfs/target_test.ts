@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Fd } from "../linux/fd.ts";
 import { pathOf } from "../linux/path.ts";
 import { statFd } from "../linux/stat.ts";
@@ -84,6 +84,30 @@ Deno.test("a target that somebody else makes at the same time is taken", () => {
     };
     using fd = openTarget({ ...own(root), ownMounts }, "/data", "directory");
     assertEquals(pathOf(fd), `${Deno.realPathSync(path)}/data`);
+  });
+});
+
+Deno.test("a target of as many names as a path can have is made at once", () => {
+  withRoot(({ root, path }) => {
+    const target = "/a".repeat(2000);
+    const begin = performance.now();
+    using fd = openTarget(own(root), target, "file");
+    assertEquals(statFd(fd).kind, "file");
+    // To look up the whole path for each directory takes minutes.
+    assert(performance.now() - begin < 60_000);
+    // Removing it takes one directory at a time: its path is as long as a path can be.
+    for (let made = 0; made < 2000; made += 100) {
+      const deep = `${path}${"/a".repeat(1900 - made)}`;
+      Deno.removeSync(`${deep}/a`, { recursive: true });
+    }
+  });
+});
+
+Deno.test("where a path climbs, what it passes is made too", () => {
+  withRoot(({ root, path }) => {
+    using fd = openTarget(own(root), "/a/b/../c/d", "file");
+    assertEquals(pathOf(fd), `${Deno.realPathSync(path)}/a/c/d`);
+    assertEquals(Deno.statSync(`${path}/a/b`).isDirectory, true);
   });
 });
 

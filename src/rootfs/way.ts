@@ -32,8 +32,8 @@ export interface MissingPlace {
   /** The path of its directory below the root, without links. */
   directory: string;
   name: string;
-  /** Whether the way ends there. */
-  isLast: boolean;
+  /** The names that follow on the way. Below what is missing, there are no links. */
+  rest: readonly string[];
 }
 
 /**
@@ -57,7 +57,7 @@ export function findWay(root: Fd, path: string): FoundWay {
     passes.add(join(here));
     using file = openIfThere(root, [...here, name].join("/"));
     if (file === undefined) {
-      missing ??= { directory: here.join("/"), name, isLast: names.length === 0 };
+      missing ??= { directory: here.join("/"), name, rest: [...names] };
     }
     if (file === undefined || statFd(file).kind !== "symlink") {
       here.push(name);

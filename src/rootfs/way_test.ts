@@ -41,9 +41,9 @@ Deno.test("a way tells the first thing that is missing, and in which mounts its 
     Deno.mkdirSync(`${path}/d`);
     Deno.symlinkSync("/d/x/../y", `${path}/link`);
     const { missing, linkMounts } = findWay(root, "/link/z");
-    assertEquals(missing, { directory: "d", name: "x", isLast: false });
+    assertEquals(missing, { directory: "d", name: "x", rest: ["..", "y", "z"] });
     assertEquals([...linkMounts], [statFd(root).mountId]);
-    assertEquals(findWay(root, "/new").missing, { directory: "", name: "new", isLast: true });
+    assertEquals(findWay(root, "/new").missing, { directory: "", name: "new", rest: [] });
     assertEquals(findWay(root, "/d").missing, undefined);
     assertEquals(findWay(root, "/d").linkMounts.size, 0);
   });
