@@ -96,12 +96,40 @@ function composeManifest({ name = "example.com/app", app }: ImageOptions) {
 }
 
 /**
- * Links busybox under the names of its applets. This machine's busybox is asked for them, as one of
- * another processor cannot run here.
+ * Links busybox under the names of its applets. The links are hard links to symbolic links that all
+ * images share: several hundred new inodes for each image, and their removal, would take most of a
+ * test's time.
  */
 async function installBusybox(bin: string, busybox: string): Promise<void> {
   await Deno.mkdir(bin, { recursive: true });
+  const links = await sharedLinks(bin);
+  if (links === undefined) await linkApplets(bin);
+  else await must(["cp", "--archive", "--link", `${links}/.`, bin]);
   await Deno.copyFile(busybox, `${bin}/busybox`);
+}
+
+/** Where `tests/main.ts` wants what tests share. */
+const CACHE = Deno.env.get("STAGE1_CACHE");
+
+/** The directory with the links of all images, once it is made. */
+let shared: Promise<string> | undefined;
+
+/** Returns the directory of links to share, if there is one on the file system of `bin`. */
+async function sharedLinks(bin: string): Promise<string | undefined> {
+  if (CACHE === undefined) return undefined;
+  const [{ dev }, cache] = [await Deno.stat(bin), await Deno.stat(CACHE)];
+  return dev === cache.dev ? await (shared ??= makeSharedLinks(CACHE)) : undefined;
+}
+
+async function makeSharedLinks(cache: string): Promise<string> {
+  const dir = `${cache}/applets-${crypto.randomUUID()}`;
+  await Deno.mkdir(dir);
+  await linkApplets(dir);
+  return dir;
+}
+
+/** This machine's busybox is asked for them, as one of another processor cannot run here. */
+async function linkApplets(bin: string): Promise<void> {
   const applets = (await must([BUSYBOX!, "--list"])).trim().split("\n");
   await Promise.all(
     applets.filter((name) => name !== "busybox")
