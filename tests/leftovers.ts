@@ -9,9 +9,10 @@ import {
   isAlive,
   type Mount,
   pathsHeldBy,
+  pidsSinceTestsBegan,
   type Process,
   readMounts,
-  readProcesses,
+  readProcess,
 } from "./procfs.ts";
 
 /** What tests can change of the machine. */
@@ -71,7 +72,8 @@ function describeMount({ id, path, propagation }: Mount): string {
  * Lists processes that the tests started, and orphans that hold a file of the temporary directory.
  */
 function ownProcesses(tempDir: string): Process[] {
-  const all = new Map(readProcesses().map((process) => [process.pid, process]));
+  const read = pidsSinceTestsBegan().map(readProcess).filter((process) => process !== undefined);
+  const all = new Map(read.map((process) => [process.pid, process]));
   return [...all.values()].filter((process) =>
     process.pid !== Deno.pid && (isDescendant(process, all) || holdsAny(process, tempDir))
   );

@@ -78,13 +78,37 @@ export function readProcesses(): Process[] {
     .filter((process) => process !== undefined);
 }
 
+/**
+ * Lists the PIDs of all processes that can be seen and are no older than the tests' own: whatever
+ * tests start is among them, and little else of the machine's.
+ */
+export function pidsSinceTestsBegan(): number[] {
+  const first = startOf("self");
+  return [...Deno.readDirSync("/proc")]
+    .filter(({ name }) => /^\d+$/.test(name) && startOf(name) >= first)
+    .map(({ name }) => Number(name));
+}
+
+/** Reads when a process began, in ticks since the kernel did; NaN if there is none of that PID. */
+function startOf(pid: string): number {
+  try {
+    return Number(fieldsOfStat(Deno.readTextFileSync(`/proc/${pid}/stat`))[19]);
+  } catch {
+    return NaN;
+  }
+}
+
+/** Splits what is behind the program's name, which is in parentheses and may hold anything. */
+function fieldsOfStat(stat: string): string[] {
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
 /** Reads one process; undefined if there is none of that PID. */
 export function readProcess(pid: number): Process | undefined {
   try {
     const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
     const argv = Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0").slice(0, -1);
-    // The second field is the program's name in parentheses, which may hold anything.
-    const [state, parent, group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const [state, parent, group] = fieldsOfStat(stat);
     return { pid, argv, zombie: state === "Z", parent: Number(parent), group: Number(group) };
   } catch {
     return undefined;

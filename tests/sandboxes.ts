@@ -8,7 +8,7 @@ import { assertEquals } from "@std/assert";
 import { assertCode, assertQuiet } from "./expect.ts";
 import { eventually, type Host, type Result } from "./host.ts";
 import { findPodCgroups } from "./pod_cgroups.ts";
-import { readProcesses } from "./procfs.ts";
+import { pidsSinceTestsBegan } from "./procfs.ts";
 import type { Stage } from "./scenario.ts";
 import type { App, AppOptions, Pod, PodOptions, Program, RunFlags } from "./stage0.ts";
 
@@ -134,7 +134,8 @@ export class Sandbox implements AsyncDisposable {
   /** Lists the host's PIDs of an app's processes, with those of its handlers. */
   processesOf(name: string): number[] {
     const { name: variable, value } = this.#identity(name);
-    return readProcesses().filter(({ zombie }) => !zombie).map(({ pid }) => pid)
+    return pidsSinceTestsBegan()
+      // Of one that has ended, the kernel has no variables.
       .filter((pid) => environmentOf(pid).includes(`${variable}=${value}`));
   }
 

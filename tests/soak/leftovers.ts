@@ -7,7 +7,13 @@
 import { createHash } from "node:crypto";
 import { must, which } from "../host.ts";
 import { findPodCgroups } from "../pod_cgroups.ts";
-import { pathsHeldBy, readMounts, readProcesses } from "../procfs.ts";
+import {
+  pathsHeldBy,
+  pidsSinceTestsBegan,
+  readMounts,
+  readProcess,
+  readProcesses,
+} from "../procfs.ts";
 import type { Pod } from "../stage0.ts";
 
 /** The directory in which the pods' directories are. */
@@ -24,9 +30,9 @@ export async function findLeftovers(pod: Pod): Promise<string[]> {
     ...pod.foreignMounts(),
     ...readMounts().filter(({ path }) => isPinned(path, uuid)),
   ];
-  const processes = readProcesses().filter(({ pid, zombie }) =>
-    pid !== Deno.pid && !zombie && pathsHeldBy(pid).some(isOfPod)
-  );
+  const processes = pidsSinceTestsBegan().filter((pid) => pid !== Deno.pid)
+    .filter((pid) => pathsHeldBy(pid).some(isOfPod))
+    .map(readProcess).filter((process) => process !== undefined);
   return [
     ...mounts.map(({ path }) => `mount: ${path}`),
     ...processes.map(({ pid, argv }) => `process ${pid}: ${argv.join(" ")}`),
