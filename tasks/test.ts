@@ -8,10 +8,10 @@
 import { existsSync } from "node:fs";
 import { describeError } from "../src/stage1/entrypoint.ts";
 import { V8_FLAGS } from "./build.ts";
-import { buildImages, DEFAULT_BUILD, type ImageBuild } from "./build_image.ts";
+import { buildImages } from "./build_image.ts";
 import type { Arguments, CommandLine } from "./command_line.ts";
 import { paint, say } from "./console.ts";
-import { architecture, imagesFor } from "./project.ts";
+import { architecture } from "./project.ts";
 import { runTask } from "./run_task.ts";
 import { machineDirectory, wantsAll } from "./setup.mjs";
 import { isSigned, signWithDevelopmentKey } from "./sign.ts";
@@ -21,10 +21,18 @@ import {
   listSystemTests,
   planFiles,
   requireTests,
+  type Schedule,
   SYSTEM_TESTS,
   UNIT_TESTS,
 } from "./test_files.ts";
-import { failedRun, type RunEnd, runTestsOf, sideBySide, type TestRun } from "./test_runs.ts";
+import {
+  failedRun,
+  prepareTests,
+  type RunEnd,
+  runTestsOf,
+  sideBySide,
+  type TestRun,
+} from "./test_runs.ts";
 import { TEST_VARIABLES } from "./variables.ts";
 
 const COMMAND = {
@@ -67,12 +75,24 @@ export async function runTests(files: readonly string[] = []): Promise<Tally> {
   const plan = planFiles(ends.length > 0 ? [] : system);
   const showsAll = unit.length + system.length === 1;
   const run = (it: TestRun) => runTestsOf(it, showsAll);
-  const machines = sideBySide(plan.machines.map(systemRun), 1, run);
+  const machines = testMachines(plan, run);
   const first = [...unit.map(unitRun), ...plan.sideBySide.map(systemRun)];
   ends.push(...await sideBySide(first, WIDTH, run), ...await machines);
   ends.push(...await sideBySide(plan.alone.map(systemRun), 1, run));
   tellMisses(ends);
   return sumTallies(ends.map(({ tally }) => tally));
+}
+
+/** Runs the files of virtual machines one after the other, those of the other processor last. */
+async function testMachines(
+  { machines, foreign }: Schedule,
+  run: (it: TestRun) => Promise<RunEnd>,
+): Promise<RunEnd[]> {
+  const ends = await sideBySide(machines.map(systemRun), 1, run);
+  if (foreign.length > 0 && hasForeignMachine() && !await prepareTests(FOREIGN_BUILD)) {
+    return [...ends, failedRun(FOREIGN_BUILD.title)];
+  }
+  return [...ends, ...await sideBySide(foreign.map(systemRun), 1, run)];
 }
 
 /** What to run: paths of tests beside modules, and names of files of the system's tests. */
@@ -115,7 +135,6 @@ async function buildForTests(): Promise<boolean> {
       // What is new has no signature.
       if (!isSigned(path)) await signWithDevelopmentKey(path);
     }
-    if (hasForeignMachine()) await buildImages(FOREIGN_BUILD);
     return true;
   } catch (error) {
     say(`the images could not be built: ${describeError(error)}`);
@@ -136,10 +155,13 @@ function tellMisses(ends: readonly RunEnd[]): void {
 /** The processor that tests have a virtual machine of, whatever this one's is. */
 const FOREIGN = architecture("aarch64");
 
-const FOREIGN_BUILD: ImageBuild = {
-  ...DEFAULT_BUILD,
-  architecture: FOREIGN,
-  outputs: imagesFor(FOREIGN),
+/** Builds the images for it: emulated, V8 takes a minute to compile the entrypoints. */
+const FOREIGN_BUILD: TestRun = {
+  title: `images for ${FOREIGN.appc}`,
+  command: [
+    ...[Deno.execPath(), "run", "--no-check", "--allow-all", "tasks/build_image.ts"],
+    ...[`--arch=${FOREIGN.appc}`, "--no-sign"],
+  ],
 };
 
 function hasForeignMachine(): boolean {

@@ -15,30 +15,40 @@ export const UNIT_TESTS: readonly string[] = ["tasks", "src", "image"];
 
 /** The files that take longest. They begin first, so that none of them is left over at the end. */
 export const LONGEST: readonly string[] = [
-  "hostile_test.ts",
-  "app_kills_test.ts",
   "hostile_pods_begin_test.ts",
-  "hostile_pods_processes_test.ts",
-  "code_cache_test.ts",
+  "app_kills_test.ts",
+  "hostile_test.ts",
   "app_add_test.ts",
+  "soak_test.ts",
+  "hostile_pods_processes_test.ts",
+  "explain_test.ts",
+  "app_rm_test.ts",
+  "stop_test.ts",
+  "app_restart_test.ts",
+  "app_sandbox_test.ts",
+  "network_end_test.ts",
+  "stop_signal_test.ts",
+  "hostile_pods_control_test.ts",
+  "hostile_pods_volumes_test.ts",
+  "hostile_pods_end_test.ts",
+  "stalled_reader_test.ts",
+  "full_disk_test.ts",
+  "code_cache_test.ts",
+  "several_apps_test.ts",
   "isolated_users_test.ts",
   "isolated_stop_test.ts",
-  "several_apps_test.ts",
-  "stalled_reader_test.ts",
-  "isolated_run_test.ts",
-  "privileges_test.ts",
-  "propagation_test.ts",
-  "stop_test.ts",
 ];
 
 /** The files that boot virtual machines, two at a time: one file of them is enough. */
 export const MACHINES: readonly string[] = [
-  "arm64_host_test.ts",
-  "cgroup2_host_test.ts",
-  "isolated_cgroup2_host_test.ts",
-  "selinux_host_test.ts",
   "systemd_host_test.ts",
+  "isolated_cgroup2_host_test.ts",
+  "cgroup2_host_test.ts",
+  "selinux_host_test.ts",
 ];
+
+/** Those that need images for another processor, which are built meanwhile. */
+export const FOREIGN_MACHINES: readonly string[] = ["arm64_host_test.ts"];
 
 /** The files that look at what others change: they run last, and one after the other. */
 export const ALONE: readonly string[] = [
@@ -46,12 +56,17 @@ export const ALONE: readonly string[] = [
   "mounts_test.ts",
 ];
 
+/** The files that are in one of these lists. */
+const SPECIAL = [...LONGEST, ...MACHINES, ...FOREIGN_MACHINES, ...ALONE];
+
 /** Files, by what may run beside them. */
 export interface Schedule {
   /** Run beside each other, in this order. */
   readonly sideBySide: readonly string[];
   /** Run one after the other, beside those. */
   readonly machines: readonly string[];
+  /** Run behind the machines, when the images for the other processor are built. */
+  readonly foreign: readonly string[];
   /** Run when all others have ended, one after the other. */
   readonly alone: readonly string[];
 }
@@ -67,16 +82,18 @@ export interface Schedule {
  * assertEquals(planFiles(["mounts_test.ts", "gc_test.ts", "stop_test.ts"]), {
  *   sideBySide: ["stop_test.ts", "gc_test.ts"],
  *   machines: [],
+ *   foreign: [],
  *   alone: ["mounts_test.ts"],
  * });
  * ```
  */
 export function planFiles(files: readonly string[]): Schedule {
-  const isOther = (file: string) => ![...MACHINES, ...ALONE, ...LONGEST].includes(file);
+  const isOther = (file: string) => !SPECIAL.includes(file);
   const among = (list: readonly string[]) => list.filter((file) => files.includes(file));
   return {
     sideBySide: [...among(LONGEST), ...files.filter(isOther)],
     machines: among(MACHINES),
+    foreign: among(FOREIGN_MACHINES),
     alone: among(ALONE),
   };
 }

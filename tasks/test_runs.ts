@@ -73,10 +73,27 @@ export async function runTestsOf({ title, command }: TestRun, showsAll: boolean)
   const { output, success } = await run(command, showsAll);
   const tally = readTally(output, success);
   if (tally.failed > 0 && !showsAll) say(`\n${output.trimEnd()}`);
-  const word = tally.failed === 0 ? paint("green", "✓") : paint("red", "✗");
-  const time = paint("dim", formatSeconds(performance.now() - start));
-  say(`${word} ${title}: ${formatTally(tally)} ${time}`);
+  tellEnd(`${title}: ${formatTally(tally)}`, tally.failed === 0, start);
   return { title, tally, skipped: readSkipped(output) };
+}
+
+/**
+ * Runs a program that tests need, beside other runs, and prints a line about it; before it, if it
+ * failed, what it printed.
+ *
+ * @returns Whether it succeeded.
+ */
+export async function prepareTests({ title, command }: TestRun): Promise<boolean> {
+  const start = performance.now();
+  const { output, success } = await run(command, false);
+  if (!success) say(`\n${output.trimEnd()}`);
+  tellEnd(title, success, start);
+  return success;
+}
+
+function tellEnd(what: string, success: boolean, start: number): void {
+  const word = success ? paint("green", "✓") : paint("red", "✗");
+  say(`${word} ${what} ${paint("dim", formatSeconds(performance.now() - start))}`);
 }
 
 /** Stands for tests that could not be run at all. */
