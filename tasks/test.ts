@@ -63,7 +63,7 @@ const CONTAINED = Deno.uid() === 0 ? ["unshare", "--mount", "--propagation", "pr
 
 /**
  * Runs tests side by side. Each file of the system's has a mount namespace, a temporary directory
- * and unpacked images of its own.
+ * and unpacked images of its own; the programs of attackers are built once for all.
  *
  * @param files What to run, relative to the project; everything when empty.
  */
@@ -74,11 +74,16 @@ export async function runTests(files: readonly string[] = []): Promise<Tally> {
   if (system.length > 0 && !await buildForTests()) ends.push(failedRun("the images"));
   const plan = planFiles(ends.length > 0 ? [] : system);
   const showsAll = unit.length + system.length === 1;
-  const run = (it: TestRun) => runTestsOf(it, showsAll);
-  const machines = testMachines(plan, run);
-  const first = [...unit.map(unitRun), ...plan.sideBySide.map(systemRun)];
-  ends.push(...await sideBySide(first, WIDTH, run), ...await machines);
-  ends.push(...await sideBySide(plan.alone.map(systemRun), 1, run));
+  const programs = await Deno.makeTempDir({ prefix: "stage1-programs-" });
+  const run = (it: TestRun) => runTestsOf({ ...it, env: { STAGE1_PROGRAMS: programs } }, showsAll);
+  try {
+    const machines = testMachines(plan, run);
+    const first = [...unit.map(unitRun), ...plan.sideBySide.map(systemRun)];
+    ends.push(...await sideBySide(first, WIDTH, run), ...await machines);
+    ends.push(...await sideBySide(plan.alone.map(systemRun), 1, run));
+  } finally {
+    await Deno.remove(programs, { recursive: true });
+  }
   tellMisses(ends);
   return sumTallies(ends.map(({ tally }) => tally));
 }

@@ -15,6 +15,8 @@ export interface TestRun {
   readonly title: string;
   /** The program and its arguments. */
   readonly command: readonly string[];
+  /** Variables that it has in addition to the task's. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** How a run ended. */
@@ -68,9 +70,10 @@ export async function sideBySide<T, R>(
  *
  * @param showsAll Whether to print what they print in any case, as it comes.
  */
-export async function runTestsOf({ title, command }: TestRun, showsAll: boolean): Promise<RunEnd> {
+export async function runTestsOf(test: TestRun, showsAll: boolean): Promise<RunEnd> {
+  const { title } = test;
   const start = performance.now();
-  const { output, success } = await run(command, showsAll);
+  const { output, success } = await run(test, showsAll);
   const tally = readTally(output, success);
   if (tally.failed > 0 && !showsAll) say(`\n${output.trimEnd()}`);
   tellEnd(`${title}: ${formatTally(tally)}`, tally.failed === 0, start);
@@ -83,11 +86,11 @@ export async function runTestsOf({ title, command }: TestRun, showsAll: boolean)
  *
  * @returns Whether it succeeded.
  */
-export async function prepareTests({ title, command }: TestRun): Promise<boolean> {
+export async function prepareTests(preparation: TestRun): Promise<boolean> {
   const start = performance.now();
-  const { output, success } = await run(command, false);
+  const { output, success } = await run(preparation, false);
   if (!success) say(`\n${output.trimEnd()}`);
-  tellEnd(title, success, start);
+  tellEnd(preparation.title, success, start);
   return success;
 }
 
@@ -103,13 +106,13 @@ export function failedRun(title: string): RunEnd {
 
 /** Both streams of a program are one: what it says of a failure stands where that happened. */
 async function run(
-  command: readonly string[],
+  { command, env }: TestRun,
   showsAll: boolean,
 ): Promise<{ output: string; success: boolean }> {
   const child = new Deno.Command("sh", {
     args: ["-c", 'exec "$@" 2>&1', "sh", ...command],
     cwd: ROOT,
-    env: colourSettings(),
+    env: { ...colourSettings(), ...env },
     stdin: "null",
     stdout: "piped",
   }).spawn();

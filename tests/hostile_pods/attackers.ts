@@ -4,7 +4,7 @@
  * @module
  */
 
-import { execute, must, which } from "../host.ts";
+import { isFile, must, which } from "../host.ts";
 import { type ImageOptions, makeImage } from "../images.ts";
 import type { Need, Stage } from "../scenario.ts";
 
@@ -33,8 +33,11 @@ const APART = ["host_program.c", "loader.c", "watch_descriptors.c", "with_key.c"
 
 const SOURCES: string = import.meta.dirname!;
 
-/** The directory of programs that are built once for all tests. */
-const CACHE = `${Deno.env.get("STAGE1_CACHE")}/hostile-pods`;
+/**
+ * The directory of programs that are built once: for all files of tests, where `deno task test`
+ * runs them, or else for this one.
+ */
+const BUILT = Deno.env.get("STAGE1_PROGRAMS") ?? `${Deno.env.get("STAGE1_CACHE")}/hostile-pods`;
 
 /** Builds the program with all attackers, once for all tests, and returns its path. */
 export async function hostileProgram(): Promise<string> {
@@ -65,11 +68,13 @@ export async function keyGiver(): Promise<string> {
 }
 
 async function build(name: string, args: string[]): Promise<string> {
-  const program = `${CACHE}/${name}`;
-  if ((await execute(["test", "-x", program])).code === 0) return program;
-  await Deno.mkdir(CACHE, { recursive: true });
-  const options = ["-static", "-O1", "-Wall", "-Wextra", "-o", program];
-  await must(["gcc", ...options, ...args]);
+  const program = `${BUILT}/${name}`;
+  if (isFile(program)) return program;
+  await Deno.mkdir(BUILT, { recursive: true });
+  // It appears when it is complete: another file's tests may look for it.
+  const partial = `${program}-${crypto.randomUUID()}`;
+  await must(["gcc", "-static", "-O1", "-Wall", "-Wextra", "-o", partial, ...args]);
+  await Deno.rename(partial, program);
   return program;
 }
 
