@@ -20,11 +20,14 @@ const COMMAND = {
   variables: TEST_VARIABLES,
 } satisfies CommandLine;
 
+/** The directories with sources. The types of examples in comments are checked, too. */
+const SOURCES = ["entry", "image", "src", "tasks", "tests"];
+
 /** Arguments of Deno that check the source without running it. */
 const CHECKS = [
   { title: "format", args: ["fmt", "--check"] },
   { title: "lint", args: ["lint", "--quiet"] },
-  { title: "types", args: ["check", "--quiet", "entry", "image", "src", "tasks", "tests"] },
+  { title: "types", args: ["check", "--quiet", "--doc", ...SOURCES] },
 ];
 
 async function check(title: string, args: string[]): Promise<Tally> {
