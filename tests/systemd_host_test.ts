@@ -14,12 +14,16 @@ const plan = { machine: SYSTEMD, needs: COMPILER, furnish: (image: string) => ad
 const hostScenario = planMachine({ ...plan, flavor: "host" });
 const isolatedScenario = planMachine({ ...plan, flavor: "isolated" });
 
-/** The shell functions of all cases. The pod of the case is what the units run. */
+/**
+ * The shell functions of all cases. The pod of the case is what the units run. Questions to systemd
+ * take the emulated machine half a second, so that they would be most of its work if they were asked
+ * more often.
+ */
 const TOOLS = `
   mv $dir /pods/prepared
   pods=/var/lib/rkt/pods/run
   current() { cat /run/web-pod.uuid; }
-  eventually() { until eval "$@"; do sleep .2; done; }
+  eventually() { until eval "$@"; do sleep 1; done; }
   show() { systemctl show --property=$1 --value web-pod; }
   change() {
     mkdir -p /run/systemd/system/web-pod.service.d
