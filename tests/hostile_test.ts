@@ -3,7 +3,7 @@
  * nothing outside of it.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { assertRefused, editJson } from "./expect.ts";
 import { must, type Result } from "./host.ts";
 import type { FileSpec } from "./images.ts";
@@ -257,6 +257,9 @@ scenario("an image gives itself no privileges where the operator refuses that", 
   await editJson(`${pod.dir}/appsinfo/app/manifest`, ({ app }) => {
     app.isolators = isolators;
   });
+  const place = "apps[0].app.isolators[0]: the image itself asks for CAP_SYS_ADMIN: ";
+  const granted = await pod.run();
+  assertStringIncludes(granted.stderr, `run: ${place}granted: `);
   await editJson(`${pod.dir}/pod`, ({ apps: [app] }) => {
     app.annotations = [{ name: "stage1-volo/image-privileges", value: "false" }];
   });

@@ -15,9 +15,9 @@ const hostScenario = planMachine({ ...plan, flavor: "host" });
 const isolatedScenario = planMachine({ ...plan, flavor: "isolated" });
 
 /**
- * The shell functions of all cases. The pod of the case is what the units run. Questions to systemd
- * take the emulated machine half a second, so that they would be most of its work if they were asked
- * more often.
+ * The shell functions of all cases. The pod of the case is what the units run. A question to
+ * systemd takes the emulated machine half a second: asked more often, they would be most of its
+ * work.
  */
 const TOOLS = `
   mv $dir /pods/prepared

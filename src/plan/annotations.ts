@@ -50,7 +50,7 @@ export const ANNOTATION_RULES = {
     of: "app",
     values: "true or false",
     does: "lets the app's image ask for groups, and for more privileges than an app has by default",
-    unlessSaid: "true",
+    unlessSaid: "it may, and each thing is said",
     operatorsAlone: true,
   },
   "stage1-volo/stop-signal": {

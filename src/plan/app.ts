@@ -27,7 +27,7 @@ import {
   planNotification,
 } from "./notification.ts";
 import { isMutable, readPolicy } from "./policy.ts";
-import { refuseImagePrivileges } from "./process/image_privileges.ts";
+import { judgeImagePrivileges } from "./process/image_privileges.ts";
 import { requestUser, type UserRequest } from "./process/user.ts";
 import { planDevices } from "./rootfs/devices.ts";
 import { type MaskedPath, planMaskedPaths } from "./rootfs/masked_paths.ts";
@@ -112,7 +112,7 @@ export function planApp(
   const isolators = planIsolators(ofApp, options.ofPod, options, facts.securityModules);
   const restrictDevices = options.flavor === "isolated" && !options.disablePaths;
   if (!policy.followsVolumeLinks) refuseLinks(volumes, facts.sources);
-  refuseImagePrivileges(app, options.flavor);
+  const ofImage = judgeImagePrivileges(app, options.flavor);
   const stdio = planStreams(pod, app, options, facts);
   const isLogged = stdio !== CALLERS_STREAMS;
   const number = pod.apps.indexOf(app);
@@ -141,6 +141,7 @@ export function planApp(
   const notes = [
     ...notesOnUnknownIsolators(ofApp),
     ...isolators.notes,
+    ...ofImage,
     ...notesOnForeignFiles(app, options.ids, facts),
     ...(runBecomesApp(pod, options.flavor) ? notesOnStopTimeout(app) : []),
     ...notesOnStreams(app, { isBecome: options.isBecome, isLogged }),

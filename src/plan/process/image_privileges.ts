@@ -21,37 +21,42 @@ const FIELD = "image: groups, and isolators that ask for more than the default";
 
 const OPTIONS = { disableCapabilities: false, disableSeccomp: false, restrictByDefault: true };
 
+/** Said where nobody has decided whether the image may have what it asks for. */
+const GRANTED =
+  "granted: the app's annotation stage1-volo/image-privileges does not say whether it may";
+
 /**
  * Refuses an image that asks for more than an app has by default, where the operator has said so.
  * What the operator asks for is no image's: its value in the pod manifest is another one.
  *
- * @throws {Error} when it does, or the annotation is neither `true` nor `false`; the message names
- * the place.
+ * @returns What is granted although the operator has said nothing of it: one line each.
+ * @throws {Error} when it is refused, or the annotation is neither `true` nor `false`; the message
+ * names the place.
  */
-export function refuseImagePrivileges(app: PodApp, flavor: Flavor): void {
+export function judgeImagePrivileges(app: PodApp, flavor: Flavor): string[] {
   const annotation = annotationOfApp(app, "stage1-volo/image-privileges");
-  if (annotation === undefined || isTrue(annotation)) return;
-  refuseGroups(app);
+  if (annotation && isTrue(annotation)) return [];
   // In the host's namespaces, an app has all other privileges by default.
-  if (flavor === "isolated") refuseIsolators(app);
+  const asked = [...groupsAskedFor(app), ...flavor === "isolated" ? isolatorsAskedFor(app) : []];
+  if (annotation === undefined) return asked.map((what) => `${what}: ${GRANTED}`);
+  if (asked[0] !== undefined) throw refuseField(FIELD, asked[0]);
+  return [];
 }
 
 /** A group may own devices and files of the host, whatever user the operator gives to the app. */
-function refuseGroups({ app, image, field }: PodApp): void {
+function groupsAskedFor({ app, image, field }: PodApp): string[] {
   const groups = JSON.stringify(app.supplementaryGIDs);
-  if (app.supplementaryGIDs.length === 0) return;
-  if (groups !== JSON.stringify(image.app?.supplementaryGIDs)) return;
-  throw refuseField(FIELD, `${field}.app.supplementaryGIDs: the image itself asks for ${groups}`);
+  if (app.supplementaryGIDs.length === 0) return [];
+  if (groups !== JSON.stringify(image.app?.supplementaryGIDs)) return [];
+  return [`${field}.app.supplementaryGIDs: the image itself asks for ${groups}`];
 }
 
-function refuseIsolators(app: PodApp): void {
+function isolatorsAskedFor(app: PodApp): string[] {
   const ofImage = new Set(app.image.app?.isolators.map(describe));
-  app.app.isolators.forEach((isolator, i) => {
-    if (!ofImage.has(describe(isolator))) return;
-    const more = surplusOf(isolator);
-    if (more === undefined) return;
-    const place = `${app.field}.app.isolators[${i}]: the image itself asks for ${more}`;
-    throw refuseField(FIELD, place);
+  return app.app.isolators.flatMap((isolator, i) => {
+    const more = ofImage.has(describe(isolator)) ? surplusOf(isolator) : undefined;
+    const place = `${app.field}.app.isolators[${i}]`;
+    return more === undefined ? [] : [`${place}: the image itself asks for ${more}`];
   });
 }
 

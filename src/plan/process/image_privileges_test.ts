@@ -1,7 +1,7 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { type Flavor, FLAVORS } from "../../stage1/flavor.ts";
 import { composePod } from "../plan_testing.ts";
-import { refuseImagePrivileges } from "./image_privileges.ts";
+import { judgeImagePrivileges } from "./image_privileges.ts";
 
 interface Isolator {
   name: string;
@@ -12,14 +12,14 @@ function retain(kind: "capabilities" | "seccomp", ...set: string[]): Isolator {
   return { name: `os/linux/${kind}-retain-set`, value: { set } };
 }
 
-/** Refuses what an image asks for, in a pod manifest that asks for it, too, unless said. */
-function refuse(ofImage: Isolator[], ofPod = ofImage, value = "false"): void {
-  const annotations = [{ name: "stage1-volo/image-privileges", value }];
+/** Judges what an image asks for, in a pod manifest that asks for it, too, unless said. */
+function judge(ofImage: Isolator[], ofPod = ofImage, value = "false"): string[] {
+  const annotations = value === "" ? [] : [{ name: "stage1-volo/image-privileges", value }];
   const { apps: [app] } = composePod({
     image: { isolators: ofImage },
     apps: { server: { isolators: ofPod } },
   });
-  refuseImagePrivileges({ ...app!, runtime: { ...app!.runtime, annotations } }, "isolated");
+  return judgeImagePrivileges({ ...app!, runtime: { ...app!.runtime, annotations } }, "isolated");
 }
 
 /** What an image may not ask for, and how the error says that. */
@@ -38,12 +38,17 @@ const REFUSED: [isolator: Isolator, more: string][] = [
 for (const [isolator, more] of REFUSED) {
   Deno.test(`an image is refused ${JSON.stringify(isolator)}`, () => {
     const message = `apps[0].app.isolators[0]: the image itself asks for ${more}`;
-    const error = assertThrows(() => refuse([isolator]), Error, message);
+    const error = assertThrows(() => judge([isolator]), Error, message);
     const end = ": refused: where the app's annotation stage1-volo/image-privileges is false";
     assertEquals(error.message.slice(-end.length), end);
     // The operator may allow it, or ask for it in other words.
-    refuse([isolator], [isolator], "true");
-    refuse([isolator], []);
+    assertEquals(judge([isolator], [isolator], "true"), []);
+    assertEquals(judge([isolator], []), []);
+    // Or has said nothing.
+    const [note, ...others] = judge([isolator], [isolator], "");
+    assertStringIncludes(note!, message);
+    assertStringIncludes(note!, ": granted: ");
+    assertEquals(others, []);
   });
 }
 
@@ -60,11 +65,15 @@ const GRANTED: Isolator[] = [
 ];
 
 for (const isolator of GRANTED) {
-  Deno.test(`an image is granted ${JSON.stringify(isolator)}`, () => refuse([isolator]));
+  Deno.test(`an image is granted ${JSON.stringify(isolator)}`, () => {
+    assertEquals(judge([isolator]), []);
+    assertEquals(judge([isolator], [isolator], ""), []);
+  });
 }
 
 Deno.test("what the operator asks for is granted", () => {
-  refuse([retain("capabilities", "CAP_SYS_ADMIN")], [retain("capabilities", "CAP_NET_ADMIN")]);
+  const ofPod = [retain("capabilities", "CAP_NET_ADMIN")];
+  assertEquals(judge([retain("capabilities", "CAP_SYS_ADMIN")], ofPod), []);
 });
 
 Deno.test("an image is refused groups in either flavor, and the operator is granted them", () => {
@@ -74,7 +83,7 @@ Deno.test("an image is refused groups in either flavor, and the operator is gran
       image: { supplementaryGIDs: [6] },
       apps: { server: { supplementaryGIDs: ofPod } },
     });
-    refuseImagePrivileges({ ...app!, runtime: { ...app!.runtime, annotations } }, flavor);
+    judgeImagePrivileges({ ...app!, runtime: { ...app!.runtime, annotations } }, flavor);
   };
   for (const flavor of FLAVORS) {
     const message = "apps[0].app.supplementaryGIDs: the image itself asks for [6]: refused: ";
@@ -88,5 +97,5 @@ Deno.test("in the host's namespaces, isolators of an image take nothing that an 
   const isolators = [retain("capabilities", "CAP_SYS_ADMIN")];
   const { apps: [app] } = composePod({ image: { isolators } });
   const annotations = [{ name: "stage1-volo/image-privileges", value: "false" }];
-  refuseImagePrivileges({ ...app!, runtime: { ...app!.runtime, annotations } }, "host");
+  judgeImagePrivileges({ ...app!, runtime: { ...app!.runtime, annotations } }, "host");
 });
