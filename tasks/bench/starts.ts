@@ -4,6 +4,7 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
 import { type ProgramName, PROGRAMS } from "../../image/entrypoints.ts";
 import type { Contender, Measurement } from "../measure.ts";
 import type { BenchContext } from "./context.ts";
@@ -46,13 +47,16 @@ function contenders(
 ): Contender[] {
   // A descriptor that is not open: `run` fails when it asks the kernel about it.
   const place = { cwd, env: { RKT_LOCK_FD: "999" } };
-  const ofTree = (name: string, tree: string) => (
-    { name, argv: [`${tree}/rootfs/${program}`, ...ARGUMENTS[program]], ...place }
-  );
+  const trees = [
+    ...builds.map(({ name, trees }) => ({ name, tree: trees.host })),
+    ...(peer ? [peer] : []),
+  ];
   return [
     { name: "an empty program", argv: [empty], ...place },
-    ...builds.map(({ name, trees }) => ofTree(name, trees.host)),
-    ...(peer ? [ofTree(peer.name, peer.tree)] : []),
+    // Earlier builds, and other projects, have fewer entrypoints.
+    ...trees.map(({ name, tree }) => ({ name, file: `${tree}/rootfs/${program}` }))
+      .filter(({ file }) => existsSync(file))
+      .map(({ name, file }) => ({ name, argv: [file, ...ARGUMENTS[program]], ...place })),
   ];
 }
 
@@ -64,6 +68,6 @@ function startRow(
   return {
     what: `start of ${program}`,
     unit: "× an empty program",
-    figures: builds.map(({ name }) => times.get(name)!.ratio),
+    figures: builds.map(({ name }) => times.get(name)?.ratio),
   };
 }

@@ -14,8 +14,8 @@ export interface RowHead {
 
 /** A row. */
 export interface Row extends RowHead {
-  /** A figure for each build, or the reason why there is none. */
-  readonly figures: readonly number[] | string;
+  /** A figure for each build that has what is measured, or the reason why there is none at all. */
+  readonly figures: readonly (number | undefined)[] | string;
 }
 
 /** Makes rows whose figures cannot be measured. */
@@ -32,11 +32,13 @@ export function withoutFigures(heads: readonly RowHead[], reason: string): Row[]
  * const rows = [
  *   { what: "image", unit: "MB", figures: [37.91, 163.4] },
  *   { what: "start", unit: "× empty", figures: "no empty" },
+ *   { what: "attach", unit: "ms", figures: [50, undefined] },
  * ];
  * assertEquals(formatTable(["now", "before"], rows), [
- *   "          now  before",
- *   "image    37.9   163.4  MB",
- *   "start       –       –  × empty (no empty)",
+ *   "           now  before",
+ *   "image     37.9   163.4  MB",
+ *   "start        –       –  × empty (no empty)",
+ *   "attach    50.0       –  ms",
  * ]);
  * ```
  */
@@ -55,6 +57,7 @@ export function formatTable(columns: readonly string[], rows: readonly Row[]): s
 }
 
 /** Formats a figure with three digits: the next ones differ from run to run. */
-function formatFigure(figure: number): string {
+function formatFigure(figure: number | undefined): string {
+  if (figure === undefined) return "–";
   return figure.toFixed(figure < 9.995 ? 2 : 1);
 }
