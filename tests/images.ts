@@ -97,8 +97,7 @@ function composeManifest({ name = "example.com/app", app }: ImageOptions) {
 
 /**
  * Links busybox under the names of its applets. The links are hard links to symbolic links that all
- * images share: several hundred new inodes for each image, and their removal, would take most of a
- * test's time.
+ * images share: to make and remove hundreds of inodes for each image costs more.
  */
 async function installBusybox(bin: string, busybox: string): Promise<void> {
   await Deno.mkdir(bin, { recursive: true });

@@ -15,9 +15,8 @@ const hostScenario = planMachine({ ...plan, flavor: "host" });
 const isolatedScenario = planMachine({ ...plan, flavor: "isolated" });
 
 /**
- * The shell functions of all cases. The pod of the case is what the units run. A question to
- * systemd takes the emulated machine half a second: asked more often, they would be most of its
- * work.
+ * The shell functions of all cases. The pod of the case is what the units run. The machine is
+ * emulated, so questions to systemd compete with what they wait for: they are asked once a second.
  */
 const TOOLS = `
   mv $dir /pods/prepared
