@@ -120,7 +120,7 @@ machineScenario("an app that is added to a pod has cgroups and limits, and is re
   assertQuiet(result);
   const pod = "/sys/fs/cgroup/service/POD";
   const ofPod = [pod, `${pod}/init`];
-  const limit = "apps[0].app.isolators[0] (resource/memory)";
+  const limit = 'apps["app"].app.isolators[0] (resource/memory)';
   assertEquals(result.stdout.trimEnd().split("\n"), [
     ...[...ofPod, pod, `${pod}/app-app`, `${pod}/init`],
     ...["0", "", ...ofPod, "run 0"],
