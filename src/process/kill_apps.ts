@@ -14,8 +14,11 @@ import { type AppMatcher, holdAppProcess, isAppProcess } from "./app_processes.t
 /** How many milliseconds to spend on processes that start others faster than they are killed. */
 const PATIENCE = 30_000;
 
-/** How many milliseconds to look for processes where none is found, and yet there are some. */
-const LOOKING_PATIENCE = 3_000;
+/**
+ * How many milliseconds to look for processes where none is found, and yet there are some. On a
+ * busy machine, those that never stay may all be missed for seconds.
+ */
+const LOOKING_PATIENCE = 10_000;
 
 /**
  * Kills all processes of some apps, also those that others start before it is their turn.
