@@ -4,7 +4,7 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { type Host, SCRIPT, TERMINAL } from "./host.ts";
+import { type Host, SCRIPT, TERMINAL, withTerminal } from "./host.ts";
 import { startUp } from "./pod_processes.ts";
 import { scenario, type SimplePod } from "./scenario.ts";
 
@@ -105,16 +105,12 @@ scenario(
 );
 
 /** A host with a terminal that tells its owner before the program and after it. */
-const OWNED_TERMINAL: Host = {
-  wrap: (argv) => {
-    const quoted = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-    const show = "stat -c 'owner %u %a' $(tty)";
-    const command = `before=$(${show}); ${quoted}; n=0; ` +
-      `until test "$(${show})" = "$before" || test $n = 50; do n=$((n + 1)); sleep .1; done; ` +
-      `test "$(${show})" = "$before" && echo given back`;
-    return ["script", "--quiet", "--return", "--flush", "--command", command, "/dev/null"];
-  },
-};
+const OWNED_TERMINAL = withTerminal((program) => {
+  const show = "stat -c 'owner %u %a' $(tty)";
+  return `before=$(${show}); ${program}; n=0; ` +
+    `until test "$(${show})" = "$before" || test $n = 50; do n=$((n + 1)); sleep .1; done; ` +
+    `test "$(${show})" = "$before" && echo given back`;
+});
 
 for (const [what, flavor, app = {}] of SHAPES.slice(0, 2)) {
   scenario(

@@ -185,15 +185,26 @@ export class SimulatedHost implements Host, AsyncDisposable {
   }
 }
 
-/**
- * This machine with a terminal for its programs; what they are to read is typed on the terminal.
- */
-export const TERMINAL: Host = {
-  wrap: (argv) => {
-    const quoted = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-    return ["script", "--quiet", "--return", "--flush", "--command", `exec ${quoted}`, "/dev/null"];
-  },
-};
+/** Quotes words for a shell. */
+export function shellWords(...words: string[]): string {
+  return words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+}
 
-/** The program that {@linkcode TERMINAL} needs. */
+/**
+ * Makes this machine with a terminal for its programs; what they are to read is typed on the
+ * terminal.
+ *
+ * @param line Makes what a shell on the terminal does of a program's quoted words.
+ */
+export function withTerminal(line: (program: string) => string): Host {
+  const options = ["--quiet", "--return", "--flush"];
+  return {
+    wrap: (argv) => ["script", ...options, "--command", line(shellWords(...argv)), "/dev/null"],
+  };
+}
+
+/** This machine with a terminal for its programs, and nothing else on it. */
+export const TERMINAL: Host = withTerminal((program) => `exec ${program}`);
+
+/** The program that {@linkcode withTerminal} needs. */
 export const SCRIPT = { what: "script", met: which("script") !== undefined };

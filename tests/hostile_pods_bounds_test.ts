@@ -2,29 +2,16 @@
 
 import { assertMatch } from "@std/assert";
 import { assertCode } from "./expect.ts";
-import type { Host } from "./host.ts";
+import { SCRIPT, TERMINAL } from "./host.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { BY_DEFAULT, WITH_PRIVATE_USERS } from "./hostile_pods/stances.ts";
 import { startUp } from "./pod_processes.ts";
 import { scenario } from "./scenario.ts";
 
-/** Quotes a word for a shell. */
-function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-/** A host whose programs have a terminal. */
-const TERMINAL: Host = {
-  wrap: (argv) => {
-    const line = argv.map(quote).join(" ");
-    return ["script", "--quiet", "--return", "--flush", "--command", line, "/dev/null"];
-  },
-};
-
 for (const { what, app, privateUsers } of [BY_DEFAULT, WITH_PRIVATE_USERS]) {
   scenario(`who takes all terminals of the pod is entered with a terminal, ${what}`, {
     flavor: "isolated",
-    needs: COMPILER,
+    needs: [...COMPILER, SCRIPT],
   }, async (stage) => {
     const image = await hostileImage(stage);
     await using pod = await stage.pod({

@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { eventually, type Host, which } from "./host.ts";
+import { eventually, type Host, SCRIPT, withTerminal } from "./host.ts";
 import { COMPILER, HOSTILE, hostileImage, keyGiver } from "./hostile_pods/attackers.ts";
 import { layBait, spoilsOf } from "./hostile_pods/bait.ts";
 import {
@@ -16,7 +16,7 @@ import {
 } from "./hostile_pods/stances.ts";
 import { startUp } from "./pod_processes.ts";
 import { childrenOf, readStatus } from "./procfs.ts";
-import { type Need, scenario } from "./scenario.ts";
+import { scenario } from "./scenario.ts";
 import type { App, Program } from "./stage0.ts";
 
 const UP = ["/bin/sh", "-c", "echo up; exec sleep 100"];
@@ -132,13 +132,7 @@ const REDIRECTIONS: [what: string, redirection: string, streams: number[]][] = [
 
 /** Makes a host whose programs have a terminal, but some streams of which lead elsewhere. */
 function terminal(redirection: string, output: string): Host {
-  const quote = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
-  return {
-    wrap: (argv) => {
-      const line = `exec ${argv.map(quote).join(" ")} ${redirection.replace("$OUT", output)}`;
-      return ["script", "--quiet", "--return", "--flush", "--command", line, "/dev/null"];
-    },
-  };
+  return withTerminal((program) => `exec ${program} ${redirection.replace("$OUT", output)}`);
 }
 
 /** Finds `enter` below the program that made the terminal. */
@@ -151,12 +145,10 @@ function findEnter(pid: number): number | undefined {
   return undefined;
 }
 
-const SCRIPT: Need[] = [{ what: "script", met: which("script") !== undefined }];
-
 for (const [what, redirection, streams] of REDIRECTIONS) {
   scenario(`a command never has the caller's terminal: ${what}`, {
     flavor: "either",
-    needs: SCRIPT,
+    needs: [SCRIPT],
   }, async (stage) => {
     await using pod = await stage.pod({ app: { exec: UP } });
     await startUp(pod);

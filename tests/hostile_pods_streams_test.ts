@@ -6,7 +6,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { existsSync } from "node:fs";
 import { assertPrints } from "./expect.ts";
-import { type Host, SCRIPT, sleep, which } from "./host.ts";
+import { type Host, SCRIPT, sleep, which, withTerminal } from "./host.ts";
 import { COMPILER, HOSTILE, hostileImage } from "./hostile_pods/attackers.ts";
 import { startUp } from "./pod_processes.ts";
 import { pathsHeldBy, readProcesses } from "./procfs.ts";
@@ -118,13 +118,7 @@ scenario(
 );
 
 /** A terminal that is still there when the program has ended. */
-const LASTING_TERMINAL: Host = {
-  wrap: (argv) => {
-    const quoted = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-    const command = `${quoted}; echo over; sleep 3`;
-    return ["script", "--quiet", "--return", "--flush", "--command", command, "/dev/null"];
-  },
-};
+const LASTING_TERMINAL = withTerminal((program) => `${program}; echo over; sleep 3`);
 
 /** Lists the processes of a user that have a file open. */
 function whoHas(path: string, uid: number): number[] {

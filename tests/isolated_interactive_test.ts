@@ -4,7 +4,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { assertRefused } from "./expect.ts";
-import { eventually, type Host, must, which } from "./host.ts";
+import { eventually, must, SCRIPT, withTerminal } from "./host.ts";
 import { childrenOf, type Process } from "./procfs.ts";
 import { scenario, type SimplePod, type Stage } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
@@ -13,15 +13,11 @@ import type { Pod, Program } from "./stage0.ts";
  * A host whose programs have a terminal of 33 rows and 77 columns. It prints `restored` if the
  * terminal's settings are the same afterwards.
  */
-const TERMINAL: Host = {
-  wrap(argv) {
-    const quoted = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-    const command = `stty rows 33 cols 77; before=$(stty -g); ${quoted}; status=$?; ` +
-      `test "$before" = "$(stty -g)" && echo restored; exit $status`;
-    return ["script", "--quiet", "--return", "--flush", "--command", command, "/dev/null"];
-  },
-};
-const NEEDS = [{ what: "script", met: which("script") !== undefined }];
+const TERMINAL = withTerminal((program) =>
+  `stty rows 33 cols 77; before=$(stty -g); ${program}; status=$?; ` +
+  `test "$before" = "$(stty -g)" && echo restored; exit $status`
+);
+const NEEDS = [SCRIPT];
 
 /** Declares a test of an interactive pod whose app is a script. */
 function onTerminal(

@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { eventually, type Host, SCRIPT, sleep, which } from "./host.ts";
+import { eventually, type Host, SCRIPT, shellWords, sleep, which, withTerminal } from "./host.ts";
 import { childrenOf, isAlive, type Process, readProcesses } from "./procfs.ts";
 import { scenario, type SimplePod } from "./scenario.ts";
 import type { Pod, Program } from "./stage0.ts";
@@ -21,16 +21,12 @@ const NEEDS = [SCRIPT, { what: "bash", met: which("bash") !== undefined }];
  * @param before What stands before the job, such as a pipe.
  */
 function shell(before = ""): Host {
-  return {
-    wrap(argv) {
-      const quoted = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-      const text = `set -m; stty=$(stty -g); ${before} ${quoted}; echo stopped; ` +
-        'test "$stty" = "$(stty -g)" && echo sane; read -r line; echo line $line; ' +
-        "fg %1 >/dev/null; echo ended $?";
-      const command = `exec bash --norc -c '${text.replaceAll("'", `'\\''`)}'`;
-      return ["script", "--quiet", "--return", "--flush", "--command", command, "/dev/null"];
-    },
-  };
+  return withTerminal((program) => {
+    const text = `set -m; stty=$(stty -g); ${before} ${program}; echo stopped; ` +
+      'test "$stty" = "$(stty -g)" && echo sane; read -r line; echo line $line; ' +
+      "fg %1 >/dev/null; echo ended $?";
+    return `exec bash --norc -c ${shellWords(text)}`;
+  });
 }
 
 /** An app that says when it goes on. */
