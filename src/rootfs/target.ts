@@ -24,7 +24,7 @@ import { writeText } from "../linux/read_write.ts";
 import { lstatAt, statFd } from "../linux/stat.ts";
 import type { Owner } from "../plan/id_range.ts";
 import { writingFile } from "../stage1/context.ts";
-import { findWay } from "./way.ts";
+import { findWay, openIfThere } from "./way.ts";
 
 /** The kind that a mount needs of its target. `any`: what is there, or else a new directory. */
 export type TargetKind = "directory" | "file" | "any";
@@ -203,22 +203,13 @@ function makeChain(root: AppRoot, first: Fd, names: readonly string[], makeLast:
       const parent = own ?? first;
       if (i === names.length - 1) return unlessThere(() => makeLast(parent, name));
       unlessThere(() => makeAt(root, parent, name, "directory"));
-      const next = openDirectoryIfThere(parent, name);
+      const next = openIfThere(parent, name, O_DIRECTORY);
       own?.[Symbol.dispose]();
       own = next;
       if (own === undefined || statFd(own).mountId !== mountId) return;
     }
   } finally {
     own?.[Symbol.dispose]();
-  }
-}
-
-function openDirectoryIfThere(parent: Fd, name: string): Fd | undefined {
-  try {
-    return openAt(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-  } catch (error) {
-    if (failedWith(error, "ENOENT", "ENOTDIR", "ELOOP")) return undefined;
-    throw error;
   }
 }
 

@@ -73,10 +73,16 @@ export function findWay(root: Fd, path: string): FoundWay {
   return { place, passes: passes.add(place), linkMounts, missing };
 }
 
-/** The path has no links before its last name, unless somebody has just made them. */
-function openIfThere(root: Fd, path: string): Fd | undefined {
+/**
+ * Opens what is at a path, also a link, unless nothing is there. The path has no links before its
+ * last name; if somebody has just made one, nothing counts as there.
+ *
+ * @param flags Beside `O_PATH` and `O_NOFOLLOW`: with `O_DIRECTORY`, a directory alone counts.
+ * @throws {SyscallError} when it cannot be looked at.
+ */
+export function openIfThere(directory: Fd, path: string, flags = 0): Fd | undefined {
   try {
-    return openBeneath(root, path, O_PATH | O_NOFOLLOW);
+    return openBeneath(directory, path, O_PATH | O_NOFOLLOW | flags);
   } catch (error) {
     if (failedWith(error, "ENOENT", "ENOTDIR", "ELOOP")) return undefined;
     throw error;
