@@ -25,6 +25,7 @@ import { openSignals, readSignals, type Signal, unblockSignals } from "../linux/
 import type { End } from "../linux/wait.ts";
 import { selfConfine } from "../process/self_confine.ts";
 import type { AttachArguments, Endpoint } from "../stage1/arguments.ts";
+import { STAGE1_FAILURE } from "../stage1/entrypoint.ts";
 import { type Debug, debugLog, print } from "../stage1/log.ts";
 import {
   type AttachedSockets,
@@ -33,9 +34,6 @@ import {
   isTypedForOthers,
 } from "../stream/attached_streams.ts";
 import { stopJob } from "./stop_job.ts";
-
-/** The exit status of an error. */
-const FAILURE = 254;
 
 /** What the caller's input goes to. */
 const INPUTS: readonly Endpoint[] = ["stdin", "tty-in"];
@@ -173,7 +171,7 @@ class Attached {
       const signal = fds.has(this.#signals.number) ? this.#handleSignals() : undefined;
       if (signal !== undefined) return { signal };
       if (streams.isDetached) return { status: 0 };
-      if (streams.hasLostReader) return { status: streams.hasFailed ? FAILURE : 0 };
+      if (streams.hasLostReader) return { status: streams.hasFailed ? STAGE1_FAILURE : 0 };
       if (streams.isInputSent) this.#endInput();
       if (this.#verdict && streams.isDone) return this.#verdictOf(this.#verdict);
     }
